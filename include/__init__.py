@@ -1,0 +1,1 @@
+"""Vitrine's logic: plain Python, one module per stage, importable without Airflow."""

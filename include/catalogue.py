@@ -1,0 +1,96 @@
+"""The catalogue as the stages share it: Parquet schemas, row groups, text, hashes, held-out products.
+
+`convert` writes an artifact of kind `catalogue` with these files:
+
+* `products.parquet`: one row a product (`PRODUCTS`), uids distinct. From `trn`.
+* `labels.parquet`: the products that `target_ind` points at, where the archive has them. From `lbl`.
+  `row` is the row number in `lbl` that `target_ind` refers to.
+* `queries.parquet`: test products with their `target_ind`, where the archive has them. From `tst`.
+* `rejected.parquet`: the lines that were set aside, with their reason (`REJECTED`).
+
+Page checksums are on, for writing and for reading.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+PRODUCTS_FILE = "products.parquet"
+LABELS_FILE = "labels.parquet"
+QUERIES_FILE = "queries.parquet"
+REJECTED_FILE = "rejected.parquet"
+
+PRODUCTS = pa.schema(
+    [
+        pa.field("row", pa.int64(), nullable=False),  # 0-based line number in the file it came from
+        pa.field("uid", pa.string(), nullable=False),
+        pa.field("title", pa.string(), nullable=False),
+        pa.field("content", pa.string(), nullable=False),  # empty where there is none
+        pa.field("text_hash", pa.binary(16), nullable=False),  # of title and content, see `text_hash`
+        pa.field("target_ind", pa.list_(pa.int32()), nullable=False),
+        pa.field("target_rel", pa.list_(pa.float32()), nullable=False),
+    ]
+)
+REJECTED = pa.schema(
+    [
+        pa.field("file", pa.string(), nullable=False),  # trn, tst or lbl
+        pa.field("line", pa.int64(), nullable=False),  # 1-based
+        pa.field("reason", pa.string(), nullable=False),
+        pa.field("excerpt", pa.string(), nullable=False),  # the line's first 200 characters, made printable
+    ]
+)
+
+
+def text_hash(title: str, content: str) -> bytes:
+    """16 bytes that two products share if and only if title and content are equal."""
+    return hashlib.blake2b(f"{title}\x00{content}".encode(), digest_size=16).digest()
+
+
+def product_text(title: str, content: str) -> str:
+    """What is embedded for a product: its title, then its content."""
+    return f"{title}. {content}" if content else title
+
+
+def open_parquet(path: Path) -> pq.ParquetFile:
+    """Open a Parquet file with page checksums verified while reading."""
+    return pq.ParquetFile(path, page_checksum_verification=True)
+
+
+def read_rows(
+    path: Path, columns: Sequence[str] | None = None, row_groups: Sequence[int] | None = None
+) -> Iterator[pa.Table]:
+    """Read one row group after another, so that memory is bounded by one of them.
+
+    Args:
+        path: One of the catalogue's Parquet files.
+        columns: Which to read; None for all.
+        row_groups: Which to read, in this order; None for all.
+    """
+    with open_parquet(path) as file:
+        for group in range(file.num_row_groups) if row_groups is None else row_groups:
+            yield file.read_row_group(group, columns=None if columns is None else list(columns))
+
+
+def held_out(uids: Sequence[str], text_hashes: Sequence[bytes], count: int, seed: int) -> list[int]:
+    """Positions of the products that training never sees; evaluation asks for them.
+
+    A function of the uids and the seed alone, whatever the order of rows: the `count` products, at most
+    a fifth of all, with the smallest hash of (seed, text). Products of equal text stay on one side.
+
+    Args:
+        uids: Of products with a title and a content, distinct.
+        text_hashes: As many, from `text_hash`.
+        count: How many to hold out.
+        seed: Another seed, another choice.
+    """
+    count = min(count, len(uids) // 5)
+    salt = seed.to_bytes(8, "little")
+    keys = [hashlib.blake2b(text, digest_size=8, salt=salt).digest() for text in text_hashes]
+    order = sorted(range(len(uids)), key=lambda position: (keys[position], uids[position]))
+    if count <= 0:
+        return []
+    last = keys[order[count - 1]]
+    return sorted(position for position in order if keys[position] <= last)

