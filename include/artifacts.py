@@ -225,6 +225,18 @@ def published(root: Path, kind: str) -> list[Path]:
     return [manifest.parent for manifest in manifests]
 
 
+def discard(path: Path) -> None:
+    """Remove an artifact: by rename first, so that nobody opens half of it. Harmless when repeated."""
+    for stale in path.parent.glob(f".discarded-{path.name}-*"):  # of a process that was killed here
+        shutil.rmtree(stale, ignore_errors=True)
+    aside = path.parent / f".discarded-{path.name}-{uuid.uuid4().hex[:8]}"
+    try:
+        os.rename(path, aside)
+    except FileNotFoundError:
+        return
+    shutil.rmtree(aside)
+
+
 def write_json(path: Path, value: Any) -> None:
     """Replace a small JSON file atomically and durably: a reader sees the old one or the new one."""
     part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")

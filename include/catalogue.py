@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 PRODUCTS_FILE = "products.parquet"
@@ -94,3 +95,30 @@ def held_out(uids: Sequence[str], text_hashes: Sequence[bytes], count: int, seed
         return []
     last = keys[order[count - 1]]
     return sorted(position for position in order if keys[position] <= last)
+
+
+def held_out_rows(products: Path, count: int, seed: int) -> list[int]:
+    """Positions in `products.parquet` (0-based, file order, ascending) of the held-out products.
+
+    Training leaves these rows out, evaluation asks for them: both call this, so they agree. Only
+    products with both a title and a content count; see `held_out`.
+
+    Args:
+        products: The file `products.parquet` of a catalogue.
+        count: How many to hold out (`TrainSettings.holdout`).
+        seed: `TrainSettings.seed`.
+    """
+    positions: list[int] = []
+    uids: list[str] = []
+    hashes: list[bytes] = []
+    offset = 0
+    for table in read_rows(products, ["uid", "title", "content", "text_hash"]):
+        filled = pc.and_(
+            pc.greater(pc.binary_length(table["title"]), 0), pc.greater(pc.binary_length(table["content"]), 0)
+        )
+        chosen = pc.indices_nonzero(filled)  # stays an Arrow array: an empty list would have no type to take by
+        positions += [offset + index for index in chosen.to_pylist()]
+        uids += table["uid"].take(chosen).to_pylist()
+        hashes += table["text_hash"].take(chosen).to_pylist()
+        offset += table.num_rows
+    return [positions[index] for index in held_out(uids, hashes, count, seed)]

@@ -34,15 +34,16 @@ class SourceSettings(Group):
         title="Catalogue",
         description="Where the catalogue is: `sample` (synthetic), a path, an http(s), s3:// or gs:// address, "
         "or a Google Drive id. A ZIP with LF-Amazon-1.3M/trn.json.gz, or one JSON-lines file (.json, .jsonl, "
-        f"also .gz). AmazonTitles-1.3MM is {AMAZON_TITLES_DRIVE_ID}.",
+        f"also .gz). AmazonTitles-1.3MM is {AMAZON_TITLES_DRIVE_ID}. `{{date}}` becomes the run's logical date, "
+        "such as 2026-11-22, so that a backfill reads each day's file.",
         min_length=1,
         max_length=2000,
     )
-    source_sha256: str = Field(
-        "",
+    source_sha256: str | None = Field(
+        None,
         title="Expected sha256",
         description="64 hexadecimal digits: a file with another hash is refused. Empty: any file is taken.",
-        pattern=r"^([0-9a-fA-F]{64})?$",
+        pattern=r"^[0-9a-fA-F]{64}$",
     )
     sample_products: int = Field(
         3000,
@@ -166,6 +167,13 @@ class EvaluateSettings(Group):
         ge=100,
         le=10_000_000,
     )
+    eval_queries: int = Field(
+        1000,
+        title="Test queries",
+        description="Products of the archive's test file (tst) to ask for, drawn by the seed.",
+        ge=10,
+        le=1_000_000,
+    )
     promote: Literal["auto", "never"] = Field(
         "auto",
         title="Promote",
@@ -241,6 +249,13 @@ class AnswerSettings(Group):
         title="Search mode",
         description="`dense`: by meaning. `bm25`: by words. `hybrid`: both, fused.",
     )
+    bm25_weight: float = Field(
+        0.2,
+        title="Weight of BM25",
+        description="Of the words in `hybrid` search, 0 (meaning alone) to 1 (words alone).",
+        ge=0,
+        le=1,
+    )
     generator: Literal["extractive", "llm"] = Field(
         "extractive",
         title="Generator",
@@ -291,9 +306,8 @@ class PipelineSettings(Group):
         Raises:
             BadSettings: A name is unknown or a value out of range; the message lists every one.
         """
-        refuse_unknown(values, GROUPS.values())
-        made = {name: parse(group, _only(group, values)) for name, group in GROUPS.items()}
-        return cls.model_validate(made)
+        made = from_form(values, *GROUPS.values())
+        return cls.model_validate(dict(zip(GROUPS, made, strict=True)))
 
 
 def parse(group: type[T], values: Mapping[str, Any]) -> T:
@@ -322,10 +336,24 @@ def refuse_unknown(values: Mapping[str, Any], groups: Iterable[type[Group]], ext
         )
 
 
-def form_fields(groups: Iterable[type[Group]]) -> dict[str, dict[str, Any]]:
+def from_form(values: Mapping[str, Any], *groups: type[Group]) -> tuple[Any, ...]:
+    """Build several groups from a Trigger form's flat names, in the order given.
+
+    Raises:
+        BadSettings: A name is unknown or a value out of range; the message lists every one.
+    """
+    refuse_unknown(values, groups)
+    return tuple(parse(group, _only(group, values)) for group in groups)
+
+
+def form_fields(groups: Iterable[type[Group]], only: Iterable[str] | None = None) -> dict[str, dict[str, Any]]:
     """Keyword arguments of one Airflow `Param` for each setting: default, JSON schema, section.
 
     A default is taken from the environment variable `VITRINE_<NAME>` where it is set.
+
+    Args:
+        groups: Whose settings.
+        only: Names to restrict the form to; None for all.
 
     Raises:
         BadSettings: An environment variable holds a value that its setting refuses.
@@ -335,14 +363,24 @@ def form_fields(groups: Iterable[type[Group]]) -> dict[str, dict[str, Any]]:
         defaults = parse(group, environment(group))
         properties = group.model_json_schema()["properties"]
         for name, info in group.model_fields.items():
-            schema = {key: value for key, value in properties[name].items() if key not in ("default", "title")}
+            if only is not None and name not in only:
+                continue
             fields[name] = {
-                **schema,
+                **_form_schema(properties[name]),
                 "default": getattr(defaults, name),
                 "title": info.title,
                 "section": (group.__doc__ or "").strip(),
             }
     return fields
+
+
+def _form_schema(schema: dict[str, Any]) -> dict[str, Any]:
+    """Airflow's form shows an optional field only where `type` is a list with "null", not for `anyOf`."""
+    flat = {key: value for key, value in schema.items() if key not in ("default", "title", "anyOf")}
+    for option in schema.get("anyOf", []):
+        if option["type"] != "null":
+            flat |= {**option, "type": ["null", option["type"]]}
+    return flat
 
 
 def environment(group: type[Group]) -> dict[str, Any]:

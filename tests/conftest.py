@@ -1,10 +1,27 @@
 """Fixtures that several tests share."""
 
 import os
+import shutil
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+# Airflow reads its configuration when it is first imported: these must stand before any test module does that.
+AIRFLOW_HOME = Path(tempfile.mkdtemp(prefix="vitrine-airflow-"))
+os.environ |= {
+    "AIRFLOW_HOME": str(AIRFLOW_HOME),
+    "AIRFLOW__CORE__DAGS_FOLDER": str(REPOSITORY / "dags"),
+    "AIRFLOW__CORE__PLUGINS_FOLDER": str(REPOSITORY / "plugins"),
+    "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+    "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
+    "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+    "PYTHONPATH": str(REPOSITORY),
+}
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -12,7 +29,12 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 from tests.small import Product, products, write_catalogue
 
-REAL_DATA = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
+REAL_DATA = REPOSITORY.parent / "shared" / "data"
+
+
+def pytest_unconfigure() -> None:
+    """Remove the temporary `AIRFLOW_HOME`."""
+    shutil.rmtree(AIRFLOW_HOME, ignore_errors=True)
 
 
 @pytest.fixture
@@ -41,6 +63,23 @@ def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_tiny_base(tmp_path_factory.mktemp("base") / "tiny-distilbert")
 
 
+@pytest.fixture(scope="session")
+def airflow_database() -> None:
+    """A migrated metadata database (SQLite) for tests that run DAGs in this process."""
+    airflow = Path(sys.executable).parent / "airflow"
+    done = subprocess.run([airflow, "db", "migrate"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="session")
+def minilm_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """all-MiniLM-L6-v2 out of its PyPI package, mapped onto DistilBERT: an artifact of kind `base`."""
+    from include.base_model import resolve_base
+    from include.settings import MINILM_PACKAGE
+
+    return resolve_base(MINILM_PACKAGE, root=tmp_path_factory.mktemp("minilm")).path
+
+
 @pytest.fixture
 def real_zip() -> Path:
     """The real products in the archive's layout; skipped where they are absent."""
@@ -48,3 +87,21 @@ def real_zip() -> Path:
     if not path.exists():
         pytest.skip(f"the real product data is not here ({path})")
     return path
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny base model as `Encoder.save` writes it: sentence-transformers layout and an ONNX copy."""
+    from include.encoder import Encoder
+
+    path = tmp_path_factory.mktemp("model") / "tiny"
+    Encoder.load(tiny_base, device="cpu", precision="float32").save(path)
+    return path
+
+
+@pytest.fixture
+def model(root: Path, tiny_model: Path) -> Path:
+    """A published model artifact under `root`."""
+    from tests.small import publish_model
+
+    return publish_model(root, tiny_model)

@@ -100,3 +100,15 @@ def write_tiny_base(path: Path, *, seed: int = 0) -> Path:
     DistilBertModel(config).save_pretrained(path)
     DistilBertTokenizerFast(str(path / "vocab.txt"), do_lower_case=True, model_max_length=128).save_pretrained(path)
     return path
+
+
+def publish_model(root: Path, saved: Path) -> Path:
+    """Publish a directory that `Encoder.save` wrote as a model artifact under `root`."""
+    import shutil
+
+    def write(space: artifacts.Workspace) -> dict[str, object]:
+        shutil.copytree(saved, space.path, dirs_exist_ok=True)
+        return {}
+
+    settings = {"weights": artifacts.file_sha256(saved / "model.safetensors")}
+    return artifacts.build(root, "model", 0, write, settings=settings).path

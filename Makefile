@@ -1,0 +1,59 @@
+# `make help` lists everything.
+SHELL := /bin/bash
+PYTHON ?= python3
+SOURCE ?= sample
+PY := .venv/bin/python
+RUN := PYTHONPATH=. $(PY)
+.DEFAULT_GOAL := help
+
+.PHONY: help demo up down test test-quick lint format bench clean distclean
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+demo: .venv/run  ## the whole pipeline on a sample, then three questions (SOURCE=path, address or Drive id for your own)
+	@$(RUN) -m include.local.demo --source "$(SOURCE)"
+
+up: .venv/run  ## start Airflow, for use in the browser
+	@$(RUN) -m include.local.up up
+
+down: .venv/run  ## stop the Airflow that `make up` started
+	@$(RUN) -m include.local.up down
+
+test: .venv/dev lint  ## lint, then all tests
+	$(RUN) -m pytest $(ARGS)
+
+test-quick: .venv/dev  ## the tests that need neither Airflow nor a browser
+	$(RUN) -m pytest -m "not airflow and not browser" $(ARGS)
+
+lint: .venv/dev  ## ruff, ruff format, mypy --strict on include/
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy include
+
+format: .venv/dev  ## put the code into its standard form
+	.venv/bin/ruff format .
+	.venv/bin/ruff check --fix .
+
+bench: .venv/dev  ## every benchmark against its peer; tables of medians and ratios
+	@set -e; for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(RUN) $$script; done
+
+clean:  ## remove the demo's Airflow and its data (stop it first)
+	@$(MAKE) -s down
+	rm -rf .airflow data .pytest_cache .mypy_cache .ruff_cache
+
+distclean: clean  ## also remove the virtual environment
+	rm -rf .venv
+
+# Installed once for each change of the requirements. `--no-deps` with the full list of pins spares pip the search
+# for versions that fit together; `pip check` then says whether they do.
+.venv/run: requirements.txt constraints.txt
+	@echo "Setting up .venv (about two minutes the first time) …"
+	@test -x $(PY) || $(PYTHON) -m venv .venv
+	@$(PY) -m pip install --quiet --upgrade "pip>=25"
+	@$(PY) -m pip install --quiet -r requirements.txt -c constraints.txt
+	@touch $@
+
+.venv/dev: .venv/run requirements-dev.txt
+	@$(PY) -m pip install --quiet -r requirements-dev.txt -c constraints.txt
+	@touch $@

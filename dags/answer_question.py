@@ -1,0 +1,52 @@
+"""
+### Ask the live index
+
+Write a question, or several, one a line, and trigger. The answer quotes the products that it comes from, with their
+uids; it says so when nothing in the catalogue answers. It is this DAG's result:
+
+    curl …/api/v2/dags/answer_question/dagRuns/RUN_ID/wait?interval=0.5
+
+*Generator* `llm` sends the question and the quoted products to the endpoint in the Airflow connection `llm_default`
+(any OpenAI-compatible one; host, password = key, extra `{"model": "…"}`).
+"""
+
+from airflow.sdk import Param, dag, get_current_context, result, task
+
+from dags.stage_task import answer_connections, common, form
+from include import stages
+from include.settings import AnswerSettings, IndexSettings, data_directory, from_form
+
+QUESTION = Param(
+    "Which products would make a good present?",
+    type="string",
+    title="Question",
+    description="One question, or several, one a line.",
+    format="multiline",
+    minLength=1,
+    maxLength=20_000,
+    section="Question",
+)
+INDEX_FIELDS = ("store", "collection")
+
+
+@dag(
+    schedule=None,
+    params={"question": QUESTION, **form(AnswerSettings), **form(IndexSettings, only=INDEX_FIELDS)},
+    doc_md=__doc__,
+    tags=["vitrine"],
+    max_active_runs=16,
+)
+def answer_question():
+    @result
+    @task(**common(stages.answer_question, hours=0.25))
+    def answer():
+        params = dict(get_current_context()["params"])
+        question = params.pop("question")
+        settings, index = from_form(params, AnswerSettings, IndexSettings)
+        server, llm = answer_connections(settings, index)
+        return stages.answer_question(question, settings, index, root=data_directory(), server=server, llm=llm)
+
+    answer()
+
+
+answer_question()

@@ -1,0 +1,83 @@
+"""
+### From a catalogue to a live search index
+
+`download → convert → fine_tune → evaluate → plan_shards → [embed → upsert] × shards → verify → publish → report`
+
+| stage | does | look at |
+|---|---|---|
+| download | fetches the catalogue; the file's kind and sha256 are checked | bytes |
+| convert | cleans lines into Parquet; unusable ones are set aside with reasons | read = accepted + rejected + merged |
+| fine_tune | trains the bi-encoder on title-content and related-title pairs | loss |
+| evaluate | searches for held-out products with BM25, the base, the new and the live model | recall@10, the gate |
+| plan_shards, embed, upsert | embeds and loads the products, a pair of tasks a shard | products/s |
+| verify | counts, sampled vectors and payloads, recall@10 against exact search | recall |
+| publish | moves the alias in one step; earlier versions stay | decision |
+| report | one page, also the run's **Report** tab | |
+
+**Progress** of a task: its log, and its *state store* (`progress`). **Nothing is done twice**: an output is found again
+by the fingerprint of its inputs and settings, and logged as `reused`.
+
+* **Retry**: open the failed task, *Clear task*. It goes on where it was; an error that cannot heal fails at once and
+  says what to do.
+* **Schedule**: `VITRINE_SCHEDULE` (cron; default Sunday 03:00 UTC; `none` for no schedule); unpause the DAG.
+* **Backfill**: `airflow backfill create --dag-id train_and_index --from-date 2026-11-01 --to-date 2026-11-07`. Write
+  `{date}` into *Catalogue* to read each day's file. An older date never replaces a newer live index.
+* **Roll back**: trigger `roll_back`; it moves the alias to the version before.
+* **Ask**: trigger `answer_question`, or open *Ask* in the menu.
+"""
+
+import os
+from datetime import timedelta
+
+from airflow.sdk import CronTriggerTimetable, dag, result, task_group
+
+from dags.stage_task import form, stage
+from include import stages
+from include.settings import GROUPS
+
+GPU = {"pool": "gpu", "queue": os.environ.get("VITRINE_GPU_QUEUE") or "default"}
+CRON = os.environ.get("VITRINE_SCHEDULE") or "0 3 * * 0"
+# `run_immediately` of nought: an unpaused DAG waits for the next tick rather than running at once for the last one.
+SCHEDULE = None if CRON == "none" else CronTriggerTimetable(CRON, timezone="UTC", run_immediately=timedelta(0))
+
+
+@dag(schedule=SCHEDULE, params=form(*GROUPS.values()), doc_md=__doc__, tags=["vitrine"], max_active_runs=4)
+def train_and_index():
+    download = stage(stages.download, hours=12)
+    convert = stage(stages.convert, hours=6)
+    fine_tune = stage(stages.fine_tune, hours=72, **GPU)
+    evaluate = stage(stages.evaluate, hours=6, **GPU)
+    plan_shards = stage(stages.plan_shards, hours=1)
+    embed = stage(stages.embed, hours=24, **GPU)
+    upsert = stage(stages.upsert, hours=12)
+    verify = stage(stages.verify, hours=6)
+    publish = result(stage(stages.publish, hours=1))
+    report = stage(stages.report, hours=1)
+
+    @task_group
+    def shard(part):
+        return upsert(embed(part))
+
+    source = download()
+    catalogue = convert(source)
+    model = fine_tune(catalogue)
+    evaluation = evaluate(catalogue, model)
+    parts = plan_shards(catalogue, model)
+    evaluation >> parts
+    shards = shard.expand(part=parts)
+    version = verify(shards)
+    decision = publish(version, evaluation)
+    report(
+        {
+            "download": source,
+            "convert": catalogue,
+            "fine_tune": model,
+            "evaluate": evaluation,
+            "shards": shards,
+            "verify": version,
+            "publish": decision,
+        }
+    )
+
+
+train_and_index()

@@ -1,0 +1,284 @@
+"""From a question to an answer with its sources, over the live index.
+
+The index finds products; the extractive generator quotes their sentences that answer, chosen by
+`include.passages`, or says that nothing does; `llm` has a language model write, see `include.llm`.
+Imports only what that needs: ONNX Runtime, tokenizers, the embedded engine.
+"""
+
+import json
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from include import artifacts
+from include.errors import BadQuestion, BadSettings, DamagedArtifact, NoLiveIndex, UnknownVersion
+from include.index import Hit, Searcher, ServerConnection, Store, open_store
+from include.llm import NOTHING, LlmConnection, write_answer
+from include.passages import relevance, sentences, word_overlap
+from include.settings import AnswerSettings, IndexSettings
+
+if TYPE_CHECKING:
+    from include.query_encoder import QueryEncoder
+
+log = logging.getLogger(__name__)
+
+LONGEST_QUESTION = 2000  # characters
+MOST_SENTENCES = 64  # encoded for a question; the rest is left out by word overlap
+QUOTES = 3  # sentences in an answer
+CLOSE = 0.8  # a further quote has at least this share of the best one's score
+PRODUCT_WEIGHT = 0.3  # of the product's cosine beside the sentence's own relevance
+
+Vectors = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A sentence of a retrieved product: `product` is the position among the hits."""
+
+    product: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was retrieved for a question: products by rank, their cosines, their sentences and scores."""
+
+    hits: list[Hit]
+    cosines: Vectors
+    passages: list[Passage]
+    scores: Vectors
+
+
+def answer(
+    questions: Sequence[str],
+    settings: AnswerSettings,
+    *,
+    root: Path,
+    collection: str = "products",
+    store: Literal["embedded", "server"] = "embedded",
+    server: ServerConnection | None = None,
+    llm: LlmConnection | None = None,
+) -> dict[str, Any]:
+    """Answer questions from the index.
+
+    Args:
+        questions: Each 1 to 2,000 characters.
+        settings: How many products, search mode, generator, threshold, version.
+        root: The data directory.
+        collection, store, server: Where the index is.
+        llm: Needed for `generator="llm"`.
+
+    Returns:
+        JSON-able: `version`, `seconds`, `milliseconds` by step, and `answers`, for each question `question`,
+        `answer`, `found`, `sources` (marker [n] is the n-th of them), `nearest` (products that were retrieved
+        and not quoted), `warnings`, `seconds`. A source has `uid`, `title`, `score` (cosine with the question),
+        `rank` (in the search, from 1), `snippet` (its best sentence).
+
+    Raises:
+        BadQuestion: A question is empty or too long.
+        BadSettings: `generator="llm"` or `store="server"` without a connection.
+        NoLiveIndex: Nothing has been published.
+        UnknownVersion: The version does not exist, or no longer.
+        GeneratorUnavailable: The language model did not answer.
+    """
+    began = time.monotonic()
+    asked = _checked(questions)
+    if settings.generator == "llm" and llm is None:
+        raise BadSettings(
+            "generator = 'llm' needs a language model, and there is no connection.",
+            "Make the Airflow connection `llm_default`, or set generator = 'extractive'.",
+        )
+    from include.query_encoder import QueryEncoder
+
+    index = open_store(IndexSettings(store=store, collection=collection), root=root, server=server)
+    made, searcher = _open(index, settings.version, collection, store, root)
+    steps = {"open": time.monotonic() - began}
+    try:
+        encoder = QueryEncoder(artifacts.read(root / made["model"], verify=False).path)
+        steps["load model"] = time.monotonic() - began - sum(steps.values())
+        vectors = encoder.encode(asked)
+        steps["encode"] = time.monotonic() - began - sum(steps.values())
+        retrieved = [
+            _retrieve(searcher, question, vector, settings) for question, vector in zip(asked, vectors, strict=True)
+        ]
+        steps["search"] = time.monotonic() - began - sum(steps.values())
+    finally:
+        searcher.close()
+    found = _score(asked, vectors, retrieved, encoder)
+    steps["score sentences"] = time.monotonic() - began - sum(steps.values())
+    shared = (time.monotonic() - began) / len(asked)
+    answers = []
+    for question, each in zip(asked, found, strict=True):
+        started = time.monotonic()
+        written = _generate(question, each, settings, llm)
+        answers.append({"question": question, **written, "seconds": round(shared + time.monotonic() - started, 4)})
+    steps["generate"] = time.monotonic() - began - sum(steps.values())
+    milliseconds = {name: round(1000 * seconds, 1) for name, seconds in steps.items()}
+    log.info("version %s, milliseconds: %s", made["version"], milliseconds)
+    return {
+        "version": made["version"],
+        "answers": answers,
+        "seconds": round(time.monotonic() - began, 4),
+        "milliseconds": milliseconds,
+    }
+
+
+def _checked(questions: Sequence[str]) -> list[str]:
+    if isinstance(questions, str) or not questions:
+        raise BadQuestion(
+            f"Expected a list of questions, got {type(questions).__name__} {questions!r:.50}.", "Ask at least one."
+        )
+    checked = [question.strip() for question in questions]
+    for number, question in enumerate(checked, 1):
+        if not question:
+            raise BadQuestion(f"Question {number} of {len(checked)} is empty.", "Write it, or leave it out.")
+        if len(question) > LONGEST_QUESTION:
+            raise BadQuestion(
+                f"Question {number} of {len(checked)} has {len(question):,} characters; at most "
+                f"{LONGEST_QUESTION:,} are read.",
+                "Shorten it.",
+            )
+    return checked
+
+
+def _open(index: Store, version: str, collection: str, store: str, root: Path) -> tuple[dict[str, Any], Searcher]:
+    """The version's description and the version itself, open for reading."""
+    if version != "live":
+        made = _describe(index, version, collection, store, root)
+        return made, index.open(version, made["shards"])
+    tried: str | None = None
+    while True:
+        live = index.live()
+        if live is None:
+            raise NoLiveIndex(
+                f"Nothing has been published in collection {collection!r} ({store}) under {root}.",
+                "Trigger train_and_index and let it finish, then ask again.",
+            )
+        try:
+            made = _describe(index, live, collection, store, root)
+            return made, index.open(live, made["shards"])
+        except (UnknownVersion, DamagedArtifact):
+            if live == tried:
+                raise
+            tried = live  # the alias may have moved, and the old version gone, since it was read
+
+
+def _describe(index: Store, version: str, collection: str, store: str, root: Path) -> dict[str, Any]:
+    path = artifacts.locate(root, "version", version)
+    kept = ", ".join(index.versions()) or "none"
+    if not path.exists():
+        raise UnknownVersion(
+            f"Index version {version} does not exist in {path.parent}.", f"Kept versions: {kept}. Or ask for `live`."
+        )
+    artifacts.read(path, verify=False)
+    made: dict[str, Any] = json.loads((path / "version.json").read_bytes())
+    if (made["collection"], made["store"]) != (collection, store):
+        raise UnknownVersion(
+            f"Index version {version} belongs to collection {made['collection']!r} ({made['store']}), not to "
+            f"{collection!r} ({store}).",
+            f"Kept versions there: {kept}. Or ask for `live`.",
+        )
+    return made
+
+
+def _retrieve(
+    searcher: Searcher, question: str, vector: Vectors, settings: AnswerSettings
+) -> tuple[list[Hit], Vectors]:
+    """Products by rank, and their cosines with the question, (n,) float32."""
+    if settings.mode == "dense":
+        hits = searcher.dense(vector, settings.top_k)
+        return hits, np.array([hit.score for hit in hits], np.float32)
+    if settings.mode == "bm25":
+        hits = searcher.bm25(question, settings.top_k)
+    else:
+        hits = searcher.hybrid(vector, question, settings.top_k, bm25_weight=settings.bm25_weight)
+    stored = searcher.fetch([hit.uid for hit in hits])
+    cosines = [
+        float(stored[hit.uid][0] @ vector) / max(float(np.linalg.norm(stored[hit.uid][0])), 1e-12) for hit in hits
+    ]
+    return hits, np.array(cosines, np.float32)
+
+
+def _score(
+    questions: Sequence[str],
+    vectors: Vectors,
+    retrieved: Sequence[tuple[list[Hit], Vectors]],
+    encoder: "QueryEncoder",
+) -> list[Found]:
+    """Score the sentences of all questions' products; every distinct sentence is encoded once."""
+    candidates = [_candidates(question, hits) for question, (hits, _) in zip(questions, retrieved, strict=True)]
+    # By length, so that a batch has little padding.
+    distinct = sorted(
+        {passage.text for passages, _ in candidates for passage in passages}, key=lambda text: (len(text), text)
+    )
+    place = {text: number for number, text in enumerate(distinct)}
+    encoded = encoder.encode(distinct)
+    found = []
+    for vector, (hits, cosines), (passages, overlaps) in zip(vectors, retrieved, candidates, strict=True):
+        own = encoded[[place[passage.text] for passage in passages]] @ vector
+        of_product = cosines[[passage.product for passage in passages]]
+        scores = (1 - PRODUCT_WEIGHT) * relevance(own, overlaps) + PRODUCT_WEIGHT * of_product
+        found.append(Found(hits, cosines, passages, scores.astype(np.float32)))
+    return found
+
+
+def _candidates(question: str, hits: Sequence[Hit]) -> tuple[list[Passage], Vectors]:
+    """The sentences worth encoding, in order of product and place, and their word overlap with the question."""
+    passages: list[Passage] = []
+    seen: set[str] = set()
+    for product, hit in enumerate(hits):
+        content = hit.content.removeprefix(hit.title)  # many contents begin with their title
+        for text in (hit.title, *sentences(content)):
+            if text and text.lower() not in seen:
+                seen.add(text.lower())
+                passages.append(Passage(product, text))
+    overlaps = word_overlap(question, [passage.text for passage in passages])
+    if len(passages) > MOST_SENTENCES:
+        kept = np.sort(np.argsort(-overlaps, kind="stable")[:MOST_SENTENCES])
+        passages, overlaps = [passages[number] for number in kept], overlaps[kept]
+    return passages, overlaps
+
+
+def _generate(question: str, found: Found, settings: AnswerSettings, llm: LlmConnection | None) -> dict[str, Any]:
+    order = np.argsort(-found.scores, kind="stable").tolist()
+    enough = [number for number in order if found.scores[number] >= settings.threshold]
+    if not enough:
+        return _result(NOTHING, [], found, [])
+    if llm is not None and settings.generator == "llm":
+        reply = write_answer(question, found.hits, llm)
+        return _result(reply.text, reply.cited, found, reply.warnings)
+    least = CLOSE * found.scores[enough[0]]
+    quoted = [found.passages[number] for number in enough[:QUOTES] if found.scores[number] >= least]
+    cited = list(dict.fromkeys(passage.product for passage in quoted))
+    text = " ".join(f"“{passage.text}” [{cited.index(passage.product) + 1}]" for passage in quoted)
+    return _result(text, cited, found, [])
+
+
+def _result(text: str, cited: Sequence[int], found: Found, warnings: Sequence[str]) -> dict[str, Any]:
+    best: dict[int, str] = {}
+    for number in np.argsort(-found.scores, kind="stable").tolist():
+        best.setdefault(found.passages[number].product, found.passages[number].text)
+
+    def source(product: int) -> dict[str, Any]:
+        hit = found.hits[product]
+        return {
+            "uid": hit.uid,
+            "title": hit.title,
+            "score": round(float(found.cosines[product]), 4),
+            "rank": product + 1,
+            "snippet": best.get(product, hit.title),
+        }
+
+    return {
+        "answer": text,
+        "found": bool(cited),
+        "sources": [source(product) for product in cited],
+        "nearest": [source(product) for product in range(len(found.hits)) if product not in cited],
+        "warnings": list(warnings),
+    }

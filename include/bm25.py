@@ -1,0 +1,62 @@
+"""BM25 over a corpus in memory: the baseline that evaluation compares with, and the words it counts.
+
+The scoring is bm25s's (Lù 2024, https://arxiv.org/abs/2407.03618), method "lucene", k1 1.2 and b 0.75. The
+words are lower-cased runs of letters and digits, as in the index's text field.
+"""
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+K1 = 1.2
+B = 0.75
+
+_WORD = re.compile(r"[^\W_]+")
+
+
+def words(text: str) -> list[str]:
+    """Lower-cased runs of letters and digits, in order: "5.2 cu. ft." gives 5, 2, cu, ft."""
+    return _WORD.findall(text.lower())
+
+
+class Bm25:
+    """An index of texts that ranks them by BM25.
+
+    Args:
+        texts: The corpus; position i is item i.
+    """
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        import bm25s
+
+        self.size = len(texts)
+        corpus = [words(text) for text in texts]
+        self._index = bm25s.BM25(k1=K1, b=B, method="lucene")
+        self._known: set[str] = set().union(*corpus)
+        if self._known:
+            self._index.index(corpus, show_progress=False)
+
+    def search(self, questions: Sequence[str], k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """The best k items for each question.
+
+        Returns:
+            Item numbers, (questions, k) int64, best first, ties by item number, -1 where no further item
+            shares a word with the question; and their scores, (questions, k) float32, 0 there.
+        """
+        items = np.full((len(questions), k), -1, dtype=np.int64)
+        scores = np.zeros((len(questions), k), dtype=np.float32)
+        for row, question in enumerate(questions):
+            asked = [word for word in words(question) if word in self._known]
+            if not asked:
+                continue
+            found = self._index.get_scores(asked)
+            matching = np.flatnonzero(found > 0)
+            if matching.size > k:  # keep every tie with the k-th, so that the order below decides
+                least = np.partition(found[matching], matching.size - k)[matching.size - k]
+                matching = matching[found[matching] >= least]
+            best = matching[np.lexsort((matching, -found[matching]))][:k]
+            items[row, : best.size] = best
+            scores[row, : best.size] = found[best]
+        return items, scores

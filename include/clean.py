@@ -1,0 +1,234 @@
+"""The cleaning rules: what is done to titles and contents, in which order, and how often.
+
+Each rule is linear in the length of the text, whatever the text: patterns are bounded or possessive,
+so nobody can stall a conversion with one crafted line. Each is tried only if a cheap test (a search
+for one character) says that it may apply: most texts need none. docs/cleaning.md gives the reasons
+and the effect of every rule on training, embedding and payload.
+
+What comes out is plain text, not safe HTML: whoever shows it in a page has to escape it.
+"""
+
+import html
+import html.entities
+import re
+import unicodedata
+from collections import Counter
+from functools import cache
+
+ENTITIES = "html entities"
+TAGS = "html tags"
+SURROGATES = "lone surrogates"
+CONTROLS = "control characters"
+INVISIBLE = "invisible characters"
+UNICODE = "unicode form"
+WHITESPACE = "whitespace"
+EDITION = "edition note"
+JUNK = "junk content"
+REPEATED = "content equals title"
+CUT = "cut"
+RULES = (ENTITIES, TAGS, SURROGATES, CONTROLS, INVISIBLE, UNICODE, WHITESPACE, EDITION, JUNK, REPEATED, CUT)
+
+# Contents that say nothing, compared without case and without what is not a letter or a digit.
+JUNK_CONTENTS = frozenset(
+    """
+    na none null nil undefined nan tbd tba todo test testing testitem testproduct testlisting dummy blank empty
+    testitemnottobid testitemdonotbid testitempleasedonotbid testitemnotforsale testdonotbuy donotbid donotbuy
+    pleaseignore notforsale
+    nodescription nodescriptionavailable nodescriptionprovided descriptionnotavailable noproductdescription
+    noproductdescriptionavailable productdescription description notavailable notapplicable notspecified
+    nocontent nocontentavailable noinformation noinformationavailable noinfo seetitle seeabove asdescribed
+    asshown loremipsum
+    """.split()  # noqa: SIM905  (a list of 45 quoted words is harder to read)
+)
+LONGEST_JUNK = 60  # characters; longer contents are not looked up
+
+# With a semicolon only: `R&D`, `?a=1&copy=2` and `AT&T` are text. Digits are bounded, since int() refuses thousands.
+_ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
+_ESCAPED_TIMES = 3  # `&amp;amp;lt;` is seen in feeds that were escaped at every hop; deeper is hostile
+
+# Known tags only: in `a <b and c> d` or `<3` the angle brackets are text.
+_INLINE = "a|abbr|b|bdi|bdo|big|cite|code|del|em|font|i|ins|kbd|mark|q|s|samp|small|span|strike|strong|sub|sup|tt|u|var"
+_BREAKING = (
+    "address|article|aside|audio|blockquote|body|br|button|caption|center|col|colgroup|dd|details|div|dl|dt|embed|"
+    "fieldset|figcaption|figure|footer|form|frame|frameset|h[1-6]|head|header|hr|html|iframe|img|input|label|legend|"
+    "li|link|main|map|meta|nav|noscript|object|ol|option|p|param|picture|pre|section|select|source|style|script|"
+    "summary|table|tbody|td|template|textarea|tfoot|th|thead|title|tr|ul|video|wbr"
+)
+# The first character stays outside of (?i:…): only then does `re` jump to the next "<" instead of trying everywhere.
+_TAG = re.compile(
+    rf"<(?i:/?(?:({_INLINE})(?:\s*+/?>|\s[^<>=]*+=[^<>]*+>)|(?:{_BREAKING})(?=[\s/>])[^<>]*+>))"  # `a<b and c>d`
+)
+_HIDDEN_START = re.compile(r"<(?i:(!--)|(?:script|(style))(?=[\s/>])[^<>]*+>)")
+_SCRIPT_END = re.compile(r"<(?i:/script[^<>]*+>)")
+_STYLE_END = re.compile(r"<(?i:/style[^<>]*+>)")
+_COMMENT_END = re.compile(r"-->")
+
+_MARKS_IN_A_ROW = 30
+LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_CONTROL = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f]")  # those that are whitespace are left to that rule
+# Soft hyphen, zero-width space, direction marks, joiners of words, BOM, and the tag characters, in which text can be
+# hidden from people but not from a language model. ZWJ and ZWNJ stay: Persian, Indic scripts and emoji need them.
+_UNSEEN = re.compile(
+    "[\u00ad\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff\U000e0000-\U000e007f]"
+)
+_EDITION = re.compile(
+    r"[Tt](?i:his text refers to (?:the|an?) [^.]{0,80}?\bedition(?: of this (?:title|book|item))?\s?(?:\.|$))"
+)
+
+
+class Cleaner:
+    """Applies the rules and counts, per rule, the texts that it changed.
+
+    Args:
+        max_title_chars: Longer titles are cut at a word boundary.
+        max_content_chars: Likewise for contents.
+
+    Attributes:
+        counts: Number of texts (a title and a content are two) that each rule of RULES changed.
+    """
+
+    def __init__(self, max_title_chars: int, max_content_chars: int) -> None:
+        self.counts: Counter[str] = Counter()
+        self._max_title = max_title_chars
+        self._max_content = max_content_chars
+
+    def title(self, text: str) -> str:
+        """A clean title; empty where nothing is left."""
+        text = self.plain(text)
+        return text if len(text) <= self._max_title else self._cut(text, self._max_title)
+
+    def content(self, text: str, title: str) -> str:
+        """A clean content; empty where it says nothing, or nothing beyond `title` (which is clean)."""
+        text = self.plain(text)
+        if " refers to " in text and (shorter := _without_edition_notes(text)) != text:
+            self.counts[EDITION] += 1
+            text = shorter
+        if len(text) <= LONGEST_JUNK and text and _is_junk(text):
+            self.counts[JUNK] += 1
+            return ""
+        if text == title and text:
+            self.counts[REPEATED] += 1
+            return ""
+        return text if len(text) <= self._max_content else self._cut(text, self._max_content)
+
+    def plain(self, text: str) -> str:
+        """The rules that titles and contents share: markup, characters, whitespace."""
+        if "&" in text and (shorter := _unescape(text)) != text:
+            self.counts[ENTITIES] += 1
+            text = shorter
+        if "<" in text and (shorter := _without_tags(text)) != text:
+            self.counts[TAGS] += 1
+            text = shorter
+        # Printable text has no whitespace but the space.
+        if not text.isprintable() or "  " in text or text[:1] == " " or text[-1:] == " ":
+            if (shorter := _spaced(text)) != text:
+                self.counts[WHITESPACE] += 1
+                text = shorter
+            if not text.isprintable():
+                text = _spaced(self._characters(text))
+        if not text.isascii() and (shorter := _composed(text)) != text:
+            self.counts[UNICODE] += 1
+            text = shorter
+        return text
+
+    def _characters(self, text: str) -> str:
+        for rule, pattern, replacement in (
+            (SURROGATES, LONE_SURROGATE, "\ufffd"),
+            (CONTROLS, _CONTROL, " "),
+            (INVISIBLE, _UNSEEN, ""),
+        ):
+            text, found = pattern.subn(replacement, text)
+            if found:
+                self.counts[rule] += 1
+        return text
+
+    def _cut(self, text: str, limit: int) -> str:
+        """At the last space within `limit` characters, unless that would lose half of them."""
+        self.counts[CUT] += 1
+        end = text.rfind(" ", 0, limit + 1)
+        if end <= limit // 2:
+            end = limit
+            while end > limit // 2 and (unicodedata.combining(text[end]) or "\u200d" in text[end - 1 : end + 1]):
+                end -= 1  # not between a letter and its accent, nor inside a joined emoji
+        return text[:end].rstrip()
+
+
+def _spaced(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _composed(text: str) -> str:
+    """NFC. Of a run of combining marks, 30 stay (the stream-safe format of UAX #15): a longer run is no
+    language's, and Python sorts it in quadratic time."""
+    too_many, cut = _long_mark_runs()
+    if too_many.search(text):
+        text = cut.sub(r"\1", text)
+    return text if unicodedata.is_normalized("NFC", text) else unicodedata.normalize("NFC", text)
+
+
+@cache
+def _long_mark_runs() -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """A quick test for a long run of combining marks, and what cuts one after its group 1."""
+    # No combining mark lies outside of this range.
+    marks = "".join(character for character in map(chr, range(0x300, 0x1F000)) if unicodedata.combining(character))
+    most = _MARKS_IN_A_ROW
+    return re.compile(f"[{marks}](?=[{marks}]{{{most}}})"), re.compile(f"([{marks}]{{{most}}})[{marks}]++")
+
+
+def _without_edition_notes(text: str) -> str:
+    kept: list[str] = []
+    at = 0
+    for note in _EDITION.finditer(text, max(text.find(" refers to ") - len("This text"), 0)):
+        kept.append(text[at : note.start()].rstrip("- "))  # the note often follows two hyphens
+        at = note.end()
+    kept.append(text[at:])
+    return _spaced(" ".join(kept))
+
+
+def _unescape(text: str) -> str:
+    """Resolve entities, also those that were escaped again: `&amp;#8211;` is a dash."""
+    for _ in range(_ESCAPED_TIMES):
+        before = text
+        text = _ENTITY.sub(_character, text)
+        if text == before or "&" not in text:
+            break
+    return text
+
+
+def _character(match: re.Match[str]) -> str:
+    entity = match[0]
+    if entity[1] != "#" and entity[1:] not in html.entities.html5:
+        return entity  # html.unescape would take a known beginning: `&notable;` is not `¬able;`
+    return html.unescape(entity)  # also maps the Windows-1252 numbers, such as &#150;, as browsers do
+
+
+def _without_tags(text: str) -> str:
+    """Drop comments, scripts and styles with their text; a known tag becomes nothing (inline) or a space."""
+    if (start := _HIDDEN_START.search(text)) is not None:
+        text = _without_hidden(text, start)
+    return _TAG.sub(lambda tag: "" if tag[1] else " ", text)
+
+
+def _without_hidden(text: str, start: re.Match[str] | None) -> str:
+    """One pass from left to right. Once no end of a kind is left, it is not searched for again: linear."""
+    kept: list[str] = []
+    at = 0
+    endless: set[re.Pattern[str]] = set()
+    while start is not None:
+        ends = _COMMENT_END if start[1] else _STYLE_END if start[2] else _SCRIPT_END
+        end = None if ends in endless else ends.search(text, start.end())
+        if end is None:
+            endless.add(ends)  # never closed: the tag alone goes, its text stays
+            kept.append(text[at : start.end()] if start[1] else text[at : start.start()])
+            at = start.end()
+        else:
+            kept += [text[at : start.start()], " "]
+            at = end.end()
+        start = _HIDDEN_START.search(text, at)
+    kept.append(text[at:])
+    return "".join(kept)
+
+
+def _is_junk(text: str) -> bool:
+    letters = "".join(filter(str.isalnum, text)).casefold()
+    return not letters or letters in JUNK_CONTENTS

@@ -1,0 +1,366 @@
+"""JSON lines to clean Parquet, streaming: every line is accepted, rejected with a reason, or merged.
+
+For each file (trn, tst, lbl): read = accepted + rejected + merged. Blank lines are no records and are
+counted apart. Memory is bounded by a block of lines, two row groups and 16 bytes a product for each of
+the two tables of hashes, whatever the size of the file. The bytes written are a function of the source
+and the settings alone.
+
+One thread unpacks and one writes while this one parses and cleans: both work outside Python's lock.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from hashlib import blake2b
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from include import artifacts
+from include.archive import ROLES, Archive
+from include.artifacts import Artifact, Workspace
+from include.catalogue import LABELS_FILE, PRODUCTS, PRODUCTS_FILE, QUERIES_FILE, REJECTED, REJECTED_FILE
+from include.clean import Cleaner
+from include.errors import EmptyCatalogue, TooManyRejects
+from include.progress import Progress, Sink
+from include.rows import Rows, read_rows
+from include.settings import ConvertSettings
+
+log = logging.getLogger(__name__)
+
+VERSION = 1  # of the bytes written: raise it when a rule changes
+FILES = {"trn": PRODUCTS_FILE, "tst": QUERIES_FILE, "lbl": LABELS_FILE}
+
+T = TypeVar("T")
+Keys = npt.NDArray[np.uint64]
+
+
+def convert(source: Path, settings: ConvertSettings, *, root: Path, sink: Sink | None = None) -> Artifact:
+    """Make the catalogue artifact from a source artifact.
+
+    Args:
+        source: Directory of an artifact of kind `source`; its stats name the file and its sha256.
+        settings: The limits. `max_reject_share` decides about success, not about bytes: it is no part of
+            the fingerprint, and is applied to a reused artifact too.
+        root: The data directory.
+        sink: Receives progress, in bytes of the source.
+
+    Returns:
+        Kind `catalogue`; files as in `include.catalogue`. `stats["products"]` is the number of products;
+        `stats["trn"]`, and `tst` and `lbl` where the source has them, hold what `docs/cleaning.md` lists.
+
+    Raises:
+        BadSource: The file cannot be read, is hostile, or holds no `trn`.
+        EmptyCatalogue: No line, or no usable one.
+        TooManyRejects: More than `max_reject_share` of the lines of `trn` were refused.
+        DamagedArtifact: The source artifact does not match its manifest.
+    """
+    origin = artifacts.read(source, verify=False)
+
+    def write(space: Workspace) -> Mapping[str, Any]:
+        artifacts.read(source)
+        return _write(source / origin.stats["file"], space.path, settings, sink)
+
+    made = artifacts.build(
+        root,
+        "catalogue",
+        VERSION,
+        write,
+        settings=settings.model_dump(exclude={"max_reject_share"}),
+        inputs={"source": origin.stats["sha256"]},
+    )
+    _refuse_many_rejects(made.stats["trn"], settings.max_reject_share)
+    if made.reused:
+        _log_counts(made.stats)
+    return made
+
+
+def _write(source: Path, target: Path, settings: ConvertSettings, sink: Sink | None) -> dict[str, Any]:
+    stats: dict[str, Any] = {}
+    with Archive(source) as archive:
+        members = {role: archive.members[role] for role in ROLES if role in archive.members}
+        total = sum(member.size for member in members.values())
+        with (
+            Progress("convert", total, unit="bytes", sink=sink) as progress,
+            _Table(target / REJECTED_FILE, REJECTED, settings.row_group_rows) as rejected,
+        ):
+            done = 0
+            for role, member in members.items():
+                with _Table(target / FILES[role], PRODUCTS, settings.row_group_rows) as table:
+                    file = _File(role, settings, table, rejected)
+
+                    def tell(read: int, before: int = done) -> None:
+                        progress.done = before + read
+
+                    for lines in _ahead(archive.blocks(role, tell)):
+                        file.add(lines)
+                        progress.update(progress.done, file=role, rows=file.next_line)
+                done += member.size
+                progress.update(done)
+                stats[role] = file.stats()
+                _log_counts({role: stats[role]})
+                if role == "trn":
+                    _refuse_empty(stats[role], member.name)
+                    _refuse_many_rejects(stats[role], settings.max_reject_share)
+    return {**stats, "products": stats["trn"]["accepted"]}
+
+
+class _File:
+    """The conversion of one file: duplicates, counts, and the way into the tables."""
+
+    def __init__(self, role: str, settings: ConvertSettings, table: "_Table", rejected: "_Table") -> None:
+        self.next_line = 0
+        self._role = role
+        self._table = table
+        self._rejected = rejected
+        self._cleaner = Cleaner(settings.max_title_chars, settings.max_content_chars)
+        self._uids = _Seen()
+        self._texts = _Seen()
+        self._counts: Counter[str] = Counter()
+        self._reasons: Counter[str] = Counter()
+        self._examples: dict[str, dict[str, Any]] = {}
+        self._title_chars = np.zeros(settings.max_title_chars + 1, np.int64)
+        self._content_chars = np.zeros(settings.max_content_chars + 1, np.int64)
+
+    def add(self, lines: list[bytes]) -> None:
+        rows = read_rows(lines, self.next_line, self._cleaner)
+        self.next_line += len(lines)
+        self._counts["blank"] += rows.blank
+        self._counts["read"] += len(lines) - rows.blank
+        self._add_rejects(rows)
+        if rows.lines:
+            texts = np.frombuffer(b"".join(rows.hashes), np.uint64)[::2]
+            # A label is its row number, which target_ind refers to: two rows of one uid are two labels.
+            if self._role != "lbl":
+                texts = self._merge(rows, texts)
+            self._add_products(rows, texts)
+
+    def _merge(self, rows: Rows, texts: Keys) -> Keys:
+        """Drop rows whose uid has been seen; returns the text hashes of the others."""
+        uids = np.frombuffer(b"".join([blake2b(uid.encode(), digest_size=8).digest() for uid in rows.uids]), np.uint64)
+        fresh, first_texts = self._uids.add(uids, texts)
+        if fresh.all():
+            return texts
+        self._counts["merged"] += int(np.count_nonzero(~fresh))
+        self._counts["merged_different"] += int(np.count_nonzero(first_texts[~fresh] != texts[~fresh]))
+        rows.take(fresh.tolist())
+        return texts[fresh]
+
+    def _add_products(self, rows: Rows, texts: Keys) -> None:
+        fresh, _ = self._texts.add(texts, texts)
+        self._counts["accepted"] += len(rows)
+        self._counts["distinct_texts"] += int(np.count_nonzero(fresh))
+        self._counts["links"] += sum(map(len, rows.indices))
+        _count_lengths(self._title_chars, rows.titles)
+        _count_lengths(self._content_chars, rows.contents)
+        columns = [
+            rows.lines,
+            rows.uids,
+            rows.titles,
+            rows.contents,
+            rows.hashes,
+            rows.indices,
+            rows.weights,
+        ]
+        arrays = [pa.array(column, field.type) for column, field in zip(columns, PRODUCTS, strict=True)]
+        self._table.add(pa.Table.from_arrays(arrays, schema=PRODUCTS))
+
+    def _add_rejects(self, rows: Rows) -> None:
+        if not rows.rejects:
+            return
+        numbers, reasons, excerpts = zip(*rows.rejects, strict=True)
+        self._counts["rejected"] += len(numbers)
+        self._reasons.update(reasons)
+        for number, reason, excerpt in rows.rejects:
+            self._examples.setdefault(reason, {"line": number + 1, "excerpt": excerpt})
+        lines = [number + 1 for number in numbers]
+        columns = [[self._role] * len(lines), lines, reasons, excerpts]
+        self._rejected.add(pa.Table.from_pydict(dict(zip(REJECTED.names, columns, strict=True)), schema=REJECTED))
+
+    def stats(self) -> dict[str, Any]:
+        """What the manifest keeps of this file."""
+        counts = self._counts
+        accepted = counts["accepted"]
+        with_content = accepted - int(self._content_chars[0])
+        contents = self._content_chars.copy()
+        contents[0] = 0
+        return {
+            **{name: counts[name] for name in ("read", "accepted", "rejected", "merged", "blank")},
+            "merged_different": counts["merged_different"],
+            "same_text": accepted - counts["distinct_texts"],
+            "distinct_texts": counts["distinct_texts"],
+            "with_content": round(with_content / accepted, 4) if accepted else 0.0,
+            "links": counts["links"],
+            "title_chars": _quantiles(self._title_chars),
+            "content_chars": _quantiles(contents),
+            "reasons": dict(self._reasons.most_common()),
+            "examples": self._examples,
+            "cleaned": dict(self._cleaner.counts.most_common()),
+        }
+
+
+class _Seen:
+    """Hashes that have come by, 16 bytes each: sorted runs that are merged as they grow, looked up in batches.
+
+    64-bit hashes of 2.25 million distinct keys hold an accidental match with a chance of 1 in 7 million.
+    """
+
+    def __init__(self) -> None:
+        self._runs: list[tuple[Keys, Keys]] = []
+
+    def add(self, keys: Keys, values: Keys) -> tuple[npt.NDArray[np.bool_], Keys]:
+        """Remember `keys`, each with the value that it first came with.
+
+        Returns:
+            For each key whether it is new (the first of equal ones in `keys` is), and its first value.
+        """
+        unique, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
+        held = values[first]
+        known = np.zeros(len(unique), np.bool_)
+        for run_keys, run_values in self._runs:
+            at = np.minimum(np.searchsorted(run_keys, unique), len(run_keys) - 1)
+            hit = run_keys[at] == unique
+            held[hit] = run_values[at[hit]]
+            known |= hit
+        fresh = np.zeros(len(keys), np.bool_)
+        fresh[first[~known]] = True
+        if not known.all():
+            self._runs.append((unique[~known], held[~known]))
+            while len(self._runs) > 1 and len(self._runs[-2][0]) < 4 * len(self._runs[-1][0]):
+                self._merge_last()
+        return fresh, held[inverse]
+
+    def _merge_last(self) -> None:
+        (left, left_values), (right, right_values) = self._runs[-2:]
+        at = np.searchsorted(left, right)
+        self._runs[-2:] = [(np.insert(left, at, right), np.insert(left_values, at, right_values))]
+
+
+class _Table:
+    """A Parquet file, written by a thread of its own in row groups of a fixed number of rows."""
+
+    def __init__(self, path: Path, schema: pa.Schema, row_group_rows: int) -> None:
+        self._rows = row_group_rows
+        self._parts: list[pa.Table] = []
+        self._held = 0
+        self._schema = schema
+        self._pending: Future[None] | None = None
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="parquet")
+        self._writer = pq.ParquetWriter(
+            path,
+            schema,
+            compression="zstd",
+            # Texts and hashes hardly repeat; row numbers and weights do.
+            use_dictionary=["file", "reason", "target_ind.list.element", "target_rel.list.element"],
+            write_statistics=["row", "uid", "line"],
+            write_page_checksum=True,
+        )
+
+    def __enter__(self) -> "_Table":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: BaseException | TracebackType | None) -> None:
+        try:
+            if kind is None:
+                if self._held:
+                    self._write(pa.concat_tables(self._parts))
+                self._wait()
+        finally:
+            self._pool.shutdown()
+            self._writer.close()
+
+    def add(self, table: pa.Table) -> None:
+        self._parts.append(table)
+        self._held += table.num_rows
+        if self._held < self._rows:
+            return
+        whole = pa.concat_tables(self._parts)
+        end = self._held - self._held % self._rows
+        for start in range(0, end, self._rows):
+            self._write(whole.slice(start, self._rows))
+        self._parts = [whole.slice(end)]
+        self._held -= end
+
+    def _write(self, group: pa.Table) -> None:
+        self._wait()
+        self._pending = self._pool.submit(self._writer.write_table, group, row_group_size=self._rows)
+
+    def _wait(self) -> None:
+        if self._pending is not None:
+            self._pending.result()
+
+
+def _ahead(items: Iterator[T]) -> Iterator[T]:
+    """The same items, the next one being made in a thread while the last one is used."""
+    end = object()
+    with ThreadPoolExecutor(1, thread_name_prefix="unpack") as pool:
+        pending: Future[Any] = pool.submit(next, items, end)
+        while (item := pending.result()) is not end:
+            pending = pool.submit(next, items, end)
+            yield item
+
+
+def _count_lengths(histogram: npt.NDArray[np.int64], texts: list[str]) -> None:
+    histogram += np.bincount(np.fromiter(map(len, texts), np.int64, len(texts)), minlength=len(histogram))
+
+
+def _quantiles(histogram: npt.NDArray[np.int64]) -> dict[str, int]:
+    """Exact quantiles of lengths, in characters, from the number of texts of each length."""
+    total = int(histogram.sum())
+    if not total:
+        return {}
+    below = np.cumsum(histogram)
+    shares = {"min": 0.0, "p5": 0.05, "p25": 0.25, "median": 0.5, "p75": 0.75, "p95": 0.95, "max": 1.0}
+    return {name: int(np.searchsorted(below, max(share * total, 1))) for name, share in shares.items()}
+
+
+def _log_counts(stats: Mapping[str, Any]) -> None:
+    for role in ROLES:
+        if role not in stats:
+            continue
+        counts = stats[role]
+        log.info(
+            "%s: read %s = accepted %s + rejected %s + merged %s",
+            role,
+            *(f"{counts[name]:,}" for name in ("read", "accepted", "rejected", "merged")),
+        )
+        if counts["rejected"]:
+            log.info("%s: rejected for %s", role, _named_reasons(counts))
+        if counts["cleaned"]:
+            done = ", ".join(f"{rule} {count:,}" for rule, count in counts["cleaned"].items())
+            log.info("%s: texts cleaned: %s", role, done)
+
+
+def _named_reasons(counts: Mapping[str, Any], most: int = 5) -> str:
+    return ", ".join(
+        f"{reason} {count:,} (line {counts['examples'][reason]['line']:,})"
+        for reason, count in list(counts["reasons"].items())[:most]
+    )
+
+
+def _refuse_empty(counts: Mapping[str, Any], name: str) -> None:
+    if not counts["read"]:
+        raise EmptyCatalogue(f"{name} holds no line with a product.", "Check that the right file was given.")
+
+
+def _refuse_many_rejects(counts: Mapping[str, Any], limit: float) -> None:
+    read, rejected = counts["read"], counts["rejected"]
+    if rejected > limit * read:
+        reason = next(iter(counts["reasons"]))
+        example = counts["examples"][reason]
+        raise TooManyRejects(
+            f"trn: {rejected:,} of {read:,} lines were rejected ({rejected / read:.1%}, the limit is {limit:.1%}): "
+            f"{_named_reasons(counts)}; line {example['line']:,} begins {example['excerpt'][:80]!r}.",
+            "Correct the file, or raise max_reject_share if that is how it is.",
+        )
+    if not counts["accepted"]:
+        raise EmptyCatalogue(
+            f"trn: none of {read:,} lines is a product: {_named_reasons(counts)}.",
+            "Check that the right file was given.",
+        )

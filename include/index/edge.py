@@ -1,0 +1,451 @@
+"""The embedded store: Qdrant Edge, the engine inside this process.
+
+A shard is an artifact of kind `edge`: a directory without write-ahead log, built in the artifact's
+workspace, optimised into one immutable segment, and never written again. Its fingerprint depends on
+the embedding and the HNSW settings alone, so versions and collections share equal shards.
+
+Opening a shard writes: the engine replaces `edge_config.json` and `segment.json` (by rename, through
+temporary directories), resizes some files to the size that they have, and maps most of them for
+writing. Seen with qdrant-edge-py 0.9.0 under strace: the contents stay equal, but names come and go.
+So a reader opens a *view*: a temporary directory with copies of the small files and symbolic links to
+the data directories. The artifact verifies after any number of readers, who do not meet each other.
+
+BM25 statistics (document frequencies, average length) are each shard's own, and scores of several
+shards are merged as they are, as Elasticsearch does by default ("query then fetch"). With shards of
+thousands of products the difference is small.
+"""
+
+import errno
+import json
+import logging
+import shutil
+import tempfile
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from operator import methodcaller
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import qdrant_edge
+
+from include import artifacts
+from include.errors import DamagedArtifact, StoreUnavailable, UnknownVersion, VerificationFailed
+from include.index import (
+    BM25_WEIGHT,
+    SHOWN_FIELDS,
+    TEXT_FIELD,
+    Hit,
+    Payload,
+    PointBatch,
+    Spec,
+    Vectors,
+    as_hit,
+    point_id,
+    refuse_live,
+)
+from include.index.fusion import depth, fuse_hits, unmatched
+from include.progress import Progress, Sink
+from include.settings import IndexSettings
+
+log = logging.getLogger(__name__)
+
+KIND = "edge"
+FORMAT = 1
+VERSION_KIND = "version"  # made by include/verify.py
+SHARD_DIRECTORY = "shard"  # in the artifact
+BATCH_POINTS = 1000
+FETCH_POINTS = 1000
+FULL_SCAN_KB = 10_000  # the engine's default: a smaller segment is searched exactly, which is as fast
+
+T = TypeVar("T")
+
+
+class EdgeStore:
+    """Versions as immutable Edge shards under `root`; see `include.index.Store`."""
+
+    def __init__(self, index: IndexSettings, *, root: Path) -> None:
+        self.index = index
+        self.root = root
+
+    def prepare(self, version: str, spec: Spec) -> None:
+        """Nothing to do: a shard is made whole by `upsert`."""
+
+    def upsert(
+        self,
+        version: str,
+        shard: int,
+        batches: Iterable[PointBatch],
+        *,
+        inputs: Mapping[str, str],
+        total: int | None = None,
+        sink: Sink | None = None,
+    ) -> dict[str, Any]:
+        """Build the shard's directory, or find it built; see `include.index.Store.upsert`.
+
+        Raises:
+            VerificationFailed: Two points have the same uid, or the engine kept another number of points.
+            StoreUnavailable: The engine failed.
+            StorageFull: The disk has no room.
+        """
+
+        def write(space: artifacts.Workspace) -> dict[str, Any]:
+            return _build(space.path / SHARD_DIRECTORY, shard, batches, self.index, total, sink)
+
+        settings = {"hnsw_m": self.index.hnsw_m, "hnsw_ef_construct": self.index.hnsw_ef_construct}
+        made = artifacts.build(self.root, KIND, FORMAT, write, settings=settings, inputs=inputs)
+        return {
+            "shard": shard,
+            "points": made.stats["points"],
+            "path": made.path.relative_to(self.root).as_posix(),
+            "reused": made.reused,
+            "seconds": round(made.seconds, 3),
+        }
+
+    def seal(self, version: str, shards: Sequence[Mapping[str, Any]], *, sink: Sink | None = None) -> None:
+        """Nothing to do: `upsert` optimises."""
+
+    def open(self, version: str, shards: Sequence[Mapping[str, Any]]) -> "EdgeSearcher":
+        """Open all shards of a version.
+
+        Raises:
+            UnknownVersion: There are no shards, or one's directory is gone.
+            DamagedArtifact: A shard's files are not those that were published.
+        """
+        paths = [self.root / str(shard["path"]) for shard in shards]
+        gone = [str(path) for path in paths if not path.is_dir()]
+        if gone or not paths:
+            raise UnknownVersion(
+                f"Index version {version} cannot be opened: "
+                + (f"{', '.join(gone)} does not exist." if gone else "it has no shards."),
+                "It may have been deleted by a later publication: choose a version that is kept, or build it again.",
+            )
+        return EdgeSearcher(paths)
+
+    def versions(self) -> list[str]:
+        """The verified versions of this collection, from their `version.json`."""
+        return sorted(
+            name for name, made in self._versions().items() if made.get("collection") == self.index.collection
+        )
+
+    def delete(self, version: str, shards: Sequence[Mapping[str, Any]]) -> None:
+        """Remove the shards of `version` that no other version has.
+
+        A reader that has them open keeps them until it closes.
+
+        Raises:
+            Terminal: The version is live.
+        """
+        refuse_live(version, self.live(), self.index.collection)
+        kept = {
+            str(shard["path"])
+            for name, made in self._versions().items()
+            if name != version
+            for shard in made.get("shards", [])
+            if "path" in shard
+        }
+        for shard in shards:
+            path = self.root / str(shard["path"])
+            if str(shard["path"]) in kept or not path.parent.is_dir():
+                continue
+            with artifacts.lock(path.parent / f".{path.name}.lock", timeout=600):
+                artifacts.discard(path)
+
+    def live(self) -> str | None:
+        """The version in `index/<collection>/live.json`.
+
+        Raises:
+            DamagedArtifact: The file cannot be read.
+        """
+        path = self._alias()
+        try:
+            return str(json.loads(path.read_bytes())["version"])
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError) as error:
+            raise DamagedArtifact(
+                f'{path} cannot be read ({error!r}); expected {{"version": …}}.',
+                "Publish or roll back to a version: that writes it anew.",
+            ) from error
+
+    def set_live(self, version: str) -> None:
+        """Replace `live.json` by one rename.
+
+        Raises:
+            UnknownVersion: No verified version of this collection has that name.
+        """
+        known = self.versions()
+        if version not in known:
+            raise UnknownVersion(
+                f"Index version {version} of collection {self.index.collection} does not exist under {self.root}.",
+                f"There are: {', '.join(known) or 'none'}.",
+            )
+        path = self._alias()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with artifacts.no_space_explained(path.parent):
+            artifacts.write_json(path, {"version": version})
+
+    def _alias(self) -> Path:
+        return self.root / "index" / self.index.collection / "live.json"
+
+    def _versions(self) -> dict[str, dict[str, Any]]:
+        """`version.json` of every version artifact, of all collections, by version."""
+        found = {}
+        for path in artifacts.published(self.root, VERSION_KIND):
+            try:
+                found[path.name] = json.loads((path / "version.json").read_bytes())
+            except FileNotFoundError:
+                continue  # deleted since it was listed
+            except ValueError as error:
+                raise DamagedArtifact(
+                    f"{path / 'version.json'} is not JSON ({error}).", "Remove that directory and verify again."
+                ) from error
+        return found
+
+
+class EdgeSearcher:
+    """Several shards searched as one; see `include.index.Searcher`.
+
+    Args:
+        paths: The shards' artifact directories.
+
+    Raises:
+        DamagedArtifact: A file is missing or has another size, or the engine cannot load the shard.
+    """
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        views = Path(tempfile.mkdtemp(prefix="vitrine-edge-"))
+        self._remove_views = weakref.finalize(self, shutil.rmtree, views, ignore_errors=True)
+        self._shards: list[qdrant_edge.EdgeShard] = []
+        self._threads: ThreadPoolExecutor | None = None
+        try:
+            for number, path in enumerate(paths):
+                artifacts.read(path, verify=False)
+                self._shards.append(_load(path / SHARD_DIRECTORY, views / str(number)))
+        except BaseException:
+            self.close()
+            raise
+        if len(self._shards) > 1:
+            self._threads = ThreadPoolExecutor(len(self._shards), thread_name_prefix="edge-search")
+
+    def count(self) -> int:
+        """How many points there are in all shards."""
+        return sum(self._each(lambda shard: shard.count(qdrant_edge.CountRequest(exact=True))))
+
+    def fetch(self, uids: Sequence[str]) -> dict[str, tuple[Vectors, Payload]]:
+        """Vector (dim,) float32 and payload of the products that exist, by uid."""
+        ids = [point_id(uid) for uid in uids]
+        found: dict[str, tuple[Vectors, Payload]] = {}
+        for start in range(0, len(ids), FETCH_POINTS):
+            some = ids[start : start + FETCH_POINTS]
+            for records in self._each(methodcaller("retrieve", some, True, True)):
+                for record in records:
+                    payload = record.payload or {}
+                    found[payload["uid"]] = (np.asarray(record.vector, dtype=np.float32), payload)
+        return found
+
+    def dense(self, vector: Vectors, top_k: int, *, exact: bool = False) -> list[Hit]:
+        """Nearest by cosine."""
+        request = qdrant_edge.QueryRequest(
+            limit=top_k,
+            query=qdrant_edge.Query.Nearest(vector.tolist()),
+            params=qdrant_edge.SearchParams(exact=exact),
+            with_payload=SHOWN_FIELDS,
+        )
+        return self._query(request)
+
+    def bm25(self, question: str, top_k: int) -> list[Hit]:
+        """Best by BM25 over title and content."""
+        if not question.strip():
+            return []
+        request = qdrant_edge.QueryRequest(
+            limit=top_k, query=qdrant_edge.TextQuery(TEXT_FIELD, question), with_payload=SHOWN_FIELDS
+        )
+        return self._query(request)
+
+    def hybrid(self, vector: Vectors, question: str, top_k: int, *, bm25_weight: float = BM25_WEIGHT) -> list[Hit]:
+        """Dense and BM25, fused by `fusion.fuse`."""
+        dense, bm25 = self.dense(vector, depth(top_k)), self.bm25(question, depth(top_k))
+        dense += self._cosines(vector, unmatched(bm25, dense))
+        return fuse_hits(dense, bm25, top_k, bm25_weight=bm25_weight)
+
+    def close(self) -> None:
+        """Close the shards and remove the views."""
+        if self._threads is not None:
+            self._threads.shutdown()
+            self._threads = None
+        while self._shards:
+            self._shards.pop().close()
+        self._remove_views()
+
+    def _cosines(self, vector: Vectors, hits: Sequence[Hit]) -> list[Hit]:
+        """The same products with their cosines as scores."""
+        if not hits:
+            return []
+        ids = qdrant_edge.Filter(must=[qdrant_edge.HasIdCondition({point_id(hit.uid) for hit in hits})])
+        request = qdrant_edge.QueryRequest(
+            limit=len(hits),
+            query=qdrant_edge.Query.Nearest(vector.tolist()),
+            params=qdrant_edge.SearchParams(exact=True),
+            filter=ids,
+            with_payload=SHOWN_FIELDS,
+        )
+        return self._query(request)
+
+    def _query(self, request: qdrant_edge.QueryRequest) -> list[Hit]:
+        found = self._each(methodcaller("query", request))
+        hits = [as_hit(point.payload or {}, point.score) for points in found for point in points]
+        return sorted(hits, key=lambda hit: (-hit.score, hit.uid))[: request.limit]
+
+    def _each(self, work: Callable[[qdrant_edge.EdgeShard], T]) -> list[T]:
+        """`work` on every shard; in threads where there are several, since the engine frees the GIL."""
+        with _engine_explained("search"):
+            if self._threads is None:
+                return [work(shard) for shard in self._shards]
+            return list(self._threads.map(work, self._shards))
+
+
+def _build(
+    directory: Path,
+    shard: int,
+    batches: Iterable[PointBatch],
+    index: IndexSettings,
+    total: int | None,
+    sink: Sink | None,
+) -> dict[str, Any]:
+    """Write one optimised shard into `directory`; statistics for the manifest."""
+    directory.mkdir()
+    points = 0
+    dim = 0
+    engine: qdrant_edge.EdgeShard | None = None
+    try:
+        with Progress(f"load shard {shard}", total, unit="points", sink=sink) as progress:
+            for batch in _larger(batches, BATCH_POINTS):
+                if engine is None:
+                    dim = batch.vectors.shape[1]
+                    engine = _create(directory, dim, index)
+                rows = zip(batch.ids, batch.vectors, batch.payloads, strict=True)
+                with _engine_explained(f"load shard {shard}", directory):
+                    engine.update(
+                        qdrant_edge.UpdateOperation.upsert_points(
+                            [qdrant_edge.Point(name, vector.tolist(), payload) for name, vector, payload in rows]
+                        )
+                    )
+                points += len(batch)
+                progress.advance(len(batch))
+        if engine is None:
+            raise VerificationFailed(f"Shard {shard} has no points.", "Plan fewer shards than row groups.")
+        with (
+            Progress(f"optimise shard {shard}", points, unit="points", sink=sink) as progress,
+            _engine_explained(f"optimise shard {shard}", directory),
+        ):
+            engine.optimize()
+            progress.update(points)
+        with _engine_explained(f"close shard {shard}", directory):
+            held = engine.info()
+            engine.flush()
+    finally:
+        if engine is not None:
+            engine.close()
+    if held.points_count != points:
+        raise VerificationFailed(
+            f"Shard {shard} was given {points} points and holds {held.points_count}.",
+            "Uids must be distinct: look for the same uid twice in the catalogue.",
+        )
+    return {"shard": shard, "points": points, "dim": dim, "indexed": held.indexed_vectors_count}
+
+
+def _create(directory: Path, dim: int, index: IndexSettings) -> qdrant_edge.EdgeShard:
+    """An empty shard without write-ahead log, its text index made before any point."""
+    with _engine_explained("create a shard", directory):
+        engine = qdrant_edge.EdgeShard.create(
+            str(directory),
+            qdrant_edge.EdgeConfig(
+                vectors=qdrant_edge.EdgeVectorParams(size=dim, distance=qdrant_edge.Distance.Cosine),
+                hnsw_config=qdrant_edge.HnswIndexConfig(
+                    m=index.hnsw_m, ef_construct=index.hnsw_ef_construct, full_scan_threshold=FULL_SCAN_KB
+                ),
+                # One segment, and indexed however small: the unindexed form keeps room for updates on disk.
+                optimizers=qdrant_edge.EdgeOptimizersConfig(default_segment_number=1, indexing_threshold=1),
+                wal_enabled=False,  # a write-ahead log would allow one process a directory, readers included
+            ),
+        )
+        engine.update(
+            qdrant_edge.UpdateOperation.create_field_index(
+                TEXT_FIELD,
+                # The default tokenisation (words, lower case): the one that all of Qdrant's forms score alike.
+                qdrant_edge.TextIndexParams(
+                    tokenizer=qdrant_edge.TokenizerType.Word, lowercase=True, scoring=qdrant_edge.TextScoringParams()
+                ),
+            )
+        )
+    return engine
+
+
+def _load(shard: Path, view: Path) -> qdrant_edge.EdgeShard:
+    """Open `shard` through a view of it, see the module's docstring."""
+    (view / "segments").mkdir(parents=True)
+    for file in (entry for entry in shard.iterdir() if entry.is_file()):
+        shutil.copyfile(file, view / file.name)
+    for segment in (shard / "segments").iterdir():
+        seen = view / "segments" / segment.name
+        seen.mkdir()
+        for entry in segment.iterdir():
+            if entry.is_dir():
+                (seen / entry.name).symlink_to(entry.resolve(), target_is_directory=True)
+            else:
+                shutil.copyfile(entry, seen / entry.name)
+    try:
+        return qdrant_edge.EdgeShard.load(str(view))
+    except Exception as error:  # the engine raises nothing more specific
+        raise DamagedArtifact(
+            f"Qdrant Edge cannot load the shard {shard}: {error}.",
+            "It maps the files for writing: check that this user may write to them. Otherwise run the shard's "
+            "upsert task again.",
+        ) from error
+
+
+def _larger(batches: Iterable[PointBatch], size: int) -> Iterator[PointBatch]:
+    """Join batches until they have `size` points or more; empty ones vanish."""
+    held: list[PointBatch] = []
+    dim: int | None = None
+    for batch in batches:
+        dim = dim or batch.vectors.shape[1]
+        if batch.vectors.shape[1] != dim:
+            raise VerificationFailed(
+                f"The vector of uid {batch.uids[0]!r} has {batch.vectors.shape[1]} dimensions, others have {dim}.",
+                "The shard was embedded by two models: clear its embed task and run it again.",
+            )
+        held.append(batch)
+        if sum(map(len, held)) >= size:
+            yield _join(held)
+            held = []
+    if sum(map(len, held)):
+        yield _join(held)
+
+
+def _join(batches: Sequence[PointBatch]) -> PointBatch:
+    return PointBatch(
+        [uid for batch in batches for uid in batch.uids],
+        [name for batch in batches for name in batch.ids],
+        np.concatenate([batch.vectors for batch in batches]),
+        [payload for batch in batches for payload in batch.payloads],
+    )
+
+
+@contextmanager
+def _engine_explained(action: str, place: Path | None = None) -> Iterator[None]:
+    """Give the engine's errors, plain `Exception`s, a class and a next step."""
+    try:
+        yield
+    except Exception as error:
+        if type(error) is not Exception:
+            raise
+        if "No space left" in str(error):
+            raise OSError(errno.ENOSPC, str(error), str(place)) from error
+        raise StoreUnavailable(
+            f"Qdrant Edge could not {action}{f' in {place}' if place else ''}: {error}.",
+            "Retry the task; if it fails again, the message above is the engine's own.",
+        ) from error

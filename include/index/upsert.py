@@ -1,0 +1,81 @@
+"""Loads one embedded shard into the vector store."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from include import artifacts
+from include.errors import BadSettings
+from include.index import Spec, Store, building
+from include.index.points import read_points
+from include.plan import Plan, read_plan, relative
+from include.progress import Sink
+from include.settings import IndexSettings
+
+log = logging.getLogger(__name__)
+
+
+def upsert(
+    plan: Path,
+    shard: int,
+    embedding: Path,
+    index: IndexSettings,
+    store: Store,
+    *,
+    root: Path,
+    sink: Sink | None = None,
+) -> dict[str, Any]:
+    """Load a shard's vectors and payloads; a retry changes nothing.
+
+    Args:
+        plan: Artifact of kind `plan`.
+        shard: Its number.
+        embedding: Artifact of kind `embedding` of this shard.
+        index: Must be the settings that the plan was made with.
+        store: From `open_store(index, …)`.
+        root: The data directory.
+        sink: Receives progress.
+
+    Returns:
+        The store's summary with `shard`, and `embedding` (its path relative to `root`): JSON-able, for
+        `verify` and `version.json`.
+
+    Raises:
+        BadSettings: `index` contradicts the plan, or the plan has no such shard.
+        DamagedArtifact: The embedding or the plan does not match its manifest.
+        VerificationFailed: The embedding is of other products than the shard's.
+    """
+    opened = read_plan(plan)
+    part = opened.shard(shard)
+    require_same_index(opened, index)
+    made = artifacts.read(embedding)
+    spec = Spec(opened.collection, opened.dim, opened.index["hnsw_m"], opened.index["hnsw_ef_construct"])
+    store.prepare(opened.version, spec)
+    # The embedding's fingerprint holds the uids and the text hashes, so it determines the payloads too.
+    inputs = {"embedding": made.fingerprint}
+    while True:
+        points = read_points(root / opened.catalogue, part.row_groups, embedding)
+        loaded = store.upsert(opened.version, shard, points, inputs=inputs, total=part.rows, sink=sink)
+        summary = {**loaded, "shard": shard, "embedding": relative(embedding, root)}
+        if building.claim(root, opened.version, summary):
+            return summary
+        log.info("shard %d was deleted with an older version just now: loading it again", shard)
+
+
+def require_same_index(plan: Plan, index: IndexSettings) -> None:
+    """Check that the settings are those that the plan was made with.
+
+    Raises:
+        BadSettings: They are not; every difference is named.
+    """
+    planned = {"store": plan.store, "collection": plan.collection, **plan.index}
+    differences = [
+        f"{name} = {getattr(index, name)!r} (planned: {value!r})"
+        for name, value in planned.items()
+        if getattr(index, name) != value
+    ]
+    if differences:
+        raise BadSettings(
+            f"The index settings changed after version {plan.version} was planned: {', '.join(differences)}.",
+            "Clear plan_shards and everything after it, so that all tasks of the run have the same settings.",
+        )

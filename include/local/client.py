@@ -1,0 +1,125 @@
+"""The few calls of Airflow's REST API that the demo and the tests make."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Self
+from urllib.parse import quote
+
+import httpx
+
+DAG_IDS = ("answer_question", "roll_back", "train_and_index")
+HTTP_NOT_FOUND = 404
+HTTP_CONFLICT = 409
+
+
+class AirflowClient:
+    """A logged-in client of one Airflow.
+
+    Args:
+        url: Such as `http://127.0.0.1:8080`.
+        user: As shown by `make up`.
+        password: As shown by `make up`.
+
+    Raises:
+        httpx.HTTPError: From every method, when Airflow refuses or does not answer.
+    """
+
+    def __init__(self, url: str, user: str, password: str) -> None:
+        self._http = httpx.Client(base_url=url, timeout=30.0)
+        answer = self._http.post("/auth/token", json={"username": user, "password": password})
+        answer.raise_for_status()
+        self._http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+    @staticmethod
+    def health(url: str) -> dict[str, Any]:
+        """Each part's health; empty while the API does not answer."""
+        try:
+            answer = httpx.get(f"{url}/api/v2/monitor/health", timeout=5.0)
+        except httpx.TransportError:
+            return {}
+        return dict(answer.json()) if answer.is_success else {}
+
+    def get(self, path: str, **params: Any) -> Any:
+        """GET under `/api/v2`."""
+        answer = self._http.get(f"/api/v2{path}", params=params)
+        answer.raise_for_status()
+        return answer.json()
+
+    def dags_ready(self) -> bool:
+        """Whether all of Vitrine's DAGs have been parsed."""
+        return {dag["dag_id"] for dag in self.get("/dags", limit=100)["dags"]} >= set(DAG_IDS)
+
+    def ensure_pool(self, name: str, slots: int, description: str) -> None:
+        """Create a pool unless it exists; an existing one keeps its size."""
+        body = {"name": name, "slots": slots, "description": description}
+        answer = self._http.post("/api/v2/pools", json=body)
+        if answer.status_code != HTTP_CONFLICT:
+            answer.raise_for_status()
+
+    def unpause(self, dag_id: str) -> None:
+        """Let a DAG's runs start."""
+        self._http.patch(f"/api/v2/dags/{dag_id}", json={"is_paused": False}).raise_for_status()
+
+    def trigger(self, dag_id: str, conf: Mapping[str, Any], logical_date: str | None = None) -> str:
+        """Start a run and return its id."""
+        body = {"logical_date": logical_date, "conf": dict(conf)}
+        answer = self._http.post(f"/api/v2/dags/{dag_id}/dagRuns", json=body)
+        answer.raise_for_status()
+        return str(answer.json()["dag_run_id"])
+
+    def run_state(self, dag_id: str, run_id: str) -> str:
+        """queued, running, success or failed."""
+        return str(self.get(f"/dags/{dag_id}/dagRuns/{quote(run_id)}")["state"])
+
+    def wait(self, dag_id: str, run_id: str, *, timeout: float = 600.0) -> dict[str, Any]:
+        """Wait for a run's end; returns `{"state": …, "results": {task_id: value}}`."""
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{quote(run_id)}/wait"
+        last: dict[str, Any] = {}
+        with self._http.stream("GET", path, params={"interval": 0.25}, timeout=timeout) as answer:
+            answer.raise_for_status()
+            for line in answer.iter_lines():
+                if line.strip():
+                    last = json.loads(line)
+        return last
+
+    def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        """All task instances of a run, in the order of their start."""
+        found = self.get(f"/dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances", limit=1000)["task_instances"]
+        return sorted(found, key=lambda each: (each["start_date"] or "9", each["task_id"], each["map_index"]))
+
+    def progress(self, dag_id: str, run_id: str, task_id: str, map_index: int) -> dict[str, Any]:
+        """What the task last put in its state store under `progress`; empty before it did."""
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances/{task_id}/state-store/progress"
+        answer = self._http.get(path, params={"map_index": map_index})
+        if answer.status_code == HTTP_NOT_FOUND:
+            return {}
+        answer.raise_for_status()
+        value = answer.json()["value"]
+        return dict(json.loads(value) if isinstance(value, str) else value)
+
+    def xcom(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> Any:
+        """A task's return value."""
+        path = f"/dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances/{task_id}/xcomEntries/return_value"
+        value = self.get(path, map_index=map_index)["value"]
+        return json.loads(value) if isinstance(value, str) else value
+
+    def log(self, dag_id: str, run_id: str, task_id: str, try_number: int, map_index: int = -1) -> list[str]:
+        """The lines of a task's log."""
+        path = f"/dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances/{task_id}/logs/{try_number}"
+        content = self.get(path, map_index=map_index, full_content="true")["content"]
+        lines = []
+        for entry in content:
+            if isinstance(entry, dict):
+                text = str(entry.get("event", ""))
+                for fault in entry.get("error_detail") or []:
+                    text += f"\n{fault.get('exc_type')}: {fault.get('exc_value')}"
+                lines.append(text)
+            else:
+                lines.append(str(entry))
+        return lines

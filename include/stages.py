@@ -1,0 +1,202 @@
+"""The stages as tasks call them: what one needs from the run and from the stages before, in JSON.
+
+Each function takes a `Run` and the summaries of earlier stages (paths and counts, never data), does one
+stage, and returns its own summary. Nothing here knows Airflow; `dags/stage_task.py` makes the `Run`.
+"""
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from include.progress import Sink
+from include.settings import AnswerSettings, IndexSettings, PipelineSettings, SourceSettings
+
+if TYPE_CHECKING:
+    from include.index import ServerConnection, Store
+    from include.llm import LlmConnection
+
+log = logging.getLogger(__name__)
+
+Summary = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a stage needs to know of its run.
+
+    Attributes:
+        settings: Of the whole pipeline.
+        root: The data directory.
+        run_id: The run's name.
+        logical_date: The date that the run stands for; a manual run without one has its start.
+        server: Where the Qdrant server is; only for `store = server`.
+        sink: Receives progress.
+    """
+
+    settings: PipelineSettings
+    root: Path
+    run_id: str
+    logical_date: datetime
+    server: "ServerConnection | None" = None
+    sink: Sink | None = None
+
+
+def download(run: Run) -> Summary:
+    """Fetch the catalogue file: from Google Drive, http(s), an object store, or disk."""
+    from include.download import download as fetch
+
+    settings = run.settings.source
+    dated = settings.source.replace("{date}", run.logical_date.strftime("%Y-%m-%d"))
+    source = SourceSettings.model_validate({**settings.model_dump(), "source": dated})
+    return fetch(source, root=run.root, sink=run.sink).summary()
+
+
+def convert(run: Run, source: Summary) -> Summary:
+    """Clean the lines into Parquet; set unusable ones aside with their reasons."""
+    from include.convert import convert as clean
+
+    return clean(Path(source["path"]), run.settings.convert, root=run.root, sink=run.sink).summary()
+
+
+def fine_tune(run: Run, catalogue: Summary) -> Summary:
+    """Train the bi-encoder, contrastively, in a process of its own; a retry goes on at its checkpoint."""
+    from include.train import train_in_subprocess
+
+    return train_in_subprocess(Path(catalogue["path"]), run.settings.train, root=run.root, sink=run.sink).summary()
+
+
+def evaluate(run: Run, catalogue: Summary, model: Summary) -> Summary:
+    """Measure retrieval on products held out from training: BM25, base, tuned, live; decide on promotion."""
+    from include.evaluate import evaluate as measure
+    from include.publish import live_model
+
+    live = live_model(open_store(run), root=run.root)
+    return measure(
+        Path(catalogue["path"]),
+        Path(model["path"]),
+        run.settings.train,
+        run.settings.evaluate,
+        root=run.root,
+        live=live,
+        sink=run.sink,
+    ).summary()
+
+
+def plan_shards(run: Run, catalogue: Summary, model: Summary) -> list[Summary]:
+    """Split the catalogue into shards, each a pair of tasks: embed, upsert."""
+    from include.plan import plan_shards as split
+    from include.plan import shard_of
+
+    settings = run.settings
+    plan = split(Path(catalogue["path"]), Path(model["path"]), settings.embed, settings.index, root=run.root)
+    return shard_of(plan)
+
+
+def embed(run: Run, shard: Summary) -> Summary:
+    """Turn a shard's products into vectors; texts that this model has seen before are copied."""
+    from include.embed import embed as encode
+
+    made = encode(Path(shard["plan"]), shard["shard"], root=run.root, sink=run.sink)
+    return {**shard, "embedding": made.summary()}
+
+
+def upsert(run: Run, embedded: Summary) -> Summary:
+    """Load a shard's vectors and payloads into the vector store, under ids that a retry repeats."""
+    from include.index.upsert import upsert as load
+
+    loaded = load(
+        Path(embedded["plan"]),
+        embedded["shard"],
+        Path(embedded["embedding"]["path"]),
+        run.settings.index,
+        open_store(run),
+        root=run.root,
+        sink=run.sink,
+    )
+    return {**embedded, "upsert": loaded}
+
+
+def verify(run: Run, shards: Iterable[Summary]) -> Summary:
+    """Check the built version: counts, sampled payloads and vectors, recall@10 against exact search."""
+    from include.verify import verify as check
+
+    loaded = list(shards)
+    made = check(
+        Path(loaded[0]["plan"]),
+        [shard["upsert"] for shard in loaded],
+        run.settings.index,
+        open_store(run),
+        root=run.root,
+        sink=run.sink,
+    )
+    return made.summary()
+
+
+def publish(run: Run, version: Summary, evaluation: Summary) -> Summary:
+    """Move the alias to the new version, in one step, unless the gate or a newer date says no."""
+    from include.publish import publish as move
+
+    return move(
+        Path(version["path"]),
+        Path(evaluation["path"]),
+        run.settings.index,
+        run.settings.evaluate,
+        open_store(run),
+        root=run.root,
+        logical_date=run.logical_date,
+        run_id=run.run_id,
+    )
+
+
+def report(run: Run, results: Mapping[str, Any]) -> Summary:
+    """Write the run's report: one HTML page, shown as a tab of the run."""
+    from include.report import report as render
+
+    plain = {name: list(value) if name == "shards" else value for name, value in results.items()}
+    page = render(plain, root=run.root, run_id=run.run_id, logical_date=run.logical_date.isoformat())
+    return page.summary()
+
+
+def answer_question(
+    question: str,
+    settings: AnswerSettings,
+    index: IndexSettings,
+    *,
+    root: Path,
+    server: "ServerConnection | None" = None,
+    llm: "LlmConnection | None" = None,
+) -> Summary:
+    """Answer one question, or several, one a line, from the products that the index finds."""
+    from include.answer import answer
+
+    questions = [line.strip() for line in question.splitlines() if line.strip()] or [""]
+    found = answer(
+        questions, settings, root=root, collection=index.collection, store=index.store, server=server, llm=llm
+    )
+    for each in found["answers"]:
+        log.info("Q: %s\nA: %s\n%s", each["question"], each["answer"], _sources(each["sources"]))
+    return found
+
+
+def roll_back(
+    to: str, index: IndexSettings, *, root: Path, run_id: str, server: "ServerConnection | None" = None
+) -> Summary:
+    """Move the alias back to an earlier version that is still kept: `previous`, or a fingerprint."""
+    from include.index import open_store as opened
+    from include.publish import roll_back as move
+
+    return move(to, index, opened(index, root=root, server=server), root=root, run_id=run_id)
+
+
+def open_store(run: Run) -> "Store":
+    """The vector store that the run's settings name."""
+    from include.index import open_store as opened
+
+    return opened(run.settings.index, root=run.root, server=run.server)
+
+
+def _sources(sources: Sequence[Mapping[str, Any]]) -> str:
+    return "\n".join(f"  [{n}] {s['title']} (uid {s['uid']}, {s['score']:.3f})" for n, s in enumerate(sources, 1))

@@ -1,0 +1,197 @@
+"""Training in a process of its own, and what parent and child say to each other.
+
+An Airflow task is a fork that must not initialise CUDA, and memory that training took goes back to the
+system only with its process. The child writes one JSON object a line on standard output:
+`progress`, `log`, then one of `result`, `error` (one of `include.errors`), `crash` (anything else).
+"""
+
+import ctypes
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import traceback
+from collections import deque
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Any
+
+from include import errors
+from include.artifacts import Artifact
+from include.errors import TrainingInterrupted, VitrineError
+from include.progress import Sink, Snapshot
+from include.settings import REPOSITORY, TrainSettings
+
+log = logging.getLogger(__name__)
+
+PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+SECONDS_TO_END = 10.0
+STDERR_LINES = 20
+
+
+def train_in_subprocess(catalogue: Path, settings: TrainSettings, *, root: Path, sink: Sink | None = None) -> Artifact:
+    """`include.train.train` in a child process that ends with this one.
+
+    Raises:
+        TrainingInterrupted: A signal ended the child; a retry resumes at its last checkpoint.
+        VitrineError: Whatever `train` raises, of the same class.
+        RuntimeError: The child failed in a way that nobody foresaw; holds its traceback.
+    """
+    command = [sys.executable, "-m", "include.train", f"--root={root.resolve()}", f"--catalogue={catalogue.resolve()}"]
+    command += [f"--settings={settings.model_dump_json()}", f"--parent={os.getpid()}"]
+    path = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")]))
+    child = subprocess.Popen(
+        command,
+        cwd=REPOSITORY,
+        env={**os.environ, "PYTHONPATH": path},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+    )
+    log.info("training runs in process %d", child.pid)
+    last_words: deque[str] = deque(maxlen=STDERR_LINES)
+    listener = threading.Thread(target=_listen, args=(child.stderr, last_words), daemon=True)
+    listener.start()
+    heard = _Heard(sink)
+    try:
+        for line in child.stdout or ():
+            heard.take(line)
+        child.wait()
+    finally:  # also when a signal handler or the sink raises
+        if child.poll() is None:
+            child.terminate()
+            try:
+                child.wait(SECONDS_TO_END)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+        listener.join(SECONDS_TO_END)
+        for pipe in (child.stdout, child.stderr):
+            if pipe is not None:
+                pipe.close()
+    return heard.outcome(child.returncode, list(last_words))
+
+
+class _Heard:
+    """What the child has said so far."""
+
+    def __init__(self, sink: Sink | None) -> None:
+        self._sink = sink
+        self._last: Snapshot = {}
+        self._end: dict[str, Any] | None = None
+
+    def take(self, line: str) -> None:
+        """Act on one line of the child's standard output."""
+        try:
+            said = json.loads(line)
+        except ValueError:  # cut off by the child's death
+            log.warning("the training process left an unfinished line: %s", line.rstrip()[:200])
+            return
+        if said["type"] == "progress":
+            if said["snapshot"]["unit"] == "steps":
+                self._last = said["snapshot"]
+            if self._sink is not None:
+                self._sink(said["snapshot"])
+        elif said["type"] == "log":
+            log.log(said["level"], "%s", said["message"])
+        else:
+            self._end = said
+
+    def outcome(self, status: int, last_words: list[str]) -> Artifact:
+        """The child's result, or the exception that stands for its failure."""
+        end = self._end
+        if status == 0 and end is not None and end["type"] == "result":
+            return Artifact(**{**end["artifact"], "path": Path(end["artifact"]["path"])})
+        if end is not None and end["type"] == "error":
+            kind = getattr(errors, end["error"], None)
+            if isinstance(kind, type) and issubclass(kind, VitrineError):
+                raise kind(end["what"], end["next_step"])
+        if end is not None and end["type"] == "crash":
+            raise RuntimeError(f"The training process failed:\n{end['traceback']}")
+        if status < 0:
+            raise self._interrupted(status)
+        raise RuntimeError(f"The training process ended with status {status}, without a result:\n{''.join(last_words)}")
+
+    def _interrupted(self, status: int) -> TrainingInterrupted:
+        try:
+            name = signal.Signals(-status).name
+        except ValueError:
+            name = f"signal {-status}"
+        where = f"after step {self._last['done']} of {self._last['total']}" if self._last else "before its first step"
+        next_step = "Retry the task: it resumes at the last checkpoint."
+        if -status == signal.SIGKILL:
+            next_step += (
+                " If nobody killed it, the machine probably ran out of memory: then lower batch_size or max_tokens "
+                "(other settings start from the base model again)."
+            )
+        return TrainingInterrupted(f"The training process was ended by {name} {where}.", next_step)
+
+
+def run_as_child(work: Callable[[Sink], Artifact], *, parent: int | None) -> int:
+    """Do `work`, reporting to standard output; returns the exit status.
+
+    Args:
+        work: Gets the sink that progress goes to.
+        parent: This process ends when the process with this id does; None to outlive it.
+    """
+    if parent is not None:
+        _end_with(parent)
+    # Only these lines go to standard output: whatever a library prints there goes to standard error.
+    with os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1) as out:
+        os.dup2(2, 1)
+        guard = threading.Lock()
+
+        def say(kind: str, **content: Any) -> None:
+            with guard:
+                out.write(json.dumps({"type": kind, **content}) + "\n")
+                out.flush()
+
+        handler = _ToParent(say)
+        logging.getLogger().addHandler(handler)
+        logging.getLogger("include").setLevel(logging.INFO)
+        try:
+            made = work(lambda snapshot: say("progress", snapshot=snapshot))
+        except VitrineError as error:
+            say("error", error=type(error).__name__, what=error.what, next_step=error.next_step)
+            return 1
+        except Exception as error:  # the parent raises it again, with the traceback
+            say("crash", error=repr(error), traceback=traceback.format_exc())
+            return 1
+        finally:
+            logging.getLogger().removeHandler(handler)
+        say("result", artifact={**asdict(made), "path": str(made.path)})
+    return 0
+
+
+class _ToParent(logging.Handler):
+    """Log records as lines to the parent."""
+
+    def __init__(self, say: Callable[..., None]) -> None:
+        super().__init__()
+        self._say = say
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._say("log", level=record.levelno, name=record.name, message=self.format(record))
+
+
+def _end_with(parent: int) -> None:
+    """Have the kernel kill this process when its parent dies: no orphan trains on beside the retry."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
+    if os.getppid() != parent:  # it died before the call
+        raise SystemExit(f"parent process {parent} is gone")
+
+
+def _listen(stream: IO[str], last_words: "deque[str]") -> None:
+    for line in stream:
+        last_words.append(line)
+        if line.strip():
+            log.info("%s", line.rstrip())

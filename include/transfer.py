@@ -1,0 +1,237 @@
+"""What every kind of source shares: a file that arrives in pieces, its partial copy, and what its bytes may be.
+
+A partial copy lies in the artifact's scratch directory, which outlives attempts, beside a note that says
+which remote content it is a piece of. Only a transfer of that same content goes on from it.
+"""
+
+import hashlib
+import json
+import re
+import shutil
+import struct
+import zipfile
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from include.artifacts import write_json
+from include.errors import BadSource, SourceUnreachable, StorageFull
+from include.progress import Progress
+
+TIMEOUT = 60.0  # seconds without an answer or a byte until a server counts as stalled
+CHUNK = 256 * 1024  # bytes; what a kill can lose
+SPARE = 16 * 2**20  # bytes that must stay free on the disk beside the file
+
+Format = Literal["zip", "gzip", "jsonl"]
+WANTED = (
+    "Vitrine takes a ZIP with LF-Amazon-1.3M/trn.json.gz, or JSON lines (.json, .jsonl), also gzipped: "
+    "correct the setting `source`, then trigger again."
+)
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A file that has arrived.
+
+    Attributes:
+        path: Where it is now, in the scratch directory.
+        sha256: Of its bytes, in hexadecimal.
+        whole: The source announced its length and all of it came. False where it announced none, so that a
+            broken transfer looks like a short file.
+        details: More for the artifact's statistics.
+    """
+
+    path: Path
+    sha256: str
+    whole: bool
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A source as it is now.
+
+    Attributes:
+        origin: How to name it to people and in the manifest: without passwords and query values.
+        identity: What tells its present content from another, JSON-serialisable; part of the fingerprint.
+        resumable: Whether a later attempt can tell that a partial copy belongs to the same content.
+        fetch: Brings the file into a scratch directory.
+    """
+
+    origin: str
+    identity: dict[str, Any]
+    resumable: bool
+    fetch: Callable[[Path, Progress], Fetched]
+
+
+class Partial:
+    """The partial copy in a scratch directory and the note about it.
+
+    Args:
+        scratch: The directory.
+        content: What identifies the remote content; empty where nothing does: then nothing is resumed.
+    """
+
+    def __init__(self, scratch: Path, content: Mapping[str, Any]) -> None:
+        self.path = scratch / "partial"
+        self._note = scratch / "partial.json"
+        self._content = dict(content)
+
+    def held(self) -> int:
+        """How many bytes of this very content are here; anything else is deleted."""
+        if self._content and self.path.exists() and self.note() == self._content:
+            return self.path.stat().st_size
+        self.discard()
+        return 0
+
+    def note(self) -> dict[str, Any]:
+        """What the copy on disk is a piece of; empty where that is unknown."""
+        try:
+            found = json.loads(self._note.read_bytes())
+        except (FileNotFoundError, ValueError):  # none, or cut short by a crash: then the bytes mean nothing
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def discard(self) -> None:
+        """Delete the bytes, then the note."""
+        self.path.unlink(missing_ok=True)
+        self._note.unlink(missing_ok=True)
+
+    def receive(
+        self, chunks: Iterable[bytes], origin: str, start: int, total: int | None, progress: Progress
+    ) -> Fetched:
+        """Write `chunks` after the first `start` bytes.
+
+        Args:
+            chunks: The file's bytes from `start` on.
+            origin: The source, for messages.
+            start: Bytes that are here already.
+            total: The file's length in bytes, None where the source does not tell.
+            progress: Counts bytes.
+
+        Raises:
+            BadSource: The first bytes are no catalogue's.
+            SourceUnreachable: Fewer or more bytes came than were announced.
+            StorageFull: The disk cannot hold the file.
+        """
+        if total is not None:
+            require_room(self.path.parent, total - start, origin)
+        digest = hashlib.sha256()
+        done = 0
+        if start:
+            with self.path.open("rb") as stream:
+                while block := stream.read(1 << 20):
+                    digest.update(block)
+            done = start
+        else:
+            self.discard()
+            write_json(self._note, self._content)
+        progress.update(done, total)
+        with self.path.open("ab") as out:
+            for chunk in chunks:
+                if not done and chunk:
+                    sniff(chunk, origin)
+                out.write(chunk)
+                digest.update(chunk)
+                done += len(chunk)
+                progress.update(done)
+        if total is not None and done != total:
+            if done > total:
+                self.discard()
+            raise broken_off(origin, done, total)
+        return Fetched(self.path, digest.hexdigest(), total is not None)
+
+
+def broken_off(origin: str, done: int, total: int | None) -> SourceUnreachable:
+    """The error for a transfer that ended early."""
+    of = "of an unknown number" if total is None else f"of {total:,}"
+    return SourceUnreachable(
+        f"The transfer of {origin} broke off after {done:,} {of} bytes.",
+        "The retry goes on from there where the server allows it, else it starts again.",
+    )
+
+
+def require_room(place: Path, need: int, origin: str) -> None:
+    """Raise StorageFull unless the disk that holds `place` has `need` bytes free, and some to spare."""
+    free = shutil.disk_usage(place).free
+    if free < need + SPARE:
+        raise StorageFull(
+            f"{origin} needs {need / 2**20:,.0f} MiB, but the disk that holds {place.parent} has "
+            f"{free / 2**20:,.0f} MiB free.",
+            "Free some space (old versions: lower keep_versions) or set VITRINE_DATA to a larger disk, then retry.",
+        )
+
+
+def sniff(head: bytes, origin: str) -> Format:
+    """Which of the known formats a file's first bytes are.
+
+    Args:
+        head: The first bytes, a few hundred or more if there are so many.
+        origin: The source, for messages.
+
+    Raises:
+        BadSource: None of them, with a guess at what it is instead.
+    """
+    if head.startswith(b"PK\x03\x04"):
+        return "zip"
+    if head.startswith(b"\x1f\x8b"):
+        return "gzip"
+    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if text.startswith(b"{"):
+        return "jsonl"
+    raise BadSource(f"{origin} is not a catalogue: {_guess(head, text[:400].lower())}.", WANTED)
+
+
+def _guess(head: bytes, text: bytes) -> str:
+    known = (
+        (b"", not head, "the file is empty"),
+        (b"", not text, "it begins with nothing but white space"),
+        (b"pk\x05\x06", True, "it is a ZIP archive without any file in it"),
+        (b"<?xml", True, "it is an XML document, as object stores send for an error"),
+        (b"<", re.match(rb"<(!doctype html|html|head|body|!--)", text), "it is a web page (HTML)"),
+        (b"[", True, "it is one JSON array, where one JSON object a line is expected"),
+        (b"version https://git-lfs", True, "it is a Git LFS pointer, not the file that it points at"),
+        (b"%pdf", True, "it is a PDF document"),
+    )
+    for start, condition, meaning in known:
+        if condition and text.startswith(start):
+            return meaning
+    return f"it begins with the bytes {head[:8].hex(' ')}, which are neither ZIP, gzip nor JSON lines"
+
+
+def check(file: Fetched, origin: str) -> Format:
+    """The format of a file that has arrived, after a cheap look at its beginning and its end.
+
+    Raises:
+        BadSource: It is no catalogue, or a ZIP that is damaged at its source.
+        SourceUnreachable: It is a ZIP that lost its end in a transfer of unknown length.
+    """
+    with file.path.open("rb") as stream:
+        form = sniff(stream.read(4096), origin)
+    if form != "zip":
+        return form
+    try:
+        with zipfile.ZipFile(file.path) as archive:
+            archive.namelist()
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError, struct.error) as error:
+        size = file.path.stat().st_size
+        what = f"{origin} is a truncated or damaged ZIP archive: {size:,} bytes without a readable list of files at"
+        what += f" the end ({error})."
+        if file.whole:
+            raise BadSource(what, "The file itself is damaged: make or upload it again, then trigger again.") from error
+        raise SourceUnreachable(what, "The transfer probably broke off: the retry fetches it again.") from error
+    return form
+
+
+def public(url: str) -> str:
+    """`url` as it may be shown: without user, password, query and fragment, which may be secrets."""
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}{parts.path}" + ("?…" if parts.query else "")
+
+
+def mark(url: str) -> str:
+    """16 hexadecimal digits that stand for the whole `url`, secrets included."""
+    return hashlib.sha256(url.encode()).hexdigest()[:16]

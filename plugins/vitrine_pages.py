@@ -1,0 +1,78 @@
+"""The web application behind the Ask page and the Report tab.
+
+Airflow does not authenticate a plugin's application, so every route here depends on Airflow's own checks:
+without a login there is no page, and a report needs the right to read the DAG's runs. What the Ask page
+does, it does through Airflow's REST API as the user who looks at it.
+
+Airflow loads every file of this folder in every process, so all imports that weigh anything are in `make_app`.
+"""
+
+import html
+import logging
+import secrets
+from pathlib import Path
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+PIPELINE = "train_and_index"
+ASK = Path(__file__).with_name("ask.html")
+HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store"}
+NOTE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
+:root {{ color-scheme: light dark; }} body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 40rem; margin: 3rem auto;
+padding: 0 1.25rem; }} h1 {{ font-size: 1.2rem; }}</style></head>
+<body><main><h1>{title}</h1><p>{body}</p></main></body></html>"""
+
+
+def make_app() -> Any:
+    """The FastAPI application, for Airflow to mount. No route of it, documentation included, is open to everybody."""
+    from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
+    from airflow.api_fastapi.core_api.security import get_user, requires_access_dag
+    from fastapi import Depends, FastAPI
+    from fastapi.responses import HTMLResponse
+
+    from include.errors import VitrineError
+    from include.report import page_of_run
+    from include.settings import data_directory
+
+    app = FastAPI(title="Vitrine", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(get_user)])
+
+    def page(content: str, allowed: str, status: int = 200) -> HTMLResponse:
+        policy = f"default-src 'none'; {allowed}; frame-ancestors 'self'; base-uri 'none'; form-action 'none'"
+        return HTMLResponse(content, status, {"Content-Security-Policy": policy, **HEADERS})
+
+    def note(status: int, title: str, body: str) -> HTMLResponse:
+        filled = NOTE.format(title=html.escape(title), body=html.escape(body))
+        return page(filled, "style-src 'unsafe-inline'", status)
+
+    @app.get("/ask", response_class=HTMLResponse)
+    def ask() -> HTMLResponse:
+        nonce = secrets.token_urlsafe(16)
+        content = ASK.read_text(encoding="utf-8").replace("{{nonce}}", nonce)
+        return page(content, f"script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self'")
+
+    @app.get(
+        "/runs/{dag_id}/{run_id}/report",
+        response_class=HTMLResponse,
+        dependencies=[Depends(requires_access_dag("GET", DagAccessEntity.RUN))],
+    )
+    def run_report(dag_id: str, run_id: str) -> HTMLResponse:
+        # Reports are found by the run's id alone. Without this, the right to read one DAG would open them all.
+        if dag_id != PIPELINE:
+            return note(404, "No report", f"Only runs of {PIPELINE} have a report; this is a run of {dag_id}.")
+        try:
+            found = page_of_run(data_directory(), run_id)
+        except VitrineError as error:
+            log.warning("report of run %s: %s", run_id, error)
+            return note(500, "The report cannot be shown", str(error))
+        if found is None:
+            return note(
+                404,
+                "No report yet",
+                f"The run {run_id} has none. Its last task, report, writes it: look at the run's graph for a task "
+                "that is still running or has failed. If report has succeeded, the web server sees another data "
+                "directory than the tasks (VITRINE_DATA).",
+            )
+        return page(found.read_text(encoding="utf-8"), "style-src 'unsafe-inline'")
+
+    return app

@@ -1,0 +1,156 @@
+"""dags/: they parse, they are what the README says, and they stay light."""
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from include.settings import GROUPS, REPOSITORY, AnswerSettings
+
+DAG_IDS = {"answer_question", "roll_back", "train_and_index"}
+HEAVY = ("torch", "transformers", "pandas", "numpy", "pyarrow", "qdrant_client", "qdrant_edge", "onnxruntime", "gdown")
+pytestmark = pytest.mark.airflow
+
+
+@pytest.fixture(scope="module")
+def dags() -> dict[str, Any]:
+    from airflow.dag_processing.dagbag import DagBag
+
+    bag = DagBag(str(REPOSITORY / "dags"))
+    assert bag.import_errors == {}
+    return dict(bag.dags)
+
+
+def test_exactly_these_dags_are_found(dags: dict[str, Any]) -> None:
+    """Airflow skips a file without the words "dag" and "airflow" without an error."""
+    assert set(dags) == DAG_IDS
+
+
+def test_the_pipeline_has_its_stages_in_order(dags: dict[str, Any]) -> None:
+    """A lost arrow lets publish run before verify."""
+    upstream = {task.task_id: task.upstream_task_ids for task in dags["train_and_index"].tasks}
+    assert upstream == {
+        "download": set(),
+        "convert": {"download"},
+        "fine_tune": {"convert"},
+        "evaluate": {"convert", "fine_tune"},
+        "plan_shards": {"convert", "fine_tune", "evaluate"},
+        "shard.embed": {"plan_shards"},
+        "shard.upsert": {"shard.embed"},
+        "verify": {"shard.upsert"},
+        "publish": {"verify", "evaluate"},
+        "report": {"download", "convert", "fine_tune", "evaluate", "shard.upsert", "verify", "publish"},
+    }
+
+
+def test_every_task_has_retries_a_time_limit_and_the_retry_policy(dags: dict[str, Any]) -> None:
+    """Airflow's defaults are no retry and no limit: one lost packet fails a night's run, one hang blocks it."""
+    for dag in dags.values():
+        for task in dag.tasks:
+            assert task.retries == 4, task.task_id
+            assert task.execution_timeout.total_seconds() >= 900
+            assert task.retry_exponential_backoff
+            assert [rule.exception for rule in task.retry_policy.rules] == [
+                "include.errors.Terminal",
+                "include.errors.QuotaExceeded",
+                "include.errors.StorageFull",
+                "include.errors.Transient",
+            ]
+
+
+def test_the_retry_policy_tells_terminal_from_transient(dags: dict[str, Any]) -> None:
+    """A rule whose class does not import only warns while parsing, and then never matches."""
+    from airflow.sdk import RetryAction
+
+    from include import errors
+
+    policy = dags["train_and_index"].get_task("download").retry_policy
+    decide = lambda error: policy.evaluate(error, 1, 5)  # noqa: E731
+    assert decide(errors.BadSource("x")).action is RetryAction.FAIL
+    assert decide(errors.SourceUnreachable("x")).action is RetryAction.RETRY
+    assert decide(errors.QuotaExceeded("x")).retry_delay.total_seconds() == 6 * 3600
+    assert decide(ValueError("x")).action is RetryAction.DEFAULT
+
+
+def test_gpu_work_waits_for_the_gpu_pool(dags: dict[str, Any]) -> None:
+    """Two tasks on one GPU run out of its memory."""
+    pools = {task.task_id: task.pool for task in dags["train_and_index"].tasks}
+    assert {name for name, pool in pools.items() if pool == "gpu"} == {"fine_tune", "evaluate", "shard.embed"}
+
+
+def test_the_forms_offer_every_setting_with_title_description_and_section(dags: dict[str, Any]) -> None:
+    """What is not on the form cannot be set from the UI."""
+    names = {name for group in GROUPS.values() for name in group.model_fields}
+    assert set(dags["train_and_index"].params) == names
+    answer = dags["answer_question"].params
+    assert set(answer) == {"question", "store", "collection", *AnswerSettings.model_fields}
+    for dag in dags.values():
+        for name in dag.params:
+            param = dag.params.get_param(name)
+            assert param.schema["title"] and param.schema["section"] and param.description, name
+
+
+def test_the_documentation_pages_explain_operation(dags: dict[str, Any]) -> None:
+    """The DAG page is where a person looks when a run has failed."""
+    text = dags["train_and_index"].doc_md
+    for word in ("Retry", "Backfill", "Roll back", "Schedule", "reused"):
+        assert word in text
+    assert all(dag.doc_md and dag.doc_md.strip() for dag in dags.values())
+
+
+def test_the_pipeline_can_be_backfilled(dags: dict[str, Any]) -> None:
+    """Backfill refuses DAGs without a periodic timetable."""
+    timetable = dags["train_and_index"].timetable
+    assert type(timetable).__name__ == "CronTriggerTimetable"
+    assert not dags["train_and_index"].catchup
+
+
+def test_a_dag_file_imports_nothing_heavy() -> None:
+    """DAG files are parsed every 30 seconds and by every task: seconds of imports would stall them all."""
+    files = [str(path) for path in sorted((REPOSITORY / "dags").glob("[a-z]*.py"))]
+    code = (
+        "import runpy, sys; import airflow.sdk; before = set(sys.modules)\n"
+        f"for file in {files!r}: runpy.run_path(file)\n"
+        f"print([name for name in {HEAVY} if name in sys.modules and name not in before])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert len(files) == 4
+    assert done.stdout.strip().splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("file", ["train_and_index.py", "answer_question.py", "roll_back.py"])
+def test_a_dag_file_fits_on_one_screen(file: str) -> None:
+    """The pipeline is read more often than it is written."""
+    lines = (REPOSITORY / "dags" / file).read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= 100
+
+
+def test_the_logic_imports_without_airflow() -> None:
+    """A bare GPU machine has torch and transformers, and no Airflow."""
+    modules = [
+        ".".join(path.relative_to(REPOSITORY).with_suffix("").parts)
+        for path in sorted((REPOSITORY / "include").rglob("*.py"))
+        if path.name != "__init__.py"
+    ]
+    code = (
+        "import sys, importlib\n"
+        "class Refuse:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.split('.')[0] == 'airflow': raise ImportError('airflow is not here')\n"
+        "sys.meta_path.insert(0, Refuse())\n"
+        f"for name in {modules!r}: importlib.import_module(name)\n"
+        "print('imported', len([name for name in sys.modules if name.startswith('include')]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "imported" in done.stdout
+    assert len(modules) > 15
+
+
+def test_no_file_of_the_logic_mentions_an_airflow_import() -> None:
+    """An import inside a function would escape the test above."""
+    for path in (REPOSITORY / "include").rglob("*.py"):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            assert not line.strip().startswith(("import airflow", "from airflow")), path

@@ -1,0 +1,90 @@
+"""Small points for index tests, and version artifacts as `verify` writes them."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from include import artifacts
+from include.catalogue import product_text
+from include.index import PointBatch, Spec, Store, point_id
+from include.settings import IndexSettings
+from tests.small import Product, products
+
+DIM = 24
+
+
+def vectors(count: int, *, seed: int = 0, dim: int = DIM) -> np.ndarray:
+    """(count, dim) float32 of length 1."""
+    values = np.random.default_rng(seed).normal(size=(count, dim)).astype(np.float32)
+    return values / np.linalg.norm(values, axis=1, keepdims=True)
+
+
+def batches(rows: Sequence[Product], values: np.ndarray, *, size: int = 64) -> Iterator[PointBatch]:
+    """The rows as points, `size` a batch."""
+    for start in range(0, len(rows), size):
+        some = rows[start : start + size]
+        payloads = [
+            {"uid": row.uid, "title": row.title, "content": row.content, "text": product_text(row.title, row.content)}
+            for row in some
+        ]
+        uids = [row.uid for row in some]
+        yield PointBatch(uids, [point_id(uid) for uid in uids], values[start : start + len(some)], payloads)
+
+
+def version_id(name: str) -> str:
+    """The id of a version, known before it is built, as the plan knows it."""
+    return artifacts.fingerprint("version", 1, {}, {"plan": name})
+
+
+def write_version(
+    root: Path, name: str, index: IndexSettings, shards: Sequence[Mapping[str, Any]], *, dim: int = DIM
+) -> str:
+    """Publish the `version` artifact that `verify` would make; its id."""
+    version = version_id(name)
+    content = {
+        "version": version,
+        "store": index.store,
+        "collection": index.collection,
+        "dim": dim,
+        "points": sum(shard["points"] for shard in shards),
+        "shards": list(shards),
+    }
+
+    def write(space: artifacts.Workspace) -> dict[str, Any]:
+        (space.path / "version.json").write_text(json.dumps(content))
+        return {}
+
+    return artifacts.build(root, "version", 1, write, settings={}, inputs={"plan": name}).fingerprint
+
+
+def load(
+    store: Store, version: str, rows: Sequence[Product], values: np.ndarray, index: IndexSettings, *, shards: int = 2
+) -> list[dict[str, Any]]:
+    """Prepare, upsert in `shards` parts and seal; the summaries."""
+    store.prepare(version, Spec(index.collection, values.shape[1], index.hnsw_m, index.hnsw_ef_construct))
+    parts = np.array_split(np.arange(len(rows)), shards)
+    summaries = [
+        store.upsert(
+            version,
+            number,
+            batches([rows[row] for row in part], values[part]),
+            inputs={"embedding": f"{version}-{number}-{len(part)}"},
+        )
+        for number, part in enumerate(parts)
+    ]
+    store.seal(version, summaries)
+    return summaries
+
+
+def build(
+    store: Store, root: Path, name: str, index: IndexSettings, *, count: int = 200, seed: int = 0, shards: int = 2
+) -> tuple[str, list[dict[str, Any]], list[Product], np.ndarray]:
+    """A verified version of `count` small products: its id, summaries, products and vectors."""
+    rows, values = products(count), vectors(count, seed=seed)
+    version = version_id(name)
+    summaries = load(store, version, rows, values, index, shards=shards)
+    write_version(root, name, index, summaries)
+    return version, summaries, rows, values

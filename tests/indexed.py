@@ -1,0 +1,127 @@
+"""From a published catalogue and model to a verified index version, stage by stage, for tests."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from include import artifacts
+from include.embed import embed
+from include.index import Store, open_store
+from include.index.upsert import upsert
+from include.plan import plan_shards
+from include.publish import history, publish, roll_back
+from include.settings import EmbedSettings, EvaluateSettings, IndexSettings
+from include.verify import verify
+from tests.small import products, publish_model, write_catalogue
+
+
+def load(
+    root: Path, catalogue: Path, model: Path, index: IndexSettings, *, shards: int = 2
+) -> tuple[Path, list[dict[str, Any]]]:
+    """Plan, embed and upsert; returns the plan and the shards' summaries."""
+    plan = plan_shards(catalogue, model, EmbedSettings(shards=shards), index, root=root)
+    store = open_store(index, root=root)
+    summaries = []
+    for number in range(plan.stats["shards"]):
+        embedding = embed(plan.path, number, root=root)
+        summaries.append(upsert(plan.path, number, embedding.path, index, store, root=root))
+    return plan.path, summaries
+
+
+def build_version(root: Path, catalogue: Path, model: Path, index: IndexSettings | None = None) -> artifacts.Artifact:
+    """A verified version in the embedded store."""
+    chosen = index or IndexSettings()
+    plan, summaries = load(root, catalogue, model, chosen)
+    return verify(plan, summaries, chosen, open_store(chosen, root=root), root=root)
+
+
+def evaluation(root: Path, model: Path, *, passed: bool = True, reason: str = "better") -> Path:
+    """An evaluation artifact with a gate."""
+    stats: Mapping[str, Any] = {"gate": {"passed": passed, "reason": reason}}
+    inputs = {"model": artifacts.read(model, verify=False).fingerprint}
+    return artifacts.build(root, "evaluation", 0, lambda _: stats, settings=dict(stats), inputs=inputs).path
+
+
+def day(number: int) -> datetime:
+    """The given day of January 2026, at midnight UTC."""
+    return datetime(2026, 1, number, tzinfo=UTC)
+
+
+def answers(store: Store, root: Path, title: str) -> str:
+    """The uid that a word search in the live version finds first: shows that the live index works."""
+    from include.verify import read_version
+
+    live = store.live()
+    assert live is not None
+    searcher = store.open(live, read_version(root / "version" / live)["shards"])
+    try:
+        return searcher.bm25(title, 1)[0].uid
+    finally:
+        searcher.close()
+
+
+INDEX = IndexSettings()
+
+
+@dataclass
+class Shop:
+    """A data directory with four verified versions, oldest first; none is live."""
+
+    root: Path
+    versions: list[str]
+    model: Path
+
+    @property
+    def store(self) -> Store:
+        return open_store(INDEX, root=self.root)
+
+    def publish(self, number: int, date: datetime | None = None, **options: Any) -> dict[str, Any]:
+        """Publish version `number` (1-4) for the day of that number."""
+        gate = options.pop("evaluation", None)
+        return publish(
+            self.root / "version" / self.versions[number - 1],
+            gate,
+            IndexSettings(keep_versions=options.pop("keep_versions", 10)),
+            EvaluateSettings(promote=options.pop("promote", "auto")),
+            options.pop("store", self.store),
+            root=self.root,
+            logical_date=date or day(number),
+            run_id=f"run {number}",
+        )
+
+    def roll_back(self, to: str = "previous") -> dict[str, Any]:
+        return roll_back(to, INDEX, self.store, root=self.root, run_id="by hand")
+
+    @property
+    def live(self) -> int | None:
+        """The number of the live version, read from the stored alias."""
+        path = self.root / "index" / "products" / "live.json"
+        return 1 + self.versions.index(json.loads(path.read_text())["version"]) if path.exists() else None
+
+    @property
+    def journal(self) -> list[tuple[int, str, str]]:
+        entries = history(self.root, "products")
+        return [(1 + self.versions.index(e["version"]), e["action"], e["logical_date"][8:10]) for e in entries]
+
+    def kinds(self, kind: str) -> set[str]:
+        return {path.name for path in artifacts.published(self.root, kind)}
+
+    def copy(self, root: Path) -> "Shop":
+        """The same in another data directory."""
+        shutil.copytree(self.root, root)
+        return Shop(root, self.versions, root / self.model.relative_to(self.root))
+
+
+def open_shop(root: Path, saved_model: Path) -> Shop:
+    """Build the four versions: their first shard is the same, their second differs in one product."""
+    model = publish_model(root, saved_model)
+    versions = []
+    for number in range(1, 5):
+        rows = products(40)
+        rows[30] = rows[30]._replace(title=f"golden edition {number}")
+        versions.append(build_version(root, write_catalogue(root, rows), model).fingerprint)
+    return Shop(root, versions, model)

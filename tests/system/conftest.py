@@ -1,0 +1,74 @@
+"""One Airflow for all system tests: `airflow standalone` as `make up` starts it, with its own home and data."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from include.local import server
+from include.local.client import DAG_IDS, AirflowClient
+
+PIPELINE = "train_and_index"
+
+
+@dataclass(frozen=True)
+class Airflow:
+    """A running Airflow and a catalogue small enough for tests."""
+
+    local: server.Local
+    client: AirflowClient
+    data: Path
+    conf: dict[str, Any]  # of a run that takes seconds: 300 products, a model of a few kilobytes
+
+    def run(self, conf: dict[str, Any] | None = None, logical_date: str | None = None) -> str:
+        """Trigger the pipeline, wait for its end, and return the run's id; fails the test if the run failed."""
+        run_id = self.client.trigger(PIPELINE, {**self.conf, **(conf or {})}, logical_date)
+        self.succeed(run_id)
+        return run_id
+
+    def succeed(self, run_id: str) -> None:
+        ended = self.client.wait(PIPELINE, run_id, timeout=300.0)
+        assert ended["state"] == "success", self.logs(run_id)
+
+    def logs(self, run_id: str) -> str:
+        """The ends of the failed tasks' logs."""
+        text = ""
+        for each in self.client.task_instances(PIPELINE, run_id):
+            if each["state"] in ("failed", "up_for_retry"):
+                log = self.client.log(PIPELINE, run_id, each["task_id"], each["try_number"], each["map_index"])
+                text += f"== {each['task_id']}\n" + "\n".join(log[-30:]) + "\n"
+        return text
+
+    def xcom(self, run_id: str, task_id: str, map_index: int = -1) -> Any:
+        return self.client.xcom(PIPELINE, run_id, task_id, map_index)
+
+    def tasks(self, run_id: str) -> dict[tuple[str, int], dict[str, Any]]:
+        found = self.client.task_instances(PIPELINE, run_id)
+        return {(each["task_id"], each["map_index"]): each for each in found}
+
+
+@pytest.fixture(scope="session")
+def airflow(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Iterator[Airflow]:
+    """Started once a session and stopped at its end; the DAGs are unpaused."""
+    folder = tmp_path_factory.mktemp("airflow")
+    local = server.start(folder / "home", folder / "data")
+    try:
+        with local.client() as client:
+            for dag_id in DAG_IDS:
+                client.unpause(dag_id)
+            conf = {
+                "source": "sample",
+                "sample_products": 300,
+                "base_model": str(tiny_base),
+                "epochs": 1,
+                "batch_size": 16,
+                "row_group_rows": 100,
+                "holdout": 20,
+                "tolerance": 1.0,  # a random model of 32 dimensions is no better than another
+                "min_recall": 0.9,
+            }
+            yield Airflow(local, client, folder / "data", conf)
+    finally:
+        server.stop(local)

@@ -1,0 +1,248 @@
+"""The run report: self-contained, escaped, complete, honest about what is missing, found by the run's id."""
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from include import artifacts
+from include.errors import DamagedArtifact
+from include.html_page import bar_chart, line_chart, table, text, ticks
+from include.report import page_of_run, report
+
+EVIL = "<script>alert('x')</script> \"quoted\" & <b>bold</b>"
+RUN = "manual__2026-11-22T10:00:00+00:00"
+VOID = {"meta", "line", "rect", "polyline"}
+
+
+class Reader(HTMLParser):
+    """Collects tags, attributes and text, and checks that every element is closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.words += data
+
+
+def read(path: Path) -> Reader:
+    reader = Reader()
+    reader.feed(path.read_text(encoding="utf-8"))
+    reader.close()
+    assert reader.open == []
+    return reader
+
+
+METRICS = {
+    "protocols": {
+        "title_to_content": {
+            "queries": 300,
+            "corpus": 3000,
+            "systems": {
+                "bm25": {"r@10": 0.8, "mrr": 0.7},
+                "base": {"r@10": 0.85, "mrr": 0.71},
+                "tuned": {"r@10": 0.91, "mrr": 0.8},
+            },
+        }
+    },
+    "gate": {"promote": True, "reason": "tuned 0.91 is no worse than base 0.85"},
+    "examples": {"won": [{"query": EVIL, "base rank": 40, "tuned rank": 1}], "lost": []},
+}
+
+
+def make(root: Path, kind: str, files: dict[str, Any], stats: dict[str, Any]) -> dict[str, Any]:
+    def write(space: artifacts.Workspace) -> dict[str, Any]:
+        for name, value in files.items():
+            (space.path / name).write_text(json.dumps(value))
+        return stats
+
+    return artifacts.build(root, kind, 1, write, settings={}).summary()
+
+
+@pytest.fixture
+def results(root: Path) -> dict[str, Any]:
+    steps = [{"step": n, "loss": 3.0 / n, "learning_rate": 1e-5 * n, "seconds": n * 0.5} for n in range(1, 1001)]
+    counts = {"read": 100, "accepted": 90, "rejected": 7, "merged": 3}
+    convert = {
+        "trn": {
+            **counts,
+            "reasons": {"no title": 7},
+            "cleaned": {"entities": 17},
+            "links": 743,
+            "title_chars": {"p5": 17, "median": 40, "p95": 125},
+            "examples": {"no title": {"line": 19, "excerpt": '{"uid":"0001","title":""}'}},
+        },
+        "tst": {**counts, "accepted": 89, "reasons": {}, "cleaned": {}},
+        "products": 90,
+    }
+    embedding = make(root, "embedding", {}, {"rows": 90, "embedded": 80, "copied": 10, "tokens_per_second": 900.5})
+    return {
+        "download": make(root, "source", {}, {"file": EVIL, "origin": "sample", "bytes": 12345, "sha256": "ab"}),
+        "convert": make(root, "catalogue", {}, convert),
+        "fine_tune": make(root, "model", {"history.json": {"steps": steps}}, {"first_loss": 3.0, "last_loss": 0.003}),
+        "evaluate": make(root, "evaluation", {"metrics.json": METRICS}, METRICS),
+        "shards": [{"plan": "x", "shard": 0, "embedding": embedding, "upsert": {"shard": 0, "points": 90}}],
+        "verify": make(root, "version", {}, {"version": "0" * 16, "points": 90, "recall": 0.998}),
+        "publish": {"version": "0" * 16, "published": True, "reason": "first index", "previous": None, "deleted": []},
+    }
+
+
+def test_shows_every_part(root: Path, results: dict[str, Any]) -> None:
+    """A stage whose figures do not reach the page might as well not have counted."""
+    made = report(results, root=root, run_id=RUN, logical_date="2026-11-22T10:00:00+00:00")
+    reader = read(made.path / "report.html")
+    for shown in (
+        *(
+            "Published",
+            "first index",
+            RUN,
+            "12,345",
+            "0.998",
+            "entities",
+            "no title",
+            "125",
+            "+0.0600",
+            "743",
+            '{"uid":"0001"',
+        ),
+        *("Training loss", "tokens/s", "900.5", "no: 99 of 100", results["fine_tune"]["fingerprint"], "torch"),
+    ):
+        assert shown in reader.words, shown
+    assert sum(tag == "svg" for tag, _ in reader.tags) == 4  # loss, learning rate, metric, timings
+    assert "is missing" not in reader.words
+    assert made.stats["run_id"] == RUN
+
+
+def test_catalogue_text_cannot_become_part_of_the_page(root: Path, results: dict[str, Any]) -> None:
+    """A product title with a script in it would run in the browser of whoever opens the report."""
+    results["publish"]["reason"] = EVIL
+    reader = read(report(results, root=root, run_id=EVIL, logical_date=EVIL).path / "report.html")
+    tags = {tag for tag, _ in reader.tags}
+    assert not tags & {"script", "b", "iframe", "img", "a", "link", "object"}
+    assert reader.words.count(EVIL) >= 4
+    assert not [name for _, attributes in reader.tags for name in attributes if name.startswith("on")]
+
+
+def test_needs_nothing_from_elsewhere(root: Path, results: dict[str, Any]) -> None:
+    """A page that loads a font or a script breaks offline and under the UI's content policy."""
+    page = (report(results, root=root, run_id=RUN, logical_date=None).path / "report.html").read_text()
+    assert not re.search(r"https?:|src=|href=|url\(|@import", page)
+    assert "prefers-color-scheme: dark" in page
+
+
+def test_can_be_read_aloud(root: Path, results: dict[str, Any]) -> None:
+    """A table without headers or a chart without words is noise to a screen reader."""
+    reader = read(report(results, root=root, run_id=RUN, logical_date=None).path / "report.html")
+    tags = [tag for tag, _ in reader.tags]
+    assert tags.count("caption") == tags.count("table") > 5
+    assert all(attributes.get("scope") in {"row", "col"} for tag, attributes in reader.tags if tag == "th")
+    for tag, attributes in reader.tags:
+        if tag == "svg":
+            assert attributes["role"] == "img"
+            assert attributes["aria-label"]
+    assert [tag for tag in tags if tag in {"h1", "h2"}].count("h1") == 1
+
+
+def test_says_what_is_missing(root: Path) -> None:
+    """An invented nought looks like a measurement."""
+    reader = read(report({}, root=root, run_id=RUN, logical_date=None).path / "report.html")
+    assert reader.words.count("missing") >= 8
+    assert "Published" not in reader.words
+    assert not [tag for tag, _ in reader.tags if tag == "svg"]
+
+
+def test_a_refused_version_says_why(root: Path, results: dict[str, Any]) -> None:
+    """Why nothing went live is the first thing that a reader wants to know."""
+    results["publish"] |= {"published": False, "reason": "recall@10 fell by 0.05"}
+    reader = read(report(results, root=root, run_id=RUN, logical_date=None).path / "report.html")
+    assert "Not published" in reader.words
+    assert "recall@10 fell by 0.05" in reader.words
+
+
+def test_is_found_by_the_runs_id_and_by_no_other(root: Path, results: dict[str, Any]) -> None:
+    """The tab of one run must not show another run's report."""
+    assert page_of_run(root, RUN) is None
+    made = report(results, root=root, run_id=RUN, logical_date=None)
+    assert page_of_run(root, RUN) == made.path / "report.html"
+    for other in ("", RUN + "x", "../" + RUN, "/etc/passwd", "..", "\x00", "by_run"):
+        assert page_of_run(root, other) is None
+
+
+def test_a_rerun_report_replaces_the_runs_entry(root: Path, results: dict[str, Any]) -> None:
+    """After a stage was cleared and run again, the tab must show the new figures."""
+    first = report(results, root=root, run_id=RUN, logical_date=None)
+    again = report(results, root=root, run_id=RUN, logical_date=None)
+    assert (again.reused, again.path) == (True, first.path)
+    results["publish"]["published"] = False
+    second = report(results, root=root, run_id=RUN, logical_date=None)
+    assert second.path != first.path
+    assert page_of_run(root, RUN) == second.path / "report.html"
+
+
+def test_a_changed_report_is_not_served(root: Path, results: dict[str, Any]) -> None:
+    """Half a page, or somebody else's, must not pass for the report."""
+    made = report(results, root=root, run_id=RUN, logical_date=None)
+    (made.path / "report.html").write_text("<h1>other</h1>")
+    with pytest.raises(DamagedArtifact):
+        page_of_run(root, RUN)
+    (entry,) = (root / "report" / "by_run").glob("*.json")
+    entry.write_text(json.dumps({"run_id": RUN, "fingerprint": "../../secret"}))
+    with pytest.raises(DamagedArtifact, match="does not name a report"):
+        page_of_run(root, RUN)
+
+
+def test_a_lost_model_leaves_a_gap_not_a_failure(root: Path, results: dict[str, Any]) -> None:
+    """The report describes a finished run; it must not fail because a file was deleted or damaged since."""
+    (Path(results["fine_tune"]["path"]) / "history.json").write_text("{")
+    reader = read(report(results, root=root, run_id=RUN, logical_date=None).path / "report.html")
+    assert "The model's history.json is missing" in reader.words
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(None, "–"), (float("nan"), "–"), ("", "–"), (1234567, "1,234,567"), (True, "yes"), (0.123456, "0.1235")],
+)
+def test_values_are_readable(value: Any, shown: str) -> None:
+    """`nan` and `1234567` are hard to read, and a bool is no number."""
+    assert text(value) == shown
+
+
+def test_a_chart_of_many_points_stays_small_and_keeps_its_ends() -> None:
+    """A million steps would make a page of 30 MB."""
+    chart = line_chart("loss", range(100_000), [1.0] * 50_000 + [0.5] * 50_000, x_name="step", y_name="loss")
+    assert len(chart) < 12_000
+    assert "from 1 at 0 to 0.5 at 99,999" in chart
+
+
+@pytest.mark.parametrize("y", [[], [1.0], [float("nan"), float("inf")]])
+def test_a_chart_of_nothing_says_so(y: list[float]) -> None:
+    """A division by the empty range would fail the report task."""
+    assert "missing" in line_chart("loss", range(len(y)), y, x_name="step", y_name="loss")
+    assert "missing" in bar_chart("loss", [])
+    assert "missing" in table("loss", ["a"], [])
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (2.13, 2.14), (-3.0, 1e6), (1.0, 1.0), (1e-7, 9e-5)])
+def test_ticks_are_few_and_span_the_values(low: float, high: float) -> None:
+    """Ticks that stop short would let the line leave the chart."""
+    marks = ticks(low, high)
+    assert 1 <= len(marks) <= 8
+    assert marks[0] <= low
+    assert marks[-1] >= high
