@@ -6,7 +6,7 @@ PY := .venv/bin/python
 RUN := PYTHONPATH=. $(PY)
 .DEFAULT_GOAL := help
 
-.PHONY: help demo up down test test-quick lint format bench clean distclean
+.PHONY: help demo up down test test-quick lint format settings bench clean distclean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -34,6 +34,9 @@ lint: .venv/dev  ## ruff, ruff format, mypy --strict on include/
 format: .venv/dev  ## put the code into its standard form
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
+
+settings: .venv/run  ## write the reference of all settings into docs/operations.md
+	@$(RUN) -m include.forms docs/operations.md
 
 bench: .venv/dev  ## every benchmark against its peer; tables of medians and ratios
 	@set -e; for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(RUN) $$script; done

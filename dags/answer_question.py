@@ -14,7 +14,8 @@ from airflow.sdk import Param, dag, get_current_context, result, task
 
 from dags.stage_task import answer_connections, common, form
 from include import stages
-from include.settings import AnswerSettings, IndexSettings, data_directory, from_form
+from include.forms import from_form
+from include.settings import AnswerSettings, IndexSettings, data_directory
 
 QUESTION = Param(
     "Which products would make a good present?",

@@ -9,7 +9,8 @@ from airflow.sdk import Param, dag, get_current_context, result, task
 
 from dags.stage_task import common, form, server_connection
 from include import stages
-from include.settings import IndexSettings, data_directory, from_form
+from include.forms import from_form
+from include.settings import IndexSettings, data_directory
 
 TO = Param(
     "previous",

@@ -18,8 +18,9 @@ from airflow.sdk import (
     task,
 )
 
+from include.forms import form_fields, pipeline_settings
 from include.progress import Snapshot
-from include.settings import AnswerSettings, Group, IndexSettings, PipelineSettings, data_directory, form_fields
+from include.settings import AnswerSettings, Group, IndexSettings, data_directory
 
 # Terminal errors end the task at the first try. A used-up Drive quota comes back within 24 hours, so its four
 # retries are spread over a day; all other errors follow the task's own delay, doubled each time.
@@ -43,8 +44,8 @@ def stage(function: Callable[..., Any], *, hours: float, **options: Any) -> Any:
     """A task that calls `function(run, *inputs)` of `include.stages`, at most `hours` long."""
 
     @functools.wraps(function)
-    def call(*inputs: Any, **named: Any) -> Any:
-        return function(current_run(), *inputs, **named)
+    def call(*inputs: Any) -> Any:  # no keywords: Airflow would pass the whole context in them
+        return function(current_run(), *inputs)
 
     del call.__wrapped__  # Airflow would bind the arguments to `function`, which has one more: the run
     call.__annotations__ = {}
@@ -71,7 +72,7 @@ def current_run() -> Any:
 
     context = get_current_context()
     dag_run = context["dag_run"]
-    settings = PipelineSettings.from_flat(dict(context["params"]))
+    settings = pipeline_settings(dict(context["params"]))
     return Run(
         settings=settings,
         root=data_directory(),

@@ -8,7 +8,7 @@ Imports only what that needs: ONNX Runtime, tokenizers, the embedded engine.
 import json
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -29,20 +29,28 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LONGEST_QUESTION = 2000  # characters
-MOST_SENTENCES = 64  # encoded for a question; the rest is left out by word overlap
+ENCODED_AT_ONCE = 8  # sentences of like length: less padding, a fifth faster than 32 on real products
+MOST_SENTENCES = 48  # encoded for a question; the rest is left out by word overlap
 QUOTES = 3  # sentences in an answer
-CLOSE = 0.8  # a further quote has at least this share of the best one's score
-PRODUCT_WEIGHT = 0.3  # of the product's cosine beside the sentence's own relevance
+CLOSE = 0.85  # a further quote has at least this share of the best one's score
 
 Vectors = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Passage:
-    """A sentence of a retrieved product: `product` is the position among the hits."""
+    """A sentence of a retrieved product.
+
+    Attributes:
+        product: The product's position among the hits.
+        text: The sentence.
+        scored: What is compared with the question: the title, then the sentence. "It holds 1.7 litres" alone
+            does not say what does: with the title 16 of 17 test questions got the right sentence first, without 8.
+    """
 
     product: int
     text: str
+    scored: str
 
 
 @dataclass(frozen=True)
@@ -134,7 +142,8 @@ def _checked(questions: Sequence[str]) -> list[str]:
         raise BadQuestion(
             f"Expected a list of questions, got {type(questions).__name__} {questions!r:.50}.", "Ask at least one."
         )
-    checked = [question.strip() for question in questions]
+    # Lone surrogates have no UTF-8, which the engine and JSON need.
+    checked = [question.encode("utf-8", "replace").decode().strip() for question in questions]
     for number, question in enumerate(checked, 1):
         if not question:
             raise BadQuestion(f"Question {number} of {len(checked)} is empty.", "Write it, or leave it out.")
@@ -214,17 +223,14 @@ def _score(
     """Score the sentences of all questions' products; every distinct sentence is encoded once."""
     candidates = [_candidates(question, hits) for question, (hits, _) in zip(questions, retrieved, strict=True)]
     # By length, so that a batch has little padding.
-    distinct = sorted(
-        {passage.text for passages, _ in candidates for passage in passages}, key=lambda text: (len(text), text)
-    )
+    distinct = sorted({passage.scored for passages, _ in candidates for passage in passages}, key=len)
     place = {text: number for number, text in enumerate(distinct)}
-    encoded = encoder.encode(distinct)
+    batches = [distinct[start : start + ENCODED_AT_ONCE] for start in range(0, len(distinct), ENCODED_AT_ONCE)]
+    encoded = np.concatenate([np.empty((0, encoder.dim), np.float32), *map(encoder.encode, batches)])
     found = []
     for vector, (hits, cosines), (passages, overlaps) in zip(vectors, retrieved, candidates, strict=True):
-        own = encoded[[place[passage.text] for passage in passages]] @ vector
-        of_product = cosines[[passage.product for passage in passages]]
-        scores = (1 - PRODUCT_WEIGHT) * relevance(own, overlaps) + PRODUCT_WEIGHT * of_product
-        found.append(Found(hits, cosines, passages, scores.astype(np.float32)))
+        own = encoded[[place[passage.scored] for passage in passages]] @ vector
+        found.append(Found(hits, cosines, passages, relevance(own, overlaps)))
     return found
 
 
@@ -233,12 +239,13 @@ def _candidates(question: str, hits: Sequence[Hit]) -> tuple[list[Passage], Vect
     passages: list[Passage] = []
     seen: set[str] = set()
     for product, hit in enumerate(hits):
-        content = hit.content.removeprefix(hit.title)  # many contents begin with their title
-        for text in (hit.title, *sentences(content)):
-            if text and text.lower() not in seen:
-                seen.add(text.lower())
-                passages.append(Passage(product, text))
-    overlaps = word_overlap(question, [passage.text for passage in passages])
+        # Many contents begin with their title. A product without content has its title to quote.
+        for text in sentences(hit.content.removeprefix(hit.title)) or [hit.title]:
+            scored = hit.title if text == hit.title else f"{hit.title}. {text}"
+            if scored not in seen:
+                seen.add(scored)
+                passages.append(Passage(product, text, scored))
+    overlaps = word_overlap(question, [passage.scored for passage in passages])
     if len(passages) > MOST_SENTENCES:
         kept = np.sort(np.argsort(-overlaps, kind="stable")[:MOST_SENTENCES])
         passages, overlaps = [passages[number] for number in kept], overlaps[kept]
@@ -254,7 +261,11 @@ def _generate(question: str, found: Found, settings: AnswerSettings, llm: LlmCon
         reply = write_answer(question, found.hits, llm)
         return _result(reply.text, reply.cited, found, reply.warnings)
     least = CLOSE * found.scores[enough[0]]
-    quoted = [found.passages[number] for number in enough[:QUOTES] if found.scores[number] >= least]
+    distinct: dict[str, Passage] = {}  # products of one family share sentences
+    for number in enough:
+        if found.scores[number] >= least:
+            distinct.setdefault(found.passages[number].text, found.passages[number])
+    quoted = list(distinct.values())[:QUOTES]
     cited = list(dict.fromkeys(passage.product for passage in quoted))
     text = " ".join(f"“{passage.text}” [{cited.index(passage.product) + 1}]" for passage in quoted)
     return _result(text, cited, found, [])

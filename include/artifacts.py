@@ -227,14 +227,14 @@ def published(root: Path, kind: str) -> list[Path]:
 
 def discard(path: Path) -> None:
     """Remove an artifact: by rename first, so that nobody opens half of it. Harmless when repeated."""
-    for stale in path.parent.glob(f".discarded-{path.name}-*"):  # of a process that was killed here
+    for stale in path.parent.glob(".discarded-*"):  # of a process that was killed here
         shutil.rmtree(stale, ignore_errors=True)
     aside = path.parent / f".discarded-{path.name}-{uuid.uuid4().hex[:8]}"
     try:
         os.rename(path, aside)
-    except FileNotFoundError:
+        shutil.rmtree(aside)
+    except FileNotFoundError:  # it was not there, or another process has just swept it away
         return
-    shutil.rmtree(aside)
 
 
 def write_json(path: Path, value: Any) -> None:

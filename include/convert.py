@@ -10,17 +10,16 @@ One thread unpacks and one writes while this one parses and cleans: both work ou
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from hashlib import blake2b
+from itertools import chain
 from pathlib import Path
-from types import TracebackType
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from include import artifacts
 from include.archive import ROLES, Archive
@@ -30,7 +29,9 @@ from include.clean import Cleaner
 from include.errors import EmptyCatalogue, TooManyRejects
 from include.progress import Progress, Sink
 from include.rows import Rows, read_rows
+from include.seen import Keys, SeenHashes
 from include.settings import ConvertSettings
+from include.table_writer import TableWriter
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +39,6 @@ VERSION = 1  # of the bytes written: raise it when a rule changes
 FILES = {"trn": PRODUCTS_FILE, "tst": QUERIES_FILE, "lbl": LABELS_FILE}
 
 T = TypeVar("T")
-Keys = npt.NDArray[np.uint64]
 
 
 def convert(source: Path, settings: ConvertSettings, *, root: Path, sink: Sink | None = None) -> Artifact:
@@ -88,11 +88,11 @@ def _write(source: Path, target: Path, settings: ConvertSettings, sink: Sink | N
         total = sum(member.size for member in members.values())
         with (
             Progress("convert", total, unit="bytes", sink=sink) as progress,
-            _Table(target / REJECTED_FILE, REJECTED, settings.row_group_rows) as rejected,
+            TableWriter(target / REJECTED_FILE, REJECTED, settings.row_group_rows) as rejected,
         ):
             done = 0
             for role, member in members.items():
-                with _Table(target / FILES[role], PRODUCTS, settings.row_group_rows) as table:
+                with TableWriter(target / FILES[role], PRODUCTS, settings.row_group_rows) as table:
                     file = _File(role, settings, table, rejected)
 
                     def tell(read: int, before: int = done) -> None:
@@ -114,14 +114,14 @@ def _write(source: Path, target: Path, settings: ConvertSettings, sink: Sink | N
 class _File:
     """The conversion of one file: duplicates, counts, and the way into the tables."""
 
-    def __init__(self, role: str, settings: ConvertSettings, table: "_Table", rejected: "_Table") -> None:
+    def __init__(self, role: str, settings: ConvertSettings, table: TableWriter, rejected: TableWriter) -> None:
         self.next_line = 0
         self._role = role
         self._table = table
         self._rejected = rejected
         self._cleaner = Cleaner(settings.max_title_chars, settings.max_content_chars)
-        self._uids = _Seen()
-        self._texts = _Seen()
+        self._uids = SeenHashes()
+        self._texts = SeenHashes()
         self._counts: Counter[str] = Counter()
         self._reasons: Counter[str] = Counter()
         self._examples: dict[str, dict[str, Any]] = {}
@@ -159,16 +159,9 @@ class _File:
         self._counts["links"] += sum(map(len, rows.indices))
         _count_lengths(self._title_chars, rows.titles)
         _count_lengths(self._content_chars, rows.contents)
-        columns = [
-            rows.lines,
-            rows.uids,
-            rows.titles,
-            rows.contents,
-            rows.hashes,
-            rows.indices,
-            rows.weights,
-        ]
-        arrays = [pa.array(column, field.type) for column, field in zip(columns, PRODUCTS, strict=True)]
+        texts_and_numbers = [rows.lines, rows.uids, rows.titles, rows.contents, rows.hashes]
+        arrays = [pa.array(column, field.type) for column, field in zip(texts_and_numbers, PRODUCTS, strict=False)]
+        arrays += [_list_array(rows.indices, np.int32), _list_array(rows.weights, np.float32)]
         self._table.add(pa.Table.from_arrays(arrays, schema=PRODUCTS))
 
     def _add_rejects(self, rows: Rows) -> None:
@@ -205,97 +198,6 @@ class _File:
         }
 
 
-class _Seen:
-    """Hashes that have come by, 16 bytes each: sorted runs that are merged as they grow, looked up in batches.
-
-    64-bit hashes of 2.25 million distinct keys hold an accidental match with a chance of 1 in 7 million.
-    """
-
-    def __init__(self) -> None:
-        self._runs: list[tuple[Keys, Keys]] = []
-
-    def add(self, keys: Keys, values: Keys) -> tuple[npt.NDArray[np.bool_], Keys]:
-        """Remember `keys`, each with the value that it first came with.
-
-        Returns:
-            For each key whether it is new (the first of equal ones in `keys` is), and its first value.
-        """
-        unique, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
-        held = values[first]
-        known = np.zeros(len(unique), np.bool_)
-        for run_keys, run_values in self._runs:
-            at = np.minimum(np.searchsorted(run_keys, unique), len(run_keys) - 1)
-            hit = run_keys[at] == unique
-            held[hit] = run_values[at[hit]]
-            known |= hit
-        fresh = np.zeros(len(keys), np.bool_)
-        fresh[first[~known]] = True
-        if not known.all():
-            self._runs.append((unique[~known], held[~known]))
-            while len(self._runs) > 1 and len(self._runs[-2][0]) < 4 * len(self._runs[-1][0]):
-                self._merge_last()
-        return fresh, held[inverse]
-
-    def _merge_last(self) -> None:
-        (left, left_values), (right, right_values) = self._runs[-2:]
-        at = np.searchsorted(left, right)
-        self._runs[-2:] = [(np.insert(left, at, right), np.insert(left_values, at, right_values))]
-
-
-class _Table:
-    """A Parquet file, written by a thread of its own in row groups of a fixed number of rows."""
-
-    def __init__(self, path: Path, schema: pa.Schema, row_group_rows: int) -> None:
-        self._rows = row_group_rows
-        self._parts: list[pa.Table] = []
-        self._held = 0
-        self._schema = schema
-        self._pending: Future[None] | None = None
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="parquet")
-        self._writer = pq.ParquetWriter(
-            path,
-            schema,
-            compression="zstd",
-            # Texts and hashes hardly repeat; row numbers and weights do.
-            use_dictionary=["file", "reason", "target_ind.list.element", "target_rel.list.element"],
-            write_statistics=["row", "uid", "line"],
-            write_page_checksum=True,
-        )
-
-    def __enter__(self) -> "_Table":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: BaseException | TracebackType | None) -> None:
-        try:
-            if kind is None:
-                if self._held:
-                    self._write(pa.concat_tables(self._parts))
-                self._wait()
-        finally:
-            self._pool.shutdown()
-            self._writer.close()
-
-    def add(self, table: pa.Table) -> None:
-        self._parts.append(table)
-        self._held += table.num_rows
-        if self._held < self._rows:
-            return
-        whole = pa.concat_tables(self._parts)
-        end = self._held - self._held % self._rows
-        for start in range(0, end, self._rows):
-            self._write(whole.slice(start, self._rows))
-        self._parts = [whole.slice(end)]
-        self._held -= end
-
-    def _write(self, group: pa.Table) -> None:
-        self._wait()
-        self._pending = self._pool.submit(self._writer.write_table, group, row_group_size=self._rows)
-
-    def _wait(self) -> None:
-        if self._pending is not None:
-            self._pending.result()
-
-
 def _ahead(items: Iterator[T]) -> Iterator[T]:
     """The same items, the next one being made in a thread while the last one is used."""
     end = object()
@@ -304,6 +206,13 @@ def _ahead(items: Iterator[T]) -> Iterator[T]:
         while (item := pending.result()) is not end:
             pending = pool.submit(next, items, end)
             yield item
+
+
+def _list_array(lists: Sequence[Sequence[float]], dtype: type[np.number[Any]]) -> pa.ListArray:
+    """A list column; through numpy, since pyarrow refuses the integer 16,777,217 as a float32."""
+    offsets = np.zeros(len(lists) + 1, np.int32)
+    np.cumsum(np.fromiter(map(len, lists), np.int32, len(lists)), out=offsets[1:])
+    return pa.ListArray.from_arrays(offsets, np.array(list(chain.from_iterable(lists)), dtype))
 
 
 def _count_lengths(histogram: npt.NDArray[np.int64], texts: list[str]) -> None:

@@ -6,6 +6,7 @@ Sentence-BERT, 2019, arXiv 1908.10084).
 """
 
 import json
+import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
     import torch
     from tokenizers import Tokenizer
     from transformers import DistilBertModel
+
+# Read by OpenMP when torch is first imported. Threads that spin while they wait for one another lose three quarters of
+# the speed as soon as anything else (Airflow's own processes) wants the same cores.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 TOKENIZE_AT_ONCE = 4096  # texts: bounds the memory of tokenizers' own objects
 SPECIAL_TOKENS = {

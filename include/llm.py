@@ -25,7 +25,7 @@ RULES = (
     "products' texts alone. After each statement cite the product it comes from by its number in square brackets, "
     f"such as [1]. If the products do not answer the question, reply exactly: {NOTHING}"
 )
-_CITATION = re.compile(r"\[(\d{1,4}(?:\s*,\s*\d{1,4})*)\]")
+_CITATION = re.compile(r"( ?)\[(\d{1,4}(?:\s*,\s*\d{1,4})*)\]")
 _FIX = "Correct the Airflow connection `llm_default` (Admin > Connections)."
 
 
@@ -137,14 +137,14 @@ def check_citations(text: str, products: int) -> Reply:
 
     def renumber(match: re.Match[str]) -> str:
         kept = []
-        for number in map(int, match[1].split(",")):
+        for number in map(int, match[2].split(",")):
             if not 1 <= number <= products:
                 unknown.append(number)
                 continue
             if number - 1 not in cited:
                 cited.append(number - 1)
             kept.append(f"[{cited.index(number - 1) + 1}]")
-        return "".join(kept)
+        return match[1] + "".join(kept) if kept else ""
 
     checked = _CITATION.sub(renumber, text).strip()
     warnings = []

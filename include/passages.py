@@ -2,8 +2,11 @@
 
 Product texts are not prose: units with dots ("7.3 cu . ft."), glued sentences ("easy.Features:"), bullets,
 long runs without any full stop. `sentences` copes with those in time linear in the text. `relevance`
-combines the encoder's cosine with the share of the question's words that a sentence has; the weight was
-chosen on one half of HetPQA's questions and checked on the other, see docs/benchmarks.md.
+combines the encoder's cosine with the share of the question's words that a sentence has.
+
+The weight was chosen on one half of HetPQA's dev questions (172 that have both relevant and irrelevant
+evidence). On the other half (194), ranking each question's evidence with all-MiniLM-L6-v2, P@1 / nDCG:
+BM25 0.515 / 0.755, cosine 0.634 / 0.827, this 0.680 / 0.847.
 """
 
 import math
@@ -14,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 LONGEST = 240  # characters: a longer run is cut at a semicolon, comma or space
-OVERLAP_WEIGHT = 0.3  # on HetPQA dev, 0.2-0.4 are within one question of each other
+OVERLAP_WEIGHT = 0.3  # from 0.2 to 0.4, P@1 on the choosing half differs by one question
 
 
 def _names(text: str) -> frozenset[str]:

@@ -22,6 +22,11 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"
 
 
+def pace(rate: float) -> str:
+    """A rate to read: whole numbers, with one decimal below ten."""
+    return f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}"
+
+
 class Progress:
     """Counts towards a total and tells sinks about it, at most every `interval` seconds.
 
@@ -111,7 +116,7 @@ class Progress:
     def __str__(self) -> str:
         shot = self.snapshot()
         count = f"{self.done:,}" if self.total is None else f"{self.done:,}/{self.total:,}"
-        text = f"{self.stage}: {count} {self.unit}, {shot['rate']:,.0f} {self.unit}/s"
+        text = f"{self.stage}: {count} {self.unit}, {pace(shot['rate'])} {self.unit}/s"
         if shot["seconds_left"] is not None:
             text += f", {clock(shot['seconds_left'])} left"
         for name, value in self.extra.items():

@@ -24,11 +24,12 @@ from pathlib import Path
 from typing import Any
 
 from include import artifacts
+from include.checks import require_count
 from include.errors import BadSettings, DamagedArtifact, UnknownVersion, VerificationFailed
 from include.index import Store, building
 from include.journal import Entry, Journal, history, kept, now, publishing, require_aware
 from include.settings import EvaluateSettings, IndexSettings
-from include.verify import read_version, require_count
+from include.verify import read_version
 
 __all__ = ["history", "live_model", "publish", "roll_back"]
 

@@ -1,18 +1,15 @@
 """Everything that can be set, once: name, default, range, and why.
 
-The Trigger forms (`form_fields`), the environment variables (`VITRINE_<NAME>`) and the reference in
-docs/operations.md are made from these models. A group is what one stage needs, so that a stage's
+The Trigger forms, the environment variables (`VITRINE_<NAME>`) and the reference in docs/operations.md are made from
+these models by `include/forms.py`. A group is what one stage needs, so that a stage's
 fingerprint holds its own settings and nothing else. Names are unique over all groups: a form is flat.
 """
 
 import os
-from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar, get_args, get_origin
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from include.errors import BadSettings
+from pydantic import BaseModel, ConfigDict, Field
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 AMAZON_TITLES_DRIVE_ID = "12zH4mL2RX8iSvH0VCNnd3QxO4DzuHWnK"
@@ -265,7 +262,8 @@ class AnswerSettings(Group):
     threshold: float = Field(
         0.35,
         title="Threshold",
-        description="Least cosine, 0-1, between question and product (or sentence) to count as found.",
+        description="Least relevance, 0-1, for a sentence to count as an answer: 0.7 of its cosine to the question plus 0.3 of the "
+        "question's words that it shares.",
         ge=0,
         le=1,
     )
@@ -286,8 +284,6 @@ GROUPS: dict[str, type[Group]] = {
     "index": IndexSettings,
 }
 
-T = TypeVar("T", bound="Group")
-
 
 class PipelineSettings(Group):
     """All settings of `train_and_index`, by stage."""
@@ -299,106 +295,7 @@ class PipelineSettings(Group):
     embed: EmbedSettings = EmbedSettings()
     index: IndexSettings = IndexSettings()
 
-    @classmethod
-    def from_flat(cls, values: Mapping[str, Any]) -> Self:
-        """Build from a Trigger form's flat names.
-
-        Raises:
-            BadSettings: A name is unknown or a value out of range; the message lists every one.
-        """
-        made = from_form(values, *GROUPS.values())
-        return cls.model_validate(dict(zip(GROUPS, made, strict=True)))
-
-
-def parse(group: type[T], values: Mapping[str, Any]) -> T:
-    """Validate one group's values.
-
-    Raises:
-        BadSettings: Naming each refused setting, its value, and what is allowed.
-    """
-    try:
-        return group.model_validate(dict(values))
-    except ValidationError as error:
-        reasons = "; ".join(
-            f"{'.'.join(str(part) for part in fault['loc'])} = {fault.get('input')!r}: {fault['msg']}"
-            for fault in error.errors()
-        )
-        raise BadSettings(f"Settings were refused: {reasons}.", "Correct them and trigger again.") from None
-
-
-def refuse_unknown(values: Mapping[str, Any], groups: Iterable[type[Group]], extra: Iterable[str] = ()) -> None:
-    """Raise BadSettings if `values` has a name that no group (nor `extra`) knows."""
-    known = {name for group in groups for name in group.model_fields} | set(extra)
-    if unknown := sorted(set(values) - known):
-        raise BadSettings(
-            f"Unknown settings: {', '.join(unknown)}.",
-            f"Known are: {', '.join(sorted(known))}. Trigger again with those.",
-        )
-
-
-def from_form(values: Mapping[str, Any], *groups: type[Group]) -> tuple[Any, ...]:
-    """Build several groups from a Trigger form's flat names, in the order given.
-
-    Raises:
-        BadSettings: A name is unknown or a value out of range; the message lists every one.
-    """
-    refuse_unknown(values, groups)
-    return tuple(parse(group, _only(group, values)) for group in groups)
-
-
-def form_fields(groups: Iterable[type[Group]], only: Iterable[str] | None = None) -> dict[str, dict[str, Any]]:
-    """Keyword arguments of one Airflow `Param` for each setting: default, JSON schema, section.
-
-    A default is taken from the environment variable `VITRINE_<NAME>` where it is set.
-
-    Args:
-        groups: Whose settings.
-        only: Names to restrict the form to; None for all.
-
-    Raises:
-        BadSettings: An environment variable holds a value that its setting refuses.
-    """
-    fields: dict[str, dict[str, Any]] = {}
-    for group in groups:
-        defaults = parse(group, environment(group))
-        properties = group.model_json_schema()["properties"]
-        for name, info in group.model_fields.items():
-            if only is not None and name not in only:
-                continue
-            fields[name] = {
-                **_form_schema(properties[name]),
-                "default": getattr(defaults, name),
-                "title": info.title,
-                "section": (group.__doc__ or "").strip(),
-            }
-    return fields
-
-
-def _form_schema(schema: dict[str, Any]) -> dict[str, Any]:
-    """Airflow's form shows an optional field only where `type` is a list with "null", not for `anyOf`."""
-    flat = {key: value for key, value in schema.items() if key not in ("default", "title", "anyOf")}
-    for option in schema.get("anyOf", []):
-        if option["type"] != "null":
-            flat |= {**option, "type": ["null", option["type"]]}
-    return flat
-
-
-def environment(group: type[Group]) -> dict[str, Any]:
-    """The group's values that the environment sets, as `VITRINE_<NAME>`; empty ones do not count."""
-    found = {name: os.environ.get(f"VITRINE_{name.upper()}", "") for name in group.model_fields}
-    return {name: value for name, value in found.items() if value != ""}
-
 
 def data_directory() -> Path:
     """Where artifacts lie: `VITRINE_DATA`, or `data/` in the repository."""
     return Path(os.environ.get("VITRINE_DATA") or REPOSITORY / "data").resolve()
-
-
-def choices(group: type[Group], name: str) -> tuple[str, ...]:
-    """The values that a `Literal` setting may take."""
-    annotation = group.model_fields[name].annotation
-    return get_args(annotation) if get_origin(annotation) is Literal else ()
-
-
-def _only(group: type[Group], values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: values[name] for name in group.model_fields if name in values}

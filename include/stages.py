@@ -99,7 +99,13 @@ def embed(run: Run, shard: Summary) -> Summary:
     """Turn a shard's products into vectors; texts that this model has seen before are copied."""
     from include.embed import embed as encode
 
-    made = encode(Path(shard["plan"]), shard["shard"], root=run.root, sink=run.sink)
+    made = encode(
+        Path(shard["plan"]),
+        shard["shard"],
+        root=run.root,
+        batch_tokens=run.settings.embed.embed_batch_tokens,
+        sink=run.sink,
+    )
     return {**shard, "embedding": made.summary()}
 
 

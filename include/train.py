@@ -30,9 +30,10 @@ from include import artifacts, checkpoint
 from include.artifacts import Artifact, Workspace
 from include.batches import Tokens, batches, steps_in_epoch, tokenise
 from include.errors import BadSettings, TrainingDiverged
+from include.forms import parse
 from include.pairs import Ints, Pairs, find_pairs
 from include.progress import Progress, Sink
-from include.settings import TrainSettings, parse
+from include.settings import TrainSettings
 from include.train_process import run_as_child, train_in_subprocess
 
 if TYPE_CHECKING:

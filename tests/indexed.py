@@ -20,11 +20,11 @@ from tests.small import products, publish_model, write_catalogue
 
 
 def load(
-    root: Path, catalogue: Path, model: Path, index: IndexSettings, *, shards: int = 2
+    root: Path, catalogue: Path, model: Path, index: IndexSettings, *, shards: int = 2, store: Store | None = None
 ) -> tuple[Path, list[dict[str, Any]]]:
     """Plan, embed and upsert; returns the plan and the shards' summaries."""
     plan = plan_shards(catalogue, model, EmbedSettings(shards=shards), index, root=root)
-    store = open_store(index, root=root)
+    store = store or open_store(index, root=root)
     summaries = []
     for number in range(plan.stats["shards"]):
         embedding = embed(plan.path, number, root=root)
@@ -32,11 +32,13 @@ def load(
     return plan.path, summaries
 
 
-def build_version(root: Path, catalogue: Path, model: Path, index: IndexSettings | None = None) -> artifacts.Artifact:
-    """A verified version in the embedded store."""
+def build_version(
+    root: Path, catalogue: Path, model: Path, index: IndexSettings | None = None, store: Store | None = None
+) -> artifacts.Artifact:
+    """A verified version; in the embedded store where no other is given."""
     chosen = index or IndexSettings()
-    plan, summaries = load(root, catalogue, model, chosen)
-    return verify(plan, summaries, chosen, open_store(chosen, root=root), root=root)
+    plan, summaries = load(root, catalogue, model, chosen, store=store)
+    return verify(plan, summaries, chosen, store or open_store(chosen, root=root), root=root)
 
 
 def evaluation(root: Path, model: Path, *, passed: bool = True, reason: str = "better") -> Path:

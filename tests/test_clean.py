@@ -125,6 +125,7 @@ HOSTILE = {
     "edition notes": "This text refers to the " * 50_000,
     "edition notes with spaces": ("This text refers to the " + " " * 90) * 10_000,
     "spaces": " " * 1_000_000 + "x",
+    "accents beyond U+FFFF": "e" + "\u0301\U0001d165" * 200_000,
     "accents": "e" + "\u0301\u0323" * 200_000,
     "controls": "\x00\x01" * 500_000,
     "surrogates": "\ud800" * 500_000,

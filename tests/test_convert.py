@@ -17,10 +17,11 @@ from include import artifacts, catalogue
 from include import convert as convert_module
 from include.artifacts import Artifact
 from include.catalogue import PRODUCTS, REJECTED, open_parquet, text_hash
-from include.convert import _Seen, convert
+from include.convert import convert
 from include.errors import BadSource, DamagedArtifact, EmptyCatalogue, TooManyRejects
 from include.rows import LONG_LINE
 from include.sample import write_sample
+from include.seen import SeenHashes
 from include.settings import ConvertSettings
 
 ANY = ConvertSettings(max_reject_share=1)
@@ -169,6 +170,8 @@ GOOD_LINES: dict[bytes, dict[str, Any]] = {
     row(target_ind=None, target_rel=None): {"target_ind": [], "target_rel": []},
     row(target_ind=[], target_rel=[]): {"target_ind": [], "target_rel": []},
     row(target_ind=[2**31 - 1], target_rel=[1]): {"target_ind": [2**31 - 1], "target_rel": [1.0]},
+    row(target_ind=[1, 2, 3], target_rel=[2**24 + 1, 2**63, 0.5]): {"target_rel": [2.0**24, 2.0**63, 0.5]},
+    row(target_ind=[1], target_rel=[3.4028234663852886e38]): {"target_rel": [3.4028234663852886e38]},
     row(uid=" x/é-1 "): {"uid": " x/é-1 "},
     row(uid="u" * 200): {"uid": "u" * 200},
     row(title="half \ud83d"): {"title": "half \ufffd"},
@@ -232,7 +235,7 @@ def test_remembered_hashes_are_exact_over_many_batches() -> None:
     seed = 11
     print("seed", seed)
     rng = np.random.default_rng(seed)
-    seen, truth = _Seen(), dict[int, int]()
+    seen, truth = SeenHashes(), dict[int, int]()
     for size in rng.integers(1, 400, 120):
         keys = rng.integers(0, 20_000, size).astype(np.uint64)
         values = rng.integers(0, 2**63, size).astype(np.uint64)

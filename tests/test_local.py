@@ -34,8 +34,8 @@ def test_progress_is_described_in_words() -> None:
         "seconds_left": 375.0,
         "loss": 0.5,
     }
-    assert describe(shot) == "1,200/2,400 steps, 3/s, 6:15 left, loss 0.500"
-    assert describe({**shot, "total": None, "seconds_left": None, "done": 5}) == "5 steps, 3/s, loss 0.500"
+    assert describe(shot) == "1,200/2,400 steps, 3.2/s, 6:15 left, loss 0.500"
+    assert describe({**shot, "total": None, "seconds_left": None, "done": 5}) == "5 steps, 3.2/s, loss 0.500"
 
 
 def test_a_stale_state_file_is_not_taken_for_a_running_airflow(tmp_path: Path) -> None:
@@ -54,11 +54,11 @@ def test_a_stale_state_file_is_not_taken_for_a_running_airflow(tmp_path: Path) -
 def test_stop_ends_the_whole_group_that_start_made(tmp_path: Path) -> None:
     """A scheduler left behind would go on starting tasks."""
     code = "import subprocess, sys; p = subprocess.Popen(['sleep', '60']); print(p.pid, flush=True); p.wait()"
-    leader = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, start_new_session=True)
+    leader = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, start_new_session=True)
     with leader:
         assert leader.stdout is not None
         child = int(leader.stdout.readline())
-        local = server.Local(tmp_path, 1, leader.pid, server.start_time(leader.pid))
+        local = server.Local(tmp_path, 1, leader.pid, server.start_time(leader.pid), leader)
         assert local.alive()
         server.stop(local)
         assert not local.alive()

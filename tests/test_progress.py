@@ -61,7 +61,7 @@ def test_the_log_line_is_readable(now: list[float], caplog: pytest.LogCaptureFix
     now[0] += 100
     bar.advance(200, loss=0.12345)
     bar.close()
-    assert caplog.messages[-1] == "fine_tune: 200/1,200 steps, 2 steps/s, 8:20 left, loss 0.1235"
+    assert caplog.messages[-1] == "fine_tune: 200/1,200 steps, 2.0 steps/s, 8:20 left, loss 0.1235"
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (61.9, "1:01"), (3600, "1:00:00"), (90_061, "25:01:01")])

@@ -10,8 +10,8 @@ import pytest
 
 from include import artifacts
 from include.errors import ArtifactBusy, BadSettings, DamagedArtifact, UnknownVersion, VerificationFailed
-from include.index import building
-from include.publish import history, live_model, publish
+from include.index import ServerConnection, building, open_store
+from include.publish import history, live_model, publish, roll_back
 from include.settings import EvaluateSettings, IndexSettings
 from include.verify import read_version, verify
 from tests.indexed import INDEX, Shop, answers, build_version, day, evaluation, load, open_shop
@@ -327,3 +327,24 @@ def test_claims_of_an_abandoned_run_end(shop: Shop) -> None:
     assert building.claimed(shop.root) == {shards[1]["path"]}
     os.utime(shop.root / "building" / "0123456789abcdef", (0, 0))
     assert building.claimed(shop.root) == set()
+
+
+@pytest.mark.filterwarnings("ignore:Payload indexes have no effect in the local Qdrant")  # the simulation's limits
+@pytest.mark.filterwarnings("ignore:Local mode performs exact")
+def test_a_server_is_published_to_in_the_same_way(catalogue: Path, model: Path, root: Path) -> None:
+    """The alias, the journal and the deletions must not depend on where the vectors are."""
+    index = IndexSettings(store="server", collection="toys", keep_versions=1)
+    store = open_store(index, root=root, server=ServerConnection(location=":memory:"))
+    second = write_catalogue(root, products(50))
+    versions = [build_version(root, rows, model, index, store) for rows in (catalogue, second)]
+    for number, version in enumerate(versions, 1):
+        result = publish(
+            version.path, None, index, EvaluateSettings(), store, root=root, logical_date=day(number), run_id="r"
+        )
+        assert result["published"]
+        assert store.live() == version.fingerprint
+    assert result["deleted"] == [versions[0].fingerprint]
+    assert store.versions() == [versions[1].fingerprint]
+    assert answers(store, root, "golden jacket number 47") == "0000000047"
+    with pytest.raises(UnknownVersion, match=r"Kept are: none\."):
+        roll_back("previous", index, store, root=root, run_id="r")

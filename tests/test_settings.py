@@ -3,15 +3,14 @@
 import pytest
 
 from include.errors import BadSettings
+from include.forms import allowed, environment, form_fields, from_form, pipeline_settings, reference
 from include.settings import (
     GROUPS,
+    REPOSITORY,
     AnswerSettings,
     IndexSettings,
     PipelineSettings,
     TrainSettings,
-    environment,
-    form_fields,
-    from_form,
 )
 
 
@@ -33,18 +32,18 @@ def test_every_setting_has_a_title_a_description_and_an_allowed_default() -> Non
 def test_an_unknown_name_is_refused_and_the_known_ones_are_listed() -> None:
     """Airflow passes unknown conf keys through: a typo would train with the default, silently."""
     with pytest.raises(BadSettings, match=r"Unknown settings: epoch\. Known are: .*epochs"):
-        PipelineSettings.from_flat({"epoch": 3})
+        pipeline_settings({"epoch": 3})
 
 
 def test_every_refused_value_is_named_in_one_message() -> None:
     """One error at a time makes a user trigger five times."""
     with pytest.raises(BadSettings, match=r"epochs = 0.*batch_size = 'x'"):
-        PipelineSettings.from_flat({"epochs": 0, "batch_size": "x"})
+        pipeline_settings({"epochs": 0, "batch_size": "x"})
 
 
 def test_flat_values_reach_their_stage() -> None:
     """A value in the wrong group is a value without effect."""
-    settings = PipelineSettings.from_flat({"epochs": 3, "shards": 5, "store": "server"})
+    settings = pipeline_settings({"epochs": 3, "shards": 5, "store": "server"})
     assert (settings.train.epochs, settings.embed.shards, settings.index.store) == (3, 5, "server")
     assert settings.convert == PipelineSettings().convert
 
@@ -92,3 +91,10 @@ def test_the_form_has_choices_ranges_and_sections() -> None:
         "Index",
     }
     assert set(form_fields([IndexSettings], ["store"])) == {"store"}
+
+
+def test_the_reference_in_the_docs_is_that_of_the_code() -> None:
+    """A documented default that is not the real one is worse than none. `make settings` mends it."""
+    page = (REPOSITORY / "docs" / "operations.md").read_text(encoding="utf-8")
+    assert reference() in page
+    assert allowed(form_fields([TrainSettings])["learning_rate"]) == "over 0, to 0.01"

@@ -275,7 +275,7 @@ def test_the_sample_is_spread_over_every_shard(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A fault in one shard must have its chance to be seen."""
-    import include.verify as module
+    import include.checks as module
 
     monkeypatch.setattr(module, "SAMPLES", 12)
     plan, shards = load(root, make_catalogue(products(60)), model, INDEX, shards=4)

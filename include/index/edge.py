@@ -2,28 +2,20 @@
 
 A shard is an artifact of kind `edge`: a directory without write-ahead log, built in the artifact's
 workspace, optimised into one immutable segment, and never written again. Its fingerprint depends on
-the embedding and the HNSW settings alone, so versions and collections share equal shards.
-
-Opening a shard writes: the engine replaces `edge_config.json` and `segment.json` (by rename, through
-temporary directories), resizes some files to the size that they have, and maps most of them for
-writing. Seen with qdrant-edge-py 0.9.0 under strace: the contents stay equal, but names come and go.
-So a reader opens a *view*: a temporary directory with copies of the small files and symbolic links to
-the data directories. The artifact verifies after any number of readers, who do not meet each other.
+the embedding and the HNSW settings alone, so versions and collections share equal shards. `edge_shard.py`
+makes and opens it.
 
 BM25 statistics (document frequencies, average length) are each shard's own, and scores of several
 shards are merged as they are, as Elasticsearch does by default ("query then fetch"). With shards of
 thousands of products the difference is small.
 """
 
-import errno
 import json
-import logging
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from operator import methodcaller
 from pathlib import Path
 from typing import Any, TypeVar
@@ -32,7 +24,7 @@ import numpy as np
 import qdrant_edge
 
 from include import artifacts
-from include.errors import DamagedArtifact, StoreUnavailable, UnknownVersion, VerificationFailed
+from include.errors import DamagedArtifact, UnknownVersion
 from include.index import (
     BM25_WEIGHT,
     SHOWN_FIELDS,
@@ -46,19 +38,16 @@ from include.index import (
     point_id,
     refuse_live,
 )
+from include.index.edge_shard import build, engine_explained, load
 from include.index.fusion import depth, fuse_hits, unmatched
-from include.progress import Progress, Sink
+from include.progress import Sink
 from include.settings import IndexSettings
-
-log = logging.getLogger(__name__)
 
 KIND = "edge"
 FORMAT = 1
 VERSION_KIND = "version"  # made by include/verify.py
 SHARD_DIRECTORY = "shard"  # in the artifact
-BATCH_POINTS = 1000
 FETCH_POINTS = 1000
-FULL_SCAN_KB = 10_000  # the engine's default: a smaller segment is searched exactly, which is as fast
 
 T = TypeVar("T")
 
@@ -92,7 +81,7 @@ class EdgeStore:
         """
 
         def write(space: artifacts.Workspace) -> dict[str, Any]:
-            return _build(space.path / SHARD_DIRECTORY, shard, batches, self.index, total, sink)
+            return build(space.path / SHARD_DIRECTORY, shard, batches, self.index, total, sink)
 
         settings = {"hnsw_m": self.index.hnsw_m, "hnsw_ef_construct": self.index.hnsw_ef_construct}
         made = artifacts.build(self.root, KIND, FORMAT, write, settings=settings, inputs=inputs)
@@ -223,7 +212,7 @@ class EdgeSearcher:
         try:
             for number, path in enumerate(paths):
                 artifacts.read(path, verify=False)
-                self._shards.append(_load(path / SHARD_DIRECTORY, views / str(number)))
+                self._shards.append(load(path / SHARD_DIRECTORY, views / str(number)))
         except BaseException:
             self.close()
             raise
@@ -301,151 +290,7 @@ class EdgeSearcher:
 
     def _each(self, work: Callable[[qdrant_edge.EdgeShard], T]) -> list[T]:
         """`work` on every shard; in threads where there are several, since the engine frees the GIL."""
-        with _engine_explained("search"):
+        with engine_explained("search"):
             if self._threads is None:
                 return [work(shard) for shard in self._shards]
             return list(self._threads.map(work, self._shards))
-
-
-def _build(
-    directory: Path,
-    shard: int,
-    batches: Iterable[PointBatch],
-    index: IndexSettings,
-    total: int | None,
-    sink: Sink | None,
-) -> dict[str, Any]:
-    """Write one optimised shard into `directory`; statistics for the manifest."""
-    directory.mkdir()
-    points = 0
-    dim = 0
-    engine: qdrant_edge.EdgeShard | None = None
-    try:
-        with Progress(f"load shard {shard}", total, unit="points", sink=sink) as progress:
-            for batch in _larger(batches, BATCH_POINTS):
-                if engine is None:
-                    dim = batch.vectors.shape[1]
-                    engine = _create(directory, dim, index)
-                rows = zip(batch.ids, batch.vectors, batch.payloads, strict=True)
-                with _engine_explained(f"load shard {shard}", directory):
-                    engine.update(
-                        qdrant_edge.UpdateOperation.upsert_points(
-                            [qdrant_edge.Point(name, vector.tolist(), payload) for name, vector, payload in rows]
-                        )
-                    )
-                points += len(batch)
-                progress.advance(len(batch))
-        if engine is None:
-            raise VerificationFailed(f"Shard {shard} has no points.", "Plan fewer shards than row groups.")
-        with (
-            Progress(f"optimise shard {shard}", points, unit="points", sink=sink) as progress,
-            _engine_explained(f"optimise shard {shard}", directory),
-        ):
-            engine.optimize()
-            progress.update(points)
-        with _engine_explained(f"close shard {shard}", directory):
-            held = engine.info()
-            engine.flush()
-    finally:
-        if engine is not None:
-            engine.close()
-    if held.points_count != points:
-        raise VerificationFailed(
-            f"Shard {shard} was given {points} points and holds {held.points_count}.",
-            "Uids must be distinct: look for the same uid twice in the catalogue.",
-        )
-    return {"shard": shard, "points": points, "dim": dim, "indexed": held.indexed_vectors_count}
-
-
-def _create(directory: Path, dim: int, index: IndexSettings) -> qdrant_edge.EdgeShard:
-    """An empty shard without write-ahead log, its text index made before any point."""
-    with _engine_explained("create a shard", directory):
-        engine = qdrant_edge.EdgeShard.create(
-            str(directory),
-            qdrant_edge.EdgeConfig(
-                vectors=qdrant_edge.EdgeVectorParams(size=dim, distance=qdrant_edge.Distance.Cosine),
-                hnsw_config=qdrant_edge.HnswIndexConfig(
-                    m=index.hnsw_m, ef_construct=index.hnsw_ef_construct, full_scan_threshold=FULL_SCAN_KB
-                ),
-                # One segment, and indexed however small: the unindexed form keeps room for updates on disk.
-                optimizers=qdrant_edge.EdgeOptimizersConfig(default_segment_number=1, indexing_threshold=1),
-                wal_enabled=False,  # a write-ahead log would allow one process a directory, readers included
-            ),
-        )
-        engine.update(
-            qdrant_edge.UpdateOperation.create_field_index(
-                TEXT_FIELD,
-                # The default tokenisation (words, lower case): the one that all of Qdrant's forms score alike.
-                qdrant_edge.TextIndexParams(
-                    tokenizer=qdrant_edge.TokenizerType.Word, lowercase=True, scoring=qdrant_edge.TextScoringParams()
-                ),
-            )
-        )
-    return engine
-
-
-def _load(shard: Path, view: Path) -> qdrant_edge.EdgeShard:
-    """Open `shard` through a view of it, see the module's docstring."""
-    (view / "segments").mkdir(parents=True)
-    for file in (entry for entry in shard.iterdir() if entry.is_file()):
-        shutil.copyfile(file, view / file.name)
-    for segment in (shard / "segments").iterdir():
-        seen = view / "segments" / segment.name
-        seen.mkdir()
-        for entry in segment.iterdir():
-            if entry.is_dir():
-                (seen / entry.name).symlink_to(entry.resolve(), target_is_directory=True)
-            else:
-                shutil.copyfile(entry, seen / entry.name)
-    try:
-        return qdrant_edge.EdgeShard.load(str(view))
-    except Exception as error:  # the engine raises nothing more specific
-        raise DamagedArtifact(
-            f"Qdrant Edge cannot load the shard {shard}: {error}.",
-            "It maps the files for writing: check that this user may write to them. Otherwise run the shard's "
-            "upsert task again.",
-        ) from error
-
-
-def _larger(batches: Iterable[PointBatch], size: int) -> Iterator[PointBatch]:
-    """Join batches until they have `size` points or more; empty ones vanish."""
-    held: list[PointBatch] = []
-    dim: int | None = None
-    for batch in batches:
-        dim = dim or batch.vectors.shape[1]
-        if batch.vectors.shape[1] != dim:
-            raise VerificationFailed(
-                f"The vector of uid {batch.uids[0]!r} has {batch.vectors.shape[1]} dimensions, others have {dim}.",
-                "The shard was embedded by two models: clear its embed task and run it again.",
-            )
-        held.append(batch)
-        if sum(map(len, held)) >= size:
-            yield _join(held)
-            held = []
-    if sum(map(len, held)):
-        yield _join(held)
-
-
-def _join(batches: Sequence[PointBatch]) -> PointBatch:
-    return PointBatch(
-        [uid for batch in batches for uid in batch.uids],
-        [name for batch in batches for name in batch.ids],
-        np.concatenate([batch.vectors for batch in batches]),
-        [payload for batch in batches for payload in batch.payloads],
-    )
-
-
-@contextmanager
-def _engine_explained(action: str, place: Path | None = None) -> Iterator[None]:
-    """Give the engine's errors, plain `Exception`s, a class and a next step."""
-    try:
-        yield
-    except Exception as error:
-        if type(error) is not Exception:
-            raise
-        if "No space left" in str(error):
-            raise OSError(errno.ENOSPC, str(error), str(place)) from error
-        raise StoreUnavailable(
-            f"Qdrant Edge could not {action}{f' in {place}' if place else ''}: {error}.",
-            "Retry the task; if it fails again, the message above is the engine's own.",
-        ) from error

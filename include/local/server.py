@@ -1,6 +1,5 @@
 """Start and stop `airflow standalone`: its own home, a free port, bound to loopback."""
 
-import contextlib
 import json
 import os
 import signal
@@ -9,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from include.artifacts import write_json
@@ -35,12 +34,14 @@ class Local:
         port: The UI's and API's port on 127.0.0.1.
         pid: The leader of its process group.
         began: The leader's start time in clock ticks since boot, so that a reused pid is not taken for it.
+        process: The leader, where this process started it: it has to be collected when it ends.
     """
 
     home: Path
     port: int
     pid: int
     began: int
+    process: "subprocess.Popen[bytes] | None" = field(default=None, compare=False, repr=False)
 
     @property
     def url(self) -> str:
@@ -125,7 +126,7 @@ def start(home: Path, data: Path, *, extra: Mapping[str, str] | None = None) -> 
             cwd=home,
             start_new_session=True,
         )
-    local = Local(home, port, process.pid, start_time(process.pid))
+    local = Local(home, port, process.pid, start_time(process.pid), process)
     write_json(local.state_file, {"pid": local.pid, "port": port, "began": local.began})
     try:
         _wait_ready(local, process)
@@ -143,7 +144,7 @@ def stop(local: Local) -> None:
                 os.killpg(local.pid, number)
             except ProcessLookupError:
                 break
-            if _group_ended(local.pid, patience):
+            if _group_ended(local, patience):
                 break
     local.state_file.unlink(missing_ok=True)
 
@@ -190,13 +191,13 @@ def _wait_ready(local: Local, process: "subprocess.Popen[bytes]") -> None:
     )
 
 
-def _group_ended(group: int, patience: float) -> bool:
+def _group_ended(local: Local, patience: float) -> bool:
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
-        with contextlib.suppress(ChildProcessError):  # it is our own child, or init collects it
-            os.waitpid(group, os.WNOHANG)
+        if local.process is not None:
+            local.process.poll()
         try:
-            os.killpg(group, 0)
+            os.killpg(local.pid, 0)
         except ProcessLookupError:
             return True
         time.sleep(0.1)

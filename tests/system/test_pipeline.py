@@ -16,13 +16,14 @@ from tests.system.conftest import PIPELINE, Airflow
 
 pytestmark = pytest.mark.airflow
 
+FIRST = {"sample_seed": 11}
 STAGES = ("download", "convert", "fine_tune", "evaluate", "verify")
 
 
 @pytest.fixture(scope="module")
 def first(airflow: Airflow) -> str:
-    """The id of a first, undisturbed run."""
-    return airflow.run()
+    """The id of a first, undisturbed run, on a catalogue that no other test uses."""
+    return airflow.run(FIRST)
 
 
 def vectors(airflow: Airflow, run_id: str) -> dict[str, np.ndarray]:
@@ -77,7 +78,7 @@ def test_long_tasks_leave_their_progress_in_the_state_store(airflow: Airflow, fi
 
 def test_a_second_run_reuses_every_stage(airflow: Airflow, first: str) -> None:
     """A retry, a second trigger and a backfill of unchanged data must cost seconds."""
-    second = airflow.run()
+    second = airflow.run(FIRST)
     for name in STAGES:
         assert airflow.xcom(second, name)["reused"], name
         assert airflow.xcom(second, name)["fingerprint"] == airflow.xcom(first, name)["fingerprint"]
@@ -107,7 +108,8 @@ def test_a_question_is_answered_over_http_with_sources(airflow: Airflow, first: 
     (result,) = ended["results"].values()
     assert [each["question"] for each in result["answers"]] == ["a kettle", "a lamp"]
     for each in result["answers"]:
-        assert len(each["sources"]) == 3
+        assert each["found"]
+        assert 1 <= len(each["sources"]) <= 3
         assert all({"uid", "title", "score", "snippet"} <= set(source) for source in each["sources"])
 
 
@@ -154,7 +156,7 @@ def training_process(data: Path) -> int | None:
             words = entry.read_bytes().split(b"\0")
         except (FileNotFoundError, ProcessLookupError):
             continue
-        if b"include.train" in words and str(data).encode() in words:
+        if b"include.train" in words and any(str(data).encode() in word for word in words):
             return int(entry.parent.name)
     return None
 
@@ -164,10 +166,10 @@ def rebuilt(airflow: Airflow, conf: dict[str, Any]) -> dict[str, np.ndarray]:
     from datetime import UTC, datetime
 
     from include import stages
-    from include.settings import PipelineSettings
+    from include.forms import pipeline_settings
 
     root = airflow.data.parent / f"undisturbed-{conf['sample_seed']}"
-    settings = PipelineSettings.from_flat({**airflow.conf, **conf})
+    settings = pipeline_settings({**airflow.conf, **conf})
     run = stages.Run(settings=settings, root=root, run_id="undisturbed", logical_date=datetime.now(UTC))
     catalogue = stages.convert(run, stages.download(run))
     model = stages.fine_tune(run, catalogue)

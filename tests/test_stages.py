@@ -1,0 +1,86 @@
+"""include/stages.py: malformed catalogues fail at the right task, in one sentence, and leave nothing behind."""
+
+import gzip
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from include import artifacts, stages
+from include.errors import Terminal, Transient, VitrineError
+from include.forms import pipeline_settings
+
+LINE = json.dumps({"uid": "0000000001", "title": "A kettle", "content": "It boils water."}).encode() + b"\n"
+
+
+def archive(members: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, content in members.items():
+            file.writestr(name, content)
+    return buffer.getvalue()
+
+
+def packed(lines: bytes) -> bytes:
+    return archive({"LF-Amazon-1.3M/trn.json.gz": gzip.compress(lines)})
+
+
+MALFORMED: dict[str, tuple[Callable[[], bytes], str, str]] = {
+    # name: content, the stage that must refuse it, a word that its sentence must have
+    "not a zip": (lambda: b"\x00\x01\x02 no catalogue at all", "download", "neither"),
+    "truncated": (lambda: packed(LINE * 500)[:-200], "download", "truncated|cut|ends"),
+    "an html page": (lambda: b"<!DOCTYPE html><html><body>Sign in</body></html>", "download", "web page|HTML"),
+    "empty file": (lambda: b"", "download", "empty"),
+    "zip-slip member": (lambda: archive({"../../etc/trn.json": LINE}), "convert", r"\.\./"),
+    "no trn.json": (lambda: archive({"readme.txt": b"hello", "data/other.csv": b"a,b"}), "convert", "trn"),
+    "empty trn.json": (lambda: packed(b""), "convert", "no|empty"),
+    "every line bad": (lambda: packed(b"not json\n" * 50), "convert", "50"),
+    "flipped byte": (lambda: flipped(packed(LINE * 500)), "convert", "damaged|CRC|corrupt"),
+}
+
+
+def flipped(content: bytes) -> bytes:
+    place = content.index(b"trn.json.gz") + 60
+    return content[:place] + bytes([content[place] ^ 0xFF]) + content[place + 1 :]
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+def test_a_malformed_catalogue_fails_at_the_right_task_and_leaves_no_artifact(
+    name: str, root: Path, tmp_path: Path
+) -> None:
+    """A bad file that passes a stage is found three stages later, or never."""
+    content, failing, words = MALFORMED[name]
+    file = tmp_path / "catalogue.zip"
+    file.write_bytes(content())
+    settings = pipeline_settings({"source": str(file)})
+    run = stages.Run(settings=settings, root=root, run_id="r", logical_date=datetime(2026, 11, 22, tzinfo=UTC))
+
+    if failing == "download":
+        with pytest.raises(VitrineError, match=words) as caught:
+            stages.download(run)
+    else:
+        source = stages.download(run)
+        with pytest.raises(VitrineError, match=words) as caught:
+            stages.convert(run, source)
+        assert artifacts.published(root, "catalogue") == []
+        assert not list((root / "catalogue").glob(".tmp-*"))
+    if failing == "download":
+        assert artifacts.published(root, "source") == []
+    assert isinstance(caught.value, Terminal) != isinstance(caught.value, Transient)
+    assert caught.value.what.strip().count("\n") == 0, "one sentence, not a page"
+    assert caught.value.next_step, "it says what to do"
+
+
+def test_the_date_in_a_source_is_the_runs_own(root: Path, tmp_path: Path) -> None:
+    """A backfill that reads today's file for each past day builds one index many times."""
+    (tmp_path / "2026-03-01.jsonl").write_bytes(LINE)
+    settings = pipeline_settings({"source": f"{tmp_path}/{{date}}.jsonl"})
+    run = stages.Run(settings=settings, root=root, run_id="r", logical_date=datetime(2026, 3, 1, tzinfo=UTC))
+    assert stages.download(run)["stats"]["bytes"] == len(LINE)
+    other = stages.Run(settings=settings, root=root, run_id="r", logical_date=datetime(2026, 3, 2, tzinfo=UTC))
+    with pytest.raises(Terminal, match=r"2026-03-02\.jsonl"):
+        stages.download(other)
