@@ -125,11 +125,11 @@ def upsert(run: Run, embedded: Summary) -> Summary:
     return {**embedded, "upsert": loaded}
 
 
-def verify(run: Run, shards: Iterable[Summary]) -> Summary:
+def verify(run: Run, shards: Iterable[Summary] | Summary) -> Summary:
     """Check the built version: counts, sampled payloads and vectors, recall@10 against exact search."""
     from include.verify import verify as check
 
-    loaded = list(shards)
+    loaded = as_list(shards)
     made = check(
         Path(loaded[0]["plan"]),
         [shard["upsert"] for shard in loaded],
@@ -161,7 +161,7 @@ def report(run: Run, results: Mapping[str, Any]) -> Summary:
     """Write the run's report: one HTML page, shown as a tab of the run."""
     from include.report import report as render
 
-    plain = {name: list(value) if name == "shards" else value for name, value in results.items()}
+    plain = {name: as_list(value) if name == "shards" else value for name, value in results.items()}
     page = render(plain, root=run.root, run_id=run.run_id, logical_date=run.logical_date.isoformat())
     return page.summary()
 
@@ -202,6 +202,11 @@ def open_store(run: Run) -> "Store":
     from include.index import open_store as opened
 
     return opened(run.settings.index, root=run.root, server=run.server)
+
+
+def as_list(shards: Iterable[Summary] | Summary) -> list[Summary]:
+    """The summaries of all shards. Airflow hands over one mapped result bare, several as a lazy sequence."""
+    return [dict(shards)] if isinstance(shards, Mapping) else list(shards)
 
 
 def _sources(sources: Sequence[Mapping[str, Any]]) -> str:

@@ -84,3 +84,10 @@ def test_the_date_in_a_source_is_the_runs_own(root: Path, tmp_path: Path) -> Non
     other = stages.Run(settings=settings, root=root, run_id="r", logical_date=datetime(2026, 3, 2, tzinfo=UTC))
     with pytest.raises(Terminal, match=r"2026-03-02\.jsonl"):
         stages.download(other)
+
+
+def test_one_shard_is_taken_as_several_are() -> None:
+    """Airflow hands over a single mapped result without its list: a catalogue of one shard could not be verified."""
+    one = {"shard": 0, "upsert": {}}
+    assert stages.as_list(one) == [one]
+    assert stages.as_list(iter([one, one])) == [one, one]

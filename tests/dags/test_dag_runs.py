@@ -1,0 +1,59 @@
+"""Both DAGs run from end to end in this process with `dag.test()`, as a developer would debug them."""
+
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from include.index import open_store
+from include.settings import REPOSITORY, IndexSettings
+
+pytestmark = pytest.mark.airflow
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("dag-runs") / "data"
+
+
+def run(dag_id: str, conf: dict[str, Any], data: Path) -> Any:
+    """Run a DAG with `conf`; returns the DagRun."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("VITRINE_DATA", str(data))
+        names = runpy.run_path(str(REPOSITORY / "dags" / f"{dag_id}.py"))
+        return names[dag_id]().test(run_conf=conf)
+
+
+def result(dag_run: Any, task_id: str) -> Any:
+    from airflow.models.xcom import XComModel
+
+    values = XComModel.get_many(run_id=dag_run.run_id, key="return_value", task_ids=[task_id])
+    from airflow.utils.session import create_session
+
+    with create_session() as session:
+        return XComModel.deserialize_value(session.scalars(values).one())
+
+
+def test_the_pipeline_and_a_question_run_on_the_sample(airflow_database: None, tiny_base: Path, data: Path) -> None:
+    """Everything between the stages and Airflow: forms, contexts, mapping, results."""
+    conf = {
+        "sample_products": 200,
+        "base_model": str(tiny_base),
+        "max_steps": 3,
+        "batch_size": 16,
+        "row_group_rows": 100,
+        "holdout": 10,
+        "tolerance": 1.0,
+        "min_recall": 0.5,
+    }
+    trained = run("train_and_index", conf, data)
+    assert trained.state == "success"
+    live = open_store(IndexSettings(), root=data).live()
+    assert result(trained, "publish")["version"] == live
+
+    asked = run("answer_question", {"question": "Which kettle is made of glass?", "threshold": 0.0}, data)
+    assert asked.state == "success"
+    answer = result(asked, "answer_question")
+    assert answer["version"] == live
+    assert answer["answers"][0]["question"] == "Which kettle is made of glass?"
