@@ -21,10 +21,10 @@ down: .venv/run  ## stop the Airflow that `make up` started
 	@$(RUN) -m include.local.up down
 
 test: .venv/dev lint  ## lint, then all tests
-	$(RUN) -m pytest $(ARGS)
+	$(RUN) -m pytest -n 2 --dist loadgroup $(ARGS)
 
 test-quick: .venv/dev  ## the tests that need neither Airflow nor a browser
-	$(RUN) -m pytest -m "not airflow and not browser" $(ARGS)
+	$(RUN) -m pytest -n 2 --dist loadgroup -m "not airflow and not browser" $(ARGS)
 
 lint: .venv/dev  ## ruff, ruff format, mypy --strict on include/
 	.venv/bin/ruff check .
@@ -48,8 +48,7 @@ clean:  ## remove the demo's Airflow and its data (stop it first)
 distclean: clean  ## also remove the virtual environment
 	rm -rf .venv
 
-# Installed once for each change of the requirements. `--no-deps` with the full list of pins spares pip the search
-# for versions that fit together; `pip check` then says whether they do.
+# Installed once for each change of the requirements.
 .venv/run: requirements.txt constraints.txt
 	@echo "Setting up .venv (about two minutes the first time) …"
 	@test -x $(PY) || $(PYTHON) -m venv .venv

@@ -32,6 +32,11 @@ from tests.small import Product, products, write_catalogue
 REAL_DATA = REPOSITORY.parent / "shared" / "data"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the system tests: they wait more than they compute, and one worker does them all."""
+    items.sort(key=lambda item: "/system/" not in str(item.path))
+
+
 def pytest_unconfigure() -> None:
     """Remove the temporary `AIRFLOW_HOME`."""
     shutil.rmtree(AIRFLOW_HOME, ignore_errors=True)

@@ -3,21 +3,36 @@
 import os
 import signal
 import time
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
+from include import artifacts, stages
 from include.catalogue import PRODUCTS_FILE, read_rows
+from include.forms import pipeline_settings
 from include.index import open_store
 from include.settings import IndexSettings
 from tests.system.conftest import PIPELINE, Airflow
 
-pytestmark = pytest.mark.airflow
+pytestmark = [pytest.mark.airflow, pytest.mark.xdist_group("airflow")]
 
 FIRST = {"sample_seed": 11}
+KILLED = {"sample_seed": 101, "promote": "never", "shards": 1}
 STAGES = ("download", "convert", "fine_tune", "evaluate", "verify")
+
+
+class Undisturbed(NamedTuple):
+    """The summaries of a run that nothing disturbed."""
+
+    root: Path
+    catalogue: dict[str, Any]
+    model: dict[str, Any]
+    shard: dict[str, Any]
+    version: dict[str, Any]
 
 
 @pytest.fixture(scope="module")
@@ -26,16 +41,14 @@ def first(airflow: Airflow) -> str:
     return airflow.run(FIRST)
 
 
-def vectors(airflow: Airflow, run_id: str) -> dict[str, np.ndarray]:
-    """Every point of the run's version as the store gives it back: uid -> vector."""
-    store = open_store(IndexSettings(), root=airflow.data)
-    version = airflow.xcom(run_id, "verify")
-    shards = [part["upsert"] for part in mapped(airflow, run_id, "shard.upsert")]
-    catalogue = Path(airflow.xcom(run_id, "convert")["path"])
-    uids = [uid for table in read_rows(catalogue / PRODUCTS_FILE, ["uid"]) for uid in table.column("uid").to_pylist()]
-    searcher = store.open(version["fingerprint"], shards)
+def points(root: Path, catalogue: Any, version: Any, parts: list[Any]) -> dict[str, np.ndarray]:
+    """Every point of a version as the store gives it back: uid -> vector. Every accepted uid is one point."""
+    rows = read_rows(Path(catalogue["path"]) / PRODUCTS_FILE, ["uid"])
+    uids = [uid for table in rows for uid in table.column("uid").to_pylist()]
+    store = open_store(IndexSettings(), root=root)
+    searcher = store.open(version["fingerprint"], [part["upsert"] for part in parts])
     try:
-        assert searcher.count() == len(uids), "every accepted uid is one point"
+        assert searcher.count() == len(set(uids)) == len(uids)
         return {uid: vector for uid, (vector, _) in searcher.fetch(uids).items()}
     finally:
         searcher.close()
@@ -56,7 +69,9 @@ def test_a_run_builds_verifies_and_publishes(airflow: Airflow, first: str) -> No
     decision = airflow.xcom(first, "publish")
     assert decision["published"], decision
     assert open_store(IndexSettings(), root=airflow.data).live() == decision["version"]
-    assert len(vectors(airflow, first)) == counts["accepted"]
+    parts = mapped(airflow, first, "shard.upsert")
+    found = points(airflow.data, airflow.xcom(first, "convert"), airflow.xcom(first, "verify"), parts)
+    assert len(found) == counts["accepted"]
 
 
 def test_the_log_states_every_rows_fate(airflow: Airflow, first: str) -> None:
@@ -113,26 +128,65 @@ def test_a_question_is_answered_over_http_with_sources(airflow: Airflow, first: 
         assert all({"uid", "title", "score", "snippet"} <= set(source) for source in each["sources"])
 
 
-@pytest.mark.parametrize(
-    ("task_id", "seed"), [("fine_tune", 101), ("shard.embed", 102), ("shard.upsert", 103)], ids=str
-)
-def test_a_killed_task_is_retried_and_the_result_is_that_of_an_undisturbed_run(
-    airflow: Airflow, first: str, task_id: str, seed: int
+@pytest.fixture(scope="module")
+def disturbed(airflow: Airflow, first: str) -> str:
+    """The id of a run whose training, embedding and upsert were each ended by SIGKILL while they ran."""
+    run_id = airflow.client.trigger(PIPELINE, {**airflow.conf, **KILLED})
+    for key in (("fine_tune", -1), ("shard.embed", 0), ("shard.upsert", 0)):
+        os.kill(running_pid(airflow, run_id, key), signal.SIGKILL)
+    airflow.succeed(run_id)
+    return run_id
+
+
+@pytest.fixture(scope="module")
+def undisturbed(airflow: Airflow) -> Undisturbed:
+    """The same run without Airflow and without a kill, in another data directory."""
+    root = airflow.data.parent / "undisturbed"
+    settings = pipeline_settings({**airflow.conf, **KILLED})
+    run = stages.Run(settings=settings, root=root, run_id="undisturbed", logical_date=datetime.now(UTC))
+    catalogue = stages.convert(run, stages.download(run))
+    model = stages.fine_tune(run, catalogue)
+    (part,) = stages.plan_shards(run, catalogue, model)
+    loaded = stages.upsert(run, stages.embed(run, part))
+    return Undisturbed(root, catalogue, model, loaded, stages.verify(run, [loaded]))
+
+
+def test_killed_training_is_retried_and_gives_the_same_model(
+    airflow: Airflow, disturbed: str, undisturbed: Undisturbed
 ) -> None:
     """The kernel's out-of-memory killer asks nobody; after it nothing may be lost, doubled or different."""
-    conf = {"sample_seed": seed, "promote": "never", "shards": 1}
-    run_id = airflow.client.trigger(PIPELINE, {**airflow.conf, **conf})
-    key = (task_id, -1 if task_id == "fine_tune" else 0)
-    pid = running_pid(airflow, run_id, key)
-    os.kill(pid, signal.SIGKILL)
-    airflow.succeed(run_id)
-    assert airflow.tasks(run_id)[key]["try_number"] == 2, "the kill came while the task ran"
+    assert airflow.tasks(disturbed)[("fine_tune", -1)]["try_number"] == 2, "the kill came while the task ran"
+    weights = [
+        artifacts.file_sha256(Path(model["path"]) / "model.safetensors")
+        for model in (airflow.xcom(disturbed, "fine_tune"), undisturbed.model)
+    ]
+    assert weights[0] == weights[1]
 
-    disturbed = vectors(airflow, run_id)
-    undisturbed = rebuilt(airflow, conf)
-    assert disturbed.keys() == undisturbed.keys()
-    for uid, vector in disturbed.items():
-        np.testing.assert_array_equal(vector, undisturbed[uid])
+
+def test_a_killed_embed_task_is_retried_and_gives_the_same_vectors(
+    airflow: Airflow, disturbed: str, undisturbed: Undisturbed
+) -> None:
+    """Rows lost on resume were the first version's worst fault."""
+    assert airflow.tasks(disturbed)[("shard.embed", 0)]["try_number"] == 2, "the kill came while the task ran"
+    tables = [
+        pq.read_table(Path(embedding["path"]) / "vectors.parquet")
+        for embedding in (airflow.xcom(disturbed, "shard.embed", 0)["embedding"], undisturbed.shard["embedding"])
+    ]
+    assert tables[0].num_rows == airflow.xcom(disturbed, "convert")["stats"]["products"]
+    assert tables[0].equals(tables[1])
+
+
+def test_a_killed_upsert_task_is_retried_and_gives_the_same_points(
+    airflow: Airflow, disturbed: str, undisturbed: Undisturbed
+) -> None:
+    """A retry that doubles points would show each product twice."""
+    assert airflow.tasks(disturbed)[("shard.upsert", 0)]["try_number"] == 2, "the kill came while the task ran"
+    parts = mapped(airflow, disturbed, "shard.upsert")
+    found = points(airflow.data, airflow.xcom(disturbed, "convert"), airflow.xcom(disturbed, "verify"), parts)
+    expected = points(undisturbed.root, undisturbed.catalogue, undisturbed.version, [undisturbed.shard])
+    assert found.keys() == expected.keys()
+    for uid, vector in found.items():
+        np.testing.assert_array_equal(vector, expected[uid])
 
 
 def running_pid(airflow: Airflow, run_id: str, key: tuple[str, int]) -> int:
@@ -159,27 +213,3 @@ def training_process(data: Path) -> int | None:
         if b"include.train" in words and any(str(data).encode() in word for word in words):
             return int(entry.parent.name)
     return None
-
-
-def rebuilt(airflow: Airflow, conf: dict[str, Any]) -> dict[str, np.ndarray]:
-    """The same run without Airflow and without a kill, in another data directory."""
-    from datetime import UTC, datetime
-
-    from include import stages
-    from include.forms import pipeline_settings
-
-    root = airflow.data.parent / f"undisturbed-{conf['sample_seed']}"
-    settings = pipeline_settings({**airflow.conf, **conf})
-    run = stages.Run(settings=settings, root=root, run_id="undisturbed", logical_date=datetime.now(UTC))
-    catalogue = stages.convert(run, stages.download(run))
-    model = stages.fine_tune(run, catalogue)
-    loaded = [stages.upsert(run, stages.embed(run, part)) for part in stages.plan_shards(run, catalogue, model)]
-    version = stages.verify(run, loaded)
-    searcher = stages.open_store(run).open(version["fingerprint"], [part["upsert"] for part in loaded])
-    try:
-        rows = read_rows(Path(catalogue["path"]) / PRODUCTS_FILE, ["uid"])
-        uids = [uid for table in rows for uid in table.column("uid").to_pylist()]
-        assert searcher.count() == len(uids)
-        return {uid: vector for uid, (vector, _) in searcher.fetch(uids).items()}
-    finally:
-        searcher.close()
