@@ -48,14 +48,15 @@ clean:  ## remove the demo's Airflow and its data (stop it first)
 distclean: clean  ## also remove the virtual environment
 	rm -rf .venv
 
-# Installed once for each change of the requirements.
+# Installed once for each change of the requirements. Not compiled ahead: that takes two minutes for modules of which most
+# are never imported; Python compiles the others when it first meets them.
 .venv/run: requirements.txt constraints.txt
 	@echo "Setting up .venv (about two minutes the first time) …"
 	@test -x $(PY) || $(PYTHON) -m venv .venv
 	@$(PY) -m pip install --quiet --upgrade "pip>=25"
-	@$(PY) -m pip install --quiet -r requirements.txt -c constraints.txt
+	@$(PY) -m pip install --quiet --no-compile -r requirements.txt -c constraints.txt
 	@touch $@
 
 .venv/dev: .venv/run requirements-dev.txt
-	@$(PY) -m pip install --quiet -r requirements-dev.txt -c constraints.txt
+	@$(PY) -m pip install --quiet --no-compile -r requirements-dev.txt -c constraints.txt
 	@touch $@

@@ -47,7 +47,7 @@ class Progress:
         unit: str = "rows",
         sink: Sink | None = None,
         start: int = 0,
-        interval: float = 1.0,
+        interval: float = 2.0,
     ) -> None:
         self.stage = stage
         self.total = total
