@@ -4,6 +4,9 @@ PYTHON ?= python3
 SOURCE ?= sample
 PY := .venv/bin/python
 RUN := PYTHONPATH=. $(PY)
+# Compiled modules are kept whatever the caller's environment says: imports of torch and Airflow take three times as long
+# without, in every task.
+export PYTHONDONTWRITEBYTECODE =
 .DEFAULT_GOAL := help
 
 .PHONY: help demo up down test test-quick lint format settings bench clean distclean
