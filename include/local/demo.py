@@ -25,7 +25,7 @@ PIPELINE = "train_and_index"
 ENDED = {"success", "failed"}
 HOME = REPOSITORY / ".airflow"
 # Enough training for a clear gain, in about a minute on two cores; the Trigger form's defaults train longer.
-QUICK = {"epochs": 1, "max_pairs": 1500, "batch_size": 32, "max_tokens": 64, "eval_corpus": 1000}
+QUICK = {"epochs": 1, "max_pairs": 1200, "batch_size": 32, "max_tokens": 64, "eval_corpus": 1000}
 POLL_SECONDS = 2.0  # each poll is work for the web server, on the cores that train
 console = Console(highlight=False, soft_wrap=True)
 
