@@ -45,7 +45,7 @@ class Passage:
         product: The product's position among the hits.
         text: The sentence.
         scored: What is compared with the question: the title, then the sentence. "It holds 1.7 litres" alone
-            does not say what does: with the title 16 of 17 test questions got the right sentence first, without 8.
+            does not say what does.
     """
 
     product: int

@@ -262,8 +262,8 @@ class AnswerSettings(Group):
     threshold: float = Field(
         0.35,
         title="Threshold",
-        description="Least relevance, 0-1, for a sentence to count as an answer: 0.7 of its cosine to the question plus 0.3 of the "
-        "question's words that it shares.",
+        description="Least relevance, 0-1, for a sentence to count as an answer: 0.7 of its cosine to the question "
+        "plus 0.3 of the question's words that it shares.",
         ge=0,
         le=1,
     )

@@ -178,7 +178,7 @@ def answer_question(
     """Answer one question, or several, one a line, from the products that the index finds."""
     from include.answer import answer
 
-    questions = [line.strip() for line in question.splitlines() if line.strip()] or [""]
+    questions = [line.strip() for line in question.split("\n") if line.strip()] or [""]
     found = answer(
         questions, settings, root=root, collection=index.collection, store=index.store, server=server, llm=llm
     )
