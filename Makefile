@@ -44,8 +44,8 @@ settings: .venv/run  ## write the reference of all settings into docs/operations
 bench: .venv/dev  ## every benchmark against its peer; tables of medians and ratios
 	@set -e; for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(RUN) $$script; done
 
-clean:  ## remove the demo's Airflow and its data (stop it first)
-	@$(MAKE) -s down
+clean:  ## stop the local Airflow and remove it with all data: models, indexes, journal
+	@if test -e .venv/run; then $(MAKE) -s down; fi
 	rm -rf .airflow data .pytest_cache .mypy_cache .ruff_cache
 
 distclean: clean  ## also remove the virtual environment
@@ -55,7 +55,10 @@ distclean: clean  ## also remove the virtual environment
 # are never imported; Python compiles the others when it first meets them.
 .venv/run: requirements.txt constraints.txt
 	@echo "Setting up .venv (about two minutes the first time) …"
-	@test -x $(PY) || $(PYTHON) -m venv .venv
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' || \
+		{ echo "Python 3.11 or 3.12 is needed, $$($(PYTHON) --version) was found: make PYTHON=python3.11 …"; exit 1; }
+	@test -x .venv/bin/pip || $(PYTHON) -m venv .venv || \
+		{ rm -rf .venv; echo "No virtual environment could be made (Debian: apt install python3-venv)"; exit 1; }
 	@$(PY) -m pip install --quiet --upgrade "pip>=25"
 	@$(PY) -m pip install --quiet --no-compile -r requirements.txt -c constraints.txt
 	@touch $@

@@ -4,6 +4,7 @@ Airflow-only code of all DAGs; the logic is in `include/stages.py`. (Not a DAG f
 """
 
 import functools
+import logging
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -21,6 +22,8 @@ from airflow.sdk import (
 from include.forms import form_fields, pipeline_settings
 from include.progress import Snapshot
 from include.settings import AnswerSettings, Group, IndexSettings, data_directory
+
+log = logging.getLogger(__name__)
 
 # Terminal errors end the task at the first try. A used-up Drive quota comes back within 24 hours, so its four
 # retries are spread over a day; all other errors follow the task's own delay, doubled each time.
@@ -88,8 +91,12 @@ def progress_sink() -> Callable[[Snapshot], None]:
     store = get_current_context().get("task_state_store")
 
     def write(snapshot: Snapshot) -> None:
-        if store is not None:
+        if store is None:
+            return
+        try:
             store.set("progress", snapshot)
+        except Exception as error:
+            log.warning("progress could not be stored: %r", error)
 
     return write
 

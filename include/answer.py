@@ -180,10 +180,10 @@ def _open(index: Store, version: str, collection: str, store: str, root: Path) -
 
 def _describe(index: Store, version: str, collection: str, store: str, root: Path) -> dict[str, Any]:
     path = artifacts.locate(root, "version", version)
-    kept = ", ".join(index.versions()) or "none"
     if not path.exists():
         raise UnknownVersion(
-            f"Index version {version} does not exist in {path.parent}.", f"Kept versions: {kept}. Or ask for `live`."
+            f"Index version {version} does not exist in {path.parent}.",
+            f"Kept versions: {_kept(index)}. Or ask for `live`.",
         )
     artifacts.read(path, verify=False)
     made: dict[str, Any] = json.loads((path / "version.json").read_bytes())
@@ -191,9 +191,13 @@ def _describe(index: Store, version: str, collection: str, store: str, root: Pat
         raise UnknownVersion(
             f"Index version {version} belongs to collection {made['collection']!r} ({made['store']}), not to "
             f"{collection!r} ({store}).",
-            f"Kept versions there: {kept}. Or ask for `live`.",
+            f"Kept versions there: {_kept(index)}. Or ask for `live`.",
         )
     return made
+
+
+def _kept(index: Store) -> str:
+    return ", ".join(index.versions()) or "none"
 
 
 def _retrieve(

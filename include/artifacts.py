@@ -18,7 +18,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -221,8 +221,11 @@ def build(
 
 def published(root: Path, kind: str) -> list[Path]:
     """The directories of all published artifacts of a kind, newest first."""
-    manifests = sorted((root / kind).glob(f"[!.]*/{MANIFEST}"), key=lambda file: file.stat().st_mtime, reverse=True)
-    return [manifest.parent for manifest in manifests]
+    dated: list[tuple[float, Path]] = []
+    for manifest in (root / kind).glob(f"[!.]*/{MANIFEST}"):
+        with suppress(FileNotFoundError):  # another process discards it at this moment
+            dated.append((manifest.stat().st_mtime, manifest.parent))
+    return [path for _, path in sorted(dated, reverse=True)]
 
 
 def discard(path: Path) -> None:

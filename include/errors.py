@@ -20,7 +20,7 @@ what Airflow does with it:
         - SourceUnreachable: the catalogue's host did not answer, or the transfer broke off.
         - QuotaExceeded: Google Drive's daily quota for the file is used up; can last 24 hours.
         - StorageFull: the disk has no room left.
-        - DamagedArtifact: a stored file does not match its manifest; the retry rebuilds it.
+        - DamagedArtifact: a stored file does not match its manifest; the task that made it rebuilds it.
         - ArtifactBusy: another try holds the lock on the same output.
         - StoreUnavailable: the vector store did not answer.
         - TrainingInterrupted: the training process died; the retry resumes at the checkpoint.

@@ -20,7 +20,7 @@ from include import artifacts
 from include.artifacts import Artifact, Workspace
 from include.base_model import resolve_base
 from include.bm25 import Bm25
-from include.errors import EmptyCatalogue
+from include.errors import DamagedArtifact, EmptyCatalogue
 from include.exact_search import Ranking, dense_search, hybrid_search
 from include.index import BM25_WEIGHT
 from include.metrics import summary
@@ -246,7 +246,11 @@ def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
 def _earlier(root: Path, shaping: Mapping[str, Any], inputs: Mapping[str, str]) -> Artifact | None:
     """The evaluation that let this model go live: once it is live, a repeated run has no rival to measure."""
     for path in artifacts.published(root, KIND):
-        found = artifacts.read(path, verify=False)
+        try:
+            found = artifacts.read(path, verify=False)
+        except DamagedArtifact as damage:
+            log.warning("%s It is passed over.", damage.what)
+            continue
         same = {role: mark for role, mark in found.inputs.items() if role != "live"} == inputs
         if same and found.settings == shaping and found.stats["gate"]["passed"]:
             log.info("reused %s %s: its model is the live one", KIND, found.fingerprint)

@@ -13,6 +13,8 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parent.parent
 # Airflow reads its configuration when it is first imported: these must stand before any test module does that.
 AIRFLOW_HOME = Path(tempfile.mkdtemp(prefix="vitrine-airflow-"))
+for name in [name for name in os.environ if name.startswith("AIRFLOW__")]:
+    del os.environ[name]
 os.environ |= {
     "AIRFLOW_HOME": str(AIRFLOW_HOME),
     "AIRFLOW__CORE__DAGS_FOLDER": str(REPOSITORY / "dags"),

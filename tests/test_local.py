@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from include.artifacts import write_json
+from include.errors import BadSource
 from include.local import server
 from include.local.demo import describe, resolve
 
@@ -21,6 +22,8 @@ def test_a_path_is_made_absolute_and_everything_else_is_left(tmp_path: Path, mon
     assert resolve("12zH4mL2RX8iSvH0VCNnd3QxO4DzuHWnK") == "12zH4mL2RX8iSvH0VCNnd3QxO4DzuHWnK"
     (tmp_path / "sample").mkdir()
     assert resolve("sample") == "sample"
+    with pytest.raises(BadSource, match=r"no file .*typo\.zip"):
+        resolve("typo.zip")
 
 
 def test_progress_is_described_in_words() -> None:

@@ -25,7 +25,10 @@ class AirflowClient:
     """
 
     def __init__(self, url: str, user: str, password: str) -> None:
-        self._http = httpx.Client(base_url=url, timeout=30.0)
+        # Retries are for connections that are refused; no proxy of the environment stands between here and loopback.
+        self._http = httpx.Client(
+            base_url=url, timeout=60.0, trust_env=False, transport=httpx.HTTPTransport(retries=3, trust_env=False)
+        )
         answer = self._http.post("/auth/token", json={"username": user, "password": password})
         answer.raise_for_status()
         self._http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
@@ -40,7 +43,7 @@ class AirflowClient:
     def health(url: str) -> dict[str, Any]:
         """Each part's health; empty while the API does not answer."""
         try:
-            answer = httpx.get(f"{url}/api/v2/monitor/health", timeout=5.0)
+            answer = httpx.get(f"{url}/api/v2/monitor/health", timeout=5.0, trust_env=False)
         except httpx.TransportError:
             return {}
         return dict(answer.json()) if answer.is_success else {}

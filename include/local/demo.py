@@ -7,15 +7,18 @@ each task's progress, asks through `answer_question`, and prints where to look. 
 import argparse
 import logging
 import os
+import re
+import signal
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
+import httpx
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from include.errors import VitrineError
+from include.errors import BadSource, VitrineError
 from include.local import server
 from include.local.client import AirflowClient
 from include.progress import clock, pace
@@ -23,6 +26,7 @@ from include.settings import REPOSITORY, data_directory
 
 PIPELINE = "train_and_index"
 ENDED = {"success", "failed"}
+INTERRUPTED = 130  # as a shell says of Ctrl-C
 HOME = REPOSITORY / ".airflow"
 # Enough training for a clear gain, in about a minute on two cores; the Trigger form's defaults train longer.
 QUICK = {"epochs": 1, "max_pairs": 1200, "batch_size": 32, "max_tokens": 64, "eval_corpus": 1000}
@@ -38,16 +42,21 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     logging.getLogger("httpx").setLevel(logging.WARNING)
 
+    for number in (signal.SIGTERM, signal.SIGHUP):  # a closed terminal must not leave Airflow behind
+        signal.signal(number, lambda *_: signal.raise_signal(signal.SIGINT))
     began = time.monotonic()
+    done = False
     local = server.running(HOME)
     ours = local is None
     try:
+        source = resolve(options.source)
         if local is None:
             with console.status("Starting Airflow (about half a minute) …"):
                 local = server.start(HOME, data_directory())
         console.print(f"Airflow is up at {local.url}")
         with local.client() as client:
-            _run(client, options.source, options.question)
+            _run(client, source, options.question)
+        done = True
         user, password = local.login()
         console.print(f"\nDone in {clock(time.monotonic() - began)}. Airflow's UI: {local.url}   ", end="")
         console.print(f"user: {user}   password: {password}")
@@ -57,8 +66,12 @@ def main(arguments: list[str] | None = None) -> int:
                 time.sleep(1.0)
     except KeyboardInterrupt:
         console.print("\nStopping.")
+        return 0 if done else INTERRUPTED
     except VitrineError as error:
         console.print(f"\n{error}", style="red", markup=False)
+        return 1
+    except httpx.HTTPError as error:
+        console.print(f"\nAirflow's API failed: {error!r}. Its log: {HOME / 'airflow.log'}", style="red", markup=False)
         return 1
     finally:
         if ours and local is not None:
@@ -71,7 +84,7 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(client: AirflowClient, source: str, questions: list[str] | None) -> None:
     for dag_id in (PIPELINE, "answer_question", "roll_back"):
         client.unpause(dag_id)
-    run_id = client.trigger(PIPELINE, {"source": resolve(source), **QUICK})
+    run_id = client.trigger(PIPELINE, {"source": source, **QUICK})
     console.print(
         f"Triggered {PIPELINE} ({run_id}) on {source}, with {QUICK['max_pairs']:,} training pairs to be quick\n"
     )
@@ -79,14 +92,22 @@ def _run(client: AirflowClient, source: str, questions: list[str] | None) -> Non
     if state != "success":
         raise server.AirflowFailed(failure(client, run_id), "The task's full log is in the UI; `make up` opens it.")
     _show_results(client, run_id)
+    version = client.xcom(PIPELINE, run_id, "publish")["version"]
     for question in questions or _questions(client, run_id, source):
-        ask(client, question)
+        ask(client, question, version)
 
 
 def resolve(source: str) -> str:
     """A path is made absolute, since Airflow's tasks run in another directory; all else stays."""
     path = Path(source).expanduser()
-    return str(path.resolve()) if source != "sample" and path.exists() else source
+    if source == "sample" or "://" in source or "{date}" in source or re.fullmatch(r"[\w-]{25,}", source):
+        return source
+    if not path.exists():
+        raise BadSource(
+            f"There is no file {path.resolve()}.",
+            "SOURCE is a path, an address with :// in it, or a Google Drive id.",
+        )
+    return str(path.resolve())
 
 
 def watch(client: AirflowClient, run_id: str) -> str:
@@ -131,6 +152,9 @@ def _update(
         bars.update(line, total=1, completed=1, note=f"{note or 'done'}")
     else:
         shown = note if state == "running" else f"{state} {note}"
+        if state == "up_for_retry" and state != before:
+            lines = client.log(PIPELINE, run_id, key[0], each["try_number"], key[1])
+            console.print("\n".join(f"  {key[0]} will be tried again: {text}" for text in errors(lines)), markup=False)
         total = shot.get("total")
         bars.update(line, total=total, completed=shot.get("done", 0) if total else 0, note=shown)
     # Without a terminal there are no bars: a line when a task changes, and one every ten seconds.
@@ -164,10 +188,15 @@ def failure(client: AirflowClient, run_id: str) -> str:
     return text or f"Run {run_id} failed before any task did."
 
 
-def ask(client: AirflowClient, question: str) -> None:
-    """Ask through the DAG and print the answer with its sources."""
+def errors(lines: list[str]) -> list[str]:
+    """The lines of a task's log that carry an exception."""
+    return [text for line in lines for text in line.split("\n") if re.match(r"\w+: ", text)][-1:]
+
+
+def ask(client: AirflowClient, question: str, version: str) -> None:
+    """Ask one version of the index through the DAG and print the answer with its sources."""
     began = time.monotonic()
-    run_id = client.trigger("answer_question", {"question": question})
+    run_id = client.trigger("answer_question", {"question": question, "version": version})
     ended = client.wait("answer_question", run_id)
     if ended.get("state") != "success":
         lines = client.log("answer_question", run_id, "answer_question", 1)

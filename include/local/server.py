@@ -1,4 +1,8 @@
-"""Start and stop `airflow standalone`: its own home, a free port, bound to loopback."""
+"""Start and stop Airflow on this machine: its own home, a free port, bound to loopback.
+
+Three of its processes: scheduler (with the LocalExecutor), DAG processor, web server. `airflow standalone` would add a
+triggerer, which nothing here needs, and log servers that listen on every interface.
+"""
 
 import json
 import os
@@ -8,8 +12,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import httpx
 
 from include.artifacts import write_json
 from include.errors import VitrineError
@@ -18,7 +25,17 @@ from include.settings import REPOSITORY
 
 READY_SECONDS = 180.0
 STOP_SECONDS = 20.0
-COMPONENTS = ("metadatabase", "scheduler", "dag_processor", "triggerer")
+COMPONENTS = ("metadatabase", "scheduler", "dag_processor")
+# The leader waits for any of the three to end, and then ends itself.
+SCRIPT = """
+airflow db migrate || exit 1
+airflow scheduler --skip-serve-logs &
+airflow dag-processor &
+airflow api-server &
+wait -n
+echo "One of Airflow's processes has ended."
+exit 1
+"""
 
 
 class AirflowFailed(VitrineError):
@@ -27,12 +44,12 @@ class AirflowFailed(VitrineError):
 
 @dataclass(frozen=True)
 class Local:
-    """A running `airflow standalone`.
+    """A running Airflow.
 
     Attributes:
         home: Its `AIRFLOW_HOME`.
         port: The UI's and API's port on 127.0.0.1.
-        pid: The leader of its process group.
+        pid: The leader of its session.
         began: The leader's start time in clock ticks since boot, so that a reused pid is not taken for it.
         process: The leader, where this process started it: it has to be collected when it ends.
     """
@@ -62,7 +79,7 @@ class Local:
         return user, password
 
     def alive(self) -> bool:
-        """Whether the process is still the one that was started."""
+        """Whether the leader is still the process that was started."""
         return start_time(self.pid) == self.began
 
     def client(self) -> AirflowClient:
@@ -91,6 +108,10 @@ def environment(home: Path, data: Path, port: int) -> dict[str, str]:
         "PYTHONWARNINGS": "ignore",
         "PYTHONDONTWRITEBYTECODE": "",  # each task imports torch anew: from compiled modules, in a third of the time
         "NO_COLOR": "1",
+        "NO_PROXY": ",".join(filter(None, [os.environ.get("NO_PROXY"), "127.0.0.1,localhost"])),
+        "no_proxy": ",".join(filter(None, [os.environ.get("no_proxy"), "127.0.0.1,localhost"])),
+        # A scheduled run takes the form's defaults: it would put the sample in the place of the user's own index.
+        "VITRINE_SCHEDULE": os.environ.get("VITRINE_SCHEDULE") or "none",
         "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}",
         "VITRINE_DATA": str(data),
     }
@@ -103,7 +124,10 @@ def running(home: Path) -> Local | None:
     except FileNotFoundError:
         return None
     found = Local(home, state["port"], state["pid"], state["began"])
-    return found if found.alive() else None
+    if not found.alive():
+        stop(found)  # of a leader that died, tasks may still run
+        return None
+    return found
 
 
 def start(home: Path, data: Path, *, extra: Mapping[str, str] | None = None) -> Local:
@@ -119,11 +143,12 @@ def start(home: Path, data: Path, *, extra: Mapping[str, str] | None = None) -> 
     """
     home.mkdir(parents=True, exist_ok=True)
     port = free_port()
-    airflow = Path(sys.executable).parent / "airflow"
+    # The caller's own Airflow settings, its database above all, are none of this one's business.
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW__")}
     with (home / "airflow.log").open("wb") as output:
         process = subprocess.Popen(
-            [airflow, "standalone"],
-            env={**os.environ, **environment(home, data, port), **(extra or {})},
+            ["bash", "-c", SCRIPT],
+            env={**inherited, **environment(home, data, port), **(extra or {})},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -141,15 +166,13 @@ def start(home: Path, data: Path, *, extra: Mapping[str, str] | None = None) -> 
 
 
 def stop(local: Local) -> None:
-    """End the process group that `start` made, and nothing else."""
-    if local.alive():
-        for number, patience in ((signal.SIGTERM, STOP_SECONDS), (signal.SIGKILL, 5.0)):
-            try:
-                os.killpg(local.pid, number)
-            except ProcessLookupError:
-                break
-            if _group_ended(local, patience):
-                break
+    """End the processes that `start` made, and nothing else."""
+    for number, patience in ((signal.SIGTERM, STOP_SECONDS), (signal.SIGKILL, 5.0)):
+        for pid in _session(local):
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+        if _ended(local, patience):
+            break
     local.state_file.unlink(missing_ok=True)
 
 
@@ -161,13 +184,35 @@ def free_port() -> int:
 
 
 def start_time(pid: int) -> int:
-    """When a process began, in clock ticks since boot; -1 where there is none (Linux's /proc/PID/stat)."""
+    """When a process began, in clock ticks since boot; -1 where there is none."""
+    found = _stat(pid)
+    return -1 if found is None else int(found[19])
+
+
+def _stat(pid: int) -> list[str] | None:
+    """The fields of Linux's /proc/PID/stat from the state on; None where no such process lives."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
     except (FileNotFoundError, ProcessLookupError):
-        return -1
-    fields = stat.rpartition(")")[2].split()
-    return -1 if fields[0] == "Z" else int(fields[19])
+        return None
+    fields = text.rpartition(")")[2].split()
+    return None if fields[0] == "Z" else fields
+
+
+def _session(local: Local) -> list[int]:
+    """The living processes of the leader's session: tasks have process groups of their own, but not sessions.
+
+    The kernel does not give the leader's pid away while its session has members. So if another process has it, then
+    there are no members left, and a session of that number is somebody else's.
+    """
+    if start_time(local.pid) not in (local.began, -1):
+        return []
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        fields = _stat(int(entry.name))
+        if fields is not None and int(fields[3]) == local.pid:
+            found.append(int(entry.name))
+    return found
 
 
 def last_lines(path: Path, count: int = 20) -> str:
@@ -184,25 +229,23 @@ def _wait_ready(local: Local, process: "subprocess.Popen[bytes]") -> None:
         health = AirflowClient.health(local.url)
         healthy = all(health.get(name, {}).get("status") == "healthy" for name in COMPONENTS)
         if healthy and passwords.exists():
-            with local.client() as client:
+            with suppress(httpx.HTTPError), local.client() as client:  # up, and not yet ready to answer
                 if client.dags_ready():
                     client.ensure_pool("gpu", 1, "One slot for each GPU (or for the CPU that stands in for it).")
                     return
         time.sleep(0.5)
     raise AirflowFailed(
         f"Airflow did not get ready. The end of {local.log}:\n{last_lines(local.log)}",
-        f"Read {local.log}; `make clean` removes {local.home} for a fresh start.",
+        f"Read {local.log}. `rm -r {local.home}` gives Airflow a fresh start; it keeps the data.",
     )
 
 
-def _group_ended(local: Local, patience: float) -> bool:
+def _ended(local: Local, patience: float) -> bool:
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
         if local.process is not None:
             local.process.poll()
-        try:
-            os.killpg(local.pid, 0)
-        except ProcessLookupError:
+        if not _session(local):
             return True
         time.sleep(0.1)
     return False
