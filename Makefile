@@ -24,10 +24,10 @@ down: .venv/run  ## stop the Airflow that `make up` started
 	@$(RUN) -m include.local.up down
 
 test: .venv/dev lint  ## lint, then all tests
-	$(RUN) -m pytest -n 2 --dist loadgroup $(ARGS)
+	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-quick: .venv/dev  ## the tests that need neither Airflow nor a browser
-	$(RUN) -m pytest -n 2 --dist loadgroup -m "not airflow and not browser" $(ARGS)
+	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not airflow and not browser" $(ARGS)
 
 lint: .venv/dev  ## ruff, ruff format, mypy --strict on include/
 	.venv/bin/ruff check .

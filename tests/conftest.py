@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,6 +33,18 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 from tests.small import Product, products, write_catalogue
 
 REAL_DATA = REPOSITORY.parent / "shared" / "data"
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Each file goes to one worker, and all system tests to the same one: they share an Airflow."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class OneAirflow(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "system" if nodeid.startswith("tests/system/") else str(super()._split_scope(nodeid))
+
+    return OneAirflow(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

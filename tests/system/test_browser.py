@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 from tests.browser import chromium, login, require_chromium
 from tests.system.conftest import PIPELINE, Airflow
 
-pytestmark = [pytest.mark.airflow, pytest.mark.browser, pytest.mark.xdist_group("airflow")]
+pytestmark = [pytest.mark.airflow, pytest.mark.browser]
 SECTIONS = ("Catalogue source", "Cleaning", "Fine-tuning", "Evaluation and the gate", "Embedding", "Index")
 
 

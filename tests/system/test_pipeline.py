@@ -18,7 +18,7 @@ from include.index import open_store
 from include.settings import IndexSettings
 from tests.system.conftest import PIPELINE, Airflow
 
-pytestmark = [pytest.mark.airflow, pytest.mark.xdist_group("airflow")]
+pytestmark = pytest.mark.airflow
 
 FIRST = {"sample_seed": 11}
 KILLED = {"sample_seed": 101, "promote": "never", "shards": 1}
