@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from include import artifacts, stages
+from include.catalogue import PRODUCTS_FILE, read_rows
 from include.errors import Terminal, Transient, VitrineError
 from include.forms import pipeline_settings
 
@@ -91,3 +92,27 @@ def test_one_shard_is_taken_as_several_are() -> None:
     one = {"shard": 0, "upsert": {}}
     assert stages.as_list(one) == [one]
     assert stages.as_list(iter([one, one])) == [one, one]
+
+
+def test_real_products_become_a_live_index_of_every_accepted_uid(root: Path, real_zip: Path, tiny_base: Path) -> None:
+    """The first version lost half of the rows on the way: the count of points is the count of uids."""
+    conf = {"source": str(real_zip), "base_model": str(tiny_base), "max_steps": 2, "max_tokens": 16, "shards": 2}
+    settings = pipeline_settings({**conf, "row_group_rows": 900, "tolerance": 1.0, "min_recall": 0.5})
+    run = stages.Run(settings=settings, root=root, run_id="r", logical_date=datetime(2026, 11, 22, tzinfo=UTC))
+    catalogue = stages.convert(run, stages.download(run))
+    model = stages.fine_tune(run, catalogue)
+    evaluation = stages.evaluate(run, catalogue, model)
+    shards = [stages.upsert(run, stages.embed(run, part)) for part in stages.plan_shards(run, catalogue, model)]
+    version = stages.verify(run, shards)
+    assert stages.publish(run, version, evaluation)["published"]
+
+    counts = catalogue["stats"]["trn"]
+    assert counts["read"] == counts["accepted"] + counts["rejected"] + counts["merged"]
+    rows = read_rows(Path(catalogue["path"]) / PRODUCTS_FILE, ["uid"])
+    uids = {uid for table in rows for uid in table.column("uid").to_pylist()}
+    store = stages.open_store(run)
+    searcher = store.open(str(store.live()), [part["upsert"] for part in shards])
+    try:
+        assert searcher.count() == len(uids) == counts["accepted"]
+    finally:
+        searcher.close()
