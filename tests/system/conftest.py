@@ -1,4 +1,4 @@
-"""One Airflow for all system tests: `airflow standalone` as `make up` starts it, with its own home and data."""
+"""One Airflow for all system tests: as `make up` starts it, with its own home and data."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
