@@ -178,8 +178,10 @@ def test_answering_changes_no_stored_byte(shop: Path) -> None:
     """An index that readers wear out would fail its next verification."""
     ask(shop, "kettle?")
     for kind in ("edge", "version", "model"):
-        for path in artifacts.published(shop, kind):
-            artifacts.read(path)
+        paths = artifacts.published(shop, kind)
+        assert paths, kind
+        for path in paths:
+            assert artifacts.read(path).path == path  # compares every hash
 
 
 def test_answers_do_not_depend_on_the_company(shop: Path) -> None:
