@@ -20,6 +20,9 @@ ARGUMENTS = [
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 ]
 
+# Playwright's own 5 s are too few for Airflow's UI on a busy machine: the page comes, its data comes later.
+expect.set_options(timeout=60_000)
+
 
 def chromium_path() -> Path | None:
     """Where Chromium is: `CHROMIUM`, or on PATH; None if it is not installed."""
