@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from include import artifacts
@@ -27,6 +26,7 @@ from include.artifacts import Artifact, Workspace
 from include.catalogue import LABELS_FILE, PRODUCTS, PRODUCTS_FILE, QUERIES_FILE, REJECTED, REJECTED_FILE
 from include.clean import Cleaner
 from include.errors import EmptyCatalogue, TooManyRejects
+from include.profile import Profile
 from include.progress import Progress, Sink
 from include.rows import Rows, read_rows
 from include.seen import Keys, SeenHashes
@@ -35,8 +35,10 @@ from include.table_writer import TableWriter
 
 log = logging.getLogger(__name__)
 
-VERSION = 1  # of the bytes written: raise it when a rule changes
+VERSION = 2  # of the bytes written: raise it when a rule changes
 FILES = {"trn": PRODUCTS_FILE, "tst": QUERIES_FILE, "lbl": LABELS_FILE}
+
+EXAMPLES = 3  # kept of each reason for a rejection
 
 T = TypeVar("T")
 
@@ -124,9 +126,8 @@ class _File:
         self._texts = SeenHashes()
         self._counts: Counter[str] = Counter()
         self._reasons: Counter[str] = Counter()
-        self._examples: dict[str, dict[str, Any]] = {}
-        self._title_chars = np.zeros(settings.max_title_chars + 1, np.int64)
-        self._content_chars = np.zeros(settings.max_content_chars + 1, np.int64)
+        self._examples: dict[str, list[dict[str, Any]]] = {}
+        self._profile = Profile(settings.max_title_chars, settings.max_content_chars)
 
     def add(self, lines: list[bytes]) -> None:
         rows = read_rows(lines, self.next_line, self._cleaner)
@@ -153,16 +154,16 @@ class _File:
         return texts[fresh]
 
     def _add_products(self, rows: Rows, texts: Keys) -> None:
-        fresh, _ = self._texts.add(texts, texts)
+        fresh, first_rows = self._texts.add(texts, np.array(rows.lines, np.uint64))
         self._counts["accepted"] += len(rows)
         self._counts["distinct_texts"] += int(np.count_nonzero(fresh))
         self._counts["links"] += sum(map(len, rows.indices))
-        _count_lengths(self._title_chars, rows.titles)
-        _count_lengths(self._content_chars, rows.contents)
         texts_and_numbers = [rows.lines, rows.uids, rows.titles, rows.contents, rows.hashes]
         arrays = [pa.array(column, field.type) for column, field in zip(texts_and_numbers, PRODUCTS, strict=False)]
         arrays += [_list_array(rows.indices, np.int32), _list_array(rows.weights, np.float32)]
-        self._table.add(pa.Table.from_arrays(arrays, schema=PRODUCTS))
+        products = pa.Table.from_arrays(arrays, schema=PRODUCTS)
+        self._profile.add(products["title"].chunk(0), products["content"].chunk(0), first_rows[~fresh])
+        self._table.add(products)
 
     def _add_rejects(self, rows: Rows) -> None:
         if not rows.rejects:
@@ -171,27 +172,23 @@ class _File:
         self._counts["rejected"] += len(numbers)
         self._reasons.update(reasons)
         for number, reason, excerpt in rows.rejects:
-            self._examples.setdefault(reason, {"line": number + 1, "excerpt": excerpt})
+            if len(examples := self._examples.setdefault(reason, [])) < EXAMPLES:
+                examples.append({"line": number + 1, "excerpt": excerpt})
         lines = [number + 1 for number in numbers]
         columns = [[self._role] * len(lines), lines, reasons, excerpts]
         self._rejected.add(pa.Table.from_pydict(dict(zip(REJECTED.names, columns, strict=True)), schema=REJECTED))
 
     def stats(self) -> dict[str, Any]:
-        """What the manifest keeps of this file."""
+        """What the manifest keeps of this file; its table is complete by then."""
         counts = self._counts
         accepted = counts["accepted"]
-        with_content = accepted - int(self._content_chars[0])
-        contents = self._content_chars.copy()
-        contents[0] = 0
         return {
             **{name: counts[name] for name in ("read", "accepted", "rejected", "merged", "blank")},
             "merged_different": counts["merged_different"],
             "same_text": accepted - counts["distinct_texts"],
             "distinct_texts": counts["distinct_texts"],
-            "with_content": round(with_content / accepted, 4) if accepted else 0.0,
             "links": counts["links"],
-            "title_chars": _quantiles(self._title_chars),
-            "content_chars": _quantiles(contents),
+            **self._profile.stats(self._table),
             "reasons": dict(self._reasons.most_common()),
             "examples": self._examples,
             "cleaned": dict(self._cleaner.counts.most_common()),
@@ -215,20 +212,6 @@ def _list_array(lists: Sequence[Sequence[float]], dtype: type[np.number[Any]]) -
     return pa.ListArray.from_arrays(offsets, np.array(list(chain.from_iterable(lists)), dtype))
 
 
-def _count_lengths(histogram: npt.NDArray[np.int64], texts: list[str]) -> None:
-    histogram += np.bincount(np.fromiter(map(len, texts), np.int64, len(texts)), minlength=len(histogram))
-
-
-def _quantiles(histogram: npt.NDArray[np.int64]) -> dict[str, int]:
-    """Exact quantiles of lengths, in characters, from the number of texts of each length."""
-    total = int(histogram.sum())
-    if not total:
-        return {}
-    below = np.cumsum(histogram)
-    shares = {"min": 0.0, "p5": 0.05, "p25": 0.25, "median": 0.5, "p75": 0.75, "p95": 0.95, "max": 1.0}
-    return {name: int(np.searchsorted(below, max(share * total, 1))) for name, share in shares.items()}
-
-
 def _log_counts(stats: Mapping[str, Any]) -> None:
     for role in ROLES:
         if role not in stats:
@@ -248,7 +231,7 @@ def _log_counts(stats: Mapping[str, Any]) -> None:
 
 def _named_reasons(counts: Mapping[str, Any], most: int = 5) -> str:
     return ", ".join(
-        f"{reason} {count:,} (line {counts['examples'][reason]['line']:,})"
+        f"{reason} {count:,} (line {counts['examples'][reason][0]['line']:,})"
         for reason, count in list(counts["reasons"].items())[:most]
     )
 
@@ -262,7 +245,7 @@ def _refuse_many_rejects(counts: Mapping[str, Any], limit: float) -> None:
     read, rejected = counts["read"], counts["rejected"]
     if rejected > limit * read:
         reason = next(iter(counts["reasons"]))
-        example = counts["examples"][reason]
+        example = counts["examples"][reason][0]
         raise TooManyRejects(
             f"trn: {rejected:,} of {read:,} lines were rejected ({rejected / read:.1%}, the limit is {limit:.1%}): "
             f"{_named_reasons(counts)}; line {example['line']:,} begins {example['excerpt'][:80]!r}.",

@@ -20,7 +20,9 @@ class TableWriter:
     """
 
     def __init__(self, path: Path, schema: pa.Schema, row_group_rows: int) -> None:
+        self.path = path
         self._rows = row_group_rows
+        self._ranges: list[tuple[int, int]] = []
         self._parts: list[pa.Table] = []
         self._held = 0
         self._schema = schema
@@ -61,8 +63,14 @@ class TableWriter:
         self._parts = [whole.slice(end)]
         self._held -= end
 
+    def row_ranges(self) -> list[tuple[int, int]]:
+        """The first and the last value of the column `row` in each row group that has been written."""
+        return self._ranges
+
     def _write(self, group: pa.Table) -> None:
         self._wait()
+        if "row" in group.column_names:
+            self._ranges.append((group["row"][0].as_py(), group["row"][-1].as_py()))
         self._pending = self._pool.submit(self._writer.write_table, group, row_group_size=self._rows)
 
     def _wait(self) -> None:
