@@ -1,57 +1,70 @@
 """What the training loop eats: texts as word pieces, and an epoch's batches of pairs."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from include.pairs import Ints, Pairs, texts_of
-from include.progress import Progress, Sink
-
-if TYPE_CHECKING:
-    from include.encoder import Encoder
+from include.pairs import NONE, Ints, Pairs
+from include.tokens import CatalogueTokens, Ids
 
 MEGA_BATCHES = 8  # sorted by length together: nearly the padding of a full sort, and negatives still change by epoch
 
 
 @dataclass(frozen=True)
-class Tokens:
-    """Word pieces of texts, by the texts' numbers, in one array: int32, CLS and SEP included."""
+class Texts:
+    """Word pieces by the texts' numbers: where each text stands in the catalogue.
 
-    start: Ints
+    Attributes:
+        tokens: Of the whole catalogue.
+        column: For each text the column of `Pairs.columns` that holds it, by position.
+        row: And the row there.
+        length: Word pieces, CLS and SEP included; 0 for a text that no pair uses.
+    """
+
+    tokens: CatalogueTokens
+    column: Ints
+    row: Ints
     length: Ints
-    values: np.ndarray
 
-    def of(self, texts: Ints) -> list[np.ndarray]:
-        """The word pieces of each of these texts."""
-        return [self.values[self.start[text] : self.start[text] + self.length[text]] for text in texts]
+    def of(self, texts: Ints) -> list[Ids]:
+        """The word pieces of each of these texts, int32, with CLS and SEP."""
+        columns = list(self.tokens.columns.values())
+        places = zip(self.column[texts].tolist(), self.row[texts].tolist(), strict=True)
+        return [self.tokens.whole(columns[column][row]) for column, row in places]
 
 
-def tokenise(catalogue: Path, pairs: Pairs, encoder: "Encoder", *, sink: Sink | None = None) -> tuple[Pairs, Tokens]:
-    """Cut the pairs' texts into word pieces, once, and give texts of equal word pieces one number.
+def locate_texts(pairs: Pairs, tokens: CatalogueTokens, also: Sequence[Ints] = ()) -> tuple[Pairs, Texts]:
+    """Find the texts that pairs use among the catalogue's tokens; texts of equal word pieces get one number.
 
     Those are texts that differ in case only, or beyond `max_tokens`: the model cannot tell them apart, so
     the one's positive is no negative of the other.
+
+    Args:
+        pairs: From `find_pairs`.
+        tokens: Of the same catalogue.
+        also: Numbers of further texts that training uses.
     """
-    texts = 1 + max(int(numbers.max(initial=0)) for numbers in pairs.columns.values())
-    start, length, name = np.zeros(texts, np.int64), np.zeros(texts, np.int64), np.arange(texts)
+    count = 1 + max(int(numbers.max(initial=0)) for numbers in pairs.columns.values())
+    wanted = np.zeros(count, np.bool_)
+    for numbers in (pairs.left, pairs.right, *also):
+        wanted[numbers] = True
+    column, row, length = (np.zeros(count, np.int64) for _ in range(3))
+    name = np.arange(count)
     first_with: dict[bytes, int] = {}
-    values: list[np.ndarray] = []
-    filled = 0
-    used = len(np.union1d(pairs.left, pairs.right))
-    with Progress("tokenise", used, unit="texts", sink=sink) as progress:
-        for numbers, chunk in texts_of(catalogue, pairs):
-            for number, ids in zip(numbers.tolist(), encoder.tokenize(chunk), strict=True):
-                key = hashlib.blake2b(ids.tobytes(), digest_size=12).digest()
-                name[number] = first_with.setdefault(key, number)
-                if name[number] == number:
-                    values.append(ids)
-                    start[number], length[number] = filled, len(ids)
-                    filled += len(ids)
-            progress.advance(len(chunk))
-    return pairs.renamed(name), Tokens(start, length, np.concatenate(values))
+    for place, (where, held) in enumerate(tokens.columns.items()):
+        numbers = pairs.columns[where]
+        rows = np.flatnonzero((numbers != NONE) & wanted[numbers])
+        _, once = np.unique(numbers[rows], return_index=True)
+        rows = rows[np.sort(once)]
+        wanted[numbers[rows]] = False
+        column[numbers[rows]], row[numbers[rows]] = place, rows
+        length[numbers[rows]] = held.offsets[rows + 1] - held.offsets[rows] + 2
+        for number, at in zip(numbers[rows].tolist(), rows.tolist(), strict=True):
+            key = hashlib.blake2b(held[at].tobytes(), digest_size=12).digest()
+            name[number] = first_with.setdefault(key, number)
+    return pairs.renamed(name), Texts(tokens, column, row, length)
 
 
 def batches(lengths: Ints, batch_size: int, *, seed: int, epoch: int) -> list[Ints]:

@@ -56,7 +56,7 @@ def save(directory: Path, state: dict[str, Any], *, step: int, fingerprint: str)
     """
     import torch
 
-    path = directory / f"step-{step:010d}.checkpoint"
+    path = path_of(directory, step)
     part = directory / f".{path.name}.{uuid.uuid4().hex[:8]}.part"
     with no_space_explained(directory):
         try:
@@ -82,6 +82,11 @@ def save(directory: Path, state: dict[str, Any], *, step: int, fingerprint: str)
     for old in _newest_first(directory)[KEPT:]:
         old.unlink()
     return path
+
+
+def path_of(directory: Path, step: int) -> Path:
+    """Where `save` puts the checkpoint of a step."""
+    return directory / f"step-{step:010d}.checkpoint"
 
 
 def load(path: Path, *, fingerprint: str) -> dict[str, Any]:

@@ -9,14 +9,13 @@ Texts are numbers here (equal texts share one), so that millions of pairs are a 
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from include.catalogue import LABELS_FILE, PRODUCTS_FILE, held_out_rows, read_rows
 from include.errors import EmptyCatalogue
@@ -72,22 +71,28 @@ class Pairs:
     def __len__(self) -> int:
         return len(self.left)
 
-    def known_positives(self, batch: Ints) -> Bools:
-        """(b, b): True where the right text of pair j is known to belong to the left text of pair i.
+    def known_positives(self, batch: Ints, texts: Ints | None = None, products: Ints | None = None) -> Bools:
+        """(b, b + m): True where right text j is known to belong to the left text of pair i.
 
         That is where the texts of both are equal on either side, or where the product on the left and
         the one on the right are the same, are linked by `target_ind`, or share a label. The diagonal,
         each pair's own positive, is False.
 
         Args:
-            batch: (b,) numbers of pairs.
+            batch: (b,) numbers of pairs; their right texts come first.
+            texts, products: (m,) of further right texts, the hard negatives, and the products they belong to.
         """
         left, right = self.left[batch], self.right[batch]
-        known = (left[:, None] == left[None, :]) | (right[:, None] == right[None, :])
+        right_product = self.right_product[batch]
+        if texts is not None and products is not None:
+            right, right_product = np.concatenate([right, texts]), np.concatenate([right_product, products])
+        known = right[: len(batch), None] == right[None, :]
+        known[:, : len(batch)] |= left[:, None] == left[None, :]
+        known |= self.left_product[batch][:, None] == right_product[None, :]
         left_owner, left_tag = self.tags.entries(self.left_product[batch])
-        of_product = np.flatnonzero(self.right_product[batch] != NONE)
-        owner, tag = self.tags.entries(self.right_product[batch][of_product])
-        right_owner = np.concatenate([of_product[owner], np.arange(len(batch))])
+        of_product = np.flatnonzero(right_product != NONE)
+        owner, tag = self.tags.entries(right_product[of_product])
+        right_owner = np.concatenate([of_product[owner], np.arange(len(right))])
         right_tag = np.concatenate([tag, right])
         # Join both lists on the tag: for each left entry, the run of equal tags among the sorted right ones.
         order = np.argsort(right_tag, kind="stable")
@@ -101,7 +106,11 @@ class Pairs:
     def renamed(self, name: Ints) -> "Pairs":
         """The same pairs where text t is called `name[t]`: one name for texts that the model cannot tell apart."""
         return replace(
-            self, left=name[self.left], right=name[self.right], tags=Ragged(self.tags.offsets, name[self.tags.values])
+            self,
+            left=name[self.left],
+            right=name[self.right],
+            tags=Ragged(self.tags.offsets, name[self.tags.values]),
+            columns={where: np.where(held == NONE, NONE, name[held]) for where, held in self.columns.items()},
         )
 
 
@@ -162,24 +171,6 @@ def find_pairs(catalogue: Path, settings: TrainSettings) -> Pairs:
     return Pairs(left[chosen], right[chosen], left_product[chosen], right_product[chosen], tags, columns, counts)
 
 
-def texts_of(catalogue: Path, pairs: Pairs) -> Iterator[tuple[Ints, list[str]]]:
-    """The texts that pairs use, each once: numbers and texts, one row group after another."""
-    wanted = np.zeros(1 + max(int(numbers.max(initial=0)) for numbers in pairs.columns.values()), np.bool_)
-    wanted[pairs.left] = wanted[pairs.right] = True
-    for file in (PRODUCTS_FILE, LABELS_FILE):
-        names = [column for where, column in pairs.columns if where == file]
-        start = 0
-        for table in read_rows(catalogue / file, names) if (catalogue / file).exists() else ():
-            for name in names:
-                numbers = pairs.columns[file, name][start : start + table.num_rows]
-                places = np.flatnonzero((numbers != NONE) & wanted[numbers])
-                _, once = np.unique(numbers[places], return_index=True)
-                places = places[np.sort(once)]
-                wanted[numbers[places]] = False
-                yield numbers[places], table[name].take(pa.array(places)).to_pylist()
-            start += table.num_rows
-
-
 def _read(file: Path, columns: Sequence[str]) -> dict[str, Ints]:
     """A file's columns as numbers, row by row: texts as 64-bit hashes (0 for an empty one), links flat.
 
@@ -195,13 +186,14 @@ def _read(file: Path, columns: Sequence[str]) -> dict[str, Ints]:
             elif name == "row":
                 found[name].append(np.asarray(column, np.int64))
             else:
-                found[name].append(_hashes(column.to_pylist()))
+                found[name].append(hashes(column.to_pylist()))
     made = {name: np.concatenate([np.empty(0, np.int64), *parts]) for name, parts in found.items()}
     made["offsets"] = np.concatenate([[0], np.cumsum(made["offsets"])])
     return made
 
 
-def _hashes(texts: Sequence[str]) -> Ints:
+def hashes(texts: Sequence[str]) -> Ints:
+    """64 bits of each text, 0 for an empty one."""
     digests = (hashlib.blake2b(text.encode(), digest_size=8).digest() if text else bytes(8) for text in texts)
     return np.frombuffer(b"".join(digests), np.int64)
 

@@ -106,6 +106,14 @@ class TrainSettings(Group):
         ge=2,
         le=65_536,
     )
+    mini_batch: int = Field(
+        128,
+        title="Mini-batch",
+        description="Pairs encoded at once. A larger batch goes through gradient caching: the same gradient in the "
+        "memory of a mini-batch, for one more forward pass.",
+        ge=1,
+        le=65_536,
+    )
     learning_rate: float = Field(
         5e-5, title="Learning rate", description="Peak of a warm-up and linear decay.", gt=0, le=0.01
     )
@@ -119,6 +127,26 @@ class TrainSettings(Group):
         description="The cosine is multiplied by this (1 / temperature) before the softmax.",
         ge=1,
         le=200,
+    )
+    symmetric: bool = Field(
+        True,
+        title="Symmetric loss",
+        description="Ask in both directions: which right text belongs to the left one, and which left to the right.",
+    )
+    matryoshka: str = Field(
+        "",
+        title="Matryoshka dimensions",
+        description="Such as `256, 128, 64`: the first so many dimensions are trained to be good vectors by "
+        "themselves, beside the whole. Empty: the whole only.",
+        pattern=r"^\s*(\d{1,4}(\s*,\s*\d{1,4})*)?\s*$",
+    )
+    hard_negatives: int = Field(
+        0,
+        title="Hard negatives",
+        description="For each pair, so many products that the live index finds near but that do not belong to it, "
+        "as further negatives. Needs a live index; 0 for none.",
+        ge=0,
+        le=16,
     )
     max_tokens: int = Field(
         96,
@@ -145,9 +173,28 @@ class TrainSettings(Group):
         ge=10,
         le=100_000,
     )
+    retrain: Literal["auto", "always", "never"] = Field(
+        "auto",
+        title="Retrain",
+        description="`auto`: trains when the catalogue or a training setting has changed, else takes the model that "
+        "is there. `always`: trains anew in each run. `never`: embeds with the live index's model.",
+    )
     seed: int = Field(42, title="Seed", description="Of the order of batches and of dropout.", ge=0, le=2**31 - 1)
     precision: Literal["auto", "bfloat16", "float32"] = Field(
         "auto", title="Precision", description="`auto`: bfloat16 where the hardware computes in it, else float32."
+    )
+    processes: int = Field(
+        0,
+        title="Processes",
+        description="That train together, a GPU each; 0 for one a GPU, and one where there is none.",
+        ge=0,
+        le=64,
+    )
+    tracker: Literal["none", "tensorboard", "mlflow"] = Field(
+        "none",
+        title="Tracker",
+        description="Where each step's loss, learning rate and speed are also written: `tensorboard` (event files in "
+        "the data directory's `tensorboard/`) or `mlflow` (to MLFLOW_TRACKING_URI; needs the package mlflow-skinny).",
     )
     checkpoint_steps: int = Field(
         50, title="Checkpoint every", description="Steps between two checkpoints.", ge=1, le=100_000
@@ -171,18 +218,35 @@ class EvaluateSettings(Group):
         ge=10,
         le=1_000_000,
     )
-    promote: Literal["auto", "never"] = Field(
+    promote: Literal["auto", "approval", "never"] = Field(
         "auto",
         title="Promote",
         description="`auto`: the new index goes live when its model retrieves no worse than the live one and the base "
-        "on held-out products. `never`: the version is built and verified, but not published.",
+        "on held-out products. `approval`: the run waits until a person has looked at its figures and approves or "
+        "rejects it under *Required Actions*. `never`: the version is built and verified, but not published.",
+    )
+    approval_hours: float = Field(
+        72.0,
+        title="Approval within",
+        description="Hours that a run waits for a person's answer; then its version is kept and not published. Only "
+        "for promote `approval`.",
+        gt=0,
+        le=2160,
     )
     tolerance: float = Field(
-        0.02,
+        0.0,
         title="Tolerance",
-        description="How much lower, 0-1, the new model's recall@10 may be than the live or base model's.",
+        description="Slack of the gate in nDCG@10, 0-1, beside the noise of the measurement: the new model may be "
+        "worse than the live one by so much, and needs to beat the base by so much less. 1 lets anything pass.",
         ge=0,
         le=1,
+    )
+    filter_file: str | None = Field(
+        None,
+        title="Reciprocal pairs",
+        description="Path of the Extreme Classification Repository's `filter_labels_test.txt` with lines "
+        "`test_row label_row`: evaluation neither finds nor wants these pairs. Empty: all pairs count.",
+        max_length=2000,
     )
 
 
@@ -246,10 +310,11 @@ class AnswerSettings(Group):
         title="Search mode",
         description="`dense`: by meaning. `bm25`: by words. `hybrid`: both, fused.",
     )
-    bm25_weight: float = Field(
-        0.2,
+    bm25_weight: float | None = Field(
+        None,
         title="Weight of BM25",
-        description="Of the words in `hybrid` search, 0 (meaning alone) to 1 (words alone).",
+        description="Of the words in `hybrid` search, 0 (meaning alone) to 1 (words alone). Empty: the weight that "
+        "evaluation fitted for the version's model; 0.2 where it fitted none.",
         ge=0,
         le=1,
     )

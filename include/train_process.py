@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import traceback
+from argparse import Namespace
 from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict
@@ -36,8 +37,16 @@ SECONDS_TO_END = 10.0
 STDERR_LINES = 20
 
 
-def train_in_subprocess(catalogue: Path, settings: TrainSettings, *, root: Path, sink: Sink | None = None) -> Artifact:
-    """`include.train.train` in a child process that ends with this one.
+def train_in_subprocess(
+    catalogue: Path,
+    settings: TrainSettings,
+    *,
+    root: Path,
+    negatives: Path | None = None,
+    nonce: str = "",
+    sink: Sink | None = None,
+) -> Artifact:
+    """`include.train.train` in a child process that ends with this one; several where `settings.processes` says so.
 
     Raises:
         TrainingInterrupted: A signal ended the child; a retry resumes at its last checkpoint.
@@ -45,7 +54,9 @@ def train_in_subprocess(catalogue: Path, settings: TrainSettings, *, root: Path,
         RuntimeError: The child failed in a way that nobody foresaw; holds its traceback.
     """
     command = [sys.executable, "-m", "include.train", f"--root={root.resolve()}", f"--catalogue={catalogue.resolve()}"]
-    command += [f"--settings={settings.model_dump_json()}", f"--parent={os.getpid()}"]
+    command += [f"--settings={settings.model_dump_json()}", f"--parent={os.getpid()}", f"--nonce={nonce}"]
+    if negatives is not None:
+        command.append(f"--negatives={negatives.resolve()}")
     path = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")]))
     child = subprocess.Popen(
         command,
@@ -137,15 +148,49 @@ class _Heard:
         return TrainingInterrupted(f"The training process was ended by {name} {where}.", next_step)
 
 
-def run_as_child(work: Callable[[Sink], Artifact], *, parent: int | None) -> int:
-    """Do `work`, reporting to standard output; returns the exit status.
+def launch(count: int, given: Namespace, *, parent: int | None) -> int:
+    """Run `include.train` in `count` processes, through torchrun; returns the exit status.
+
+    They end with this process, and this one ends as the first of them that failed.
 
     Args:
-        work: Gets the sink that progress goes to.
+        count: Processes, a GPU each.
+        given: This program's own command line.
+        parent: This process ends when the process with this id does.
+    """
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.run import main as torchrun
+
+    if parent is not None:
+        _end_with(parent)
+    command = ["--standalone", f"--nproc-per-node={count}", "-m", "include.train", f"--parent={os.getpid()}"]
+    for name, value in vars(given).items():
+        if name != "parent" and value is not None:
+            command.append(f"--{name}={json.dumps(value) if name == 'settings' else value}")
+    try:
+        torchrun(command)
+    except ChildFailedError as error:
+        status = error.get_first_failure()[1].exitcode
+        if status < 0:
+            signal.raise_signal(signal.Signals(-status))
+        return status
+    return 0
+
+
+def run_as_child(work: Callable[[Sink | None], Artifact], *, parent: int | None) -> int:
+    """Do `work`, reporting to standard output; returns the exit status.
+
+    Of several processes only the first reports; what the others have to say goes to standard error.
+
+    Args:
+        work: Gets the sink that progress goes to; None where this process does not report.
         parent: This process ends when the process with this id does; None to outlive it.
     """
     if parent is not None:
         _end_with(parent)
+    if os.environ.get("RANK", "0") != "0":
+        work(None)
+        return 0
     # Only these lines go to standard output: whatever a library prints there goes to standard error.
     with os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1) as out:
         os.dup2(2, 1)

@@ -11,7 +11,7 @@ from include import artifacts
 from include.batches import batches, steps_in_epoch
 from include.catalogue import LABELS_FILE, PRODUCTS_FILE, QUERIES_FILE, held_out_rows
 from include.errors import EmptyCatalogue
-from include.pairs import NONE, Pairs, find_pairs, texts_of
+from include.pairs import NONE, Pairs, find_pairs
 from include.settings import TrainSettings
 from tests.small import Product, products, table
 
@@ -34,11 +34,10 @@ def publish(root: Path, rows: Sequence[Product], labels: Sequence[Product] | Non
 
 def texts(catalogue: Path, pairs: Pairs) -> list[tuple[str, str]]:
     """The pairs as texts."""
-    found = {
-        number: text
-        for numbers, chunk in texts_of(catalogue, pairs)
-        for number, text in zip(numbers, chunk, strict=True)
-    }
+    found: dict[int, str] = {}
+    for (file, column), numbers in pairs.columns.items():
+        if (catalogue / file).exists():
+            found |= zip(numbers.tolist(), pq.read_table(catalogue / file)[column].to_pylist(), strict=True)
     return [(found[a], found[b]) for a, b in zip(pairs.left, pairs.right, strict=True)]
 
 

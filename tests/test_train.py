@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,14 @@ import torch
 from safetensors.torch import load_file
 
 from include import artifacts, checkpoint, loss
-from include.batches import tokenise
+from include.batches import locate_texts
 from include.encoder import Encoder
 from include.errors import BadModel, BadSettings, EmptyCatalogue, TrainingDiverged
+from include.fit import adamw, learning_rate
 from include.pairs import find_pairs
 from include.settings import TrainSettings
-from include.train import HISTORY_FILE, learning_rate, train, train_in_subprocess
+from include.tokens import CatalogueTokens, tokenise
+from include.train import HISTORY_FILE, train, train_in_subprocess
 from tests.small import Product, products
 
 MakeCatalogue = Callable[[Sequence[Product]], Path]
@@ -111,18 +114,17 @@ def test_texts_that_the_model_cannot_tell_apart_are_known_positives(root: Path, 
     ]
     path = write_catalogue(root, rows)
     encoder = Encoder.load(tiny_base, max_tokens=8, precision="float32")
-    pairs, tokens = tokenise(path, find_pairs(path, settings(tiny_base)), encoder)
+    cut = tokenise(path, encoder.tokenizer, 8, root=root).path
+    pairs, texts = locate_texts(find_pairs(path, settings(tiny_base)), CatalogueTokens(cut, encoder.tokenizer))
     mask = pairs.known_positives(np.arange(3))
     assert mask.tolist() == [[False, True, False], [True, False, False], [False, False, False]]
-    assert tokens.of(pairs.right)[0].tolist() == tokens.of(pairs.right)[1].tolist()
+    assert texts.of(pairs.right)[0].tolist() == texts.of(pairs.right)[1].tolist()
 
 
 def test_weight_decay_is_for_matrices_only(tiny_base: Path) -> None:
     """Decayed biases and layer norms cost quality (and nobody sees why)."""
-    from include.train import _adamw
-
     encoder = Encoder.load(tiny_base, max_tokens=32, precision="float32")
-    decayed, plain = _adamw(encoder, settings(tiny_base, weight_decay=0.3)).param_groups
+    decayed, plain = adamw(encoder, settings(tiny_base, weight_decay=0.3)).param_groups
     assert decayed["weight_decay"] == 0.3
     assert plain["weight_decay"] == 0.0
     assert {weight.ndim for weight in decayed["params"]} == {2}
@@ -251,3 +253,88 @@ def test_a_sink_that_fails_ends_the_subprocess(catalogue: Path, root: Path, tiny
     mark = next(root.glob("model/.*.lock"))
     with artifacts.lock(mark, timeout=5):
         pass
+
+
+def test_two_processes_train_the_model_of_one(catalogue: Path, root: Path, tmp_path: Path, tiny_base: Path) -> None:
+    """More GPUs must change the speed and nothing else; one process's result must come back, not two."""
+    chosen = settings(tiny_base, max_steps=4)
+    one = train(catalogue, chosen, root=tmp_path / "other")
+    seen: list[dict[str, Any]] = []
+    two = train_in_subprocess(catalogue, chosen.model_copy(update={"processes": 2}), root=root, sink=seen.append)
+    assert two.fingerprint == one.fingerprint
+    assert two.stats["processes"] == 2
+    assert [each["done"] for each in seen if each["unit"] == "steps"][-1] == 4
+    losses = [
+        [each["loss"] for each in json.loads((made.path / HISTORY_FILE).read_text())["steps"]] for made in (one, two)
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+    first, second = load_file(one.path / WEIGHTS), load_file(two.path / WEIGHTS)
+    assert all(torch.allclose(first[name], second[name], atol=1e-4) for name in first)
+
+
+def test_gradient_caching_trains_the_same_model(catalogue: Path, root: Path, tmp_path: Path, tiny_base: Path) -> None:
+    """The mini-batch is a matter of memory: it must not decide what is learnt."""
+    base = tmp_path / "base"
+    shutil.copytree(tiny_base, base)
+    config = json.loads((base / "config.json").read_text())  # without dropout, which is drawn chunk by chunk
+    (base / "config.json").write_text(json.dumps(config | {"dropout": 0.0, "attention_dropout": 0.0}))
+    small = train(catalogue, settings(base, max_steps=4, batch_size=32, mini_batch=1), root=root)
+    large = train(catalogue, settings(base, max_steps=4, batch_size=32), root=tmp_path / "other")
+    assert small.fingerprint == large.fingerprint
+    assert small.stats["last_loss"] == pytest.approx(large.stats["last_loss"], rel=1e-4)
+    first, second = load_file(small.path / WEIGHTS), load_file(large.path / WEIGHTS)
+    assert all(torch.allclose(first[name], second[name], atol=1e-4) for name in first)
+
+
+def test_matryoshka_makes_the_first_dimensions_good_by_themselves(catalogue: Path, root: Path, tiny_base: Path) -> None:
+    """Trained only as a whole, the first quarter of a vector is a quarter of the knowledge."""
+    plain, nested = (
+        train(catalogue, settings(tiny_base, epochs=12, batch_size=16, related_share=0.0, matryoshka=first), root=root)
+        for first in ("", "8")
+    )
+    rows = products(60)
+
+    def mean_rank(path: Path) -> float:
+        encoder = Encoder.load(path, max_tokens=32, precision="float32")
+        left, right = (
+            torch.nn.functional.normalize(torch.from_numpy(encoder.encode(texts)[:, :8]), dim=-1)
+            for texts in ([row.title for row in rows], [row.content for row in rows])
+        )
+        scores = left @ right.T
+        return float((scores > scores.diagonal()[:, None]).sum(dim=1).float().mean())
+
+    assert mean_rank(nested.path) < mean_rank(plain.path)
+
+
+@pytest.mark.parametrize("first", ["0", "32", "16, 64"])
+def test_matryoshka_dimensions_out_of_range_are_refused(
+    catalogue: Path, root: Path, tiny_base: Path, first: str
+) -> None:
+    """As many dimensions as there are would only count the whole twice."""
+    with pytest.raises(BadSettings, match="32 dimensions"):
+        train(catalogue, settings(tiny_base, matryoshka=first), root=root)
+
+
+def test_a_loss_that_rises_far_above_its_start_ends_training(
+    catalogue: Path, root: Path, tiny_base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A model that has forgotten everything still has a finite loss, and days of steps to go."""
+    plain = loss.contrastive_loss
+    calls: list[int] = []
+
+    def rising(*args: Any, **kwargs: Any) -> torch.Tensor:
+        calls.append(1)
+        return plain(*args, **kwargs) * (1 + len(calls) / 10)
+
+    monkeypatch.setattr(loss, "contrastive_loss", rising)
+    with pytest.raises(TrainingDiverged, match=r"The loss rose from \d.* at step 60, .*step-0000000056"):
+        train(catalogue, settings(tiny_base, epochs=100, batch_size=16, learning_rate=1e-5), root=root)
+
+
+def test_another_nonce_trains_again_and_the_same_one_does_not(catalogue: Path, root: Path, tiny_base: Path) -> None:
+    """`retrain = always` means again in the next run, not again in this run's retry."""
+    chosen = settings(tiny_base, max_steps=1)
+    first = train(catalogue, chosen, root=root, nonce="run 1")
+    assert train(catalogue, chosen, root=root, nonce="run 1").reused
+    assert not train(catalogue, chosen, root=root, nonce="run 2").reused
+    assert train(catalogue, chosen, root=root).fingerprint != first.fingerprint
