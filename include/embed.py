@@ -14,7 +14,7 @@ import json
 import logging
 import struct
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,8 +25,10 @@ from include import artifacts
 from include.artifacts import Artifact, Workspace
 from include.catalogue import PRODUCTS_FILE, open_parquet, product_text, read_rows
 from include.errors import BadModel
+from include.pairs import Ints
 from include.plan import Plan, Shard, read_plan
 from include.progress import Progress, Sink
+from include.tokens import CatalogueTokens, Ids, find, joins
 from include.vectors import (
     VECTORS_FILE,
     KnownVectors,
@@ -111,6 +113,7 @@ class _Embedding:
         self.name = f"embed shard {shard.shard}"
         self._model_fingerprint = model_fingerprint
         self._encoder: Encoder | None = None
+        self._tokens: CatalogueTokens | None = None
 
     def run(self, sink: Sink | None) -> dict[str, Any]:
         """Make every row group that is not in the scratch directory yet, then join them."""
@@ -127,7 +130,9 @@ class _Embedding:
                 if number in kept:
                     continue
                 table = next(self._rows(["uid", "title", "content", "text_hash"], [groups[number]]))
-                made, counts = self._embed(table, known, progress, f"row group {number + 1} of {len(groups)}")
+                made, counts = self._embed(
+                    table, groups[number], known, progress, f"row group {number + 1} of {len(groups)}"
+                )
                 columns = schema(self.plan.dim, {COUNTS.decode(): json.dumps(counts)})
                 write_whole(piece, pa.table([table["uid"], table["text_hash"], column(made)], schema=columns))
                 known.add(piece, 0, hashes(table["text_hash"]))
@@ -150,7 +155,7 @@ class _Embedding:
         return True
 
     def _embed(
-        self, table: pa.Table, known: KnownVectors, progress: Progress, where: str
+        self, table: pa.Table, group: int, known: KnownVectors, progress: Progress, where: str
     ) -> tuple[Vectors, dict[str, Any]]:
         """Vectors (n, dim) of a row group's products, and how they came about."""
         texts, first, inverse = np.unique(hashes(table["text_hash"]), return_index=True, return_inverse=True)
@@ -166,7 +171,8 @@ class _Embedding:
         progress.update(before + copied)
         tokens, began = 0, time.monotonic()
         if len(embed):
-            rows = table.select(["title", "content"]).take(first[embed]).to_pylist()
+            encoder = self._model()
+            ids = self._word_pieces(encoder, table, group, first[embed])
 
             def forward(snapshot: dict[str, Any]) -> None:
                 nonlocal tokens
@@ -174,13 +180,15 @@ class _Embedding:
                 share = snapshot["done"] / max(tokens, 1)
                 progress.update(before + copied + int(share * len(embed)), tokens_per_second=snapshot["rate"])
 
-            distinct[embed] = self._encode([product_text(row["title"], row["content"]) for row in rows], forward, where)
+            distinct[embed] = encoder.encode_ids(
+                ids, batch_tokens=self.batch_tokens, sink=forward, stage=f"{self.name}, {where}"
+            )
         seconds = time.monotonic() - began if len(embed) else 0.0
         require_unit(distinct, f"shard {self.shard.shard}, {where}, of model {self.plan.model}")
         counts = {"embedded": len(embed), "copied": copied, "tokens": tokens, "seconds": seconds}
         return distinct[inverse], counts
 
-    def _encode(self, texts: Sequence[str], sink: Callable[[dict[str, Any]], None], where: str) -> Vectors:
+    def _model(self) -> "Encoder":
         if self._encoder is None:  # a shard that copies every vector needs no model
             from include.encoder import Encoder
 
@@ -192,7 +200,28 @@ class _Embedding:
                     f"{self.plan.version} says {self.plan.dim}.",
                     "Clear plan_shards and everything after it.",
                 )
-        return self._encoder.encode(texts, batch_tokens=self.batch_tokens, sink=sink, stage=f"{self.name}, {where}")
+            self._tokens = self._cut_before(self._encoder)
+        return self._encoder
+
+    def _cut_before(self, encoder: "Encoder") -> CatalogueTokens | None:
+        """The catalogue's word pieces, where training has cut them for this model; else this stage cuts what it needs:
+        after a change of the catalogue alone, that is far less than all."""
+        if not joins(encoder.tokenizer):
+            return None
+        path = find(self.root / self.plan.catalogue, encoder.tokenizer, encoder.max_tokens, root=self.root)
+        if path is None:
+            return None
+        log.info("%s: the word pieces are those that training cut", self.name)
+        return CatalogueTokens(path, encoder.tokenizer)
+
+    def _word_pieces(self, encoder: "Encoder", table: pa.Table, group: int, rows: Ints) -> list[Ids]:
+        """Of these rows of a row group; the same whether cut before or now."""
+        if self._tokens is not None:
+            with open_parquet(self.products) as file:
+                before = sum(file.metadata.row_group(number).num_rows for number in range(group))
+            return [self._tokens.product(before + row) for row in rows.tolist()]
+        texts = table.select(["title", "content"]).take(rows).to_pylist()
+        return list(encoder.tokenize([product_text(row["title"], row["content"]) for row in texts]))
 
     def _join(self, pieces: Sequence[Path]) -> dict[str, Any]:
         """Write the row groups to one file, one at a time."""

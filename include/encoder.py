@@ -160,13 +160,23 @@ class Encoder:
 
         Args:
             texts: Any number; memory holds their word pieces and their vectors.
+            batch_tokens, sink, stage: See `encode_ids`.
+        """
+        return self.encode_ids(self.tokenize(texts), batch_tokens=batch_tokens, sink=sink, stage=stage)
+
+    def encode_ids(
+        self, ids: Sequence[np.ndarray], *, batch_tokens: int = 8192, sink: Sink | None = None, stage: str = "embed"
+    ) -> np.ndarray:
+        """`encode` for texts that are word pieces already, with CLS and SEP.
+
+        Args:
+            ids: Word pieces of each text.
             batch_tokens: Most word pieces in a batch, padding included.
             sink: Receives progress, counted in word pieces.
             stage: The name that progress goes by.
         """
         import torch
 
-        ids = self.tokenize(texts)
         vectors = np.empty((len(ids), self.dim), np.float32)
         training = self.model.training
         self.model.train(False)

@@ -15,6 +15,7 @@ from include.encoder import Encoder
 from include.errors import BadModel, BadSettings
 from include.plan import plan_shards
 from include.settings import EmbedSettings, IndexSettings
+from include.tokens import tokenise
 from include.vectors import VECTORS_FILE, matrix
 from tests.small import Product, products, publish_model, write_catalogue
 
@@ -33,14 +34,32 @@ def vectors(embedding: artifacts.Artifact) -> np.ndarray:
 def encoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Every text that the model is asked for, in order."""
     asked: list[str] = []
-    encode = Encoder.encode
+    tokenize = Encoder.tokenize
 
-    def spy(self: Encoder, texts: Sequence[str], **options: Any) -> np.ndarray:
+    def spy(self: Encoder, texts: Sequence[str]) -> list[np.ndarray]:
         asked.extend(texts)
-        return encode(self, texts, **options)
+        return tokenize(self, texts)
 
-    monkeypatch.setattr(Encoder, "encode", spy)
+    monkeypatch.setattr(Encoder, "tokenize", spy)
     return asked
+
+
+def test_word_pieces_that_training_has_cut_are_used_and_give_the_same_vectors(
+    catalogue: Path, model: Path, root: Path, tmp_path: Path, encoded: list[str]
+) -> None:
+    """Cutting 2 million texts twice costs minutes; cutting them otherwise gives vectors that no query meets."""
+    encoder = Encoder.load(model)
+    shard = plan(catalogue, model, root)
+    plain = embed(shard, 1, root=root)
+    assert len(encoded) == 30
+    made = tokenise(catalogue, encoder.tokenizer, encoder.max_tokens, root=root)
+    artifacts.discard(plain.path)
+    again = embed(shard, 1, root=root)
+    assert len(encoded) == 30
+    assert made.stats["texts"] > 120
+    np.testing.assert_array_equal(vectors(again), vectors(embed(shard, 1, root=root)))
+    expected = encoder.encode([product_text(row.title, row.content) for row in products(60)[30:]])
+    np.testing.assert_allclose(vectors(again), expected, atol=1e-6)
 
 
 def test_row_i_is_the_vector_of_product_i(catalogue: Path, model: Path, root: Path) -> None:
@@ -190,14 +209,14 @@ def test_broken_vectors_are_refused(
     catalogue: Path, model: Path, root: Path, monkeypatch: pytest.MonkeyPatch, value: float
 ) -> None:
     """NaN in an index answers no question and raises no error."""
-    encode = Encoder.encode
+    encode = Encoder.encode_ids
 
-    def broken(self: Encoder, texts: Sequence[str], **options: Any) -> np.ndarray:
-        made = encode(self, texts, **options)
+    def broken(self: Encoder, ids: Sequence[np.ndarray], **options: Any) -> np.ndarray:
+        made = encode(self, ids, **options)
         made[3] *= value
         return made
 
-    monkeypatch.setattr(Encoder, "encode", broken)
+    monkeypatch.setattr(Encoder, "encode_ids", broken)
     with pytest.raises(BadModel, match="1 of 10 vectors of shard 0, row group 1 of 3"):
         embed(plan(catalogue, model, root), 0, root=root)
     assert artifacts.published(root, "embedding") == []

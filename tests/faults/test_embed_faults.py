@@ -35,7 +35,7 @@ def stopping_at(count, function):
     return call
 
 if point == "encode":
-    Encoder.encode = stopping_at(count, Encoder.encode)
+    Encoder.encode_ids = stopping_at(count, Encoder.encode_ids)
 elif point == "rename":
     include.vectors.os.replace = stopping_at(count, os.replace)
 elif point == "manifest":
@@ -70,14 +70,14 @@ def test_a_killed_embedding_goes_on_where_it_was(
     assert kill_at_point(SCRIPT, plan, root, point, count) == point
     assert artifacts.published(root, "embedding") == []
 
-    asked: list[str] = []
-    encode = Encoder.encode
+    asked: list[np.ndarray] = []
+    encode = Encoder.encode_ids
 
-    def spy(self: Encoder, texts: Sequence[str], **options: Any) -> np.ndarray:
-        asked.extend(texts)
-        return encode(self, texts, **options)
+    def spy(self: Encoder, ids: Sequence[np.ndarray], **options: Any) -> np.ndarray:
+        asked.extend(ids)
+        return encode(self, ids, **options)
 
-    monkeypatch.setattr(Encoder, "encode", spy)
+    monkeypatch.setattr(Encoder, "encode_ids", spy)
     shots: list[dict[str, Any]] = []
     retried = embed(plan, 0, root=root, sink=shots.append)
     assert len(asked) == 55 - embedded_before
