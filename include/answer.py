@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from include import artifacts
 from include.errors import BadQuestion, BadSettings, DamagedArtifact, NoLiveIndex, UnknownVersion
-from include.index import Hit, Searcher, ServerConnection, Store, open_store
+from include.index import BM25_WEIGHT, Hit, Searcher, ServerConnection, Store, open_store
+from include.journal import fitted_weight
 from include.llm import NOTHING, LlmConnection, write_answer
 from include.passages import relevance, sentences, word_overlap
 from include.settings import AnswerSettings, IndexSettings
@@ -83,10 +84,11 @@ def answer(
         llm: Needed for `generator="llm"`.
 
     Returns:
-        JSON-able: `version`, `seconds`, `milliseconds` by step, and `answers`, for each question `question`,
-        `answer`, `found`, `sources` (marker [n] is the n-th of them), `nearest` (products that were retrieved
-        and not quoted), `warnings`, `seconds`. A source has `uid`, `title`, `score` (cosine with the question),
-        `rank` (in the search, from 1), `snippet` (its best sentence).
+        JSON-able: `version`, `bm25_weight` (None but in hybrid mode), `seconds`, `milliseconds` by step, and
+        `answers`, for each question `question`, `answer`, `found`, `sources` (marker [n] is the n-th of them),
+        `nearest` (products that were retrieved and not quoted), `warnings`, `seconds`. A source has `uid`,
+        `title`, `score` (cosine with the question), `rank` (in the search, from 1), `snippet` (its best
+        sentence).
 
     Raises:
         BadQuestion: A question is empty or too long.
@@ -112,8 +114,10 @@ def answer(
         steps["load model"] = time.monotonic() - began - sum(steps.values())
         vectors = encoder.encode(asked)
         steps["encode"] = time.monotonic() - began - sum(steps.values())
+        weight = _weight(settings, root, collection, made["version"])
         retrieved = [
-            _retrieve(searcher, question, vector, settings) for question, vector in zip(asked, vectors, strict=True)
+            _retrieve(searcher, question, vector, settings, weight)
+            for question, vector in zip(asked, vectors, strict=True)
         ]
         steps["search"] = time.monotonic() - began - sum(steps.values())
     finally:
@@ -131,6 +135,7 @@ def answer(
     log.info("version %s, milliseconds: %s", made["version"], milliseconds)
     return {
         "version": made["version"],
+        "bm25_weight": weight,
         "answers": answers,
         "seconds": round(time.monotonic() - began, 4),
         "milliseconds": milliseconds,
@@ -200,17 +205,31 @@ def _kept(index: Store) -> str:
     return ", ".join(index.versions()) or "none"
 
 
+def _weight(settings: AnswerSettings, root: Path, collection: str, version: str) -> float | None:
+    """BM25's weight in hybrid search: the asked-for one, else the version's own; None in other modes."""
+    if settings.mode != "hybrid":
+        return None
+    if settings.bm25_weight is not None:
+        return settings.bm25_weight
+    try:
+        fitted = fitted_weight(root, collection, version)
+    except DamagedArtifact as damage:  # it holds the way back, not the index: questions are answered meanwhile
+        log.warning("BM25 weighs %s, whatever was fitted: %s", BM25_WEIGHT, damage)
+        fitted = None
+    return BM25_WEIGHT if fitted is None else fitted
+
+
 def _retrieve(
-    searcher: Searcher, question: str, vector: Vectors, settings: AnswerSettings
+    searcher: Searcher, question: str, vector: Vectors, settings: AnswerSettings, weight: float | None
 ) -> tuple[list[Hit], Vectors]:
     """Products by rank, and their cosines with the question, (n,) float32."""
     if settings.mode == "dense":
         hits = searcher.dense(vector, settings.top_k)
         return hits, np.array([hit.score for hit in hits], np.float32)
-    if settings.mode == "bm25":
+    if weight is None:
         hits = searcher.bm25(question, settings.top_k)
     else:
-        hits = searcher.hybrid(vector, question, settings.top_k, bm25_weight=settings.bm25_weight)
+        hits = searcher.hybrid(vector, question, settings.top_k, bm25_weight=weight)
     stored = searcher.fetch([hit.uid for hit in hits])
     cosines = [
         float(stored[hit.uid][0] @ vector) / max(float(np.linalg.norm(stored[hit.uid][0])), 1e-12) for hit in hits

@@ -38,8 +38,15 @@ class Bm25:
         if self._known:
             self._index.index(corpus, show_progress=False)
 
-    def search(self, questions: Sequence[str], k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def search(
+        self, questions: Sequence[str], k: int, *, excluded: Sequence[frozenset[int]] | None = None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The best k items for each question.
+
+        Args:
+            questions: Texts.
+            k: Items to keep.
+            excluded: For each question items that must not be found; None for nothing.
 
         Returns:
             Item numbers, (questions, k) int64, best first, ties by item number, -1 where no further item
@@ -52,6 +59,8 @@ class Bm25:
             if not asked:
                 continue
             found = self._index.get_scores(asked)
+            if excluded is not None:
+                found[list(excluded[row])] = 0
             matching = np.flatnonzero(found > 0)
             if matching.size > k:  # keep every tie with the k-th, so that the order below decides
                 least = np.partition(found[matching], matching.size - k)[matching.size - k]

@@ -3,7 +3,7 @@
 `ROOT/index/<collection>/journal.json` is plain JSON that a person can read, replaced atomically:
 
     {
-      "history": [{"version", "logical_date", "run_id", "published_at", "previous", "action"}, …],
+      "history": [{"version", "logical_date", "run_id", "published_at", "previous", "action", …}, …],
       "intent": null, or the entry that is being published right now,
       "deleting": [versions whose data is being deleted]
     }
@@ -42,6 +42,11 @@ class Entry:
         previous: The version that was live before; None for the first.
         action: "published"; "confirmed": a later run made the version that was live already; or
             "rolled back": a person went from `previous` back to this version.
+        approved_by: Who approved it, where a person was asked (`promote = approval`).
+        approved_at: When, ISO 8601, UTC.
+        gate: What evaluation's gate said of it; None where there was none.
+        bm25_weight: Of BM25 in hybrid search, 0-1, as evaluation fitted it for the version's model; None where
+            none was fitted.
     """
 
     version: str
@@ -50,6 +55,10 @@ class Entry:
     published_at: str
     previous: str | None = None
     action: Action = "published"
+    bm25_weight: float | None = None
+    approved_by: str | None = None
+    approved_at: str | None = None
+    gate: str | None = None
 
 
 @dataclass
@@ -139,6 +148,19 @@ def directory(root: Path, collection: str) -> Path:
 def history(root: Path, collection: str) -> list[dict[str, Any]]:
     """A collection's publications, oldest first, as plain dicts: see `Entry`."""
     return [asdict(entry) for entry in Journal.load(root, collection).history]
+
+
+def fitted_weight(root: Path, collection: str, version: str) -> float | None:
+    """BM25's weight in hybrid search that was published with a version; None where none was.
+
+    Raises:
+        DamagedArtifact: The journal cannot be read.
+    """
+    journal = Journal.load(root, collection)
+    # Between the alias's move and the journal's note of it, the version is live and only intended.
+    intended = journal.intent if journal.intent is not None and journal.intent.version == version else None
+    entry = intended or journal.newest(version)
+    return None if entry is None else entry.bm25_weight
 
 
 @contextmanager

@@ -3,13 +3,13 @@
 * `title_to_content`: the title of each product held out from training, among contents.
 * `query_to_label`: the title of each test product (`tst`), among the titles of `lbl`; the products that its
   `target_ind` names are relevant. The protocol of the Extreme Classification Repository's LF data sets;
-  comparable with published figures only where corpus and queries are whole.
+  comparable with published figures only where corpus and queries are whole and `filter_file` is given.
 
 Corpora are drawn by the seed where they are larger than the settings allow, what is relevant always in.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.compute as pc
 
-from include.catalogue import LABELS_FILE, PRODUCTS_FILE, QUERIES_FILE, held_out_rows, open_parquet, read_rows
+from include import artifacts
+from include.catalogue import LABELS_FILE, PRODUCTS_FILE, QUERIES_FILE, open_parquet, read_rows
+from include.filter_pairs import read_filter_pairs
+from include.fit_fusion import MOST
+from include.links import Links, label_frequencies, linked_rows, place_of_row
+from include.metrics import Floats, inverse_propensities
 from include.settings import EvaluateSettings, TrainSettings
 
 Ints = npt.NDArray[np.int64]
@@ -32,8 +37,14 @@ class Protocol:
         queries: Their texts.
         corpus: The texts to search.
         relevant: For each query the positions in `corpus` that answer it, at least one.
-        metrics: Names of what is measured, see `include.metrics.summary`.
+        metrics: Names of what is measured, see `include.metrics.per_query`.
         whole: How many items the corpus would have without the limit.
+        fit_queries: Texts like the queries, of products that training never saw either, to fit the fusion on;
+            without any it is fitted on the queries themselves, crosswise.
+        fit_relevant: For each of them the positions that answer it.
+        excluded: For each query the positions that are neither wanted nor found; None without a filter.
+        unanswered: Queries left out because the filter leaves them nothing to find.
+        inverse_propensities: Of each item of the corpus, for PSP; None where PSP is not measured.
     """
 
     name: str
@@ -42,22 +53,29 @@ class Protocol:
     relevant: list[frozenset[int]]
     metrics: tuple[str, ...]
     whole: int
+    fit_queries: list[str] = field(default_factory=list)
+    fit_relevant: list[frozenset[int]] = field(default_factory=list)
+    excluded: list[frozenset[int]] | None = None
+    unanswered: int = 0
+    inverse_propensities: Floats | None = field(default=None, compare=False)
 
 
-def title_to_content(catalogue: Path, train: TrainSettings, settings: EvaluateSettings) -> Protocol | None:
+def title_to_content(
+    catalogue: Path, held: Sequence[int], train: TrainSettings, settings: EvaluateSettings
+) -> Protocol | None:
     """Held-out titles among contents; None where nothing can be held out.
 
     Products of equal content share one place in the corpus, so finding either counts.
 
     Args:
         catalogue: Artifact of kind `catalogue`.
-        train: Its `holdout` and `seed` say which products training never saw.
+        held: `include.catalogue.held_out_rows`: which products training never saw.
+        train: Its `seed` draws the corpus.
         settings: `eval_corpus` bounds the corpus, in products.
     """
-    products = catalogue / PRODUCTS_FILE
-    held = held_out_rows(products, train.holdout, train.seed)
     if not held:
         return None
+    products = catalogue / PRODUCTS_FILE
     filled = _filled(products)
     chosen = _sample(filled, held, settings.eval_corpus, train.seed)
     places: dict[str, int] = {}
@@ -81,38 +99,49 @@ def title_to_content(catalogue: Path, train: TrainSettings, settings: EvaluateSe
     )
 
 
-def query_to_label(catalogue: Path, train: TrainSettings, settings: EvaluateSettings) -> Protocol | None:
+def query_to_label(
+    catalogue: Path, held: Sequence[int], train: TrainSettings, settings: EvaluateSettings
+) -> Protocol | None:
     """Test titles among label titles; None where the archive has no test file, no labels, or no links.
 
     Args:
         catalogue: Artifact of kind `catalogue`.
+        held: Products that training never saw: those with links are the `fit_queries`.
         train: Its `seed` draws queries and labels.
-        settings: `eval_queries` and `eval_corpus` bound them.
+        settings: `eval_queries` and `eval_corpus` bound them; `filter_file` names pairs to leave out.
+
+    Raises:
+        BadSettings: The filter file cannot be read or belongs to another archive.
     """
-    targets = [
-        (row, target)
-        for row, linked in enumerate(_column(catalogue / QUERIES_FILE, "target_ind"))
-        for target in dict.fromkeys(linked)
-    ]
-    position_of = {row: position for position, row in enumerate(_column(catalogue / LABELS_FILE, "row"))}
-    links: dict[int, list[int]] = {}
-    for row, target in targets:
-        if target in position_of:
-            links.setdefault(row, []).append(position_of[target])
-    if not links:
+    queries_file, labels_file, products_file = (catalogue / n for n in (QUERIES_FILE, LABELS_FILE, PRODUCTS_FILE))
+    if not queries_file.exists() or not labels_file.exists():
         return None
-    linked_rows = np.fromiter(links, np.int64, len(links))
-    asked = _sample(linked_rows, [], settings.eval_queries, train.seed)
-    wanted = sorted({label for row in asked for label in links[row]})
-    labels = _sample(np.arange(len(position_of)), wanted, settings.eval_corpus, train.seed)
-    place = {label: number for number, label in enumerate(labels)}
+    places = place_of_row(labels_file)
+    barred = None
+    if settings.filter_file is not None:
+        stats = artifacts.read(catalogue, verify=False).stats
+        barred = read_filter_pairs(Path(settings.filter_file), stats)
+    answered, unanswered = linked_rows(queries_file, places, barred)
+    if not len(answered):
+        return None
+    asked = _sample(answered, [], settings.eval_queries, train.seed)
+    links = Links.read(queries_file, asked, places, barred)
+    practice = Links.read(products_file, held, places).linked(MOST)
+    needed = np.union1d(links.labels, practice.labels)
+    labels = _sample(np.arange(links.count), needed.tolist(), settings.eval_corpus, train.seed)
+    frequencies, instances = label_frequencies(products_file, places)
     return Protocol(
         "query_to_label",
-        [product["title"] for product in _rows(catalogue / QUERIES_FILE, asked, ["title"])],
-        [product["title"] for product in _rows(catalogue / LABELS_FILE, labels, ["title"])],
-        [frozenset(place[label] for label in links[row]) for row in asked],
-        ("p@1", "p@3", "p@5", "r@10", "r@100", "mrr@10"),
-        len(position_of),
+        _titles(queries_file, asked),
+        _titles(labels_file, labels),
+        links.within(labels),
+        ("p@1", "p@3", "p@5", "psp@1", "psp@3", "psp@5", "r@10", "r@100", "mrr@10", "ndcg@10"),
+        links.count,
+        _titles(products_file, practice.rows),
+        practice.within(labels),
+        None if barred is None else links.barred_within(labels),
+        unanswered,
+        inverse_propensities(frequencies[labels], instances),
     )
 
 
@@ -130,9 +159,8 @@ def _filled(products: Path) -> Ints:
     return np.flatnonzero(np.concatenate(lengths)) if lengths else np.empty(0, np.int64)
 
 
-def _column(file: Path, name: str) -> Iterable[Any]:
-    for table in read_rows(file, [name]):
-        yield from table[name].to_pylist()
+def _titles(file: Path, positions: Sequence[int]) -> list[str]:
+    return [product["title"] for product in _rows(file, positions, ["title"])]
 
 
 def _rows(file: Path, positions: Sequence[int], columns: Sequence[str]) -> Iterable[dict[str, Any]]:

@@ -7,11 +7,10 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from include.bm25 import K1, B, Bm25, words
-from include.metrics import summary
+from include.metrics import judge, summary
 
 
 def load(archive: Path, name: str) -> list[dict[str, Any]]:
@@ -47,6 +46,13 @@ def test_items_without_a_common_word_are_not_hits() -> None:
     assert scores[1:].tolist() == [[0, 0], [0, 0]]
 
 
+def test_excluded_items_are_not_hits() -> None:
+    """A filtered pair that still takes a rank pushes a right answer down."""
+    texts = ["red kettle", "red chair", "red lamp"]
+    items, _ = Bm25(texts).search(["red", "red kettle"], 3, excluded=[frozenset(), frozenset([0, 2])])
+    assert items.tolist() == [[0, 1, 2], [1, -1, -1]]
+
+
 def test_ties_are_broken_by_position() -> None:
     """Two runs over the same corpus must report the same figures."""
     items, _ = Bm25(["lamp"] * 50).search(["lamp"], 5)
@@ -63,12 +69,11 @@ def test_known_figures_on_real_products(real_zip: Path) -> None:
     """A baseline that is wrong makes every comparison with it worthless (shared/data/README.md)."""
     queries, labels = load(real_zip, "tst"), load(real_zip, "lbl")
     items, _ = Bm25([row["title"] for row in labels]).search([row["title"] for row in queries], 100)
-    hits = np.array([[item in row["target_ind"] for item in found] for row, found in zip(queries, items, strict=True)])
-    relevant = np.array([len(row["target_ind"]) for row in queries])
-    figures = summary(hits, relevant, ["p@1", "r@10", "mrr@100"])
+    judged = judge(items, [frozenset(row["target_ind"]) for row in queries])
+    figures = summary(judged, ["p@1", "r@10", "mrr@100"])
     assert figures == pytest.approx({"p@1": 0.724, "r@10": 0.964, "mrr@100": 0.812}, abs=0.02)
 
     rows = [row for row in load(real_zip, "trn") if len(row["content"]) > 40]
     items, _ = Bm25([row["content"][:1500] for row in rows]).search([row["title"] for row in rows], 100)
-    figures = summary(items == np.arange(len(rows))[:, None], np.ones(len(rows), int), ["p@1", "r@10", "mrr@100"])
+    figures = summary(judge(items, [frozenset([row]) for row in range(len(rows))]), ["p@1", "r@10", "mrr@100"])
     assert figures == pytest.approx({"p@1": 0.693, "r@10": 0.853, "mrr@100": 0.749}, abs=0.02)

@@ -27,14 +27,14 @@ import numpy.typing as npt
 
 from include.errors import BadSettings, Terminal
 from include.progress import Sink
-from include.settings import AnswerSettings, IndexSettings
+from include.settings import IndexSettings
 
 Vectors = npt.NDArray[np.float32]
 Payload = dict[str, Any]
 
 TEXT_FIELD = "text"  # the payload field that BM25 searches
 SHOWN_FIELDS = ["uid", "title", "content"]  # what a hit carries
-BM25_WEIGHT: float = AnswerSettings().bm25_weight  # of BM25 in hybrid search, see fusion.py
+BM25_WEIGHT = 0.2  # of BM25 in hybrid search where none was fitted, see fusion.py
 NAMESPACE = uuid.UUID("6f1f3f0e-7b0c-5d8e-9c39-5a0a4c0a8a51")  # never change it: every stored id depends on it
 
 

@@ -1,0 +1,80 @@
+"""The gate: whether a new model may go live, decided by what was measured and how sure it is.
+
+It is judged by nDCG@10: it looks at ranks, so it sees a right product that fell from first to tenth place,
+which recall@10 does not; it counts every relevant product, which MRR does not; and both protocols have it.
+
+The new model passes if, on the same held-out queries,
+
+* it is on no judged protocol worse than the live model or than the base, and
+* it is on at least one judged protocol better than the base,
+
+each beyond noise: the 95 % interval of the difference (`include.bootstrap`) excludes 0. A model that is
+live already passes. `tolerance` is slack in nDCG@10: worse then means worse by more than it, and better
+not worse by as much.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+METRIC = "ndcg@10"
+RIVALS = ("base", "live")
+WORDS = {"better": "better than", "worse": "worse than", "same": "not told apart from"}
+
+
+def decide(
+    protocols: Mapping[str, Mapping[str, Any]], tolerance: float, judged: Sequence[str], *, is_live: bool = False
+) -> dict[str, Any]:
+    """The decision and its reason.
+
+    Args:
+        protocols: As in `metrics.json`: `systems` and `differences` of each.
+        tolerance: 0-1.
+        judged: Names of the protocols that decide, at least one.
+        is_live: The new model is the live one.
+
+    Returns:
+        `passed`; `reason`, a sentence with figures and intervals; `tolerance`; `metric`; `comparisons`, a list
+        of {"protocol", "rival", "tuned", "theirs", "difference", "low", "high", "verdict"}.
+    """
+    comparisons = [
+        {
+            "protocol": name,
+            "rival": rival,
+            "tuned": protocols[name]["systems"]["tuned"][METRIC],
+            "theirs": protocols[name]["systems"][rival][METRIC],
+            **protocols[name]["differences"][f"tuned-{rival}"][METRIC],
+        }
+        for rival in RIVALS
+        for name in judged
+        if f"tuned-{rival}" in protocols[name]["differences"]
+    ]
+    worse = [each for each in comparisons if each["high"] < -tolerance]
+    against_base = [each for each in comparisons if each["rival"] == "base"]
+    # An interval cannot lie below -1, so at 1 even that end must pass.
+    better = [each for each in against_base if each["low"] > -tolerance or tolerance >= 1]
+    passed = is_live or (not worse and bool(better))
+    slack = f" (tolerance {tolerance})" if tolerance else ""
+    if is_live:
+        reason = "the new model is the live one"
+    elif worse:
+        reason = f"by nDCG@10 the new model is {_said(worse)}{slack}"
+    elif not better:
+        reason = f"by nDCG@10 the new model does not beat the base: it is {_said(against_base)}{slack}"
+    else:
+        reason = f"by nDCG@10 the new model is {_said(comparisons)}{slack}"
+    return {
+        "passed": passed,
+        "reason": reason,
+        "tolerance": tolerance,
+        "metric": METRIC,
+        "comparisons": comparisons,
+    }
+
+
+def _said(comparisons: Sequence[Mapping[str, Any]]) -> str:
+    return "; ".join(
+        f"{WORDS[each['verdict']]} {'the live model' if each['rival'] == 'live' else 'the base'} on {each['protocol']} "
+        f"({each['tuned']:.3f} against {each['theirs']:.3f}: {each['difference']:+.3f}, 95 % interval "
+        f"{each['low']:+.3f} to {each['high']:+.3f})"
+        for each in comparisons
+    )
