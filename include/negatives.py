@@ -18,9 +18,11 @@ import pyarrow.parquet as pq
 from include import artifacts
 from include.artifacts import Artifact, Workspace
 from include.catalogue import PRODUCTS_FILE, read_rows
+from include.index import Store, Vectors
 from include.pairs import NONE, Ints, Pairs, Ragged, hashes
 from include.progress import Progress, Sink
 from include.query_encoder import QueryEncoder
+from include.verify import read_version
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +33,7 @@ MARGIN = 0.95  # of the product's own score: what reaches it may be the same pro
 CANDIDATES = 4  # looked at for each one that is wanted
 TITLES_AT_ONCE = 256
 
-Search = Callable[[Any, int], Sequence[tuple[str, float]]]
+Search = Callable[[Vectors, int], Sequence[tuple[str, float]]]
 
 
 def mine(
@@ -84,6 +86,29 @@ def mine(
         "version": version,
     }
     return artifacts.build(root, KIND, VERSION, write, settings={"count": count}, inputs=inputs)
+
+
+def mine_live(catalogue: Path, count: int, store: Store, *, root: Path, sink: Sink | None = None) -> Path | None:
+    """`mine` with the live version of a store; None, with a warning, where nothing is live yet.
+
+    Raises:
+        StoreUnavailable: The store did not answer.
+    """
+    live = store.live()
+    if live is None:
+        log.warning("nothing is live yet: this training goes without hard negatives")
+        return None
+    version = read_version(artifacts.locate(root, "version", live))
+    searcher = store.open(live, version["shards"])
+    try:
+
+        def search(vector: Vectors, k: int) -> list[tuple[str, float]]:
+            return [(hit.uid, hit.score) for hit in searcher.dense(vector, k)]
+
+        model = root / str(version["model"])
+        return mine(catalogue, model, search, count, version=live, root=root, sink=sink).path
+    finally:
+        searcher.close()
 
 
 def choose(uid: str, hits: Sequence[tuple[str, float]], count: int) -> list[str]:

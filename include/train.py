@@ -156,6 +156,29 @@ def train(
     return made
 
 
+def trained_before(catalogue: Path, settings: TrainSettings, *, root: Path) -> Artifact | None:
+    """The newest model of this catalogue, base and settings, whichever index its hard negatives came from.
+
+    Each published model makes another index, and each index other hard negatives: without this, unchanged
+    data would be trained on for ever.
+    """
+    inputs = {
+        "catalogue": artifacts.read(catalogue, verify=False).fingerprint,
+        "base": resolve_base(settings.base_model, root=root).fingerprint,
+    }
+    shaping = settings.model_dump(exclude={*NOT_SHAPING, "precision"})
+    for path in artifacts.published(root, "model"):
+        try:
+            found = artifacts.read(path, verify=False)
+        except DamagedArtifact:
+            continue  # the stage that needs it will say so
+        same = {name: value for name, value in found.settings.items() if name not in ("precision", "nonce")}
+        wanted = settings.precision in ("auto", found.settings.get("precision"))
+        if same == shaping and wanted and inputs.items() <= found.inputs.items():
+            return artifacts.read(path)
+    return None
+
+
 def _batches(
     catalogue: Path,
     settings: TrainSettings,
