@@ -1,7 +1,8 @@
 """
 ### From a catalogue to a live search index
 
-`download → convert → fine_tune → evaluate → plan_shards → [embed → upsert] × shards → verify → publish → report`
+`download → convert → fine_tune → evaluate → plan_shards → [embed → upsert] × shards → verify
+→ approve → publish → report`
 
 | stage | does | look at |
 |---|---|---|
@@ -11,6 +12,7 @@
 | evaluate | searches for held-out products with BM25, the base, the new and the live model | recall@10, the gate |
 | plan_shards, embed, upsert | embeds and loads the products, a pair of tasks a shard | products/s |
 | verify | counts, sampled vectors and payloads, recall@10 against exact search | recall |
+| approve | where *Promote* is `approval`, waits for a person: see below | answer |
 | publish | moves the alias in one step; earlier versions stay | decision |
 | report | one page, also the run's **Report** tab | |
 
@@ -22,6 +24,8 @@ by the fingerprint of its inputs and settings, and logged as `reused`.
 * **Schedule**: `VITRINE_SCHEDULE` (cron; default Sunday 03:00 UTC; `none` for no schedule); unpause the DAG.
 * **Backfill**: `airflow backfill create --dag-id train_and_index --from-date 2026-11-01 --to-date 2026-11-07`. Write
   `{date}` into *Catalogue* to read each day's file. An older date never replaces a newer live index.
+* **Approve**: *Required Actions* (on the start page, on the DAG and on the run) lists the runs that wait, each with its
+  figures; the run's *Report* tab has the rest. *Approve* publishes, also against the gate; *Reject* keeps the version.
 * **Roll back**: trigger `roll_back`; it moves the alias to the version before.
 * **Ask**: trigger `answer_question`, or open *Ask* in the menu.
 """
@@ -31,6 +35,7 @@ from datetime import timedelta
 
 from airflow.sdk import CronTriggerTimetable, dag, result, task_group
 
+from dags.approval import approve
 from dags.stage_task import form, stage
 from include import stages
 from include.settings import GROUPS
@@ -66,18 +71,17 @@ def train_and_index():
     evaluation >> parts
     shards = shard.expand(part=parts)
     version = verify(shards)
-    decision = publish(version, evaluation)
-    report(
-        {
-            "download": source,
-            "convert": catalogue,
-            "fine_tune": model,
-            "evaluate": evaluation,
-            "shards": shards,
-            "verify": version,
-            "publish": decision,
-        }
-    )
+    results = {
+        "download": source,
+        "convert": catalogue,
+        "fine_tune": model,
+        "evaluate": evaluation,
+        "shards": shards,
+        "verify": version,
+    }
+    approval = approve(results)
+    decision = publish(version, evaluation, approval)
+    report({**results, "approve": approval, "publish": decision})
 
 
 train_and_index()

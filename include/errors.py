@@ -13,6 +13,7 @@ what Airflow does with it:
         - BadModel: a model directory, package or checkpoint cannot be used.
         - TrainingDiverged: the loss became NaN or infinite.
         - VerificationFailed: the built index does not hold what it should.
+        - AlreadyAsked: the run has asked a person about other figures.
         - UnknownVersion: the named index version does not exist.
         - NoLiveIndex: nothing has been published yet.
         - BadQuestion: a question is empty or too long.
@@ -23,6 +24,7 @@ what Airflow does with it:
         - DamagedArtifact: a stored file does not match its manifest; the task that made it rebuilds it.
         - ArtifactBusy: another try holds the lock on the same output.
         - StoreUnavailable: the vector store did not answer.
+        - CleaningInterrupted: a process that cleans lines died; the retry converts again.
         - TrainingInterrupted: the training process died; the retry resumes at the checkpoint.
         - GeneratorUnavailable: the language model behind `generator=llm` did not answer.
 """
@@ -85,6 +87,10 @@ class VerificationFailed(Terminal):
     """The built index does not hold what it should."""
 
 
+class AlreadyAsked(Terminal):
+    """The run has asked a person about other figures."""
+
+
 class UnknownVersion(Terminal):
     """The named index version does not exist."""
 
@@ -119,6 +125,10 @@ class ArtifactBusy(Transient):
 
 class StoreUnavailable(Transient):
     """The vector store did not answer."""
+
+
+class CleaningInterrupted(Transient):
+    """A process that cleans lines died."""
 
 
 class TrainingInterrupted(Transient):

@@ -5,19 +5,14 @@ The steps, each atomic, under one lock a collection:
 1. the journal says what is intended,
 2. the store's alias moves: from here on queries see the new version,
 3. the journal says that it happened,
-4. versions beyond `keep_versions` are deleted.
+4. versions beyond `keep_versions` are deleted (`include/retention.py`).
 
 A process that is killed between any two leaves the old or the new version live, and the next call
 finishes what it began.
-
-What is deleted: of versions that were once live, all but the live one and those published last, as
-many as `keep_versions` says. With a version go its data in the store (shards that other versions share
-stay, also with versions still under construction), its `version` and its `plan` artifact. Versions that
-were built but never published stay, as do catalogues, models and embeddings: the embeddings are the
-source of truth, and later runs copy from them.
 """
 
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -26,12 +21,14 @@ from typing import Any
 from include import artifacts
 from include.checks import require_count
 from include.errors import BadSettings, DamagedArtifact, UnknownVersion, VerificationFailed
-from include.index import Store, building
-from include.journal import Entry, Journal, history, kept, now, publishing, require_aware
+from include.index import Store
+from include.journal import Entry, Journal, history, now, publishing, require_aware
+from include.retention import delete_old, exists
 from include.settings import EvaluateSettings, IndexSettings
+from include.verdict import Answer, Verdict, said, verdict
 from include.verify import read_version
 
-__all__ = ["history", "live_model", "publish", "roll_back"]
+__all__ = ["foresee", "history", "live_model", "publish", "roll_back"]
 
 log = logging.getLogger(__name__)
 
@@ -46,11 +43,9 @@ def publish(
     root: Path,
     logical_date: datetime,
     run_id: str,
+    approval: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Make a verified version the live one, unless a rule says no.
-
-    In this order: `promote = never`; the version is live already (its entry gets the newer date); the
-    evaluation's gate did not pass; the live version is of a newer logical date.
+    """Make a verified version the live one, unless a rule of `include.verdict` says no.
 
     Args:
         version: Artifact of kind `version`.
@@ -62,10 +57,12 @@ def publish(
         root: The data directory.
         logical_date: The date that the run stands for, with a time zone.
         run_id: The run's name, for the journal.
+        approval: What the task approve returned; None where it has not run.
 
     Returns:
-        `{"version", "published", "reason", "previous", "deleted"}`: previous is the version that was live
-        before (None for none), deleted the versions that were removed.
+        `{"version", "published", "reason", "previous", "deleted", "gate", "approval"}`: previous is the version
+        that was live before (None for none), deleted the versions that were removed, gate and approval what
+        they said (None where there was none).
 
     Raises:
         BadSettings: The date has no time zone, or the version is of another store or collection.
@@ -73,33 +70,65 @@ def publish(
             all points.
         ArtifactBusy: Another publication holds the lock.
     """
-    require_aware(logical_date)
-    made = read_version(version)
-    _require_same_collection(made, index)
-    gate = None if evaluation is None else _gate(evaluation, made, root)
+    made, gate = _asked_about(version, evaluation, index, logical_date, root)
     name: str = made["version"]
+    answer = Answer.of(approval)
     with publishing(root, index.collection):
         journal = Journal.load(root, index.collection)
         live = store.live()
         journal.settle(live)
-        entry = Entry(name, logical_date.isoformat(), run_id, now(), live)
-        published, previous = False, live
-        if evaluate.promote == "never":
-            reason = "promote is never: the version is built and verified, but not published"
-        elif live == name:
-            published, reason, previous = True, "already live", _confirm(journal, entry)
-        elif gate is not None and not gate["passed"]:
-            reason = f"the gate did not pass: {gate['reason']}"
-        elif (newer := _newer_live_date(journal, live, logical_date)) is not None:
-            reason = (
-                f"the live version {live} is of {newer.isoformat()}, newer than this run's {logical_date.isoformat()}"
-            )
-        else:
+        decided = _decide(journal, evaluate, name, live, logical_date, gate, answer)
+        entry = Entry(
+            name,
+            logical_date.isoformat(),
+            run_id,
+            now(),
+            live,
+            bm25_weight=_fitted_weight(evaluation),
+            approved_by=None if answer is None else answer.by,
+            approved_at=None if answer is None else answer.at,
+            gate=None if gate is None else said(gate),
+        )
+        previous = live
+        if decided.publish and live == name:
+            previous = _confirm(journal, entry)
+        elif decided.publish:
             _move(journal, entry, made, store)
-            published, reason = True, "published" if gate is None else f"published: {gate['reason']}"
-        deleted = _delete_old(journal, store, index.keep_versions, root) if published else []
-    log.info("version %s: %s (live before: %s)", name, reason, previous or "none")
-    return {"version": name, "published": published, "reason": reason, "previous": previous, "deleted": deleted}
+        deleted = delete_old(journal, store, index.keep_versions, root) if decided.publish else []
+    told = "live" if decided.publish else "not published"
+    log.info("version %s is %s: %s (live before: %s)", name, told, decided.reason, previous or "none")
+    return {
+        "version": name,
+        "published": decided.publish,
+        "reason": decided.reason,
+        "previous": previous,
+        "deleted": deleted,
+        "gate": None if gate is None else {"passed": gate["passed"], "reason": gate["reason"]},
+        "approval": None if approval is None else dict(approval),
+    }
+
+
+def foresee(
+    version: Path,
+    evaluation: Path | None,
+    index: IndexSettings,
+    evaluate: EvaluateSettings,
+    store: Store,
+    *,
+    root: Path,
+    logical_date: datetime,
+) -> Verdict:
+    """What `publish` would decide now without a person's answer: whether one is missing. Changes nothing.
+
+    Raises:
+        As `publish`, but for the points in the store.
+    """
+    made, gate = _asked_about(version, evaluation, index, logical_date, root)
+    with publishing(root, index.collection):
+        journal = Journal.load(root, index.collection)
+        live = store.live()
+        journal.settle(live)
+        return _decide(journal, evaluate, made["version"], live, logical_date, gate, None)
 
 
 def roll_back(to: str, index: IndexSettings, store: Store, *, root: Path, run_id: str) -> dict[str, Any]:
@@ -126,7 +155,7 @@ def roll_back(to: str, index: IndexSettings, store: Store, *, root: Path, run_id
         journal = Journal.load(root, index.collection)
         live = store.live()
         journal.settle(live)
-        there = [name for name in journal.by_publication() if name not in journal.deleting and _exists(name, root)]
+        there = [name for name in journal.by_publication() if name not in journal.deleting and exists(name, root)]
         if to == "previous":
             name = next((name for name in reversed(journal.line()) if name in there and name != live), None)
         else:
@@ -141,7 +170,8 @@ def roll_back(to: str, index: IndexSettings, store: Store, *, root: Path, run_id
             )
         made = read_version(artifacts.locate(root, "version", name))
         _require_same_collection(made, index)
-        _move(journal, Entry(name, restored.logical_date, run_id, now(), live, "rolled back"), made, store)
+        back = replace(restored, run_id=run_id, published_at=now(), previous=live, action="rolled back")
+        _move(journal, back, made, store)
     log.info("rolled back from version %s to %s", live, name)
     return {"version": name, "published": True, "reason": f"rolled back from {live}", "previous": live, "deleted": []}
 
@@ -182,59 +212,48 @@ def _confirm(journal: Journal, entry: Entry) -> str | None:
     last = journal.newest(entry.version)
     previous = None if last is None else last.previous
     if last is None or datetime.fromisoformat(last.logical_date) < datetime.fromisoformat(entry.logical_date):
-        journal.history.append(replace(entry, previous=previous, action="confirmed"))
+        weight = last.bm25_weight if last is not None and entry.bm25_weight is None else entry.bm25_weight
+        journal.history.append(replace(entry, previous=previous, action="confirmed", bm25_weight=weight))
         journal.save()
     return previous
 
 
-def _newer_live_date(journal: Journal, live: str | None, logical_date: datetime) -> datetime | None:
-    """The live version's logical date, if it is newer than `logical_date`."""
+def _asked_about(
+    version: Path, evaluation: Path | None, index: IndexSettings, logical_date: datetime, root: Path
+) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """The version and its gate, checked against each other and the settings."""
+    require_aware(logical_date)
+    made = read_version(version)
+    _require_same_collection(made, index)
+    return made, None if evaluation is None else _gate(evaluation, made, root)
+
+
+def _decide(
+    journal: Journal,
+    evaluate: EvaluateSettings,
+    version: str,
+    live: str | None,
+    logical_date: datetime,
+    gate: Mapping[str, Any] | None,
+    answer: Answer | None,
+) -> Verdict:
     entry = journal.newest(live)
-    if entry is None:
-        if live is not None:
-            log.warning("the journal does not know the live version %s, so its date cannot be compared", live)
-        return None
-    date = datetime.fromisoformat(entry.logical_date)
-    return date if date > logical_date else None
-
-
-def _delete_old(journal: Journal, store: Store, keep_versions: int, root: Path) -> list[str]:
-    """Delete the published versions beyond `keep_versions`, and those whose deletion was cut short."""
-    live = store.live()
-    existing = [version for version in journal.by_publication() if _exists(version, root)]
-    keep = kept(journal, live, keep_versions, existing)
-    old = [version for version in existing if version not in keep]
-    if not old and not journal.deleting:
-        return []
-    journal.deleting = old  # from here on no rollback offers them
-    journal.save()
-    deleted = []
-    for version in old:
-        path = artifacts.locate(root, "version", version)
-        try:
-            made = read_version(path)
-        except DamagedArtifact as damage:  # must not stop publications for ever
-            log.warning("version %s is not deleted: %s", version, damage)
-            continue
-        with building.deciding(root):
-            claimed = building.claimed(root)
-            store.delete(version, [shard for shard in made["shards"] if shard.get("path") not in claimed])
-            artifacts.discard(root / made["plan"])
-            artifacts.discard(path)  # last, so that a cut-short deletion is found again
-        deleted.append(version)
-        log.info("deleted version %s: %d versions are kept", version, keep_versions)
-    journal.deleting = []
-    journal.save()
-    return deleted
+    if entry is None and live is not None:
+        log.warning("the journal does not know the live version %s, so its date cannot be compared", live)
+    return verdict(
+        evaluate,
+        version=version,
+        live=live,
+        live_date=None if entry is None else datetime.fromisoformat(entry.logical_date),
+        logical_date=logical_date,
+        gate=gate,
+        answer=answer,
+    )
 
 
 def _date(journal: Journal, version: str) -> str:
     entry = journal.newest(version)
     return "an unknown date" if entry is None else entry.logical_date
-
-
-def _exists(version: str, root: Path) -> bool:
-    return (artifacts.locate(root, "version", version) / artifacts.MANIFEST).exists()
 
 
 def _gate(evaluation: Path, version: dict[str, Any], root: Path) -> dict[str, Any]:
@@ -257,6 +276,15 @@ def _gate(evaluation: Path, version: dict[str, Any], root: Path) -> dict[str, An
             "Clear evaluate and run it again.",
         )
     return gate
+
+
+def _fitted_weight(evaluation: Path | None) -> float | None:
+    """BM25's weight in hybrid search that the evaluation fitted; None where it fitted none."""
+    if evaluation is None:
+        return None
+    fusion = artifacts.read(evaluation, verify=False).stats.get("fusion") or {}
+    weight = fusion.get("bm25_weight")
+    return None if weight is None else float(weight)
 
 
 def _require_same_collection(made: dict[str, Any], index: IndexSettings) -> None:

@@ -7,7 +7,7 @@ stage, and returns its own summary. Nothing here knows Airflow; `dags/stage_task
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,10 +62,29 @@ def convert(run: Run, source: Summary) -> Summary:
 
 
 def fine_tune(run: Run, catalogue: Summary) -> Summary:
-    """Train the bi-encoder, contrastively, in a process of its own; a retry goes on at its checkpoint."""
-    from include.train import train_in_subprocess
+    """Train the bi-encoder, contrastively, in a process of its own; a retry goes on at its checkpoint.
 
-    return train_in_subprocess(Path(catalogue["path"]), run.settings.train, root=run.root, sink=run.sink).summary()
+    With `retrain = never` this is the live index's model; with `always` a model of this run's own.
+
+    Raises:
+        NoLiveIndex: `retrain = never`, and nothing is live.
+    """
+    settings = run.settings.train
+    if settings.retrain == "never":
+        return _live_model(run)
+    from include.negatives import mine_live
+    from include.train import train_in_subprocess, trained_before
+
+    path = Path(catalogue["path"])
+    nonce = run.run_id if settings.retrain == "always" else ""
+    negatives = None
+    if settings.hard_negatives:
+        if not nonce and (found := trained_before(path, settings, root=run.root)):
+            log.info("reused model %s: neither the catalogue nor a setting of training has changed", found.fingerprint)
+            return found.summary()
+        negatives = mine_live(path, settings.hard_negatives, open_store(run), root=run.root, sink=run.sink)
+    made = train_in_subprocess(path, settings, root=run.root, negatives=negatives, nonce=nonce, sink=run.sink)
+    return made.summary()
 
 
 def evaluate(run: Run, catalogue: Summary, model: Summary) -> Summary:
@@ -141,8 +160,56 @@ def verify(run: Run, shards: Iterable[Summary] | Summary) -> Summary:
     return made.summary()
 
 
-def publish(run: Run, version: Summary, evaluation: Summary) -> Summary:
-    """Move the alias to the new version, in one step, unless the gate or a newer date says no."""
+def request_approval(run: Run, results: Mapping[str, Any], link: str) -> Summary:
+    """Ask a person whether the version may go live, where `promote = approval`; else pass at once.
+
+    Args:
+        run: The run.
+        results: As for `report`, so far.
+        link: The address of the run's report.
+
+    Returns:
+        `{"asked": False, "reason"}`, or `{"asked": True, "subject", "body"}` (Markdown) of the question.
+
+    Raises:
+        AlreadyAsked: The run has asked about other figures.
+    """
+    from include.approval import ask_once, request
+    from include.publish import foresee
+
+    settings, store = run.settings, open_store(run)
+    if settings.evaluate.promote != "approval":
+        return {"asked": False, "reason": f"promote is {settings.evaluate.promote}"}
+    decided = foresee(
+        Path(results["verify"]["path"]),
+        Path(results["evaluate"]["path"]),
+        settings.index,
+        settings.evaluate,
+        store,
+        root=run.root,
+        logical_date=run.logical_date,
+    )
+    if not decided.ask:
+        log.info("nobody is asked: %s", decided.reason)
+        return {"asked": False, "reason": decided.reason}
+    now, live = datetime.now(UTC), store.live()
+    about = {name: results[name]["fingerprint"] for name in ("verify", "evaluate")}
+    ask_once(run.root, run.run_id, {**about, "live": live})
+    asked = request(
+        results,
+        live=live,
+        collection=settings.index.collection,
+        hours=settings.evaluate.approval_hours,
+        link=link,
+        now=now,
+    )
+    report(run, {**results, "approve": {"asked": True, "since": now.isoformat(timespec="seconds")}})
+    log.info("asking a person, under Required Actions: %s\n%s", asked["subject"], asked["body"])
+    return {"asked": True, **asked}
+
+
+def publish(run: Run, version: Summary, evaluation: Summary, approval: Summary) -> Summary:
+    """Move the alias to the new version, in one step, unless the gate, a person or a newer date says no."""
     from include.publish import publish as move
 
     return move(
@@ -154,6 +221,7 @@ def publish(run: Run, version: Summary, evaluation: Summary) -> Summary:
         root=run.root,
         logical_date=run.logical_date,
         run_id=run.run_id,
+        approval=approval,
     )
 
 
@@ -207,6 +275,24 @@ def open_store(run: Run) -> "Store":
 def as_list(shards: Iterable[Summary] | Summary) -> list[Summary]:
     """The summaries of all shards. Airflow hands over one mapped result bare, several as a lazy sequence."""
     return [dict(shards)] if isinstance(shards, Mapping) else list(shards)
+
+
+def _live_model(run: Run) -> Summary:
+    from include import artifacts
+    from include.errors import NoLiveIndex
+    from include.publish import live_model
+
+    index = run.settings.index
+    path = live_model(open_store(run), root=run.root)
+    if path is None:
+        raise NoLiveIndex(
+            f"retrain is never, which embeds with the live index's model, but collection {index.collection} of store "
+            f"{index.store} has no live version with an intact model.",
+            "Trigger a run with retrain = auto first: it trains a model.",
+        )
+    made = artifacts.read(path)
+    log.info("reused the live index's model %s: retrain is never", made.fingerprint)
+    return made.summary()
 
 
 def _sources(sources: Sequence[Mapping[str, Any]]) -> str:

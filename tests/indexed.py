@@ -93,6 +93,7 @@ class Shop:
             root=self.root,
             logical_date=date or day(number),
             run_id=f"run {number}",
+            approval=options.pop("approval", None),
         )
 
     def roll_back(self, to: str = "previous") -> dict[str, Any]:

@@ -5,13 +5,14 @@ import os
 import shutil
 from datetime import datetime
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from include import artifacts
 from include.errors import ArtifactBusy, BadSettings, DamagedArtifact, UnknownVersion, VerificationFailed
 from include.index import ServerConnection, building, open_store
-from include.publish import history, live_model, publish, roll_back
+from include.publish import foresee, history, live_model, publish, roll_back
 from include.settings import EvaluateSettings, IndexSettings
 from include.verify import read_version, verify
 from tests.indexed import INDEX, Shop, answers, build_version, day, evaluation, load, open_shop
@@ -35,6 +36,7 @@ def test_the_first_version_goes_live(shop: Shop) -> None:
     result = shop.publish(1)
     assert result == {
         "version": shop.versions[0], "published": True, "reason": "published", "previous": None, "deleted": [],
+        "gate": None, "approval": None,
     }  # fmt: skip
     assert shop.live == 1
     [entry] = history(shop.root, "products")
@@ -63,6 +65,82 @@ def test_a_gate_that_did_not_pass_leaves_the_alias(shop: Shop) -> None:
     assert result["reason"] == "the gate did not pass: recall@10 0.61, live 0.80"
     assert result["previous"] == shop.versions[0]
     assert shop.live == 1
+
+
+YES = {"asked": True, "approved": True, "by": "ana", "at": "2026-01-02T10:00:00+00:00"}
+NO = YES | {"approved": False}
+NOBODY = YES | {"approved": False, "by": None}
+
+
+def test_a_person_publishes_also_against_the_gate_and_is_recorded(shop: Shop) -> None:
+    """Who put a worse model live, when, and against what advice, must be found afterwards."""
+    shop.publish(1)
+    worse = evaluation(shop.root, shop.model, passed=False, reason="0.61, live 0.80")
+    result = shop.publish(2, evaluation=worse, promote="approval", approval=YES)
+    assert (result["published"], shop.live) == (True, 2)
+    assert result["reason"] == (
+        "approved by ana at 2026-01-02T10:00:00+00:00, although the gate did not pass: 0.61, live 0.80"
+    )
+    assert result["gate"] == {"passed": False, "reason": "0.61, live 0.80"}
+    assert result["approval"] == YES
+    entry = history(shop.root, "products")[-1]
+    assert (entry["approved_by"], entry["approved_at"]) == ("ana", "2026-01-02T10:00:00+00:00")
+    assert entry["gate"] == "the gate did not pass: 0.61, live 0.80"
+
+
+@pytest.mark.parametrize(
+    ("approval", "words"),
+    [
+        (NO, "rejected by ana at 2026-01-02"),
+        (NOBODY, "nobody approved or rejected it until 2026-01-02"),
+        (NOBODY | {"approved": True}, "nobody approved"),
+        ({"asked": False, "reason": "already live"}, "nobody was asked"),
+        (None, "nobody was asked"),
+    ],
+)
+def test_without_a_persons_yes_nothing_is_published(shop: Shop, approval: object, words: str) -> None:
+    """With promote = approval silence is no consent, even where the gate passed."""
+    shop.publish(1)
+    passed = evaluation(shop.root, shop.model)
+    result = shop.publish(2, evaluation=passed, promote="approval", approval=approval)
+    assert not result["published"]
+    assert words in result["reason"]
+    assert result["reason"].endswith("the gate passed: better")
+    assert shop.live == 1
+    assert shop.versions[1] in shop.kinds("version"), "the built version is kept"
+
+
+def test_an_approval_does_not_put_an_older_date_over_a_newer_one(shop: Shop) -> None:
+    """Between the question and the answer another run may have published."""
+    shop.publish(1, date=day(20))
+    result = shop.publish(2, date=day(10), promote="approval", approval=YES)
+    assert not result["published"]
+    assert "newer than this run's" in result["reason"]
+    assert shop.live == 1
+
+
+def test_only_what_an_answer_could_change_is_asked(shop: Shop) -> None:
+    """A question whose answer changes nothing teaches people to click without reading."""
+
+    def asks(number: int, date: datetime, promote: Literal["auto", "approval", "never"] = "approval") -> bool:
+        return foresee(
+            shop.root / "version" / shop.versions[number - 1],
+            evaluation(shop.root, shop.model),
+            INDEX,
+            EvaluateSettings(promote=promote),
+            shop.store,
+            root=shop.root,
+            logical_date=date,
+        ).ask
+
+    assert asks(1, day(5))
+    assert shop.live is None, "asking changes nothing"
+    shop.publish(1, date=day(5))
+    assert not asks(1, day(6)), "live already"
+    assert not asks(2, day(4)), "older than the live one"
+    assert asks(2, day(6))
+    assert not asks(2, day(6), "auto")
+    assert not asks(2, day(6), "never")
 
 
 def test_an_evaluation_without_a_gate_is_refused(shop: Shop) -> None:

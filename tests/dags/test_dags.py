@@ -39,8 +39,9 @@ def test_the_pipeline_has_its_stages_in_order(dags: dict[str, Any]) -> None:
         "shard.embed": {"plan_shards"},
         "shard.upsert": {"shard.embed"},
         "verify": {"shard.upsert"},
-        "publish": {"verify", "evaluate"},
-        "report": {"download", "convert", "fine_tune", "evaluate", "shard.upsert", "verify", "publish"},
+        "approve": {"download", "convert", "fine_tune", "evaluate", "shard.upsert", "verify"},
+        "publish": {"verify", "evaluate", "approve"},
+        "report": {"download", "convert", "fine_tune", "evaluate", "shard.upsert", "verify", "approve", "publish"},
     }
 
 
@@ -94,7 +95,7 @@ def test_the_forms_offer_every_setting_with_title_description_and_section(dags: 
 def test_the_documentation_pages_explain_operation(dags: dict[str, Any]) -> None:
     """The DAG page is where a person looks when a run has failed."""
     text = dags["train_and_index"].doc_md
-    for word in ("Retry", "Backfill", "Roll back", "Schedule", "reused"):
+    for word in ("Retry", "Backfill", "Approve", "Roll back", "Schedule", "reused"):
         assert word in text
     assert all(dag.doc_md and dag.doc_md.strip() for dag in dags.values())
 
@@ -116,7 +117,7 @@ def test_a_dag_file_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert len(files) == 4
+    assert len(files) == 5
     assert done.stdout.strip().splitlines()[-1] == "[]"
 
 

@@ -1,0 +1,108 @@
+"""Whether a verified version goes live: the rules in their order, and a person's answer where one is asked for.
+
+Both the task that asks a person and the one that publishes decide by `verdict`, so that nobody is asked about
+what no answer could change.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Self
+
+from include.settings import EvaluateSettings
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a person said to the request for approval.
+
+    Attributes:
+        approved: Whether the version may go live.
+        by: Who answered; None where nobody did in time, which is no approval.
+        at: When, ISO 8601; without an answer, when the time was over.
+    """
+
+    approved: bool
+    by: str | None
+    at: str
+
+    @classmethod
+    def of(cls, approval: Mapping[str, Any] | None) -> Self | None:
+        """From the result of the task approve; None where it has not asked."""
+        if approval is None or not approval["asked"]:
+            return None
+        by = approval["by"]
+        return cls(bool(approval["approved"]) and by is not None, by, approval["at"])
+
+    def __str__(self) -> str:
+        if self.by is None:
+            return f"nobody approved or rejected it until {self.at}"
+        return f"{'approved' if self.approved else 'rejected'} by {self.by} at {self.at}"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """
+    Attributes:
+        publish: Whether the version goes live (or stays, where it is live already).
+        reason: Why, in words.
+        ask: Whether only a person's answer is missing.
+    """
+
+    publish: bool
+    reason: str
+    ask: bool = False
+
+
+def verdict(
+    evaluate: EvaluateSettings,
+    *,
+    version: str,
+    live: str | None,
+    live_date: datetime | None,
+    logical_date: datetime,
+    gate: Mapping[str, Any] | None,
+    answer: Answer | None,
+) -> Verdict:
+    """Decide on one version. The first rule that applies does.
+
+    1. `promote = never`: not published.
+    2. It is live already: it stays.
+    3. The live version stands for a newer date: not published, whoever approves.
+    4. `promote = approval`: a person's answer decides, also against the gate; no answer is no.
+    5. The gate decides.
+
+    Args:
+        evaluate: `promote`.
+        version: Its fingerprint.
+        live: The live version's, None for none.
+        live_date: The date that the live version stands for; None where that is not known.
+        logical_date: The date that the new version stands for.
+        gate: What evaluation said: `passed`, `reason`; None publishes without a gate.
+        answer: A person's, None where nobody was asked.
+    """
+    if evaluate.promote == "never":
+        return Verdict(False, "promote is never: the version is built and verified, but not published")
+    if live == version:
+        return Verdict(True, "already live")
+    if live_date is not None and live_date > logical_date:
+        dates = f"{live_date.isoformat()}, newer than this run's {logical_date.isoformat()}"
+        return Verdict(False, f"the live version {live} is of {dates}")
+    if evaluate.promote == "approval":
+        return _approved(gate, answer)
+    if gate is None:
+        return Verdict(True, "published")
+    return Verdict(gate["passed"], f"published: {gate['reason']}" if gate["passed"] else said(gate))
+
+
+def said(gate: Mapping[str, Any]) -> str:
+    """What the gate said, in words."""
+    return f"the gate {'passed' if gate['passed'] else 'did not pass'}: {gate['reason']}"
+
+
+def _approved(gate: Mapping[str, Any] | None, answer: Answer | None) -> Verdict:
+    told = "" if gate is None else said(gate)
+    if answer is None:
+        return Verdict(False, "; ".join(filter(None, ("nobody was asked: clear the task approve", told))), ask=True)
+    overruled = answer.approved and gate is not None and not gate["passed"]
+    return Verdict(answer.approved, (", although " if overruled else "; ").join(filter(None, (str(answer), told))))
