@@ -24,64 +24,71 @@ DRAWN_AT_ONCE = 4_000_000  # queries, 32 MiB
 Systems = Mapping[str, Mapping[str, Metric]]
 
 
-def resampled(metrics: Sequence[Metric], *, resamples: int = RESAMPLES, seed: int = SEED) -> Floats:
-    """The figure of each metric on each draw of the queries, (resamples, metrics).
+class Bootstrap:
+    """Systems over the same queries, and their figures on each draw of them.
 
     Args:
-        metrics: All over the same queries in the same order.
+        systems: For each system its metrics, all over the same queries in the same order.
         resamples: How many draws.
         seed: Of the draws.
     """
+
+    def __init__(self, systems: Systems, *, resamples: int = RESAMPLES, seed: int = SEED) -> None:
+        self.systems = systems
+        names = [(system, name) for system, metrics in systems.items() for name in metrics]
+        drawn = resampled([systems[system][name] for system, name in names], resamples=resamples, seed=seed)
+        self._drawn = {name: drawn[:, column] for column, name in enumerate(names)}
+
+    def intervals(self) -> dict[str, dict[str, list[float]]]:
+        """For each system and metric `[low, high]`, rounded to 4 digits."""
+        made: dict[str, dict[str, list[float]]] = {}
+        for (system, name), drawn in self._drawn.items():
+            known = len(self.systems[system][name].values) >= FEWEST
+            low, high = _middle(drawn) if known else (0.0, 1.0)
+            made.setdefault(system, {})[name] = [low, high]
+        return made
+
+    def differences(self, compared: Sequence[tuple[str, str]]) -> dict[str, dict[str, dict[str, float | str]]]:
+        """How much one system differs from another, by metric.
+
+        Args:
+            compared: Pairs of systems; those that are not there are passed over.
+
+        Returns:
+            Under `<first>-<second>`, for each metric `difference` (first minus second), `low`, `high` (its
+            interval), rounded to 4 digits, and `verdict`: "better", "worse", or "same" where the interval holds 0.
+        """
+        made: dict[str, dict[str, dict[str, float | str]]] = {}
+        for first, second in compared:
+            if first not in self.systems or second not in self.systems:
+                continue
+            found: dict[str, dict[str, float | str]] = {}
+            for name, metric in self.systems[first].items():
+                known = len(metric.values) >= FEWEST
+                drawn = self._drawn[first, name] - self._drawn[second, name]
+                low, high = _middle(drawn) if known else (-1.0, 1.0)
+                found[name] = {
+                    "difference": round(metric.figure - self.systems[second][name].figure, 4),
+                    "low": low,
+                    "high": high,
+                    "verdict": "better" if low > 0 else "worse" if high < 0 else "same",
+                }
+            made[f"{first}-{second}"] = found
+        return made
+
+
+def resampled(metrics: Sequence[Metric], *, resamples: int = RESAMPLES, seed: int = SEED) -> Floats:
+    """The figure of each metric on each draw of the queries, (resamples, metrics)."""
     values = np.stack([metric.values for metric in metrics], axis=1)
-    weights = np.stack([metric.weights for metric in metrics], axis=1)
-    blocks = [(counts @ values) / (counts @ weights) for counts in _draws(len(values), resamples, seed)]
+    weighted = [column for column, metric in enumerate(metrics) if (metric.weights != 1).any()]
+    weights = np.stack([metrics[column].weights for column in weighted], axis=1) if weighted else None
+    blocks = []
+    for counts in _draws(len(values), resamples, seed):
+        sums = np.full((len(counts), len(metrics)), float(len(values)))
+        if weights is not None:
+            sums[:, weighted] = counts @ weights
+        blocks.append(counts @ values / sums)
     return np.concatenate(blocks)
-
-
-def intervals(systems: Systems) -> dict[str, dict[str, list[float]]]:
-    """For each system and metric `[low, high]`, rounded to 4 digits."""
-    made: dict[str, dict[str, list[float]]] = {}
-    for (system, name), drawn in _drawn(systems).items():
-        known = len(systems[system][name].values) >= FEWEST
-        low, high = _middle(drawn) if known else (0.0, 1.0)
-        made.setdefault(system, {})[name] = [low, high]
-    return made
-
-
-def differences(systems: Systems, compared: Sequence[tuple[str, str]]) -> dict[str, dict[str, dict[str, float | str]]]:
-    """How much one system differs from another, by metric.
-
-    Args:
-        systems: For each its metrics, over the same queries.
-        compared: Pairs of systems; those that are not there are passed over.
-
-    Returns:
-        Under `<first>-<second>`, for each metric `difference` (first minus second), `low`, `high` (its
-        interval), rounded to 4 digits, and `verdict`: "better", "worse", or "same" where the interval holds 0.
-    """
-    drawn = _drawn(systems)
-    made: dict[str, dict[str, dict[str, float | str]]] = {}
-    for first, second in compared:
-        if first not in systems or second not in systems:
-            continue
-        found: dict[str, dict[str, float | str]] = {}
-        for name, metric in systems[first].items():
-            known = len(metric.values) >= FEWEST
-            low, high = _middle(drawn[first, name] - drawn[second, name]) if known else (-1.0, 1.0)
-            found[name] = {
-                "difference": round(metric.figure - systems[second][name].figure, 4),
-                "low": low,
-                "high": high,
-                "verdict": "better" if low > 0 else "worse" if high < 0 else "same",
-            }
-        made[f"{first}-{second}"] = found
-    return made
-
-
-def _drawn(systems: Systems) -> dict[tuple[str, str], Floats]:
-    names = [(system, name) for system, metrics in systems.items() for name in metrics]
-    table = resampled([systems[system][name] for system, name in names])
-    return {name: table[:, column] for column, name in enumerate(names)}
 
 
 def _middle(drawn: Floats) -> tuple[float, float]:

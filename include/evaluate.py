@@ -54,7 +54,7 @@ from include import artifacts
 from include.artifacts import Artifact, Workspace
 from include.base_model import resolve_base
 from include.bm25 import Bm25
-from include.bootstrap import CONFIDENCE, RESAMPLES, differences, intervals
+from include.bootstrap import CONFIDENCE, RESAMPLES, Bootstrap
 from include.catalogue import PRODUCTS_FILE, held_out_rows
 from include.errors import DamagedArtifact, EmptyCatalogue
 from include.exact_search import Vectors, dense_search
@@ -222,14 +222,15 @@ def _score(protocol: Protocol, rankings: Mapping[str, Ranking]) -> dict[str, Any
         system: per_query(judge(ranking, protocol.relevant, protocol.inverse_propensities), protocol.metrics)
         for system, ranking in rankings.items()
     }
+    drawn = Bootstrap(systems)
     return {
         "queries": len(protocol.queries),
         "corpus": len(protocol.corpus),
         "whole_corpus": protocol.whole,
         **({} if protocol.excluded is None else {"unanswered": protocol.unanswered}),
         "systems": {system: figures(metrics) for system, metrics in systems.items()},
-        "intervals": intervals(systems),
-        "differences": differences(systems, COMPARED),
+        "intervals": drawn.intervals(),
+        "differences": drawn.differences(COMPARED),
     }
 
 

@@ -45,15 +45,21 @@ def _search(queries: Vectors, corpus: Vectors, k: int, excluded: Excluded | None
         scores = queries @ corpus[start : start + block].T
         inside = (barred >= start) & (barred < start + block)
         scores[owner[inside], barred[inside] - start] = -np.inf
-        numbers = np.broadcast_to(np.arange(start, start + scores.shape[1]), scores.shape)
-        best = np.concatenate([best, scores], axis=1)
-        items = np.concatenate([items, numbers], axis=1)
-        if best.shape[1] > k:
-            kept = np.argpartition(-best, k - 1, axis=1)[:, :k]
-            best, items = np.take_along_axis(best, kept, 1), np.take_along_axis(items, kept, 1)
+        here = _largest(scores, k)
+        best = np.concatenate([best, np.take_along_axis(scores, here, 1)], axis=1)
+        items = np.concatenate([items, here + start], axis=1)
+        kept = _largest(best, k)
+        best, items = np.take_along_axis(best, kept, 1), np.take_along_axis(items, kept, 1)
     order = np.lexsort((items, -best), axis=1)
     ranking = np.take_along_axis(items, order, 1)
     return np.where(np.isneginf(np.take_along_axis(best, order, 1)), -1, ranking)
+
+
+def _largest(scores: Vectors, k: int) -> Ranking:
+    """The columns of each row's k largest scores, in no order."""
+    if scores.shape[1] <= k:
+        return np.broadcast_to(np.arange(scores.shape[1]), scores.shape)
+    return np.argpartition(scores, -k, axis=1)[:, -k:]
 
 
 def flat(rows: Excluded | None) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
