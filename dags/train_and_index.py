@@ -9,7 +9,7 @@
 | download | fetches the catalogue; the file's kind and sha256 are checked | bytes |
 | convert | cleans lines into Parquet; unusable ones are set aside with reasons | read = accepted + rejected + merged |
 | fine_tune | trains the bi-encoder on title-content and related-title pairs | loss |
-| evaluate | searches for held-out products with BM25, the base, the new and the live model | recall@10, the gate |
+| evaluate | searches for held-out products with BM25, the base, the new and the live model | nDCG@10, the gate |
 | plan_shards, embed, upsert | embeds and loads the products, a pair of tasks a shard | products/s |
 | verify | counts, sampled vectors and payloads, recall@10 against exact search | recall |
 | approve | where *Promote* is `approval`, waits for a person: see below | answer |

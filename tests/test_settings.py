@@ -78,7 +78,7 @@ def test_the_environment_sets_a_forms_default(monkeypatch: pytest.MonkeyPatch) -
 def test_the_form_has_choices_ranges_and_sections() -> None:
     """A free text field for a choice invites values that fail an hour later."""
     fields = form_fields(GROUPS.values())
-    assert fields["promote"]["enum"] == ["auto", "never"]
+    assert fields["promote"]["enum"] == ["auto", "approval", "never"]
     assert (fields["epochs"]["minimum"], fields["epochs"]["maximum"]) == (1, 100)
     assert fields["source_sha256"]["type"] == ["null", "string"]
     assert fields["source_sha256"]["default"] is None
