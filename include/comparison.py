@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 
 @dataclass(frozen=True)
@@ -58,3 +58,8 @@ def interval(bounds: Sequence[float]) -> str:
     """An interval in words."""
     low, high = bounds
     return f"{low:.3f} to {high:.3f}"
+
+
+def is_number(value: Any) -> TypeGuard[float]:
+    """Whether a figure was measured."""
+    return isinstance(value, int | float) and not isinstance(value, bool)

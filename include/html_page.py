@@ -1,4 +1,4 @@
-"""A self-contained HTML page: escaped text, tables, and small SVG charts. No script, no outside asset.
+"""A self-contained HTML page: escaped text and tables; `include/charts.py` draws. No script, no outside asset.
 
 Everything that is not `Markup` is escaped, so a product title cannot become part of the page. Colours
 follow the reader's light or dark setting; tables have captions and headers, charts a name and a description.
@@ -92,92 +92,13 @@ def table(caption: str, header: Sequence[Any], rows: Iterable[Sequence[Any]]) ->
 
 def pairs(caption: str, values: Mapping[str, Any]) -> Markup:
     """A table of names and values."""
-    return table(caption, ["name", "value"], [(name.replace("_", " "), text(value)) for name, value in values.items()])
+    rows = [(name.replace("_", " "), text(value)) for name, value in values.items()]
+    return element("div", table(caption, ["name", "value"], rows), class_="facts")
 
 
-def line_chart(
-    title: str, x: Sequence[float], y: Sequence[float], *, x_name: str, y_name: str, points: int = 400
-) -> Markup:
-    """A line through (x, y): the mean of each stretch, in at most `points` stretches.
-
-    Args:
-        title: What it shows.
-        x: Ascending, as many as `y`.
-        y: Values; those that are not finite are left out.
-        x_name: What `x` counts.
-        y_name: What `y` measures.
-        points: More than these are averaged, so that the page stays small.
-    """
-    kept = [(float(a), float(b)) for a, b in zip(x, y, strict=True) if math.isfinite(a) and math.isfinite(b)]
-    if len(kept) < 2:
-        return missing(title)
-    stride = math.ceil(len(kept) / points)
-    stretches = [kept[start : start + stride] for start in range(0, len(kept), stride)]
-    means = [(sum(a for a, _ in part) / len(part), sum(b for _, b in part) / len(part)) for part in stretches]
-    if len(means) == 1:
-        means = kept
-    width, height, left, bottom, top, right = 720, 260, 64, 40, 12, 12
-    x_ticks = ticks(means[0][0], means[-1][0])
-    y_ticks = ticks(min(b for _, b in means), max(b for _, b in means))
-    x_low, x_high, y_low, y_high = means[0][0], means[-1][0], y_ticks[0], y_ticks[-1]
-
-    def across(value: float) -> float:
-        return left + (value - x_low) / ((x_high - x_low) or 1) * (width - left - right)
-
-    def down(value: float) -> float:
-        return height - bottom - (value - y_low) / ((y_high - y_low) or 1) * (height - bottom - top)
-
-    parts = []
-    for tick in y_ticks:
-        at = down(tick)
-        parts.append(f'<line class="grid" x1="{left}" x2="{width - right}" y1="{at:.1f}" y2="{at:.1f}"/>')
-        parts.append(f'<text x="{left - 8}" y="{at + 4:.1f}" text-anchor="end">{text(tick)}</text>')
-    for tick in x_ticks:
-        if x_low <= tick <= x_high:
-            parts.append(
-                f'<text x="{across(tick):.1f}" y="{height - bottom + 18}" text-anchor="middle">{text(tick)}</text>'
-            )
-    parts.append(f'<text x="{width - right}" y="{height - 4}" text-anchor="end">{text(x_name)}</text>')
-    path = " ".join(f"{across(a):.1f},{down(b):.1f}" for a, b in means)
-    parts.append(f'<polyline class="line" points="{path}"/>')
-    told = f"{y_name} against {x_name}: from {text(kept[0][1])} at {text(kept[0][0])} to {text(kept[-1][1])} "
-    told += f"at {text(kept[-1][0])}; lowest {text(min(b for _, b in kept))}."
-    return _figure(title, Markup(told), width, height, parts)
-
-
-def bar_chart(title: str, bars: Sequence[tuple[str, float, str]], *, highest: float | None = None) -> Markup:
-    """Horizontal bars, one under another.
-
-    Args:
-        title: What they compare.
-        bars: Label, value (not negative), and the text written beside the bar.
-        highest: The value of a full bar; by default the largest one.
-    """
-    kept = [bar for bar in bars if math.isfinite(bar[1]) and bar[1] >= 0]
-    if not kept:
-        return missing(title)
-    full = highest or max(value for _, value, _ in kept) or 1.0
-    width, step, left, right = 720, 26, 190, 110
-    parts = []
-    for number, (label, value, beside) in enumerate(kept):
-        at = number * step + 4
-        length = max(min(value / full, 1.0) * (width - left - right), 1.0)
-        parts.append(f'<text x="{left - 10}" y="{at + 14}" text-anchor="end">{text(label)}</text>')
-        parts.append(f'<rect class="bar" x="{left}" y="{at}" width="{length:.1f}" height="{step - 8}" rx="3"/>')
-        parts.append(f'<text x="{left + length + 8:.1f}" y="{at + 14}">{text(beside)}</text>')
-    told = Markup("; ".join(f"{text(label)} {text(beside)}" for label, _, beside in kept))
-    return _figure(title, told, width, len(kept) * step + 8, parts)
-
-
-def ticks(low: float, high: float, count: int = 5) -> list[float]:
-    """About `count` round numbers that span `low` to `high`."""
-    if high <= low:
-        return [low]
-    rough = (high - low) / count
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough)
-    first, last = math.floor(low / step), math.ceil(high / step)
-    return [round(number * step, 12) for number in range(first, last + 1)]
+def side_by_side(*parts: str) -> Markup:
+    """Parts beside each other where the page is wide enough."""
+    return element("div", join(part for part in parts if part), class_="plots")
 
 
 def page(title: str, body: str) -> str:
@@ -203,40 +124,49 @@ def _is_figure(value: Any) -> bool:
     return isinstance(value, Figure) or (isinstance(value, int | float) and not isinstance(value, bool))
 
 
-def _figure(title: str, told: Markup, width: int, height: int, parts: Sequence[str]) -> Markup:
-    drawing = (
-        f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{text(title)}. {told}">'
-        f"<title>{text(title)}</title><desc>{told}</desc>{''.join(parts)}</svg>"
-    )
-    return element("figure", join([element("figcaption", title), Markup(drawing)]))
-
-
 STYLE = """
-:root { color-scheme: light dark; --back: #fbfbfa; --card: #fff; --ink: #1d2329; --soft: #5b6672; --rule: #dfe3e7;
-  --accent: #1f6feb; --good: #157347; --good-back: #e7f5ec; --bad: #9a5b00; --bad-back: #fdf3e1; }
-@media (prefers-color-scheme: dark) { :root { --back: #14181d; --card: #1b2027; --ink: #e6eaee; --soft: #9aa6b2;
-  --rule: #313943; --accent: #6aa5ff; --good: #6fd39b; --good-back: #16301f; --bad: #f0b656; --bad-back: #33270f; } }
+:root { color-scheme: light dark; --back: #f6f7f8; --card: #fff; --ink: #1a2027; --soft: #5a6673; --rule: #e1e5e9;
+  --accent: #1f6feb; --other: #8fa3b8; --warm: #c2410c; --good: #157347; --good-back: #e7f5ec; --bad: #9a5b00;
+  --bad-back: #fdf3e1; --wait: #1f5fbf; --wait-back: #e8f0fd; }
+@media (prefers-color-scheme: dark) { :root { --back: #12161b; --card: #1a2027; --ink: #e6eaee; --soft: #9aa6b2;
+  --rule: #2d3540; --accent: #6aa5ff; --other: #64788d; --warm: #f59e6c; --good: #6fd39b; --good-back: #16301f;
+  --bad: #f0b656; --bad-back: #33270f; --wait: #8bb8ff; --wait-back: #172740; } }
 * { box-sizing: border-box; }
-body { margin: 0; background: var(--back); color: var(--ink); font: 15px/1.5 system-ui, sans-serif; }
-main { max-width: 60rem; margin: 0 auto; padding: 1.5rem 1.25rem 4rem; }
-h1 { font-size: 1.5rem; margin: 0 0 .25rem; } h2 { font-size: 1.1rem; margin: 0 0 .75rem; }
-section { background: var(--card); border: 1px solid var(--rule); border-radius: 10px; padding: 1.1rem 1.25rem;
+body { margin: 0; background: var(--back); color: var(--ink); font: 15px/1.55 system-ui, sans-serif; }
+main { max-width: 64rem; margin: 0 auto; padding: 1.75rem 1.25rem 4rem; }
+h1 { font-size: 1.6rem; margin: 0 0 .2rem; letter-spacing: -.01em; } h2 { font-size: 1.15rem; margin: 0 0 .9rem; }
+h3 { font-size: 1rem; margin: 1.4rem 0 .4rem; }
+section { background: var(--card); border: 1px solid var(--rule); border-radius: 12px; padding: 1.2rem 1.4rem;
   margin: 1rem 0; }
-.sub { color: var(--soft); margin: 0 0 1rem; }
+.sub { color: var(--soft); margin: 0 0 1rem; overflow-wrap: anywhere; }
 .decision { border-left: 5px solid var(--bad); background: var(--bad-back); padding: .8rem 1rem; border-radius: 8px; }
-.decision strong { color: var(--bad); display: block; font-size: 1.1rem; }
+.decision strong { color: var(--bad); display: block; font-size: 1.15rem; } .decision p { margin: 0; }
 .decision.yes { border-color: var(--good); background: var(--good-back); } .decision.yes strong { color: var(--good); }
-.missing { color: var(--soft); font-style: italic; } .warn { color: var(--bad); font-weight: 600; }
+.decision.wait { border-color: var(--wait); background: var(--wait-back); }
+.decision.wait strong { color: var(--wait); }
+.tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(11rem, 1fr)); gap: .8rem; margin: 1rem 0 0; }
+.tile { border: 1px solid var(--rule); border-radius: 10px; padding: .7rem .9rem; background: var(--card); }
+.tile strong { display: block; font-size: 1.45rem; line-height: 1.25; font-variant-numeric: tabular-nums; }
+.tile span { color: var(--soft); font-size: .87rem; display: block; }
+.missing { color: var(--soft); font-style: italic; } .warn, .worse { color: var(--bad); font-weight: 600; }
+.better { color: var(--good); font-weight: 600; } small { color: var(--soft); display: block; font-size: .8em; }
 .scroll { overflow-x: auto; margin: .5rem 0 1rem; }
 table { border-collapse: collapse; min-width: min(26rem, 100%); font-variant-numeric: tabular-nums; }
 caption { text-align: left; color: var(--soft); padding: .2rem 0 .4rem; }
-th, td { text-align: left; padding: .35rem 1.4rem .35rem 0; border-bottom: 1px solid var(--rule); vertical-align: top;
+th, td { text-align: left; padding: .38rem 1.4rem .38rem 0; border-bottom: 1px solid var(--rule); vertical-align: top;
   overflow-wrap: break-word; } td { overflow-wrap: anywhere; }
 thead th { color: var(--soft); font-weight: 600; white-space: nowrap; } tbody th { font-weight: 500; }
 th.number, td.number { text-align: right; white-space: nowrap; } .best { font-weight: 700; }
+.facts thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
+.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(25rem, 100%), 1fr)); gap: .4rem 1.6rem; }
 figure { margin: .5rem 0 1rem; } figcaption { color: var(--soft); margin-bottom: .3rem; }
-svg { width: 100%; height: auto; max-width: 720px; } svg text { fill: var(--soft); font: 12px system-ui, sans-serif; }
+svg { width: 100%; height: auto; max-width: 720px; display: block; }
+svg text { fill: var(--soft); font: 12px system-ui, sans-serif; } svg text.ink { fill: var(--ink); }
 .grid { stroke: var(--rule); } .line { fill: none; stroke: var(--accent); stroke-width: 2; stroke-linejoin: round; }
-.bar { fill: var(--accent); } code { font-size: .92em; }
+.faint { fill: none; stroke: var(--accent); stroke-width: 1; opacity: .3; }
+.bar { fill: var(--accent); } .bar.other { fill: var(--other); } .bar.warm { fill: var(--warm); }
+.whisker { stroke: var(--other); stroke-width: 2; } .dot { fill: var(--other); }
+.main .whisker { stroke: var(--accent); } .main .dot { fill: var(--accent); }
+code { font-size: .92em; } details { margin: .6rem 0; } summary { cursor: pointer; color: var(--soft); }
 :focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
 """

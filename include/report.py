@@ -22,7 +22,7 @@ from include.report_page import render
 
 log = logging.getLogger(__name__)
 
-REPORT_VERSION = 1
+REPORT_VERSION = 2
 PAGE = "report.html"
 PACKAGES = ("apache-airflow", "torch", "transformers", "pyarrow", "onnxruntime", "qdrant-edge-py", "qdrant-client")
 
@@ -33,7 +33,7 @@ def report(results: Mapping[str, Any], *, root: Path, run_id: str, logical_date:
     Args:
         results: By stage, what it returned: an artifact's summary for `download`, `convert`, `fine_tune`,
             `evaluate` and `verify`; under `shards` a list of {"shard", "embedding", "upsert"}; under
-            `publish` the decision. Any of them may be absent.
+            `approve` what became of the question to a person, under `publish` the decision. Any may be absent.
         root: The data directory.
         run_id: The run's id in Airflow.
         logical_date: In ISO 8601, or None.
@@ -46,6 +46,7 @@ def report(results: Mapping[str, Any], *, root: Path, run_id: str, logical_date:
         "run_id": run_id,
         "logical_date": logical_date,
         "packages": {name: _installed(name) for name in PACKAGES},
+        "training_settings": _settings(results.get("fine_tune")),
         "history": _document(results.get("fine_tune"), "history.json"),
         "metrics": _document(results.get("evaluate"), "metrics.json"),
     }
@@ -99,6 +100,14 @@ def _document(summary: Any, name: str) -> Any:
     except (DamagedArtifact, ValueError) as error:
         log.warning("the report goes without %s: %s", path / name, error)
         return None
+
+
+def _settings(summary: Any) -> dict[str, Any]:
+    """The settings that shaped an artifact; empty where it is not there."""
+    try:
+        return artifacts.read(Path(summary["path"]), verify=False).settings
+    except (DamagedArtifact, KeyError, TypeError):
+        return {}
 
 
 def _installed(name: str) -> str | None:

@@ -1,32 +1,20 @@
-"""What a run's report shows: the decision, retrieval before and after, training, data, index, stages, the run.
+"""What a run's report shows: the decision, retrieval before and after, training, data, index, stages, versions.
 
 Each part is made from what the stages left behind, and says so where something is missing.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, TypeGuard
+from typing import Any
 
-from include.html_page import (
-    Figure,
-    Markup,
-    bar_chart,
-    element,
-    join,
-    line_chart,
-    missing,
-    page,
-    pairs,
-    section,
-    table,
-    text,
-)
+from include.charts import bar_chart
+from include.comparison import comparisons, is_number, label
+from include.html_page import Markup, element, join, missing, page, pairs, section, side_by_side, table, text
 from include.progress import clock
+from include.report_data import data
+from include.report_quality import main_metric, retrieval, training
 
 STAGES = ("download", "convert", "fine_tune", "evaluate", "plan_shards", "verify")
-FATES = ("read", "accepted", "rejected", "merged")
-MAIN_METRICS = ("r@10", "recall@10", "p@1")  # the first of them that a protocol has is drawn
-EXAMPLES = 10
 
 
 def render(facts: Mapping[str, Any], written_at: datetime) -> str:
@@ -35,157 +23,93 @@ def render(facts: Mapping[str, Any], written_at: datetime) -> str:
     parts = [
         element("h1", "Run report"),
         element("p", f"{facts['run_id']} · written {written_at:%Y-%m-%d %H:%M} UTC", class_="sub"),
-        _decision(results.get("publish"), metrics),
-        _evaluation(metrics),
-        _training(results.get("fine_tune"), facts["history"]),
-        _data(results.get("convert")),
+        _decision(results.get("publish"), results.get("approve"), metrics),
+        _tiles(results, metrics),
+        retrieval(metrics),
+        training(results.get("fine_tune"), facts["history"]),
+        data(results.get("convert")),
         _index(results),
         _timings(results),
-        _run(facts),
+        _versions(facts),
     ]
     return page(f"Vitrine: {facts['run_id']}", join(parts))
 
 
-def _decision(decision: Mapping[str, Any] | None, metrics: Mapping[str, Any] | None) -> Markup:
-    if not decision:
-        return section("Decision", missing("The decision: publish has left no result, so it"))
-    published = decision.get("published") is True
-    verdict = "Published: this version is live" if published else "Not published"
-    said = element("p", decision.get("reason"), style="margin:0")
-    banner = element(
-        "div",
-        join([element("strong", verdict), said]),
-        class_="decision yes" if published else "decision",
-    )
-    rows = {name: decision.get(name) for name in ("version", "previous", "deleted")}
+def _decision(
+    decision: Mapping[str, Any] | None, approval: Mapping[str, Any] | None, metrics: Mapping[str, Any] | None
+) -> Markup:
+    asked = approval is not None and approval.get("asked") is True
+    content: list[str] = []
+    about: list[str] = []
+    if decision:
+        published = decision.get("published") is True
+        verdict = "Published: this version is live" if published else "Not published"
+        content.append(_banner(verdict, decision.get("reason"), "decision yes" if published else "decision"))
+        about.append(pairs("Index versions", {name: decision.get(name) for name in ("version", "previous", "deleted")}))
+    elif asked and approval is not None and "approved" not in approval:
+        told = f"Since {text(approval.get('since'))}: approve or reject it under Required Actions."
+        content.append(_banner("Waiting for a person", Markup(told), "decision wait"))
+    else:
+        told = "Publish has left no result: a task before it failed, or is still to come. The run's graph shows which."
+        content.append(_banner("No decision", told, "decision"))
+    if asked and approval is not None and "approved" in approval:
+        answer = "approved" if approval["approved"] else "rejected" if approval.get("by") else "no answer in time"
+        shown = {"answer": answer, "by": approval.get("by"), "at": approval.get("at")}
+        about.append(pairs("The person's answer", shown))
+    if about:
+        content.append(side_by_side(*about))
     gate = (metrics or {}).get("gate")
-    content = [banner, pairs("Index versions", rows)]
     if isinstance(gate, Mapping):
-        content.append(pairs("The gate: what evaluation said", gate))
+        shown = {name: value for name, value in gate.items() if not isinstance(value, list)}
+        content.append(pairs("The gate: what evaluation said", shown))
     return section("Decision", *content)
 
 
-def _evaluation(metrics: Mapping[str, Any] | None) -> Markup:
-    protocols = (metrics or {}).get("protocols")
-    if not isinstance(protocols, Mapping) or not protocols:
-        return section("Retrieval, before and after", missing("The evaluation's metrics.json"))
-    content: list[str] = []
-    for name, protocol in protocols.items():
-        content.append(_protocol(str(name), protocol))
-    examples = (metrics or {}).get("examples")
-    if isinstance(examples, Mapping):
-        for kind, found in examples.items():
-            content.append(_examples(f"Examples: {kind}", found))
-    return section("Retrieval, before and after", *content)
+def _banner(verdict: str, said: Any, kind: str) -> Markup:
+    return element("div", join([element("strong", verdict), element("p", said)]), class_=kind)
 
 
-def _protocol(name: str, protocol: Mapping[str, Any]) -> Markup:
-    systems: Mapping[str, Mapping[str, float]] = protocol.get("systems") or {}
-    names = list(dict.fromkeys(metric for values in systems.values() for metric in values))
-    best = {
-        metric: max((v[metric] for v in systems.values() if _is_number(v.get(metric))), default=None)
-        for metric in names
-    }
-    rows: list[list[Any]] = []
-    for system, values in systems.items():
-        cells = [_score(values.get(metric), best[metric]) for metric in names]
-        rows.append([system, *cells])
-    if "base" in systems and "tuned" in systems:
-        rows.append(["tuned − base", *(_gain(systems["base"].get(m), systems["tuned"].get(m)) for m in names)])
-    caption = f"{name}: {text(protocol.get('queries'))} queries among {text(protocol.get('corpus'))} products"
-    content = [table(caption, ["system", *names], rows)]
-    shown = next((metric for metric in MAIN_METRICS if metric in names), names[0] if names else None)
-    if shown is not None:
-        bars = [(s, float(v[shown]), f"{v[shown]:.3f}") for s, v in systems.items() if _is_number(v.get(shown))]
-        content.append(bar_chart(f"{shown}, {name}", bars, highest=1.0 if all(bar[1] <= 1 for bar in bars) else None))
-    return join(content)
-
-
-def _examples(caption: str, found: Any) -> Markup:
-    if found == []:
-        return element("p", f"{caption}: none.", class_="sub")
-    listed = [each for each in found if isinstance(each, Mapping)][:EXAMPLES] if isinstance(found, list) else []
-    columns = list(dict.fromkeys(str(key) for each in listed for key in each))
-    return table(caption, columns, [[each.get(column) for column in columns] for each in listed])
-
-
-def _training(summary: Mapping[str, Any] | None, history: Any) -> Markup:
-    stats = (summary or {}).get("stats")
-    steps = history.get("steps") if isinstance(history, Mapping) else history
-    content = []
-    if isinstance(steps, list) and steps:
-        loss = _series(steps, "loss")
-        rate = _series(steps, "learning_rate")
-        content.append(line_chart("Training loss", *loss, x_name="step", y_name="loss"))
-        content.append(line_chart("Learning rate", *rate, x_name="step", y_name="learning rate"))
-    else:
-        content.append(missing("The model's history.json"))
-    content.append(pairs("Training", stats) if isinstance(stats, Mapping) and stats else missing("Its summary"))
-    return section("Training", *content)
-
-
-def _data(summary: Mapping[str, Any] | None) -> Markup:
-    stats = (summary or {}).get("stats")
-    if not isinstance(stats, Mapping) or not stats:
-        return section("Data", missing("The summary of convert"))
-    files = {name: value for name, value in stats.items() if isinstance(value, Mapping) and "read" in value}
-    content = [
-        table(
-            "Lines by fate",
-            ["file", *FATES, "adds up"],
-            [[name, *(value.get(fate) for fate in FATES), _adds_up(value)] for name, value in files.items()],
+def _tiles(results: Mapping[str, Any], metrics: Mapping[str, Any] | None) -> Markup:
+    """The few figures that a reader looks for first."""
+    tiles: list[tuple[str, str]] = []
+    for found in comparisons(metrics):
+        name = main_metric(found)
+        tuned, base = (found.systems.get(system, {}).get(str(name)) for system in ("tuned", "base"))
+        if name is not None and is_number(tuned) and is_number(base):
+            tiles.append((f"{tuned:.3f}", f"{label(name)}, {found.name}: tuned; base {base:.3f}"))
+    products = _stats(results, "convert").get("products")
+    if is_number(products):
+        tiles.append((f"{products:,}", "products"))
+    recall = _stats(results, "verify").get("recall")
+    if is_number(recall):
+        tiles.append((f"{recall:.3f}", "recall@10 of the index against exact search"))
+    made = [
+        (s, each["seconds"])
+        for _, each in _stages(results)
+        for s in [each.get("reused")]
+        if is_number(each.get("seconds"))
+    ]
+    if made:
+        tiles.append(
+            (_duration(sum(seconds for reused, seconds in made if not reused)), "of work in this run's stages")
         )
-    ]
-    for key, caption in (("reasons", "Rejected, by reason"), ("cleaned", "Cleaned, by rule")):
-        counted = {name: value.get(key) or {} for name, value in files.items()}
-        names = sorted({each for counts in counted.values() for each in counts})
-        rows = [[each, *(counts.get(each, 0) for counts in counted.values())] for each in names]
-        nothing = element("p", f"{caption}: none.", class_="sub")
-        content.append(table(caption, ["what", *counted], rows) if rows else nothing)
-    content += [_rejected(files), _lengths(files)]
-    known = {*FATES, "reasons", "cleaned", "examples"}
-    scalars = dict.fromkeys(k for v in files.values() for k, each in v.items() if _is_number(each) and k not in known)
-    rows = [[key.replace("_", " "), *(value.get(key) for value in files.values())] for key in scalars]
-    if rows:
-        content.append(table("Other counts", ["what", *files], rows))
-    rest = {name: value for name, value in stats.items() if name not in files}
-    if rest:
-        content.append(pairs("Catalogue", rest))
-    return section("Data", *content)
-
-
-def _rejected(files: Mapping[str, Mapping[str, Any]]) -> Markup:
-    """The first rejected line of each reason, as convert kept it."""
-    rows = [
-        [name, reason, text(found.get("line")), found.get("excerpt")]
-        for name, value in files.items()
-        for reason, found in (value.get("examples") or {}).items()
-        if isinstance(found, Mapping)
-    ]
     return (
-        table("The first rejected line of each reason", ["file", "reason", "line", "begins"], rows)
-        if rows
+        element(
+            "div",
+            join(
+                element("div", Markup(f"<strong>{text(a)}</strong><span>{text(b)}</span>"), class_="tile")
+                for a, b in tiles
+            ),
+            class_="tiles",
+        )
+        if tiles
         else Markup()
     )
 
 
-def _lengths(files: Mapping[str, Mapping[str, Any]]) -> Markup:
-    """Quantiles of the lengths, in characters, that convert gives as `<field>_chars`."""
-    found = {
-        f"{name}, {key.removesuffix('_chars')}": value[key]
-        for name, value in files.items()
-        for key in value
-        if key.endswith("_chars") and isinstance(value[key], Mapping)
-    }
-    columns = list(dict.fromkeys(quantile for each in found.values() for quantile in each))
-    rows = [[name, *(each.get(column) for column in columns)] for name, each in found.items()]
-    return table("Lengths in characters", ["file, field", *columns], rows)
-
-
 def _index(results: Mapping[str, Any]) -> Markup:
-    content = []
-    stats = (results.get("verify") or {}).get("stats")
-    content.append(pairs("Verification", stats) if stats else missing("The result of verify"))
+    stats = _stats(results, "verify")
+    content = [pairs("Verification", stats) if stats else missing("The result of verify")]
     shards = results.get("shards")
     if shards:
         rows = []
@@ -202,67 +126,64 @@ def _index(results: Mapping[str, Any]) -> Markup:
 
 
 def _timings(results: Mapping[str, Any]) -> Markup:
-    rows: list[list[Any]] = []
-    bars = []
-    for label, summary in _stages(results):
-        if not isinstance(summary, Mapping) or "fingerprint" not in summary:
-            rows.append([label, None, None, "missing", None])
-            continue
-        seconds, reused = summary.get("seconds"), summary.get("reused")
-        told = "by an earlier run, reused" if reused else "by this run"
-        mark = element("code", summary["fingerprint"])
-        rows.append([label, summary.get("kind"), mark, told, seconds])
-        if _is_number(seconds):
-            bars.append((label, float(seconds), _duration(float(seconds)) + (" (reused)" if reused else "")))
-    header = ["stage", "output", "fingerprint", "made", "seconds"]
-    return section("Stages", bar_chart("Time to make", bars), table("Outputs", header, rows))
+    bars, soft = [], []
+    for stage, summary in _stages(results):
+        if is_number(seconds := summary.get("seconds")):
+            bars.append(
+                (stage, float(seconds), _duration(float(seconds)) + (" (reused)" if summary.get("reused") else ""))
+            )
+            soft += [stage] if summary.get("reused") else []
+    parts = _stats(results, "evaluate").get("seconds")
+    inner = (
+        [(str(name), float(s), _duration(float(s))) for name, s in parts.items()] if isinstance(parts, Mapping) else []
+    )
+    content = [bar_chart("Time to make", bars, soft=soft)]
+    if inner:
+        content.append(bar_chart("Inside evaluate", inner))
+    return section("Time by stage", *content)
+
+
+def _versions(facts: Mapping[str, Any]) -> Markup:
+    """What the run was made of: the outputs' fingerprints, the file, the settings, the packages."""
+    results = facts["results"]
+    rows = [
+        [
+            stage,
+            summary.get("kind"),
+            element("code", summary["fingerprint"]),
+            "by an earlier run, reused" if summary.get("reused") else "by this run",
+            summary.get("seconds"),
+        ]
+        if "fingerprint" in summary
+        else [stage, None, None, "missing", None]
+        for stage, summary in _stages(results)
+    ]
+    source, settings = _stats(results, "download"), facts.get("training_settings")
+    content = [
+        table("Outputs", ["stage", "output", "fingerprint", "made", "seconds"], rows),
+        side_by_side(
+            pairs("Run", {"run": facts["run_id"], "logical date": facts["logical_date"]}),
+            pairs("Catalogue file", source) if source else missing("The summary of download"),
+            pairs("Settings of training", settings) if settings else "",
+            pairs("Packages", {name: found or "not installed" for name, found in facts["packages"].items()}),
+        ),
+    ]
+    return section("Versions and fingerprints", *content)
+
+
+def _stages(results: Mapping[str, Any]) -> Iterable[tuple[str, Mapping[str, Any]]]:
+    """Each stage's summary; an empty one where it left none."""
+    for name in STAGES:
+        if name in results or name != "plan_shards":  # of plan_shards only the shards travel on
+            yield name, results.get(name) or {}
+    for number, shard in enumerate(results.get("shards") or []):
+        yield f"embed, shard {shard.get('shard', number)}", shard.get("embedding") or {}
+
+
+def _stats(results: Mapping[str, Any], stage: str) -> Mapping[str, Any]:
+    found = (results.get(stage) or {}).get("stats")
+    return found if isinstance(found, Mapping) else {}
 
 
 def _duration(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds < 60 else clock(seconds)
-
-
-def _stages(results: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
-    for name in STAGES:
-        if name in results or name != "plan_shards":  # of plan_shards only the shards travel on
-            yield name, results.get(name)
-    for number, shard in enumerate(results.get("shards") or []):
-        yield f"embed, shard {shard.get('shard', number)}", shard.get("embedding")
-
-
-def _run(facts: Mapping[str, Any]) -> Markup:
-    source = (facts["results"].get("download") or {}).get("stats")
-    content = [pairs("Run", {"run": facts["run_id"], "logical date": facts["logical_date"]})]
-    content.append(pairs("Catalogue file", source) if source else missing("The summary of download"))
-    content.append(pairs("Packages", {name: found or "not installed" for name, found in facts["packages"].items()}))
-    return section("Run", *content)
-
-
-def _series(steps: Sequence[Any], key: str) -> tuple[list[float], list[float]]:
-    found = [each for each in steps if isinstance(each, Mapping) and _is_number(each.get(key))]
-    return [float(each.get("step", at)) for at, each in enumerate(found, 1)], [float(each[key]) for each in found]
-
-
-def _adds_up(counts: Mapping[str, Any]) -> Markup:
-    parts = [counts.get(fate) for fate in FATES]
-    if not all(isinstance(part, int) for part in parts):
-        return text(None)
-    read, *fates = (int(part or 0) for part in parts)
-    if read == sum(fates):
-        return text("yes")
-    return element("span", f"no: {sum(fates):,} of {read:,}", class_="warn")
-
-
-def _score(value: Any, best: float | None) -> Any:
-    if not _is_number(value):
-        return None
-    shown = f"{value:.4f}"
-    return Figure(element("span", shown, class_="best", title="best")) if value == best else Figure(shown)
-
-
-def _gain(before: Any, after: Any) -> Markup:
-    return Figure(f"{after - before:+.4f}") if _is_number(before) and _is_number(after) else text(None)
-
-
-def _is_number(value: Any) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool)

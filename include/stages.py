@@ -229,7 +229,7 @@ def report(run: Run, results: Mapping[str, Any]) -> Summary:
     """Write the run's report: one HTML page, shown as a tab of the run."""
     from include.report import report as render
 
-    plain = {name: as_list(value) if name == "shards" else value for name, value in results.items()}
+    plain = {name: as_list(value or []) if name == "shards" else value for name, value in results.items()}
     page = render(plain, root=run.root, run_id=run.run_id, logical_date=run.logical_date.isoformat())
     return page.summary()
 

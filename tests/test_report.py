@@ -4,18 +4,20 @@ import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from include import artifacts
+from include.charts import bar_chart, histogram, interval_chart, line_chart, ticks
 from include.errors import DamagedArtifact
-from include.html_page import bar_chart, line_chart, table, text, ticks
+from include.html_page import table, text
 from include.report import page_of_run, report
+from tests.browser import chromium
 
 EVIL = "<script>alert('x')</script> \"quoted\" & <b>bold</b>"
 RUN = "manual__2026-11-22T10:00:00+00:00"
-VOID = {"meta", "line", "rect", "polyline"}
+VOID = {"meta", "line", "rect", "polyline", "circle"}
 
 
 class Reader(HTMLParser):
@@ -60,10 +62,33 @@ METRICS = {
                 "base": {"r@10": 0.85, "mrr": 0.71},
                 "tuned": {"r@10": 0.91, "mrr": 0.8},
             },
+            "intervals": {"tuned": {"r@10": [0.87, 0.94]}},
+            "differences": {
+                "tuned-base": {
+                    "r@10": {"difference": 0.06, "low": 0.02, "high": 0.09, "verdict": "better"},
+                    "mrr": {"difference": 0.01, "low": -0.01, "high": 0.03, "verdict": "same"},
+                }
+            },
         }
     },
-    "gate": {"promote": True, "reason": "tuned 0.91 is no worse than base 0.85"},
-    "examples": {"won": [{"query": EVIL, "base rank": 40, "tuned rank": 1}], "lost": []},
+    "confidence": 0.95,
+    "gate": {"passed": True, "reason": "tuned 0.91 is no worse than base 0.85", "comparisons": [{"rival": "base"}]},
+    "fusion": {
+        "bm25_weight": 0.15,
+        "protocols": {
+            "title_to_content": {
+                "bm25_weight": 0.15,
+                "queries": 300,
+                "fitted_on": "held-out products",
+                "curve": {"0.00": 0.70, "0.50": 0.80, "1.00": 0.60},
+            }
+        },
+    },
+    "examples": {
+        "won": [{"protocol": "title_to_content", "query": EVIL, "base rank": None, "tuned rank": 1}],
+        "lost": [],
+    },
+    "seconds": {"bm25": 1.5, "all": 20.0},
 }
 
 
@@ -87,7 +112,10 @@ def results(root: Path) -> dict[str, Any]:
             "cleaned": {"entities": 17},
             "links": 743,
             "title_chars": {"p5": 17, "median": 40, "p95": 125},
-            "examples": {"no title": {"line": 19, "excerpt": '{"uid":"0001","title":""}'}},
+            "title_histogram": {"bounds": [8, 12, 16, 24], "counts": [3, 40, 47]},
+            "title_scripts": {"Latin": 88, "Han": 2},
+            "repeated_texts": [{"title": EVIL, "line": 17, "count": 50}],
+            "examples": {"no title": [{"line": 19, "excerpt": '{"uid":"0001","title":""}'}]},
         },
         "tst": {**counts, "accepted": 89, "reasons": {}, "cleaned": {}},
         "products": 90,
@@ -118,14 +146,19 @@ def test_shows_every_part(root: Path, results: dict[str, Any]) -> None:
             "entities",
             "no title",
             "125",
-            "+0.0600",
-            "743",
+            *("+0.0600 ▲ better", "+0.020 to +0.090", "+0.0100 ≈ within noise", "0.870 to 0.940"),
+            *("0.15 in hybrid search", "held-out products", "not found", "In small print: the 95 % interval"),
+            *("743", "88 (97.8%)", "90 (90.0%)"),
             '{"uid":"0001"',
         ),
         *("Training loss", "tokens/s", "900.5", "no: 99 of 100", results["fine_tune"]["fingerprint"], "torch"),
     ):
         assert shown in reader.words, shown
-    assert sum(tag == "svg" for tag, _ in reader.tags) == 4  # loss, learning rate, metric, timings
+    captions = re.findall(r"<figcaption>(.*?)</figcaption>", (made.path / "report.html").read_text())
+    assert captions == [
+        *("R@10, title_to_content", "nDCG@10 by weight, title_to_content", "Training loss", "Learning rate"),
+        *("Lines of trn by fate", "Length of titles, trn", "Titles by script, trn", "Time to make", "Inside evaluate"),
+    ]
     assert "is missing" not in reader.words
     assert made.stats["run_id"] == RUN
 
@@ -160,10 +193,46 @@ def test_can_be_read_aloud(root: Path, results: dict[str, Any]) -> None:
     assert [tag for tag in tags if tag in {"h1", "h2"}].count("h1") == 1
 
 
+@pytest.mark.browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_browser_draws_every_plot(
+    root: Path, results: dict[str, Any], tmp_path: Path, scheme: Literal["light", "dark"]
+) -> None:
+    """What only a test has read may be blank, cut off or too wide on a screen."""
+    made = report(results, root=root, run_id=RUN, logical_date=None)
+    with chromium() as browser:
+        page = browser.new_context(viewport={"width": 1200, "height": 900}, color_scheme=scheme).new_page()
+        said: list[str] = []
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.goto((made.path / "report.html").as_uri())
+        page.screenshot(path=tmp_path / "report.png", full_page=True)
+        assert said == []
+        plots = page.locator("svg").all()
+        assert len(plots) == 9
+        for plot in plots:
+            marks = plot.locator("rect, circle, polyline")
+            assert marks.count() > 0
+            for mark in marks.all():
+                box = mark.bounding_box()
+                assert box is not None and box["width"] + box["height"] > 0
+        for words in (
+            "▲ better",
+            "0.870 to 0.940",
+            "Examples: won, title_to_content",
+            "Time to make",
+            "0.15 in hybrid",
+        ):
+            assert page.locator("td, p, caption, figcaption", has_text=words).first.is_visible(), words
+        page.set_viewport_size({"width": 390, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, "a phone has to scroll sideways"
+
+
 def test_says_what_is_missing(root: Path) -> None:
     """An invented nought looks like a measurement."""
     reader = read(report({}, root=root, run_id=RUN, logical_date=None).path / "report.html")
     assert reader.words.count("missing") >= 8
+    assert "No decision" in reader.words
     assert "Published" not in reader.words
     assert not [tag for tag, _ in reader.tags if tag == "svg"]
 
@@ -174,6 +243,47 @@ def test_a_refused_version_says_why(root: Path, results: dict[str, Any]) -> None
     reader = read(report(results, root=root, run_id=RUN, logical_date=None).path / "report.html")
     assert "Not published" in reader.words
     assert "recall@10 fell by 0.05" in reader.words
+
+
+def test_a_run_that_waits_for_a_person_says_so(root: Path, results: dict[str, Any]) -> None:
+    """The person who decides reads this page before there is a decision."""
+    del results["publish"]
+    results["approve"] = {"asked": True, "since": "2026-11-22T10:00:00+00:00"}
+    reader = read(report(results, root=root, run_id=RUN, logical_date=None).path / "report.html")
+    assert "Waiting for a person" in reader.words
+    assert "2026-11-22T10:00:00+00:00: approve or reject it under Required Actions" in reader.words
+    assert "+0.0600 ▲ better" in reader.words
+
+
+@pytest.mark.parametrize(
+    ("approved", "by", "told"),
+    [(True, "ana", "approved"), (False, "ana", "rejected"), (False, None, "no answer in time")],
+)
+def test_who_decided_is_shown(root: Path, results: dict[str, Any], approved: bool, by: str | None, told: str) -> None:
+    """An index that went live against the gate needs a name beside it."""
+    results["approve"] = {"asked": True, "approved": approved, "by": by, "at": "2026-11-22T11:00:00+00:00"}
+    reader = read(report(results, root=root, run_id=RUN, logical_date=None).path / "report.html")
+    for shown in ("The person's answer", told, by or "–", "2026-11-22T11:00:00+00:00"):
+        assert shown in reader.words, shown
+
+
+def test_a_run_that_failed_shows_what_there_is(root: Path, results: dict[str, Any]) -> None:
+    """After a failure Airflow hands over nothing for the stages that did not run."""
+    lost = dict.fromkeys(("fine_tune", "evaluate", "shards", "verify", "approve", "publish"))
+    reader = read(report({**results, **lost}, root=root, run_id=RUN, logical_date=None).path / "report.html")
+    assert "No decision" in reader.words
+    assert "Lines by fate" in reader.words
+    assert "The list of shards is missing" in reader.words
+
+
+def test_an_evaluation_without_intervals_still_shows_what_changed(root: Path, results: dict[str, Any]) -> None:
+    """The page outlives the code that made its figures."""
+    for name in ("intervals", "differences"):
+        del results["evaluate"]["stats"]["protocols"]["title_to_content"][name]
+    results["evaluate"]["path"] = "/nowhere"
+    reader = read(report(results, root=root, run_id=RUN, logical_date=None).path / "report.html")
+    assert "+0.0600" in reader.words
+    assert "▲" not in reader.words
 
 
 def test_is_found_by_the_runs_id_and_by_no_other(root: Path, results: dict[str, Any]) -> None:
@@ -226,8 +336,9 @@ def test_values_are_readable(value: Any, shown: str) -> None:
 
 def test_a_chart_of_many_points_stays_small_and_keeps_its_ends() -> None:
     """A million steps would make a page of 30 MB."""
-    chart = line_chart("loss", range(100_000), [1.0] * 50_000 + [0.5] * 50_000, x_name="step", y_name="loss")
-    assert len(chart) < 12_000
+    values = [1.0] * 50_000 + [0.5] * 50_000
+    chart = line_chart("loss", range(100_000), values, x_name="step", y_name="loss", smooth=True)
+    assert len(chart) < 20_000
     assert "from 1 at 0 to 0.5 at 99,999" in chart
 
 
@@ -236,6 +347,9 @@ def test_a_chart_of_nothing_says_so(y: list[float]) -> None:
     """A division by the empty range would fail the report task."""
     assert "missing" in line_chart("loss", range(len(y)), y, x_name="step", y_name="loss")
     assert "missing" in bar_chart("loss", [])
+    assert "missing" in interval_chart("loss", [("a", value, None) for value in y if value != 1.0])
+    assert "missing" in histogram("loss", [], [], x_name="x")
+    assert "missing" in histogram("loss", [1, 2], [0], x_name="x")
     assert "missing" in table("loss", ["a"], [])
 
 
