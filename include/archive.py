@@ -3,9 +3,6 @@
 Nothing is ever extracted: members are read as streams, in bounded memory. What the file is, its first
 bytes say, not its name. A ZIP is refused as a whole if any member's name points outside (absolute,
 `..`), or a member is a link or encrypted: such a file was not made by an honest tool.
-
-Lines end at the byte `\\n` and nowhere else. `str.splitlines` would also cut at U+2028, U+0085 and
-others, which are common inside product texts.
 """
 
 import gzip
@@ -17,28 +14,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 from isal import igzip
 from isal.igzip_lib import IsalError
 
 from include.errors import BadSource
+from include.lines import Reads, line_blocks, printable
 
 ROLES = ("trn", "tst", "lbl")
-MAX_LINE = 10_000_000  # bytes; the reference file's longest line is under 1 MB
 MAX_RATIO = 200  # unpacked to packed; catalogues in JSON lines reach about 30, a bomb 1,000
 FREE_BYTES = 64 * 2**20  # small files may unpack to this much, whatever the ratio
-BLOCK = 4 * 2**20  # bytes read at once; at most MAX_LINE
 
 _ROLE = re.compile(r"(trn|tst|lbl)\.(json|jsonl|ndjson)(\.gz)?", re.IGNORECASE)
 _JSON_LINES = re.compile(r"[^.].*\.(jsonl|ndjson)(\.gz)?", re.IGNORECASE)
 _DRIVE = re.compile(r"[A-Za-z]:")
-_BOM = b"\xef\xbb\xbf"
 _SAME_AGAIN = "Fetch the file again; if it comes the same, it is damaged where it is kept."
-
-
-class _Reads(Protocol):
-    def read(self, size: int = -1, /) -> bytes: ...
 
 
 @dataclass(frozen=True)
@@ -94,11 +85,8 @@ class Archive:
         if self._zip is not None:
             self._zip.close()
 
-    def blocks(self, role: str, tell: Callable[[int], None] | None = None) -> Iterator[list[bytes]]:
-        """The lines of one file, a block (about 4 MiB) at a time, without their `\\n`.
-
-        A byte-order mark before the first line is dropped. A line longer than MAX_LINE bytes is handed on
-        cut to MAX_LINE + 1 bytes: the rest is never held.
+    def blocks(self, role: str, tell: Callable[[int], None] | None = None) -> Iterator[bytes]:
+        """The lines of one file, a block (about 4 MiB) at a time: see `include.lines.line_blocks`.
 
         Args:
             role: One of `members`.
@@ -113,9 +101,9 @@ class Archive:
         with _explained(where), self._open(member) as stored:
             outer = _Counted(stored, limit, where)
             is_gzip = outer.peek(2) == b"\x1f\x8b"
-            inner: _Reads = igzip.IGzipFile(fileobj=outer, mode="rb") if is_gzip else outer  # type: ignore[no-untyped-call]
-            for lines in split_lines(_Counted(inner, limit, where)):
-                yield lines
+            inner: Reads = igzip.IGzipFile(fileobj=outer, mode="rb") if is_gzip else outer  # type: ignore[no-untyped-call]
+            for block in line_blocks(_Counted(inner, limit, where)):
+                yield block
                 if tell is not None:
                     tell(outer.count)
 
@@ -125,35 +113,10 @@ class Archive:
         return self._zip.open(member.name)  # type: ignore[return-value]  # IO[bytes], read only
 
 
-def split_lines(stream: _Reads, *, block: int = BLOCK, limit: int = MAX_LINE) -> Iterator[list[bytes]]:
-    """Lists of lines without their `\\n`; memory is bounded by `block` + `limit` bytes.
-
-    Args:
-        stream: Of bytes.
-        block: Bytes to read at once.
-        limit: A longer line is cut to `limit` + 1 bytes, so that its length still shows it.
-    """
-    first = True
-    line = bytearray()  # the beginning of the line that the last block broke off
-    while chunk := stream.read(block):
-        pieces = chunk.split(b"\n")
-        line += pieces[0][: limit + 1 - len(line)]
-        if len(pieces) == 1:
-            continue
-        pieces[0] = bytes(line)
-        if first:
-            pieces[0] = pieces[0].removeprefix(_BOM)
-            first = False
-        line = bytearray(pieces.pop()[: limit + 1])
-        yield pieces
-    if line:
-        yield [bytes(line).removeprefix(_BOM) if first else bytes(line)]
-
-
 class _Counted:
     """A stream that counts what is read from it and stops at a limit: the guard against bombs."""
 
-    def __init__(self, stream: _Reads, limit: int, where: str) -> None:
+    def __init__(self, stream: Reads, limit: int, where: str) -> None:
         self.count = 0
         self._stream = stream
         self._limit = limit
@@ -244,12 +207,6 @@ def _listed(entries: list[zipfile.ZipInfo], most: int = 10) -> str:
         return "no file at all"
     names = ", ".join(printable(entry.filename) for entry in entries[:most])
     return names if len(entries) <= most else f"{names} and {len(entries) - most} more"
-
-
-def printable(text: str, length: int = 200) -> str:
-    """The first `length` characters of `text`, with a dot for each that would not show."""
-    cut = text[:length]
-    return cut if cut.isprintable() else "".join(character if character.isprintable() else "·" for character in cut)
 
 
 @contextmanager

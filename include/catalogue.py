@@ -19,6 +19,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from include.text_hash import text_hash as text_hash  # part of what the stages share
+
 PRODUCTS_FILE = "products.parquet"
 LABELS_FILE = "labels.parquet"
 QUERIES_FILE = "queries.parquet"
@@ -43,11 +45,6 @@ REJECTED = pa.schema(
         pa.field("excerpt", pa.string(), nullable=False),  # the line's first 200 characters, made printable
     ]
 )
-
-
-def text_hash(title: str, content: str) -> bytes:
-    """16 bytes that two products share if and only if title and content are equal."""
-    return hashlib.blake2b(f"{title}\x00{content}".encode(), digest_size=16).digest()
 
 
 def product_text(title: str, content: str) -> str:

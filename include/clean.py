@@ -63,7 +63,11 @@ _SCRIPT_END = re.compile(r"<(?i:/script[^<>]*+>)")
 _STYLE_END = re.compile(r"<(?i:/style[^<>]*+>)")
 _COMMENT_END = re.compile(r"-->")
 
+_ASCII = bytes(range(128))
+_COMMON_SPACES = "\u00a0\n\t\r"  # nearly all there are
 _MARKS_IN_A_ROW = 30
+# Not Latin letters, punctuation, signs of currency and trademark: these are NFC, and no mark that would combine.
+_MAY_COMPOSE = re.compile("[^\u0080-\u02ff\u2010-\u2027\u2030-\u205e\u20a0-\u20c0\u2122]")
 _ASTRAL = re.compile("[\U00010000-\U0001efff]")  # not the emoji
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f]")  # those that are whitespace are left to that rule
@@ -93,14 +97,14 @@ class Cleaner:
         self._max_title = max_title_chars
         self._max_content = max_content_chars
 
-    def title(self, text: str) -> str:
-        """A clean title; empty where nothing is left."""
-        text = self.plain(text)
+    def title(self, text: str, printable: bool = False) -> str:
+        """A clean title; empty where nothing is left. `printable`: as in `plain`."""
+        text = self.plain(text, printable)
         return text if len(text) <= self._max_title else self._cut(text, self._max_title)
 
-    def content(self, text: str, title: str) -> str:
+    def content(self, text: str, title: str, printable: bool = False) -> str:
         """A clean content; empty where it says nothing, or nothing beyond `title` (which is clean)."""
-        text = self.plain(text)
+        text = self.plain(text, printable)
         if " refers to " in text and (shorter := _without_edition_notes(text)) != text:
             self.counts[EDITION] += 1
             text = shorter
@@ -112,21 +116,34 @@ class Cleaner:
             return ""
         return text if len(text) <= self._max_content else self._cut(text, self._max_content)
 
-    def plain(self, text: str) -> str:
-        """The rules that titles and contents share: markup, characters, whitespace."""
+    def plain(self, text: str, printable: bool = False) -> str:
+        """The rules that titles and contents share: markup, characters, whitespace.
+
+        Args:
+            text: Any.
+            printable: It is known to be printable, which takes long to find out.
+        """
+        if not text:
+            return text
         if "&" in text and (shorter := _unescape(text)) != text:
             self.counts[ENTITIES] += 1
             text = shorter
+            printable = False
         if "<" in text and (shorter := _without_tags(text)) != text:
             self.counts[TAGS] += 1
             text = shorter
+        before = text
+        if not printable:
+            for space in _COMMON_SPACES:
+                text = text.replace(space, " ")
+            printable = text.isprintable()
         # Printable text has no whitespace but the space.
-        if not text.isprintable() or "  " in text or text[:1] == " " or text[-1:] == " ":
-            if (shorter := _spaced(text)) != text:
-                self.counts[WHITESPACE] += 1
-                text = shorter
-            if not text.isprintable():
-                text = _spaced(self._characters(text))
+        if not printable or "  " in text or text[:1] == " " or text[-1:] == " ":
+            text = _spaced(text)
+        if text != before:
+            self.counts[WHITESPACE] += 1
+        if not (printable or text.isprintable()):
+            text = _spaced(self._characters(text))
         if not text.isascii() and (shorter := _composed(text)) != text:
             self.counts[UNICODE] += 1
             text = shorter
@@ -155,12 +172,15 @@ class Cleaner:
 
 
 def _spaced(text: str) -> str:
+    """Single spaces for every run of whitespace; none at the ends."""
     return " ".join(text.split())
 
 
 def _composed(text: str) -> str:
     """NFC. Of a run of combining marks, 30 stay (the stream-safe format of UAX #15): a longer run is no
     language's, and Python sorts it in quadratic time."""
+    if _MAY_COMPOSE.search(text.encode().translate(None, _ASCII).decode()) is None:
+        return text
     text = _long_mark_runs(_ASTRAL.search(text) is not None).sub(r"\1", text)
     return text if unicodedata.is_normalized("NFC", text) else unicodedata.normalize("NFC", text)
 

@@ -3,17 +3,16 @@
 For each file (trn, tst, lbl): read = accepted + rejected + merged. Blank lines are no records and are
 counted apart. Memory is bounded by a block of lines, two row groups and 16 bytes a product for each of
 the two tables of hashes, whatever the size of the file. The bytes written are a function of the source
-and the settings alone.
+and the settings alone, however many processes take part.
 
-One thread unpacks and one writes while this one parses and cleans: both work outside Python's lock.
+One thread unpacks and one writes, outside Python's lock; `include.cleaning_pool` parses and cleans; duplicates and
+counts are dealt with here, in the file's order.
 """
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from hashlib import blake2b
-from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,11 +23,12 @@ from include import artifacts
 from include.archive import ROLES, Archive
 from include.artifacts import Artifact, Workspace
 from include.catalogue import LABELS_FILE, PRODUCTS, PRODUCTS_FILE, QUERIES_FILE, REJECTED, REJECTED_FILE
-from include.clean import Cleaner
+from include.cleaning_pool import CleaningPool
+from include.columns import fixed, lists, mask, numbers, strings, strings_of
 from include.errors import EmptyCatalogue, TooManyRejects
 from include.profile import Profile
 from include.progress import Progress, Sink
-from include.rows import Rows, read_rows
+from include.rows import Rows
 from include.seen import Keys, SeenHashes
 from include.settings import ConvertSettings
 from include.table_writer import TableWriter
@@ -43,7 +43,9 @@ EXAMPLES = 3  # kept of each reason for a rejection
 T = TypeVar("T")
 
 
-def convert(source: Path, settings: ConvertSettings, *, root: Path, sink: Sink | None = None) -> Artifact:
+def convert(
+    source: Path, settings: ConvertSettings, *, root: Path, sink: Sink | None = None, processes: int | None = None
+) -> Artifact:
     """Make the catalogue artifact from a source artifact.
 
     Args:
@@ -52,6 +54,7 @@ def convert(source: Path, settings: ConvertSettings, *, root: Path, sink: Sink |
             the fingerprint, and is applied to a reused artifact too.
         root: The data directory.
         sink: Receives progress, in bytes of the source.
+        processes: That parse and clean a large file; None for one a processor, at most 8.
 
     Returns:
         Kind `catalogue`; files as in `include.catalogue`. `stats["products"]` is the number of products;
@@ -61,13 +64,14 @@ def convert(source: Path, settings: ConvertSettings, *, root: Path, sink: Sink |
         BadSource: The file cannot be read, is hostile, or holds no `trn`.
         EmptyCatalogue: No line, or no usable one.
         TooManyRejects: More than `max_reject_share` of the lines of `trn` were refused.
+        CleaningInterrupted: One of the processes was killed.
         DamagedArtifact: The source artifact does not match its manifest.
     """
     origin = artifacts.read(source, verify=False)
 
     def write(space: Workspace) -> Mapping[str, Any]:
         artifacts.read(source)
-        return _write(source / origin.stats["file"], space.path, settings, sink)
+        return _write(source / origin.stats["file"], space.path, settings, sink, processes)
 
     made = artifacts.build(
         root,
@@ -83,7 +87,9 @@ def convert(source: Path, settings: ConvertSettings, *, root: Path, sink: Sink |
     return made
 
 
-def _write(source: Path, target: Path, settings: ConvertSettings, sink: Sink | None) -> dict[str, Any]:
+def _write(
+    source: Path, target: Path, settings: ConvertSettings, sink: Sink | None, processes: int | None
+) -> dict[str, Any]:
     stats: dict[str, Any] = {}
     with Archive(source) as archive:
         members = {role: archive.members[role] for role in ROLES if role in archive.members}
@@ -91,6 +97,7 @@ def _write(source: Path, target: Path, settings: ConvertSettings, sink: Sink | N
         with (
             Progress("convert", total, unit="bytes", sink=sink) as progress,
             TableWriter(target / REJECTED_FILE, REJECTED, settings.row_group_rows) as rejected,
+            CleaningPool(settings.max_title_chars, settings.max_content_chars, processes) as pool,
         ):
             done = 0
             for role, member in members.items():
@@ -100,9 +107,9 @@ def _write(source: Path, target: Path, settings: ConvertSettings, sink: Sink | N
                     def tell(read: int, before: int = done) -> None:
                         progress.done = before + read
 
-                    for lines in _ahead(archive.blocks(role, tell)):
-                        file.add(lines)
-                        progress.update(progress.done, file=role, rows=file.next_line)
+                    for rows in pool.rows(_ahead(archive.blocks(role, tell))):
+                        file.add(rows)
+                        progress.update(progress.done, file=role, rows=file.lines)
                 done += member.size
                 progress.update(done)
                 stats[role] = file.stats()
@@ -117,66 +124,70 @@ class _File:
     """The conversion of one file: duplicates, counts, and the way into the tables."""
 
     def __init__(self, role: str, settings: ConvertSettings, table: TableWriter, rejected: TableWriter) -> None:
-        self.next_line = 0
+        self.lines = 0
         self._role = role
         self._table = table
         self._rejected = rejected
-        self._cleaner = Cleaner(settings.max_title_chars, settings.max_content_chars)
         self._uids = SeenHashes()
         self._texts = SeenHashes()
         self._counts: Counter[str] = Counter()
+        self._cleaned: Counter[str] = Counter()
         self._reasons: Counter[str] = Counter()
         self._examples: dict[str, list[dict[str, Any]]] = {}
         self._profile = Profile(settings.max_title_chars, settings.max_content_chars)
 
-    def add(self, lines: list[bytes]) -> None:
-        rows = read_rows(lines, self.next_line, self._cleaner)
-        self.next_line += len(lines)
+    def add(self, rows: Rows) -> None:
         self._counts["blank"] += rows.blank
-        self._counts["read"] += len(lines) - rows.blank
+        self._counts["read"] += rows.total - rows.blank
+        self._cleaned.update(rows.cleaned)
         self._add_rejects(rows)
         if rows.lines:
-            texts = np.frombuffer(b"".join(rows.hashes), np.uint64)[::2]
+            products = product_table(rows, self.lines)
+            texts = np.frombuffer(rows.hashes, np.uint64)[::2]
             # A label is its row number, which target_ind refers to: two rows of one uid are two labels.
             if self._role != "lbl":
-                texts = self._merge(rows, texts)
-            self._add_products(rows, texts)
+                products, texts = self._merge(products, np.frombuffer(rows.uid_keys, np.uint64), texts)
+            self._add_products(products, texts)
+        self.lines += rows.total
 
-    def _merge(self, rows: Rows, texts: Keys) -> Keys:
-        """Drop rows whose uid has been seen; returns the text hashes of the others."""
-        uids = np.frombuffer(b"".join([blake2b(uid.encode(), digest_size=8).digest() for uid in rows.uids]), np.uint64)
+    def _merge(self, products: pa.Table, uids: Keys, texts: Keys) -> tuple[pa.Table, Keys]:
+        """Drop rows whose uid has been seen; `texts` are their text hashes."""
         fresh, first_texts = self._uids.add(uids, texts)
         if fresh.all():
-            return texts
+            return products, texts
         self._counts["merged"] += int(np.count_nonzero(~fresh))
         self._counts["merged_different"] += int(np.count_nonzero(first_texts[~fresh] != texts[~fresh]))
-        rows.take(fresh.tolist())
-        return texts[fresh]
+        return products.filter(mask(fresh)).combine_chunks(), texts[fresh]
 
-    def _add_products(self, rows: Rows, texts: Keys) -> None:
-        fresh, first_rows = self._texts.add(texts, np.array(rows.lines, np.uint64))
-        self._counts["accepted"] += len(rows)
+    def _add_products(self, products: pa.Table, texts: Keys) -> None:
+        if not len(products):
+            return
+        columns = {name: products[name].chunk(0) for name in ("row", "title", "content", "target_ind")}
+        fresh, first_rows = self._texts.add(texts, numbers(columns["row"]).view(np.uint64))
+        self._counts["accepted"] += len(products)
         self._counts["distinct_texts"] += int(np.count_nonzero(fresh))
-        self._counts["links"] += sum(map(len, rows.indices))
-        texts_and_numbers = [rows.lines, rows.uids, rows.titles, rows.contents, rows.hashes]
-        arrays = [pa.array(column, field.type) for column, field in zip(texts_and_numbers, PRODUCTS, strict=False)]
-        arrays += [_list_array(rows.indices, np.int32), _list_array(rows.weights, np.float32)]
-        products = pa.Table.from_arrays(arrays, schema=PRODUCTS)
-        self._profile.add(products["title"].chunk(0), products["content"].chunk(0), first_rows[~fresh])
+        self._counts["links"] += len(columns["target_ind"].flatten())
+        self._profile.add(columns["title"], columns["content"], first_rows[~fresh])
         self._table.add(products)
 
     def _add_rejects(self, rows: Rows) -> None:
         if not rows.rejects:
             return
-        numbers, reasons, excerpts = zip(*rows.rejects, strict=True)
-        self._counts["rejected"] += len(numbers)
+        lines = [self.lines + number + 1 for number, _, _ in rows.rejects]
+        reasons = [reason for _, reason, _ in rows.rejects]
+        excerpts = [excerpt for _, _, excerpt in rows.rejects]
+        self._counts["rejected"] += len(lines)
         self._reasons.update(reasons)
-        for number, reason, excerpt in rows.rejects:
+        for line, reason, excerpt in zip(lines, reasons, excerpts, strict=True):
             if len(examples := self._examples.setdefault(reason, [])) < EXAMPLES:
-                examples.append({"line": number + 1, "excerpt": excerpt})
-        lines = [number + 1 for number in numbers]
-        columns = [[self._role] * len(lines), lines, reasons, excerpts]
-        self._rejected.add(pa.Table.from_pydict(dict(zip(REJECTED.names, columns, strict=True)), schema=REJECTED))
+                examples.append({"line": line, "excerpt": excerpt})
+        files = [self._role] * len(lines)
+        columns = [
+            strings_of(files),
+            fixed(np.array(lines, np.int64), pa.int64()),
+            *map(strings_of, (reasons, excerpts)),
+        ]
+        self._rejected.add(pa.Table.from_arrays(columns, schema=REJECTED))
 
     def stats(self) -> dict[str, Any]:
         """What the manifest keeps of this file; its table is complete by then."""
@@ -191,7 +202,7 @@ class _File:
             **self._profile.stats(self._table),
             "reasons": dict(self._reasons.most_common()),
             "examples": self._examples,
-            "cleaned": dict(self._cleaner.counts.most_common()),
+            "cleaned": dict(self._cleaned.most_common()),
         }
 
 
@@ -205,11 +216,12 @@ def _ahead(items: Iterator[T]) -> Iterator[T]:
             yield item
 
 
-def _list_array(lists: Sequence[Sequence[float]], dtype: type[np.number[Any]]) -> pa.ListArray:
-    """A list column; through numpy, since pyarrow refuses the integer 16,777,217 as a float32."""
-    offsets = np.zeros(len(lists) + 1, np.int32)
-    np.cumsum(np.fromiter(map(len, lists), np.int32, len(lists)), out=offsets[1:])
-    return pa.ListArray.from_arrays(offsets, np.array(list(chain.from_iterable(lists)), dtype))
+def product_table(rows: Rows, before: int) -> pa.Table:
+    """The products of a block, as they will be stored; `before` lines came before it."""
+    lines = fixed(np.frombuffer(rows.lines, np.int64) + before, pa.int64())
+    texts = [strings(column) for column in (rows.uids, rows.titles, rows.contents)]
+    links = [lists(rows.links, rows.indices, pa.int32()), lists(rows.links, rows.weights, pa.float32())]
+    return pa.Table.from_arrays([lines, *texts, fixed(rows.hashes, pa.binary(16)), *links], schema=PRODUCTS)
 
 
 def _log_counts(stats: Mapping[str, Any]) -> None:

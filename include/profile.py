@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from include.catalogue import read_rows
+from include.columns import fixed, numbers
 from include.table_writer import TableWriter
 
 Histogram = npt.NDArray[np.int64]
@@ -92,25 +93,23 @@ class Profile:
             return []
         first, counts = np.unique(np.concatenate(self._repeats), return_counts=True)
         top = np.lexsort((first, -counts))[:REPEATED]
-        numbers = first[top].tolist()
-        titles = _titles_at(table, numbers)
+        wanted = first[top].tolist()
+        titles = _titles_at(table, wanted)
         return [
             {"title": titles[row], "line": row + 1, "count": 1 + count}
-            for row, count in zip(numbers, counts[top].tolist(), strict=True)
+            for row, count in zip(wanted, counts[top].tolist(), strict=True)
         ]
 
 
-def _titles_at(table: TableWriter, numbers: list[int]) -> dict[int, str]:
+def _titles_at(table: TableWriter, wanted: list[int]) -> dict[int, str]:
     """The titles of these rows, by row number; only row groups that hold one of them are read."""
     found: dict[int, str] = {}
-    wanted = pa.array(numbers, pa.int64())
+    rows = fixed(np.array(wanted, np.int64), pa.int64())
     groups = [
-        group
-        for group, (low, high) in enumerate(table.row_ranges())
-        if any(low <= number <= high for number in numbers)
+        group for group, (low, high) in enumerate(table.row_ranges()) if any(low <= number <= high for number in wanted)
     ]
     for part in read_rows(table.path, ["row", "title"], groups):
-        hits = part.filter(pc.is_in(part["row"], wanted))
+        hits = part.filter(pc.is_in(part["row"], rows))
         found.update(zip(hits["row"].to_pylist(), hits["title"].to_pylist(), strict=True))
     return found
 
@@ -143,7 +142,7 @@ def _script_of(character: str) -> str:
 
 
 def _count_lengths(counts: Histogram, texts: pa.StringArray) -> None:
-    lengths = pc.utf8_length(texts).to_numpy(zero_copy_only=False)
+    lengths = numbers(pc.utf8_length(texts))
     counts += np.bincount(lengths, minlength=len(counts))
 
 

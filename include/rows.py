@@ -1,81 +1,258 @@
-"""One line of a catalogue file: parsed, checked and cleaned, or refused with a reason.
+"""Lines of a catalogue file: parsed, checked and cleaned, or refused with a reason.
 
-orjson parses. What it refuses is looked at again, slowly, to name the reason; lone surrogates, which
-it refuses too, are kept: the product is sound, one character is not, and a cleaning rule replaces it.
+Each line is parsed straight into the five fields (msgspec), which nearly every line passes. What does not
+fit is looked at again, slowly (orjson, then json), to accept what is odd but sound and to name the reason
+for the rest. Lone surrogates, which the quick parsers refuse, are kept: the product is sound, one character
+is not, and a cleaning rule replaces it.
+
+Kept light (no numpy, no pyarrow): `include.cleaning_process` starts in a tenth of a second with it.
 """
 
 import gc
 import json
-from collections.abc import Iterator, Sequence
+import re
+import struct
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from io import BytesIO
 from itertools import chain
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
 
-import numpy as np
+import msgspec
 import orjson
 
-from include.archive import MAX_LINE, printable
-from include.catalogue import text_hash
 from include.clean import LONE_SURROGATE, Cleaner
+from include.lines import MAX_LINE, excerpt
+from include.text_hash import text_hash_of_bytes
 
 MAX_UID_CHARS = 200
 NO_TITLE = "no title"
 LONG_LINE = f"line over {MAX_LINE // 1_000_000} MB"
 INT32_MAX = 2**31 - 1
-FLOAT32_MAX = float(np.finfo(np.float32).max)
+FLOAT32_MAX = 3.4028234663852886e38
+KNOWN_WEIGHTS = 4096  # lists of `target_rel` remembered: nearly all are 1.0, so only their lengths differ
+
+DELETE, BACKSLASH = b"\x7f\\"  # as integers: `in` looks for bytes 20 times slower
+_ESCAPED_CHARACTER = re.compile(rb"\\[bfnrtu]")  # what may stand for something unprintable
+
+
+class _Line(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    """A line as nearly all are. Any other field or type makes the parser give up.
+
+    The lists are left as they are in the line: `target_ind` is parsed for a whole block at once, `target_rel` once for
+    each different list. That is three times faster than a list of objects for each line.
+    """
+
+    uid: str
+    title: str
+    content: str | None = None
+    target_ind: msgspec.Raw = msgspec.Raw(b"")
+    target_rel: msgspec.Raw = msgspec.Raw(b"")
 
 
 class Refused(Exception):
     """A line that cannot be used. The message is the reason: short, without the line's own text."""
 
 
-@dataclass
+class _Unusual(Exception):
+    """A line that needs the slow look."""
+
+
+UNUSUAL = (_Unusual, msgspec.DecodeError, orjson.JSONDecodeError, UnicodeDecodeError, RecursionError)
+ABSENT = (b"", b"null")
+
+# uid, title, content, target_ind as JSON, target_rel as float32, whether the texts are known to be printable
+Fields: TypeAlias = tuple[str, str, str | None, bytes, bytes, bool]
+
+
+def pack(code: str, numbers: Iterable[float], count: int) -> bytes:
+    """`count` numbers as C has them, `code` being that of `struct`; several times faster than an `array`."""
+    return struct.pack(f"{count}{code}", *numbers)
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """A column of strings: the length of each in bytes (int32), and all of them, UTF-8, one after another."""
+
+    lengths: bytes
+    joined: bytes
+
+    @classmethod
+    def of(cls, texts: Sequence[bytes]) -> "Texts":
+        return cls(pack("i", map(len, texts), len(texts)), b"".join(texts))
+
+
+@dataclass(frozen=True, slots=True)
 class Rows:
-    """What a block of lines holds, column by column, and what it does not.
+    """What a block of lines holds, column by column, and what it does not; numbers in the machine's byte order.
 
     Attributes:
-        lines: 0-based line number of each product.
-        uids, titles, contents, hashes, indices, weights: As many; hashes of 16 bytes (`catalogue.text_hash`).
-        rejects: (0-based line number, reason, excerpt) of each refused line.
-        blank: Lines of whitespace alone; they are no records.
+        lines: int64, the line of each product, 0 for the block's first.
+        uids, titles, contents: As many.
+        uid_keys: int64, `hash(uid)`. Equal for equal uids within one conversion, not beyond.
+        hashes: 16 bytes each, `include.text_hash`.
+        links: int32, entries in each product's `target_ind` and `target_rel`.
+        indices, weights: int32 and float32, those entries, one product's after another's.
+        rejects: (line, counted likewise; reason; excerpt) of each refused one.
+        total: Lines in the block.
+        blank: Of these, lines of whitespace alone; they are no records.
+        cleaned: Texts that each cleaning rule changed, also of lines that were refused afterwards.
     """
 
-    lines: list[int] = field(default_factory=list)
-    uids: list[str] = field(default_factory=list)
-    titles: list[str] = field(default_factory=list)
-    contents: list[str] = field(default_factory=list)
-    hashes: list[bytes] = field(default_factory=list)
-    indices: list[list[int]] = field(default_factory=list)
-    weights: list[list[float]] = field(default_factory=list)
-    rejects: list[tuple[int, str, str]] = field(default_factory=list)
-    blank: int = 0
-
-    def __len__(self) -> int:
-        return len(self.lines)
-
-    def take(self, keep: list[bool]) -> None:
-        """Keep the products where `keep` is True."""
-        for name in ("lines", "uids", "titles", "contents", "hashes", "indices", "weights"):
-            column = getattr(self, name)
-            setattr(self, name, [value for value, kept in zip(column, keep, strict=True) if kept])
+    lines: bytes
+    uids: Texts
+    uid_keys: bytes
+    titles: Texts
+    contents: Texts
+    hashes: bytes
+    links: bytes
+    indices: bytes
+    weights: bytes
+    rejects: list[tuple[int, str, str]]
+    total: int
+    blank: int
+    cleaned: dict[str, int]
 
 
-def read_rows(lines: list[bytes], first: int, cleaner: Cleaner) -> Rows:
-    """Parse, check and clean a block of lines.
+class RowReader:
+    """Reads blocks of lines.
 
     Args:
-        lines: Without their `\\n`.
-        first: 0-based number of the first one in its file.
-        cleaner: Its counters grow, also for lines that are refused after cleaning.
+        max_title_chars: Longer titles are cut.
+        max_content_chars: Likewise.
     """
-    with _without_gc():
-        return _read_rows(lines, first, cleaner)
+
+    def __init__(self, max_title_chars: int, max_content_chars: int) -> None:
+        self._limits = max_title_chars, max_content_chars
+        self._decode = msgspec.json.Decoder(_Line).decode
+        self._packed_weights: dict[bytes, tuple[int, bytes]] = {}
+
+    def read(self, block: bytes) -> Rows:
+        """Parse, check and clean a block of lines with `\n` between them (`include.lines.line_blocks`)."""
+        lines = BytesIO(block).readlines() if block else [b""]  # much faster than split(); the line ends stay
+        with _without_gc():
+            try:
+                return self._read(lines, self._parse)
+            except _Unusual:  # in a `target_ind`: these are looked at together
+                return self._read(lines, parse_slowly)
+
+    def _read(self, lines: list[bytes], parse: Callable[[bytes], Fields]) -> Rows:
+        cleaner = Cleaner(*self._limits)
+        clean_title, clean_content = cleaner.title, cleaner.content
+        numbers: list[int] = []
+        uids: list[str] = []
+        titles: list[bytes] = []
+        contents: list[bytes] = []
+        indices: list[bytes] = []
+        weights: list[bytes] = []
+        rejects: list[tuple[int, str, str]] = []
+        blank = 0
+        for number, line in enumerate(lines):
+            try:
+                try:
+                    uid, title, content, some_indices, some_weights, plain = parse(line)
+                except UNUSUAL:
+                    if not line.strip():
+                        blank += 1
+                        continue
+                    uid, title, content, some_indices, some_weights, plain = parse_slowly(line)
+            except Refused as refusal:
+                rejects.append((number, str(refusal), excerpt(line)))
+                continue
+            if not (title := clean_title(title, plain)):
+                rejects.append((number, NO_TITLE, excerpt(line)))
+                continue
+            numbers.append(number)
+            uids.append(uid)
+            titles.append(title.encode())
+            contents.append(clean_content(content, title, plain).encode() if content else b"")
+            indices.append(some_indices)
+            weights.append(some_weights)
+        return Rows(
+            lines=pack("q", numbers, len(numbers)),
+            uids=Texts.of([uid.encode() for uid in uids]),
+            uid_keys=pack("q", map(hash, uids), len(uids)),
+            titles=Texts.of(titles),
+            contents=Texts.of(contents),
+            hashes=b"".join(map(text_hash_of_bytes, titles, contents)),
+            links=pack("i", [len(packed) // 4 for packed in weights], len(weights)),
+            indices=_pack_indices(indices, weights),
+            weights=b"".join(weights),
+            rejects=rejects,
+            total=len(lines),
+            blank=blank,
+            cleaned=dict(cleaner.counts),
+        )
+
+    def _parse(self, line: bytes) -> Fields:
+        """The quick way. `line` may still have its `\\n`. Raises one of UNUSUAL where a line needs the slow one."""
+        if plain := line.isascii():  # printable texts, then, unless a control character is in it or is escaped
+            plain = DELETE not in line and (BACKSLASH not in line or _ESCAPED_CHARACTER.search(line) is None)
+        else:
+            line.decode()  # the parser does not look into what it skips
+        row = self._decode(line)
+        uid, raw_weights, indices = row.uid, bytes(row.target_rel), bytes(row.target_ind)
+        count, weights = self._packed_weights.get(raw_weights) or self._pack_weights(raw_weights)
+        if count < 0:
+            if indices not in ABSENT:
+                raise _Unusual
+            indices = b"[]"
+        # The cheap test first: nearly every uid is a short word of letters and digits.
+        if not uid.isalnum() or len(uid) > MAX_UID_CHARS or len(line) > MAX_LINE:
+            raise _Unusual
+        return uid, row.title, row.content, indices, weights, plain
+
+    def _pack_weights(self, raw: bytes) -> tuple[int, bytes]:
+        """How many weights these are, -1 where they are absent, and all as float32."""
+        if raw in ABSENT:
+            packed = -1, b""
+        else:
+            weights = orjson.loads(raw)
+            if not weights_are_sound(weights):
+                raise _Unusual
+            packed = len(weights), pack("f", weights, len(weights))
+        if len(self._packed_weights) >= KNOWN_WEIGHTS:
+            self._packed_weights.clear()
+        self._packed_weights[raw] = packed
+        return packed
+
+
+def parse_slowly(line: bytes) -> Fields:
+    """The slow way, which accepts all that is sound, and raises Refused with the reason for what is not."""
+    line = line.removesuffix(b"\n")
+    if not line.strip():
+        raise _Unusual
+    try:
+        row = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        row = parse_again(line)
+    uid, title, content, indices, weights = fields(row, line)
+    if not all(type(index) is int and 0 <= index <= INT32_MAX for index in indices):
+        raise Refused("target_ind has something other than row numbers")
+    if not weights_are_sound(weights):
+        raise Refused("target_rel has something other than finite numbers")
+    return uid, title, content, orjson.dumps(indices), pack("f", weights, len(weights)), False
+
+
+def _pack_indices(raw: list[bytes], weights: list[bytes]) -> bytes:
+    """Lists of row numbers, as JSON has them, as int32; _Unusual unless all are sound and as long as `weights`."""
+    joined = b"[" + b",".join(raw) + b"]"
+    if any(joined.find(word) >= 0 for word in (b"-", b"true", b"false")):  # what would be packed all the same
+        raise _Unusual
+    try:
+        lists = orjson.loads(joined)
+        if [4 * len(indices) for indices in lists] != list(map(len, weights)):
+            raise _Unusual
+        flat = list(chain.from_iterable(lists))
+        return pack("i", flat, len(flat))
+    except (TypeError, ValueError, struct.error) as error:
+        raise _Unusual from error
 
 
 @contextmanager
 def _without_gc() -> Iterator[None]:
-    """Thousands of live lists make Python look for cycles again and again: a fifth of the time, and there are none."""
+    """Thousands of live lists make Python look for cycles again and again, and there are none."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -83,39 +260,6 @@ def _without_gc() -> Iterator[None]:
     finally:
         if was_on:
             gc.enable()
-
-
-def _read_rows(lines: list[bytes], first: int, cleaner: Cleaner) -> Rows:
-    rows = Rows()
-    loads, clean_title, clean_content = orjson.loads, cleaner.title, cleaner.content
-    for number, line in enumerate(lines, first):
-        try:
-            try:
-                row = loads(line)
-            except orjson.JSONDecodeError:
-                if not line.strip():
-                    rows.blank += 1
-                    continue
-                row = parse_again(line)
-            uid, title, content, indices, weights = fields(row, line)
-        except Refused as refusal:
-            rows.rejects.append((number, str(refusal), excerpt(line)))
-            continue
-        if not (title := clean_title(title)):
-            rows.rejects.append((number, NO_TITLE, excerpt(line)))
-            continue
-        if content:
-            content = clean_content(content, title)
-        rows.lines.append(number)
-        rows.uids.append(uid)
-        rows.titles.append(title)
-        rows.contents.append(content)
-        rows.indices.append(indices)
-        rows.weights.append(weights)
-    if not targets_are_sound(rows.indices, rows.weights):
-        _refuse_targets(rows, lines, first)
-    rows.hashes = list(map(text_hash, rows.titles, rows.contents))
-    return rows
 
 
 def fields(row: Any, line: bytes) -> tuple[str, str, str, list[int], list[float]]:
@@ -128,31 +272,26 @@ def fields(row: Any, line: bytes) -> tuple[str, str, str, list[int], list[float]
         raise Refused(LONG_LINE)
     if type(row) is not dict:
         raise Refused("not a JSON object")
-    uid, title, content = row.get("uid"), row.get("title"), row.get("content")
-    # The cheap test first: nearly every uid is a short word of letters and digits.
-    if type(uid) is not str or not uid.isalnum() or len(uid) > MAX_UID_CHARS:
-        uid = check_uid(uid)
+    uid, title, content = check_uid(row.get("uid")), row.get("title"), row.get("content")
     if type(title) is not str:
         raise Refused(NO_TITLE if title is None else "title is not a string")
-    if content is None:
-        content = ""
-    elif type(content) is not str:
+    if content is not None and type(content) is not str:
         raise Refused("content is not a string")
-    indices, weights = row.get("target_ind"), row.get("target_rel")
-    if type(indices) is not list or type(weights) is not list or len(indices) != len(weights):
-        indices, weights = check_targets(indices, weights)
-    return uid, title, content, indices, weights
+    indices, weights = check_targets(row.get("target_ind"), row.get("target_rel"))
+    return uid, title, content or "", indices, weights
 
 
 def check_targets(indices: object, weights: object) -> tuple[list[int], list[float]]:
-    """Two empty lists where both are absent, or Refused."""
+    """Two lists of one length, empty where both are absent, or Refused."""
     if indices is None and weights is None:
         return [], []
     if not isinstance(indices, list):
         raise Refused("target_ind is not a list")
     if not isinstance(weights, list):
         raise Refused("target_rel is not a list")
-    raise Refused("target_ind and target_rel differ in length")
+    if len(indices) != len(weights):
+        raise Refused("target_ind and target_rel differ in length")
+    return indices, weights
 
 
 def check_uid(uid: object) -> str:
@@ -170,43 +309,11 @@ def check_uid(uid: object) -> str:
     return uid
 
 
-def targets_are_sound(indices: Sequence[list[int]], weights: Sequence[list[float]]) -> bool:
-    """Whether all are non-negative int32 and finite float32. Types are looked at: pyarrow would take 1.5 as 1."""
-    flat = list(chain.from_iterable(indices))
-    if not flat:
-        return True
-    if set(map(type, flat)) != {int}:
-        return False
-    try:
-        numbers = np.array(flat, np.int64)
-    except OverflowError:
-        return False
-    flat_weights = list(chain.from_iterable(weights))
-    if not set(map(type, flat_weights)) <= {float, int}:
-        return False
-    distinct = set(flat_weights)  # few: nearly all are 1.0
-    return bool(
-        numbers.min() >= 0
-        and numbers.max() <= INT32_MAX
-        and min(distinct) >= -FLOAT32_MAX
-        and max(distinct) <= FLOAT32_MAX
+def weights_are_sound(weights: object) -> bool:
+    """Whether it is a list of finite float32 numbers; True is none."""
+    return isinstance(weights, list) and all(
+        type(weight) in (float, int) and -FLOAT32_MAX <= weight <= FLOAT32_MAX for weight in weights
     )
-
-
-def _refuse_targets(rows: Rows, lines: list[bytes], first: int) -> None:
-    keep = []
-    for number, indices, weights in zip(rows.lines, rows.indices, rows.weights, strict=True):
-        reason = ""
-        if not all(type(index) is int and 0 <= index <= INT32_MAX for index in indices):
-            reason = "target_ind has something other than row numbers"
-        elif not targets_are_sound([indices], [weights]):
-            reason = "target_rel has something other than finite numbers"
-        keep.append(not reason)
-        if reason:
-            rows.rejects.append((number, reason, excerpt(lines[number - first])))
-    rows.rejects.sort()
-    rows.hashes = [b""] * len(rows)
-    rows.take(keep)
 
 
 def parse_again(line: bytes) -> Any:
@@ -229,11 +336,6 @@ def parse_again(line: bytes) -> Any:
     if not LONE_SURROGATE.search(shown):
         raise Refused("not JSON")
     return value
-
-
-def excerpt(line: bytes) -> str:
-    """The line's first 200 characters, printable."""
-    return printable(line[:800].decode("utf-8", "replace"))
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -32,8 +32,11 @@ class TableWriter:
             path,
             schema,
             compression="zstd",
-            # Texts and hashes hardly repeat; what target_ind and target_rel hold does.
-            use_dictionary=["file", "reason", "target_ind.list.element", "target_rel.list.element"],
+            # Texts, hashes and row numbers hardly repeat.
+            use_dictionary=["file", "reason", "target_rel.list.element"],
+            column_encoding={"target_ind.list.element": "DELTA_BINARY_PACKED"}
+            if "target_ind" in schema.names
+            else None,
             write_statistics=["row", "uid", "line"],
             write_page_checksum=True,
         )

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from include import archive
-from include.archive import Archive, split_lines
+from include.archive import Archive
 from include.errors import BadSource, VitrineError
+from include.lines import MAX_LINE, line_blocks
 
 LINE = b'{"uid":"1","title":"kettle"}\n'
 
@@ -27,7 +28,7 @@ def zipped(path: Path, members: Mapping[str, bytes], *, method: int = zipfile.ZI
 
 def lines_of(path: Path, role: str = "trn") -> list[bytes]:
     with Archive(path) as opened:
-        return [line for block in opened.blocks(role) for line in block]
+        return [line for block in opened.blocks(role) for line in block.split(b"\n")]
 
 
 def refusal(path: Path, role: str = "trn") -> str:
@@ -79,22 +80,21 @@ def test_several_gzip_members_in_a_row_are_one_file(tmp_path: Path) -> None:
 def test_the_end_of_a_line_is_the_newline_byte_alone() -> None:
     """Danger: U+2028 or U+0085 in a title cuts a product in two, as str.splitlines does."""
     text = "a\u2028b\u0085c\x0bd\x0ce\x1cf\rg".encode()
-    assert list(split_lines(io.BytesIO(text + b"\r\n" + text))) == [[text + b"\r"], [text]]
+    assert list(line_blocks(io.BytesIO(text + b"\r\n" + text))) == [text + b"\r", text]
 
 
 @pytest.mark.parametrize("block", [1, 2, 3, 5, 7, 64])
 def test_blocks_do_not_show_in_the_lines(block: int) -> None:
     """Danger: a line that crosses the border of two blocks is cut or doubled."""
     data = b"\xef\xbb\xbffirst\n\nthird line\n" + b"x" * 20 + b"\nlast without newline"
-    found = [line for lines in split_lines(io.BytesIO(data), block=block) for line in lines]
+    found = [line for lines in line_blocks(io.BytesIO(data), block=block) for line in lines.split(b"\n")]
     assert found == [b"first", b"", b"third line", b"x" * 20, b"last without newline"]
 
 
 def test_a_byte_order_mark_is_dropped_only_at_the_start() -> None:
     """Danger: the first product is rejected, or a later line is changed."""
-    found = list(split_lines(io.BytesIO(b"\xef\xbb\xbfa\n\xef\xbb\xbfb\n")))
-    assert found == [[b"a", b"\xef\xbb\xbfb"]]
-    assert list(split_lines(io.BytesIO(b"\xef\xbb\xbfalone"))) == [[b"alone"]]
+    assert list(line_blocks(io.BytesIO(b"\xef\xbb\xbfa\n\xef\xbb\xbfb\n"))) == [b"a\n\xef\xbb\xbfb"]
+    assert list(line_blocks(io.BytesIO(b"\xef\xbb\xbfalone"))) == [b"alone"]
 
 
 def test_an_endless_line_is_cut_and_never_held(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_an_endless_line_is_cut_and_never_held(tmp_path: Path) -> None:
     found = lines_of(path)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert [len(line) for line in found] == [archive.MAX_LINE + 1, len(LINE) - 1]
+    assert [len(line) for line in found] == [MAX_LINE + 1, len(LINE) - 1]
     assert peak < 40 * 2**20
 
 

@@ -219,7 +219,7 @@ def test_the_first_accepted_row_of_a_uid_stays(root: Path, monkeypatch: pytest.M
         row(uid="a", title="Two"),
     ] + [row(uid=f"u{number}", title=f"Three {number}") for number in range(200)]
     lines += [row(uid="a", title="Two"), row(uid="u7", title="Three 7")]
-    monkeypatch.setattr("include.archive.split_lines.__kwdefaults__", {"block": 256, "limit": 10_000_000})
+    monkeypatch.setattr("include.lines.line_blocks.__kwdefaults__", {"block": 256, "limit": 10_000_000})
     made = converted(root, lines)
     assert [(product["row"], product["uid"]) for product in stored(made)][:2] == [(1, "a"), (3, "b")]
     counts = made.stats["trn"]

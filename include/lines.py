@@ -1,0 +1,58 @@
+"""Blocks of whole lines out of a stream of bytes, in bounded memory.
+
+Lines end at the byte `\\n` and nowhere else. `str.splitlines` would also cut at U+2028, U+0085 and
+others, which are common inside product texts.
+"""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+MAX_LINE = 10_000_000  # bytes; the reference file's longest line is under 1 MB
+BLOCK = 4 * 2**20  # bytes read at once; at most MAX_LINE
+_BOM = b"\xef\xbb\xbf"
+
+
+class Reads(Protocol):
+    """What gives bytes: a file, a decompressor."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
+
+
+def line_blocks(stream: Reads, *, block: int = BLOCK, limit: int = MAX_LINE) -> Iterator[bytes]:
+    """Blocks of about `block` bytes that begin and end where lines do: `each.split(b"\\n")` are the lines.
+
+    A byte-order mark before the first line is dropped. The last line of a block has no `\\n`, so an empty block
+    is one empty line. Memory is bounded by two `block` + `limit` bytes.
+
+    Args:
+        stream: Of bytes.
+        block: Bytes to read at once; at most `limit`.
+        limit: A longer line is cut to `limit` + 1 bytes, so that its length still shows it.
+    """
+    first = True
+    rest = bytearray()  # the beginning of the line that the last block broke off
+    while chunk := stream.read(block):
+        end = chunk.rfind(b"\n")
+        if end < 0:
+            rest += chunk[: limit + 1 - len(rest)]
+            continue
+        start = chunk.find(b"\n")
+        whole = b"".join((rest, chunk[: min(start, limit + 1 - len(rest))], memoryview(chunk)[start:end]))
+        rest = bytearray(chunk[end + 1 :][: limit + 1])
+        if first:
+            whole = whole.removeprefix(_BOM)
+            first = False
+        yield whole
+    if rest:
+        yield bytes(rest).removeprefix(_BOM) if first else bytes(rest)
+
+
+def printable(text: str, length: int = 200) -> str:
+    """The first `length` characters of `text`, with a dot for each that would not show."""
+    cut = text[:length]
+    return cut if cut.isprintable() else "".join(character if character.isprintable() else "·" for character in cut)
+
+
+def excerpt(line: bytes) -> str:
+    """The line's first 200 characters, printable; without its line end."""
+    return printable(line.removesuffix(b"\n")[:800].decode("utf-8", "replace"))

@@ -1,0 +1,174 @@
+"""Conversion with several processes, and the quick way of reading a line beside the slow one: one result."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from include import artifacts, cleaning_pool
+from include.artifacts import Artifact
+from include.cleaning_pool import CleaningPool
+from include.convert import convert
+from include.rows import RowReader, parse_slowly
+from include.sample import write_sample
+from include.settings import ConvertSettings
+from tests.test_convert import BAD_LINES, GOOD_LINES, publish, row
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("include.lines.line_blocks.__kwdefaults__", {"block": 50_000, "limit": 10_000_000})
+
+
+def outcome(made: Artifact) -> dict[str, Any]:
+    files = {file.name: artifacts.file_sha256(file) for file in made.path.glob("*.parquet")}
+    return {"files": files, "stats": made.stats, "fingerprint": made.fingerprint}
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_any_number_of_processes_writes_the_same_bytes(root: Path, tmp_path: Path) -> None:
+    """Danger: a retry on a machine with other processors makes another catalogue, and all that follows runs again."""
+    write_sample(tmp_path / "sample.zip", 2000, 7)
+    found = []
+    for processes in (1, 2, 3):
+        source = publish(root / str(processes), tmp_path / "sample.zip", "sample.zip")
+        made = convert(source, ConvertSettings(), root=root / str(processes), processes=processes)
+        assert not made.reused
+        found.append(outcome(made))
+    assert found[0]["stats"]["trn"]["merged"] > 0 and found[0]["stats"]["trn"]["rejected"] > 0
+    assert set(found[0]["files"]) == {"products.parquet", "queries.parquet", "labels.parquet", "rejected.parquet"}
+    assert found[1] == found[0]
+    assert found[2] == found[0]
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_a_uid_is_known_again_from_another_process(root: Path) -> None:
+    """Danger: each process hashes a uid its own way, and duplicates slip through."""
+    lines = [row(uid=f"u{n % 400}", title=f"title {n}") for n in range(4000)]
+    made = convert(publish(root, b"\n".join(lines)), ConvertSettings(), root=root, processes=3)
+    assert made.stats["trn"]["accepted"] == 400
+    assert made.stats["trn"]["merged"] == made.stats["trn"]["merged_different"] == 3600
+
+
+def test_a_small_file_starts_no_process(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Danger: three thousand products pay for processes that take longer to start than the work."""
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("a process was started")
+
+    monkeypatch.setattr(cleaning_pool, "_Worker", refuse)
+    lines = [row(uid=str(n)) for n in range(3000)]
+    assert (
+        convert(publish(root, b"\n".join(lines)), ConvertSettings(), root=root, processes=2).stats["products"] == 3000
+    )
+    with pytest.raises(AssertionError), CleaningPool(100, 100, 2) as pool:  # the guard does guard
+        list(pool.rows(iter([b"a"] * 9)))
+
+
+def test_the_rows_of_blocks_come_in_their_order() -> None:
+    """Danger: a block that is read faster than the one before it comes first, and row numbers are another line's."""
+    blocks = [b"\n".join([row(uid=f"{block}")] * (1 if block % 3 else 2000)) for block in range(24)]
+    with CleaningPool(100, 100, 3) as pool:
+        found = [rows.uids.joined for rows in pool.rows(iter(blocks))]
+    assert [uids[:1] if len(uids) == 1 else uids[: len(uids) // 2000 or None] for uids in found] == [
+        str(block).encode() for block in range(24)
+    ]
+
+
+def test_a_cleaning_process_starts_without_heavy_imports() -> None:
+    """Danger: each process pays half a second for numpy, pyarrow or pydantic, which it does not need."""
+    code = "import sys, include.cleaning_process; print(sorted({'numpy', 'pyarrow', 'pydantic'} & sys.modules.keys()))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=REPOSITORY)
+    assert done.stdout == "[]\n"
+
+
+def test_converting_does_not_import_pandas() -> None:
+    """Danger: the first call of pyarrow.array imports pandas, and every conversion takes a second longer."""
+    code = """
+import sys, tempfile
+from pathlib import Path
+from include.convert import convert
+from include.download import download
+from include.settings import ConvertSettings, SourceSettings
+with tempfile.TemporaryDirectory() as folder:
+    source = download(SourceSettings(sample_products=1000), root=Path(folder))
+    convert(source.path, ConvertSettings(), root=Path(folder))
+print("pandas" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=REPOSITORY)
+    assert done.stdout == "False\n"
+
+
+def both_ways(lines: list[bytes]) -> None:
+    """Assert that the quick way of reading these lines gives what the slow one does."""
+    reader = RowReader(60, 200)
+    assert reader.read(b"\n".join(lines)) == reader._read(lines, parse_slowly)
+
+
+@pytest.mark.parametrize("number", range(len(BAD_LINES)))
+def test_a_bad_line_is_refused_both_ways(number: int) -> None:
+    """Danger: the quick parser takes what the rules refuse, or the reason depends on which one looked."""
+    both_ways([row(uid="a"), list(BAD_LINES)[number], row(uid="b")])
+
+
+@pytest.mark.parametrize("number", range(len(GOOD_LINES)))
+def test_an_odd_line_is_taken_both_ways(number: int) -> None:
+    """Danger: what is stored depends on the parser."""
+    both_ways([row(uid="a"), list(GOOD_LINES)[number], row(uid="b")])
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-3, 2**33)
+    | st.sampled_from([1.0, 0.5, 2**31, -1, 1e300, float("nan"), "\ud83d", "x"])
+    | st.text(st.characters(codec=None), max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=2), inner, max_size=2),
+    max_leaves=5,
+)
+TEXT = st.lists(
+    st.sampled_from(
+        ["red ", "  ", "&amp;", "\n", "<b>", "\\", '"', "é", "\u2028", "\x7f", "e\u0301", "\u00a0", "\ud800"]
+    )
+).map("".join)
+NUMBERS = st.lists(st.integers(0, 9) | st.sampled_from([2**31 - 1, 2**31]), max_size=3)
+FIELDS = st.fixed_dictionaries(
+    {},
+    optional={
+        "uid": st.sampled_from(["1", "a b", "", "\ud800", 5]) | JSON,
+        "title": TEXT | TEXT | JSON,
+        "content": TEXT | TEXT | JSON,
+        "target_ind": NUMBERS | NUMBERS | JSON,
+        "target_rel": st.lists(st.sampled_from([1.0, 1, 0.25]), max_size=3) | JSON,
+        "more": JSON,
+    },
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(FIELDS, max_size=6), st.booleans())
+def test_both_ways_agree_on_whatever_json_says(rows: list[dict[str, Any]], escaped: bool) -> None:
+    """Danger: two parsers, two readings of one file."""
+    sound = {"uid": "sound", "title": "kettle", "target_ind": [1], "target_rel": [1.0]}
+    lines = [json.dumps(sound | fields, ensure_ascii=escaped).encode("utf-8", "surrogatepass") for fields in rows]
+    both_ways(lines or [b""])
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_both_ways_agree_on_damaged_lines(data: st.DataObject) -> None:
+    """Danger: a line that was cut, or of which one byte changed, is read as something else by one of them."""
+    line = bytearray(row(content="Gr\u00fc\u00dfe <b>5&quot;</b>", target_ind=[3, 14], target_rel=[1.0, 0.5]))
+    position = data.draw(st.integers(0, len(line) - 1))
+    if data.draw(st.booleans()):
+        del line[position:]
+    else:
+        line[position] = data.draw(st.integers(0, 255).filter(lambda byte: byte != 10))
+    both_ways([bytes(line)])
