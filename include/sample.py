@@ -34,6 +34,7 @@ import orjson
 
 from include.progress import Progress
 from include.sample_dirt import FATES, MALFORMED, Row, break_line, fates, repeat, soil
+from include.sample_size import lengthen
 from include.sample_words import CATEGORIES, COLOURS, MEASURES, Category, Kind
 
 VERSION = 1
@@ -111,13 +112,16 @@ class Family(NamedTuple):
     accessories: tuple[str, str]
 
 
-def write_sample(path: Path, products: int, seed: int, *, progress: Progress | None = None) -> dict[str, Any]:
+def write_sample(
+    path: Path, products: int, seed: int, *, full_size: bool = False, progress: Progress | None = None
+) -> dict[str, Any]:
     """Write the archive and return what is truly in it.
 
     Args:
         path: The ZIP to write; an existing file is replaced.
         products: Rows of `trn`; `lbl` gets 3 for each 5 of them, `tst` 1 for each 10.
         seed: Another seed, another catalogue.
+        full_size: Make rows as long as the real file's (`include.sample_size`), to measure with.
         progress: Counts the rows of `trn`.
 
     Returns:
@@ -142,7 +146,7 @@ def write_sample(path: Path, products: int, seed: int, *, progress: Progress | N
                 gzip.GzipFile(filename="", fileobj=raw, mode="wb", compresslevel=4, mtime=0) as packed,
                 io.BufferedWriter(packed, 1 << 18) as out,
             ):
-                for line in _lines(file, rows, families, seed, count):
+                for line in _lines(file, rows, families, seed, count, full_size):
                     out.write(line)
                     count["lines"] += 1
                     count["bytes"] += len(line)
@@ -154,18 +158,25 @@ def write_sample(path: Path, products: int, seed: int, *, progress: Progress | N
     return counts
 
 
-def _lines(file: str, rows: int, families: int, seed: int, count: Counter[str]) -> Iterator[bytes]:
+def _lines(file: str, rows: int, families: int, seed: int, count: Counter[str], full_size: bool) -> Iterator[bytes]:
     """The file's lines with their line ends; `count` learns what was done to them."""
     thousand = fates(file)
+
+    def row_at(number: int) -> Row:
+        row = _row(file, number, families, seed)
+        if full_size and file != "lbl" and (file == "tst" or number >= len(FLAGSHIPS)):
+            return lengthen(row, _dice(seed, f"size-{file}", number), families * LABELS)
+        return row
+
     for number in range(rows):
         # 389 and 1000 have no common divisor: each thousand rows meet each fate equally often, and the row
         # before one that repeats it is an ordinary one.
         fate = thousand[(number * 389 + seed * 7 + 11) % 1000]
         if file == "trn" and number <= len(FLAGSHIPS):  # flagships stay clean, and nothing repeats them
             fate = ""
-        row = _row(file, number, families, seed)
+        row = row_at(number)
         if fate.startswith(("duplicate", "conflicting")):
-            row = repeat(row, _row(file, number - 1, families, seed), fate)
+            row = repeat(row, row_at(number - 1), fate)
         elif fate:
             row = soil(row, fate, _dice(seed, f"soil-{file}", number))
         line = break_line(orjson.dumps(row), fate)
@@ -322,8 +333,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--products", type=int, default=3000, help="rows of trn (default: 3000)")
     parser.add_argument("--seed", type=int, default=7, help="another seed, another catalogue (default: 7)")
     parser.add_argument("path", type=Path, metavar="OUT.zip")
+    parser.add_argument("--full-size", action="store_true", help="rows as long as the real file's, to measure with")
     options = parser.parse_args(arguments)
-    json.dump(write_sample(options.path, options.products, options.seed), sys.stdout, indent=2)
+    counts = write_sample(options.path, options.products, options.seed, full_size=options.full_size)
+    json.dump(counts, sys.stdout, indent=2)
     sys.stdout.write("\n")
 
 
