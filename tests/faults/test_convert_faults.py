@@ -6,15 +6,17 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from include import artifacts
+from include import artifacts, cleaning_pool
 from include.artifacts import Artifact
+from include.cleaning_pool import CleaningPool
 from include.convert import convert
-from include.errors import BadSource, DamagedArtifact
+from include.errors import BadSource, CleaningInterrupted, DamagedArtifact, Transient
 from include.settings import ConvertSettings
 
 SETTINGS = ConvertSettings(row_group_rows=100)
@@ -89,6 +91,105 @@ def test_a_killed_conversion_is_made_again_byte_for_byte(root: Path, tmp_path: P
     assert retried.stats["trn"]["merged"] == 500
     left = {entry.name for entry in (root / "catalogue").iterdir()}
     assert left == {retried.fingerprint, f".{retried.fingerprint}.lock"}
+
+
+# Converts with two processes, says which, and waits in the middle for a kill.
+CHILD_WITH_PROCESSES = """
+import sys, time
+from pathlib import Path
+import pyarrow.parquet as pq
+from include import cleaning_pool, lines
+from include.convert import convert
+from include.settings import ConvertSettings
+
+lines.line_blocks.__kwdefaults__["block"] = 20_000
+start = cleaning_pool.CleaningPool._start
+
+def start_and_tell(self):
+    start(self)
+    print(*(worker._child.pid for worker in self._workers), flush=True)
+
+def wait(self, table, **options):
+    time.sleep(600)
+
+cleaning_pool.CleaningPool._start = start_and_tell
+pq.ParquetWriter.write_table = wait
+convert(Path(sys.argv[1]), ConvertSettings(row_group_rows=100), root=Path(sys.argv[2]), processes=2)
+"""
+
+
+def test_cleaning_processes_end_with_a_killed_conversion(root: Path) -> None:
+    """Danger: orphans that hold memory and a processor for ever, one more for each retry."""
+    source = publish(root, packed_rows(2500))
+    child = subprocess.Popen(
+        [sys.executable, "-c", CHILD_WITH_PROCESSES, str(source), str(root)],
+        cwd=REPOSITORY,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stdout is not None
+    with child, child.stdout:
+        workers = [int(pid) for pid in child.stdout.readline().split()]
+        assert len(workers) == 2 and all(is_cleaning(pid) for pid in workers)
+        child.send_signal(signal.SIGKILL)
+    deadline = time.monotonic() + 60
+    while any(is_cleaning(pid) for pid in workers):
+        assert time.monotonic() < deadline, f"still there: {workers}"
+        time.sleep(0.05)
+    assert convert(source, SETTINGS, root=root).stats["trn"]["accepted"] == 2000
+
+
+def is_cleaning(pid: int) -> bool:
+    """Whether this process is there, is one of ours, and is no zombie."""
+    try:
+        return b"cleaning_process" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+@pytest.mark.parametrize("name", [signal.SIGKILL, signal.SIGTERM])
+def test_a_killed_cleaning_process_is_named_and_the_retry_is_whole(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: signal.Signals
+) -> None:
+    """Danger: the conversion hangs, publishes what it has, or doubles rows when it is tried again."""
+    monkeypatch.setattr("include.lines.line_blocks.__kwdefaults__", {"block": 20_000, "limit": 10_000_000})
+    source = publish(root, packed_rows(2500))
+    read = cleaning_pool._Worker.read
+    calls: list[int] = []
+
+    def read_until_killed(worker: Any, block: bytes) -> Any:
+        calls.append(worker._child.pid)
+        if len(calls) == 5:
+            os.kill(worker._child.pid, name)
+        return read(worker, block)
+
+    monkeypatch.setattr(cleaning_pool._Worker, "read", read_until_killed)
+    with pytest.raises(CleaningInterrupted, match=rf"was ended by {name.name}\.") as caught:
+        convert(source, SETTINGS, root=root, processes=2)
+    assert isinstance(caught.value, Transient) and "Retry" in caught.value.next_step
+    assert not any(is_cleaning(pid) for pid in calls)
+    assert list(root.glob("catalogue/[!.]*")) == [] and list(root.glob("catalogue/.tmp-*")) == []
+
+    monkeypatch.setattr(cleaning_pool._Worker, "read", read)
+    retried = convert(source, SETTINGS, root=root, processes=2)
+    undisturbed = convert(
+        publish(tmp_path / "other", packed_rows(2500)), SETTINGS, root=tmp_path / "other", processes=1
+    )
+    assert products_hash(retried) == products_hash(undisturbed)
+    assert retried.stats == undisturbed.stats
+
+
+def test_a_mistake_in_a_cleaning_process_comes_with_its_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Danger: "the process ended" is all that one learns of a mistake in the code."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import include.rows\ninclude.rows.RowReader.read = lambda self, block: 1 / 0\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with CleaningPool(100, 100, 2) as pool, pytest.raises(RuntimeError, match=r"(?s)begins b'a'.*ZeroDivisionError"):
+        list(pool.rows(iter([b"a"] * 6)))
 
 
 def test_a_flipped_byte_in_the_source_fails_with_its_checksum(root: Path) -> None:
