@@ -202,13 +202,14 @@ def _measure(
     scored = {protocol.name: _score(protocol, ranked) for protocol, ranked in zip(protocols, rankings, strict=True)}
     # A model that was not trained on related titles is not held to them, unless there is nothing else.
     judged = [name for name in scored if name != "query_to_label" or train.related_share > 0] or list(scored)
+    weights = [each["bm25_weight"] for each in fusion.values()]  # contents first: they are what the index holds
     seconds["all"] = round(time.monotonic() - began, 2)
     return {
         "protocols": scored,
         "confidence": CONFIDENCE,
         "resamples": RESAMPLES,
         "gate": decide(scored, settings.tolerance, judged, is_live=is_live),
-        "fusion": {"bm25_weight": next(iter(fusion.values()))["bm25_weight"], "protocols": fusion},
+        "fusion": {"bm25_weight": next((w for w in weights if w is not None), None), "protocols": fusion},
         "examples": won_and_lost(
             [(protocol, ranked["base"], ranked["tuned"]) for protocol, ranked in zip(protocols, rankings, strict=True)]
         ),

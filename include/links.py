@@ -66,12 +66,11 @@ class Links:
         """
         wanted = np.asarray(rows, np.int64)
         owners, labels, numbers = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-        for group in _groups(file, places, barred):
+        for group in _groups(file, places, barred, wanted):
             inside = wanted[(wanted >= group.start) & (wanted < group.start + len(group.rows))]
             numbers.append(group.rows[inside - group.start])
-            kept = np.isin(group.owner + group.start, inside) & ~group.barred
-            owners.append(np.searchsorted(wanted, group.owner[kept] + group.start))
-            labels.append(group.label[kept])
+            owners.append(np.searchsorted(wanted, group.owner[~group.barred] + group.start))
+            labels.append(group.label[~group.barred])
         pairs = np.empty((0, 2), np.int64) if barred is None else _known(barred, places)
         number = np.concatenate(numbers)  # ascending, as line numbers are
         place = np.minimum(np.searchsorted(number, pairs[:, 0]), max(len(number) - 1, 0))
@@ -128,9 +127,9 @@ def linked_rows(file: Path, places: Ints, barred: Ints | None = None) -> tuple[I
     """Positions of the rows with at least one link, and how many lost all their links to the filter."""
     found, lost = [np.empty(0, np.int64)], 0
     for group in _groups(file, places, barred):
-        kept = np.unique(group.owner[~group.barred])
+        kept = np.flatnonzero(np.bincount(group.owner[~group.barred]))
         found.append(kept + group.start)
-        lost += len(np.unique(group.owner)) - len(kept)
+        lost += int(np.count_nonzero(np.bincount(group.owner))) - len(kept)
     return np.concatenate(found), lost
 
 
@@ -138,15 +137,18 @@ def label_frequencies(file: Path, places: Ints) -> tuple[Ints, int]:
     """How many rows are linked to each label, by place; and how many rows there are."""
     counts = np.zeros(int((places != NONE).sum()), np.int64)
     rows = 0
-    for group in _groups(file, places, None):
+    for group in _groups(file, places):
         counts += np.bincount(group.label, minlength=len(counts))
         rows += len(group.rows)
     return counts, rows
 
 
-def _groups(file: Path, places: Ints, barred: Ints | None) -> Iterator[Group]:
+def _groups(file: Path, places: Ints, barred: Ints | None = None, wanted: Ints | None = None) -> Iterator[Group]:
+    """The links of a file, or only those of the rows at the `wanted` positions."""
     size = max(len(places), 1)
-    pairs = None if barred is None else np.unique(_known(barred, places) @ np.array([size, 1]))
+    pairs = np.empty((0, 2), np.int64) if barred is None else _known(barred, places)
+    filtered = np.unique(pairs[:, 0])
+    keys = np.sort(pairs @ np.array([size, 1]))
     start = 0
     for table in read_rows(file, ["row", "target_ind"]):
         rows = np.asarray(table["row"].combine_chunks(), np.int64)
@@ -154,10 +156,17 @@ def _groups(file: Path, places: Ints, barred: Ints | None) -> Iterator[Group]:
         target = np.asarray(column.flatten(), np.int64)
         owner = np.repeat(np.arange(len(rows)), np.asarray(column.value_lengths(), np.int64))
         known = (target >= 0) & (target < len(places))
+        if wanted is not None:
+            chosen = np.zeros(len(rows), np.bool_)
+            chosen[wanted[(wanted >= start) & (wanted < start + len(rows))] - start] = True
+            known &= chosen[owner]
         known[known] = places[target[known]] != NONE
-        once = np.unique(owner[known] * size + target[known])
+        once = np.sort(owner[known] * size + target[known])
+        once = once[np.diff(once, prepend=NONE) != 0]  # a product that names a label twice is linked once
         owner, target = once // size, once % size
-        left_out = np.zeros(len(once), np.bool_) if pairs is None else np.isin(rows[owner] * size + target, pairs)
+        left_out = np.isin(rows, filtered)[owner]
+        found = rows[owner[left_out]] * size + target[left_out]
+        left_out[left_out] = keys[np.minimum(np.searchsorted(keys, found), len(keys) - 1)] == found
         yield Group(start, rows, owner, places[target], left_out)
         start += len(rows)
 

@@ -104,7 +104,7 @@ def test_real_products_become_a_live_index_of_every_accepted_uid(root: Path, rea
     evaluation = stages.evaluate(run, catalogue, model)
     shards = [stages.upsert(run, stages.embed(run, part)) for part in stages.plan_shards(run, catalogue, model)]
     version = stages.verify(run, shards)
-    assert stages.publish(run, version, evaluation)["published"]
+    assert stages.publish(run, version, evaluation, {"asked": False, "reason": "promote is auto"})["published"]
 
     counts = catalogue["stats"]["trn"]
     assert counts["read"] == counts["accepted"] + counts["rejected"] + counts["merged"]
