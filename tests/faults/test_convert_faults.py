@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -130,14 +131,22 @@ def test_cleaning_processes_end_with_a_killed_conversion(root: Path) -> None:
     )
     assert child.stdout is not None
     with child, child.stdout:
-        workers = [int(pid) for pid in child.stdout.readline().split()]
-        assert len(workers) == 2 and all(is_cleaning(pid) for pid in workers)
-        child.send_signal(signal.SIGKILL)
-    deadline = time.monotonic() + 60
-    while any(is_cleaning(pid) for pid in workers):
-        assert time.monotonic() < deadline, f"still there: {workers}"
-        time.sleep(0.05)
+        try:
+            workers = [int(pid) for pid in child.stdout.readline().split()]
+            assert len(workers) == 2
+            wait_until(lambda: all(map(is_cleaning, workers)))  # at once, but for a moment within exec()
+        finally:
+            child.kill()
+    assert child.returncode == -signal.SIGKILL
+    wait_until(lambda: not any(map(is_cleaning, workers)))
     assert convert(source, SETTINGS, root=root).stats["trn"]["accepted"] == 2000
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < deadline, "a minute has passed"
+        time.sleep(0.05)
 
 
 def is_cleaning(pid: int) -> bool:
