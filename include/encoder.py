@@ -9,7 +9,6 @@ import json
 import os
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +24,8 @@ if TYPE_CHECKING:
     import torch
     from tokenizers import Tokenizer
     from transformers import DistilBertModel
+
+    from include.distilbert import Weights
 
 # Read by OpenMP when torch is first imported. Threads that spin while they wait for one another lose three quarters of
 # the speed as soon as anything else (Airflow's own processes) wants the same cores.
@@ -127,26 +128,32 @@ class Encoder:
             for encoded in self.tokenizer.encode_batch_fast(printable(texts[start : start + TOKENIZE_AT_ONCE]))
         ]
 
-    def autocast(self) -> AbstractContextManager[object]:
-        """The context in which matrix products run in `precision`."""
+    def weights(self) -> "Weights":
+        """The model's weights as matrix products take them: cast once, for all batches of a pass."""
         import torch
 
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
+        from include.distilbert import cast
 
-    def forward(self, input_ids: "torch.Tensor", attention_mask: "torch.Tensor") -> "torch.Tensor":
+        return cast(self.model, torch.bfloat16 if self.precision == "bfloat16" else torch.float32)
+
+    def forward(
+        self, input_ids: "torch.Tensor", attention_mask: "torch.Tensor", weights: "Weights | None" = None
+    ) -> "torch.Tensor":
         """Vectors of a padded batch, differentiable.
 
         Args:
             input_ids: (n, length) int64, padded at the end.
             attention_mask: (n, length), 1 on word pieces, 0 on padding.
+            weights: From `weights()`, where several batches share a pass.
 
         Returns:
             (n, dim) float32, L2-normalised.
         """
         import torch
 
-        with self.autocast():
-            hidden = self.model(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        from include.distilbert import hidden_states
+
+        hidden = hidden_states(weights or self.weights(), input_ids, attention_mask)
         mask = attention_mask.unsqueeze(-1).float()
         pooled = (hidden.float() * mask).sum(1) / mask.sum(1).clamp(min=1)
         return torch.nn.functional.normalize(pooled, dim=-1)
@@ -185,8 +192,9 @@ class Encoder:
                 Progress(stage, sum(len(row) for row in ids), unit="tokens", sink=sink) as progress,
                 torch.inference_mode(),
             ):
+                weights = self.weights()
                 for batch in length_batches([len(row) for row in ids], batch_tokens):
-                    vectors[batch] = self.forward(*self.pad([ids[row] for row in batch])).cpu().numpy()
+                    vectors[batch] = self.forward(*self.pad([ids[row] for row in batch]), weights).cpu().numpy()
                     progress.advance(sum(len(ids[row]) for row in batch))
         finally:
             self.model.train(training)

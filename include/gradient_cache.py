@@ -18,6 +18,8 @@ from include.tokens import Ids
 if TYPE_CHECKING:
     import torch
 
+    from include.distilbert import Weights
+
 # Word pieces encoded at once, padding included. On a CPU, small enough that activations stay in the cache;
 # chunks are of like length, so small ones also waste less on padding. A GPU needs more to be busy.
 CHUNK_TOKENS = {"cpu": 2048, "cuda": 65_536}
@@ -53,19 +55,18 @@ def backward(
     chunks = list(length_batches([len(ids) for ids in texts], size))
     mine = list(range(processes.rank, len(chunks), processes.count))
 
-    def forward(number: int) -> "torch.Tensor":
+    def forward(number: int, weights: "Weights") -> "torch.Tensor":
         torch.manual_seed(seed + number)
-        return encoder.forward(*encoder.pad([texts[text] for text in chunks[number]]))
+        return encoder.forward(*encoder.pad([texts[text] for text in chunks[number]]), weights)
 
     padded = sum(len(chunks[number]) * len(texts[chunks[number][0]]) for number in mine)
     cached = padded > memory_tokens
     vectors = torch.zeros(len(texts), encoder.dim, device=encoder.device)
     graphs: list[torch.Tensor] = []
-    # One context for all chunks of a pass: the weights are cast to bfloat16 once. Not one for both passes: copies
-    # that were cast without a graph would cut the second pass off from the weights.
-    with torch.set_grad_enabled(not cached), encoder.autocast():
+    with torch.set_grad_enabled(not cached):
+        weights = encoder.weights()
         for number in mine:
-            made = forward(number)
+            made = forward(number, weights)
             vectors[chunks[number]] = made.detach()
             if not cached:
                 graphs.append(made)
@@ -77,9 +78,9 @@ def backward(
         return value
     (gradient,) = torch.autograd.grad(loss, vectors)
     if cached:
-        with encoder.autocast():
-            for number in mine:
-                torch.autograd.backward(forward(number), gradient[chunks[number]])
+        weights = encoder.weights()  # anew: the first ones have no graph
+        for number in mine:
+            torch.autograd.backward(forward(number, weights), gradient[chunks[number]])
     else:
         for number, made in zip(mine, graphs, strict=True):
             torch.autograd.backward(made, gradient[chunks[number]])
