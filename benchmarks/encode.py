@@ -80,15 +80,19 @@ def main() -> None:
 
 def product_texts(root: Path, count: int) -> list[str]:
     """Texts of a synthetic catalogue, cleaned as the pipeline does."""
+    texts = []
+    for rows in read_rows(synthetic_catalogue(root, count * 2) / PRODUCTS_FILE, ["title", "content"]):
+        texts += [product_text(row["title"], row["content"]) for row in rows.to_pylist()]
+    return texts[:count]
+
+
+def synthetic_catalogue(root: Path, products: int) -> Path:
+    """A converted synthetic catalogue under a data directory."""
     from include.convert import convert
     from include.download import download
 
-    source = download(SourceSettings(sample_products=count * 2, sample_seed=5), root=root)
-    catalogue = convert(source.path, ConvertSettings(), root=root)
-    texts = []
-    for rows in read_rows(catalogue.path / PRODUCTS_FILE, ["title", "content"]):
-        texts += [product_text(row["title"], row["content"]) for row in rows.to_pylist()]
-    return texts[:count]
+    source = download(SourceSettings(sample_products=products, sample_seed=5), root=root)
+    return convert(source.path, ConvertSettings(), root=root).path
 
 
 if __name__ == "__main__":
