@@ -1,80 +1,135 @@
-"""Conversion: Vitrine (cleaning, rejects, duplicates, checksums, statistics) against pandas (none of these).
+"""Conversion: Vitrine (cleaning, rejects, duplicates, checksums, statistics) against readers that do none of these.
 
-Each measurement is a process of its own, on the same gzipped JSON lines. Seconds of work (imports apart), and the peak
-memory of the whole process.
+The peers read the same gzipped JSON lines, without those that they cannot parse, and write Parquet: pandas, and the raw
+readers Polars (whole and streaming), DuckDB and pyarrow.json. Rows are as long as the real file's
+(`include.sample_size`), `trn` alone. Each measurement is a process of its own: seconds of work (imports apart), and the
+highest memory of it and its children together (proportional set size, sampled).
+
+`--full` measures Vitrine alone at 200,000, 1,000,000 and 2,248,619 rows. `--folder` keeps the sources for another time.
 """
 
+import argparse
+import gzip
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import zipfile
+from contextlib import nullcontext
+from itertools import islice
 from pathlib import Path
 
-from benchmarks._compare import alternate, arguments, figure, table
-from include.sample import write_sample
+import orjson
+from isal import igzip
+
+from benchmarks._compare import alternate, figure, machine, table
+from include.sample import FOLDER, write_sample
+
+FULL = (200_000, 1_000_000, 2_248_619)  # the last one: as many as the real file has
+SEED = 1
 
 FRAME = """
-import json, resource, sys, time
+import json, sys, time
+source, out = sys.argv[1:]
 {setup}
 began = time.perf_counter()
 {work}
-seconds = time.perf_counter() - began
-print(json.dumps({{"seconds": seconds, "peak MiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}}))
+print(json.dumps(time.perf_counter() - began))
 """
 VITRINE = (
-    "from pathlib import Path; import shutil, pyarrow\n"
+    "from pathlib import Path\n"
     "from include.convert import convert\nfrom include.download import download\n"
     "from include.settings import ConvertSettings, SourceSettings\n"
-    "root = Path(sys.argv[2]); shutil.rmtree(root, ignore_errors=True)\n"
-    "source = download(SourceSettings(source=sys.argv[1]), root=root).path",
-    "convert(source, ConvertSettings(), root=root)",
+    "made = download(SourceSettings(source=source), root=Path(out)).path",
+    "convert(made, ConvertSettings(), root=Path(out))",
 )
-PANDAS = (
-    "import pandas, pyarrow.parquet",
-    "pandas.read_json(sys.argv[1], lines=True, dtype={'uid': str}).to_parquet(sys.argv[2] + '.parquet')",
-)
+PEERS = {
+    "pandas": (
+        "import pandas, pyarrow.parquet",
+        "pandas.read_json(source, lines=True, dtype={'uid': str}).to_parquet(out + '.parquet')",
+    ),
+    "Polars": ("import polars", "polars.read_ndjson(source).write_parquet(out + '.parquet')"),
+    "Polars, streaming": ("import polars", "polars.scan_ndjson(source).sink_parquet(out + '.parquet')"),
+    "DuckDB": (
+        "import duckdb",
+        "duckdb.sql(f\"copy (select * from read_json('{source}', format='newline_delimited')) \"\n"
+        "    f\"to '{out}.parquet' (format parquet, compression zstd)\")",
+    ),
+    "pyarrow.json": (
+        "import pyarrow.json, pyarrow.parquet",
+        "options = pyarrow.json.ReadOptions(block_size=2**22)\n"
+        "rows = pyarrow.json.read_json(source, read_options=options)\n"
+        "pyarrow.parquet.write_table(rows, out + '.parquet', compression='zstd')",
+    ),
+}
 
 
 def measure(code: tuple[str, str], source: Path, out: Path) -> dict[str, float]:
+    """Run `code` in a process of its own, with nothing left of an earlier run."""
+    shutil.rmtree(out, ignore_errors=True)
     script = FRAME.format(setup=code[0], work=code[1])
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(source), str(out)], capture_output=True, text=True, check=True
-    )
-    return dict(json.loads(done.stdout.splitlines()[-1]))
+    peak = 0.0
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(source), str(out)], stdout=subprocess.PIPE, text=True
+    ) as child:
+        while child.poll() is None:
+            peak = max(peak, tree_memory(child.pid))
+            time.sleep(0.05)
+        if child.returncode or child.stdout is None:
+            raise SystemExit(f"{code[1]} failed with status {child.returncode}.")
+        seconds = json.loads(child.stdout.read().splitlines()[-1])
+    return {"seconds": seconds, "peak MiB": peak / 2**20}
 
 
-def main() -> None:
-    options = arguments(__doc__ or "", rows=200_000)
-    with tempfile.TemporaryDirectory() as folder:
-        archive, lines = Path(folder) / "sample.zip", Path(folder) / "trn.json.gz"
-        write_sample(archive, options.rows, seed=1)
-        with zipfile.ZipFile(archive) as file:
-            lines.write_bytes(file.read("LF-Amazon-1.3M/trn.json.gz"))
-        clean = keep_readable(lines, Path(folder) / "readable.json.gz")
-        medians = alternate(
-            {
-                "Vitrine convert": lambda: measure(VITRINE, lines, Path(folder) / "data"),
-                "pandas read_json + to_parquet": lambda: measure(PANDAS, clean, Path(folder) / "pandas"),
-            },
-            options.rounds,
-        )
-    ours, peer = medians["Vitrine convert"], medians["pandas read_json + to_parquet"]
-    if not options.json:
-        table(medians, f"{options.rows:,} rows, median of {options.rounds}")
-    ratio = peer["seconds"] / ours["seconds"]
-    figure("convert speed against pandas", ratio, "times", 3.0, least=True, as_json=options.json)
-    figure("convert rows per second", options.rows / ours["seconds"], "rows/s", None, least=True, as_json=options.json)
-    figure("convert peak memory", ours["peak MiB"], "MiB", 1024.0, least=False, as_json=options.json)
+def tree_memory(pid: int) -> float:
+    """Bytes that a process and its descendants hold; what they share counts once (proportional set size)."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except (FileNotFoundError, ProcessLookupError):  # ended meanwhile
+        return 0.0
+    own = next((float(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")), 0.0)
+    return own + sum(tree_memory(int(child)) for child in children)
 
 
-def keep_readable(source: Path, target: Path) -> Path:
-    """The same lines without those that pandas cannot parse; it has no way to set them aside."""
-    import gzip
+def source_of(rows: int, folder: Path) -> Path:
+    """`trn.json.gz` of so many rows; made where the folder lacks it."""
+    lines = folder / f"trn-{rows}-{SEED}.json.gz"
+    if not lines.exists():
+        archive = folder / f"sample-{rows}-{SEED}.zip"
+        if not archive.exists():
+            partial = archive.with_suffix(".part")
+            write_sample(partial, rows, SEED, full_size=True)
+            partial.replace(archive)
+        with zipfile.ZipFile(archive) as file, file.open(f"{FOLDER}/trn.json.gz") as member:
+            partial = lines.with_suffix(".part")
+            with partial.open("wb") as out:
+                shutil.copyfileobj(member, out, 2**20)
+            partial.replace(lines)
+        archive.unlink()
+    return lines
 
-    import orjson
 
-    with gzip.open(source, "rb") as lines, gzip.open(target, "wb", compresslevel=1) as out:
+def beginning_of(source: Path, rows: int) -> Path:
+    """The first so many lines of `source`."""
+    target = source.with_name(f"first-{rows}-of-{source.name}")
+    if not target.exists():
+        partial = target.with_suffix(".part")
+        with igzip.open(source, "rb") as lines, igzip.open(partial, "wb") as out:
+            out.writelines(islice(lines, rows))
+        partial.replace(target)
+    return target
+
+
+def readable(source: Path) -> Path:
+    """The same lines without those that the peers cannot parse; they have no way to set them aside."""
+    target = source.with_name(f"readable-{source.name}")
+    if target.exists():
+        return target
+    partial = target.with_suffix(".part")
+    with gzip.open(source, "rb") as lines, gzip.open(partial, "wb", compresslevel=4) as out:
         for line in lines:
             try:
                 row = orjson.loads(line)
@@ -82,7 +137,57 @@ def keep_readable(source: Path, target: Path) -> Path:
                 continue
             if isinstance(row, dict) and isinstance(row.get("uid"), str) and isinstance(row.get("title"), str):
                 out.write(line)
+    partial.replace(target)
     return target
+
+
+def compare(options: argparse.Namespace, folder: Path) -> None:
+    source = source_of(options.rows, folder)
+    clean = readable(source)
+    systems = {"Vitrine convert": lambda: measure(VITRINE, source, folder / "vitrine")}
+    for name, code in PEERS.items():
+        systems[name] = lambda code=code: measure(code, clean, folder / "peer")
+    medians = alternate(systems, options.rounds)
+    if not options.json:
+        table(medians, f"{options.rows:,} rows, median of {options.rounds}")
+    ours = medians.pop("Vitrine convert")
+    pandas = medians.pop("pandas")
+    best = min(medians, key=lambda name: medians[name]["seconds"])
+    speed = pandas["seconds"] / ours["seconds"]
+    figure("convert speed against pandas", speed, "times", 3.0, least=True, as_json=options.json)
+    slower = ours["seconds"] / medians[best]["seconds"]
+    figure(
+        f"convert time against the best raw reader ({best})", slower, "times", 2.5, least=False, as_json=options.json
+    )
+    figure("convert rows per second", options.rows / ours["seconds"], "rows/s", None, least=True, as_json=options.json)
+    figure("convert peak memory", ours["peak MiB"], "MiB", 1024.0, least=False, as_json=options.json)
+
+
+def full(options: argparse.Namespace, folder: Path) -> None:
+    if not options.json:
+        print(machine())
+    largest = source_of(max(FULL), folder)
+    for rows in FULL:
+        source = largest if rows == max(FULL) else beginning_of(largest, rows)
+        found = measure(VITRINE, source, folder / "vitrine")
+        name, speed, peak = f"convert {rows:,} rows", rows / found["seconds"], found["peak MiB"]
+        figure(f"{name}, seconds", found["seconds"], "s", None, least=True, as_json=options.json)
+        figure(f"{name}, speed", speed, "rows/s", None, least=True, as_json=options.json)
+        figure(f"{name}, peak memory", peak, "MiB", 1024.0, least=False, as_json=options.json)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true", help="one JSON line a figure")
+    parser.add_argument("--rounds", type=int, default=3, help="measurements of each system, taken in turn")
+    parser.add_argument("--rows", type=int, default=200_000)
+    parser.add_argument("--full", action="store_true", help="Vitrine alone, up to the size of the real file")
+    parser.add_argument("--folder", type=Path, help="where the sources are kept (default: nowhere)")
+    options = parser.parse_args()
+    if options.folder is not None:
+        options.folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() if options.folder is None else nullcontext(options.folder) as folder:
+        (full if options.full else compare)(options, Path(folder))
 
 
 if __name__ == "__main__":
