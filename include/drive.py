@@ -115,8 +115,8 @@ def _over_quota(origin: str) -> QuotaExceeded:
     return QuotaExceeded(
         f"{origin} is over its download quota: Google says that too many users have viewed or downloaded it.",
         "Wait: it can last 24 hours, and the task retries by itself. Or set "
-        f"{COOKIES} to a cookies.txt of a signed-in browser; or copy the file into your own Drive or to a disk "
-        "and trigger again with `source=<its id, address or path>`.",
+        f"{COOKIES} to a cookies.txt of a signed-in browser; or find a mirror, or copy the file into your own Drive or "
+        "to a disk, and trigger again with `source=<its id, address or path>`.",
     )
 
 

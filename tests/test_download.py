@@ -455,7 +455,7 @@ def test_the_drive_quota_page_says_what_can_be_done(
     server.files[DRIVE_ID] = Served(ZIP, drive=kind)
     with pytest.raises(QuotaExceeded) as caught:
         fetch(DRIVE_ID, root, pinned)
-    for hint in ("24 hours", drive.COOKIES, "source="):
+    for hint in ("24 hours", drive.COOKIES, "mirror", "your own Drive", "source="):
         assert hint in caught.value.next_step
     assert_nothing_kept(root)
     server.files[DRIVE_ID].drive = "large"

@@ -216,3 +216,18 @@ def test_too_small_a_sample_is_refused(tmp_path: Path) -> None:
     """Danger: a sample without the products that the demo asks for."""
     with pytest.raises(ValueError, match="at least 6"):
         sample.write_sample(tmp_path / "a.zip", 5, 7)
+
+
+def test_full_size_rows_are_as_long_as_the_real_ones(tmp_path: Path) -> None:
+    """Danger: speed and memory are measured on rows half as long as those of the real file."""
+    counts = write_sample(tmp_path / "full.zip", 4000, 7, full_size=True)
+    found = rows(tmp_path / "full.zip", "trn").values()
+    contents = [len(row["content"]) for row in found if row["content"]]
+    links = [len(row["target_ind"]) for row in found]
+    assert 760 < counts["trn"]["bytes"] / 4000 < 880
+    assert 0.28 < 1 - len(contents) / len(found) < 0.38
+    assert 400 < sorted(contents)[len(contents) // 2] < 500
+    assert 20 < sum(links) / len(links) < 25
+    assert all(len(row["target_ind"]) == len(row["target_rel"]) for row in found)
+    assert all(0 <= target < counts["lbl"]["lines"] for row in found for target in row["target_ind"])
+    assert [row["title"] for row in found][: len(FLAGSHIPS)] == [flagship.title for flagship in FLAGSHIPS]
