@@ -7,12 +7,13 @@ import zipfile
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from include import artifacts, stages
 from include.catalogue import PRODUCTS_FILE, read_rows
-from include.errors import Terminal, Transient, VitrineError
+from include.errors import NoLiveIndex, Terminal, Transient, VitrineError
 from include.forms import pipeline_settings
 
 LINE = json.dumps({"uid": "0000000001", "title": "A kettle", "content": "It boils water."}).encode() + b"\n"
@@ -116,3 +117,58 @@ def test_real_products_become_a_live_index_of_every_accepted_uid(root: Path, rea
         assert searcher.count() == len(uids) == counts["accepted"]
     finally:
         searcher.close()
+
+
+@pytest.fixture
+def start(root: Path, catalogue: Path, tiny_base: Path) -> Callable[..., stages.Run]:
+    """A function that gives the run of this name with these settings, over a catalogue of 60 products."""
+
+    def make(run_id: str, **conf: Any) -> stages.Run:
+        small = {"base_model": str(tiny_base), "max_steps": 2, "batch_size": 8, "max_tokens": 16, "holdout": 10}
+        settings = pipeline_settings({**small, "tolerance": 1.0, "min_recall": 0.5, "row_group_rows": 100, **conf})
+        date = datetime(2026, 11, 22, tzinfo=UTC)
+        return stages.Run(settings=settings, root=root, run_id=run_id, logical_date=date)
+
+    return make
+
+
+def summary(path: Path) -> dict[str, Any]:
+    return artifacts.read(path).summary()
+
+
+def test_retrain_always_trains_once_a_run(start: Callable[..., stages.Run], catalogue: Path) -> None:
+    """Each run its own model, but a retry that trained again would throw hours away."""
+    first = stages.fine_tune(start("one", retrain="always"), summary(catalogue))
+    retry = stages.fine_tune(start("one", retrain="always"), summary(catalogue))
+    other = stages.fine_tune(start("two", retrain="always"), summary(catalogue))
+    assert (first["reused"], retry["reused"], other["reused"]) == (False, True, False)
+    assert retry["fingerprint"] == first["fingerprint"] != other["fingerprint"]
+
+
+def test_retrain_auto_trains_when_something_changed(start: Callable[..., stages.Run], catalogue: Path) -> None:
+    """An unchanged catalogue costs seconds, whatever `retrain` said before; a changed setting does not pass unseen."""
+    first = stages.fine_tune(start("one"), summary(catalogue))
+    again = stages.fine_tune(start("two"), summary(catalogue))
+    changed = stages.fine_tune(start("three", seed=43), summary(catalogue))
+    assert again["reused"] and again["fingerprint"] == first["fingerprint"]
+    assert not changed["reused"] and changed["fingerprint"] != first["fingerprint"]
+
+
+def test_retrain_never_takes_the_live_model(start: Callable[..., stages.Run], catalogue: Path) -> None:
+    """A refresh of the index must not wait for training, nor change the model behind the answers."""
+    with pytest.raises(NoLiveIndex, match="retrain = auto first"):
+        stages.fine_tune(start("too early", retrain="never"), summary(catalogue))
+
+    run = start("first")
+    model = stages.fine_tune(run, summary(catalogue))
+    evaluation = stages.evaluate(run, summary(catalogue), model)
+    parts = stages.plan_shards(run, summary(catalogue), model)
+    version = stages.verify(run, [stages.upsert(run, stages.embed(run, part)) for part in parts])
+    approval = stages.request_approval(run, {"verify": version, "evaluate": evaluation}, "link")
+    assert approval == {"asked": False, "reason": "promote is auto"}
+    assert stages.publish(run, version, evaluation, approval)["published"]
+
+    refresh = start("refresh", retrain="never", seed=44)  # other settings of training do not matter then
+    found = stages.fine_tune(refresh, summary(catalogue))
+    assert (found["fingerprint"], found["reused"]) == (model["fingerprint"], True)
+    assert stages.evaluate(refresh, summary(catalogue), found)["stats"]["gate"]["passed"], "it is live already"

@@ -112,6 +112,15 @@ class AirflowClient:
         value = self.get(path, map_index=map_index)["value"]
         return json.loads(value) if isinstance(value, str) else value
 
+    def requests(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+        """The questions to a person that a run waits with, and those that were answered."""
+        return list(self.get(f"/dags/{dag_id}/dagRuns/{quote(run_id)}/hitlDetails")["hitl_details"])
+
+    def answer(self, dag_id: str, run_id: str, task_id: str, option: str) -> None:
+        """Answer such a question, as the user who is logged in."""
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances/{task_id}/-1/hitlDetails"
+        self._http.patch(path, json={"chosen_options": [option], "params_input": {}}).raise_for_status()
+
     def log(self, dag_id: str, run_id: str, task_id: str, try_number: int, map_index: int = -1) -> list[str]:
         """The lines of a task's log."""
         path = f"/dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances/{task_id}/logs/{try_number}"

@@ -1,5 +1,6 @@
 """One Airflow for all system tests: as `make up` starts it, with its own home and data."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,8 +29,20 @@ class Airflow:
         self.succeed(run_id)
         return run_id
 
+    def park(self, conf: dict[str, Any]) -> str:
+        """Trigger a run that asks a person, wait until it does, and return its id."""
+        run_id = self.client.trigger(PIPELINE, {**self.conf, **conf, "promote": "approval"})
+        deadline = time.monotonic() + 900.0
+        while time.monotonic() < deadline:
+            state = self.tasks(run_id).get(("approve", -1), {}).get("state")
+            if state == "awaiting_input":
+                return run_id
+            assert self.client.run_state(PIPELINE, run_id) in ("queued", "running"), self.logs(run_id)
+            time.sleep(0.5)
+        raise AssertionError(f"run {run_id} did not ask: {self.tasks(run_id)}")
+
     def succeed(self, run_id: str) -> None:
-        ended = self.client.wait(PIPELINE, run_id, timeout=300.0)
+        ended = self.client.wait(PIPELINE, run_id, timeout=900.0)
         assert ended["state"] == "success", self.logs(run_id)
 
     def logs(self, run_id: str) -> str:

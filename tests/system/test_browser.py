@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from include.index import open_store
+from include.settings import IndexSettings
 from tests.browser import chromium, login, require_chromium
 from tests.system.conftest import PIPELINE, Airflow
 
@@ -73,11 +75,50 @@ def test_the_ask_page_answers(page: Page, airflow: Airflow) -> None:
     expect(frame.get_by_text("uid").first).to_be_visible()
 
 
+def test_a_person_looks_at_the_figures_approves_and_the_run_publishes(page: Page, airflow: Airflow) -> None:
+    """The whole way of a person who decides: no other tool, no address typed by hand."""
+    live = open_store(IndexSettings(), root=airflow.data).live()
+    run_id = airflow.park({"hnsw_m": 8})  # the model is there; only the index is built anew
+    version = airflow.xcom(run_id, "verify")["fingerprint"]
+    assert open_store(IndexSettings(), root=airflow.data).live() == live != version, (
+        "nothing goes live before the answer"
+    )
+
+    page.goto(f"{airflow.local.url}/dags/{PIPELINE}/runs/{run_id}")
+    page.get_by_text("Required Actions").first.click()
+    drawer = page.get_by_role("dialog")
+    expect(drawer.get_by_text(f"Publish version {version} of products?").first).to_be_visible()
+    expect(drawer.get_by_text("The gate passed").first).to_be_visible()
+    expect(drawer.get_by_role("row", name="tuned − base").first).to_be_visible()
+    with page.context.expect_page() as opened:
+        drawer.get_by_role("link", name="The run's report").click()
+    report = opened.value
+    expect(report.frame_locator("iframe").get_by_text("Waiting for a person")).to_be_visible()
+    expect(report.frame_locator("iframe").locator("svg circle").first).to_be_visible()
+    report.close()
+
+    drawer.get_by_role("button", name="Approve").click()
+    airflow.succeed(run_id)
+    decision = airflow.xcom(run_id, "publish")
+    assert decision["published"]
+    assert decision["reason"].startswith("approved by admin at ")
+    assert open_store(IndexSettings(), root=airflow.data).live() == version
+    page.goto(f"{airflow.local.url}/dags/{PIPELINE}/runs/{run_id}/plugin/report")
+    frame = page.frame_locator("iframe")
+    expect(frame.get_by_text("Published: this version is live")).to_be_visible()
+    expect(frame.get_by_text("The person's answer")).to_be_visible()
+
+
 def test_a_runs_report_is_a_tab_of_the_run(page: Page, airflow: Airflow) -> None:
     """The decision to publish must be found where the run is."""
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
     runs = airflow.client.get(f"/dags/{PIPELINE}/dagRuns", state="success", limit=1)["dag_runs"]
     page.goto(f"{airflow.local.url}/dags/{PIPELINE}/runs/{runs[0]['dag_run_id']}")
     page.locator('a[title="Report"]').click()
     frame = page.frame_locator("iframe")
-    expect(frame.get_by_text("recall@10").first).to_be_visible()
-    expect(frame.locator("svg").first).to_be_visible()
+    for words in ("nDCG@10, title_to_content", "Training loss", "Lines of trn by fate", "Time to make"):
+        plot = frame.locator("figure", has=page.locator("figcaption", has_text=words)).first
+        expect(plot.locator("rect, circle, polyline").first).to_be_visible()
+    expect(frame.get_by_text("what differs").first).to_be_visible()
+    assert faults == []

@@ -115,6 +115,31 @@ def test_an_older_logical_date_does_not_replace_the_live_index(airflow: Airflow,
     assert open_store(IndexSettings(), root=airflow.data).live() == live
 
 
+def test_a_rejected_version_is_kept_and_not_published(airflow: Airflow, first: str) -> None:
+    """A no over REST counts as one in the UI; the run ends well, since a no is no failure."""
+    live = open_store(IndexSettings(), root=airflow.data).live()
+    run_id = airflow.park({**FIRST, "hnsw_m": 8})  # the model is there; only the index is built anew
+    (asked,) = airflow.client.requests(PIPELINE, run_id)
+    assert (asked["response_received"], asked["options"]) == (False, ["Approve", "Reject"])
+    assert "tuned − base" in asked["body"]
+    airflow.client.answer(PIPELINE, run_id, "approve", "Reject")
+    airflow.succeed(run_id)
+    decision = airflow.xcom(run_id, "publish")
+    assert not decision["published"]
+    assert decision["reason"].startswith("rejected by admin at ")
+    assert open_store(IndexSettings(), root=airflow.data).live() == live
+    assert (airflow.data / "version" / decision["version"]).exists()
+    assert "rejected by admin" in "\n".join(airflow.client.log(PIPELINE, run_id, "publish", 1))
+
+
+def test_without_an_answer_in_time_nothing_is_published(airflow: Airflow, first: str) -> None:
+    """A forgotten question must neither publish nor wait for ever."""
+    run_id = airflow.run({**FIRST, "hnsw_m": 8, "promote": "approval", "approval_hours": 0.0005})
+    decision = airflow.xcom(run_id, "publish")
+    assert not decision["published"]
+    assert decision["reason"].startswith("nobody approved or rejected it until ")
+
+
 def test_a_question_is_answered_over_http_with_sources(airflow: Airflow, first: str) -> None:
     """The result of the DAG is what a client of the REST API gets from /wait."""
     run_id = airflow.client.trigger("answer_question", {"question": "a kettle\na lamp", "threshold": 0.0, "top_k": 3})
