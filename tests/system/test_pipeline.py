@@ -122,7 +122,7 @@ def test_a_rejected_version_is_kept_and_not_published(airflow: Airflow, first: s
     (asked,) = airflow.client.requests(PIPELINE, run_id)
     assert (asked["response_received"], asked["options"]) == (False, ["Approve", "Reject"])
     assert "tuned − base" in asked["body"]
-    airflow.client.answer(PIPELINE, run_id, "approve", "Reject")
+    airflow.answer(run_id, "Reject")
     airflow.succeed(run_id)
     decision = airflow.xcom(run_id, "publish")
     assert not decision["published"]
