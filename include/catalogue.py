@@ -19,8 +19,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from include.text_hash import text_hash as text_hash  # part of what the stages share
-
 PRODUCTS_FILE = "products.parquet"
 LABELS_FILE = "labels.parquet"
 QUERIES_FILE = "queries.parquet"

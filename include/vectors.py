@@ -1,6 +1,6 @@
 """Vectors on disk: the Parquet file of an embedding, and where a text's vector is already known.
 
-`vectors.parquet` has the columns `uid` (string), `text_hash` (16 bytes, see `catalogue.text_hash`) and
+`vectors.parquet` has the columns `uid` (string), `text_hash` (16 bytes, see `include.text_hash`) and
 `vector` (fixed_size_list<float32>), its rows and row groups those of the shard. Page checksums are on,
 for writing and for reading.
 """

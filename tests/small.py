@@ -15,8 +15,8 @@ from include.catalogue import (
     QUERIES_FILE,
     REJECTED,
     REJECTED_FILE,
-    text_hash,
 )
+from include.text_hash import text_hash
 
 COLOURS = ["red", "green", "blue", "black", "white", "yellow", "silver", "golden"]
 THINGS = ["kettle", "lamp", "chair", "camera", "drill", "guitar", "tent", "jacket", "clock", "bottle"]

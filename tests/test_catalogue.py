@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from include.catalogue import PRODUCTS_FILE, held_out, product_text, read_rows, text_hash
+from include.catalogue import PRODUCTS_FILE, held_out, product_text, read_rows
+from include.text_hash import text_hash
 
 
 def test_held_out_products_do_not_depend_on_the_order_of_rows() -> None:

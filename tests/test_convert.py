@@ -16,13 +16,14 @@ import pytest
 from include import artifacts, catalogue
 from include import convert as convert_module
 from include.artifacts import Artifact
-from include.catalogue import PRODUCTS, REJECTED, open_parquet, text_hash
+from include.catalogue import PRODUCTS, REJECTED, open_parquet
 from include.convert import convert
 from include.errors import BadSource, DamagedArtifact, EmptyCatalogue, TooManyRejects
 from include.rows import LONG_LINE
 from include.sample import write_sample
 from include.seen import SeenHashes
 from include.settings import ConvertSettings
+from include.text_hash import text_hash
 
 ANY = ConvertSettings(max_reject_share=1)
 

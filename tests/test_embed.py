@@ -9,12 +9,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from include import artifacts
-from include.catalogue import product_text, text_hash
+from include.catalogue import product_text
 from include.embed import embed
 from include.encoder import Encoder
 from include.errors import BadModel, BadSettings
 from include.plan import plan_shards
 from include.settings import EmbedSettings, IndexSettings
+from include.text_hash import text_hash
 from include.tokens import tokenise
 from include.vectors import VECTORS_FILE, matrix
 from tests.small import Product, products, publish_model, write_catalogue
