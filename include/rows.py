@@ -161,7 +161,7 @@ class RowReader:
                 rejects.append((number, str(refusal), excerpt(line)))
                 continue
             if not (title := clean_title(title, plain)):
-                rejects.append((number, NO_TITLE, excerpt(line)))
+                rejects.append((number, _reason_without_title(line), excerpt(line)))
                 continue
             numbers.append(number)
             uids.append(uid)
@@ -233,6 +233,15 @@ def parse_slowly(line: bytes) -> Fields:
     if not weights_are_sound(weights):
         raise Refused("target_rel has something other than finite numbers")
     return uid, title, content, orjson.dumps(indices), pack("f", weights, len(weights)), False
+
+
+def _reason_without_title(line: bytes) -> str:
+    """Why a line whose title is empty is refused: whatever else is wrong with it comes first, as on the slow way."""
+    try:
+        parse_slowly(line)
+    except Refused as refusal:
+        return str(refusal)
+    return NO_TITLE
 
 
 def _pack_indices(raw: list[bytes], weights: list[bytes]) -> bytes:
