@@ -34,7 +34,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        catalogue = synthetic_catalogue(root / "data", 2 * options.pairs)
+        catalogue = synthetic_catalogue(root / "data", round(2.2 * options.pairs))
         base = resolve_base(MINILM_PACKAGE, root=root / "data").path
         settings = TrainSettings(
             epochs=1,
@@ -133,6 +133,7 @@ def peer_seconds(
             per_device_train_batch_size=batch,
             learning_rate=5e-5,
             bf16=bf16,
+            use_cpu=not torch.cuda.is_available(),
             save_strategy="no",
             report_to="none",
             disable_tqdm=True,

@@ -9,7 +9,10 @@ and so do runs with and without caching and on any number of processes, up to th
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from include.distributed import ALONE, Processes
 from include.encoder import Encoder, length_batches
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
 
 # Word pieces encoded at once, padding included. On a CPU, small enough that activations stay in the cache;
 # chunks are of like length, so small ones also waste less on padding. A GPU needs more to be busy.
-CHUNK_TOKENS = {"cpu": 2048, "cuda": 65_536}
+CHUNK_TOKENS = {"cpu": 4096, "cuda": 65_536}
 
 
 def backward(
@@ -55,9 +58,18 @@ def backward(
     chunks = list(length_batches([len(ids) for ids in texts], size))
     mine = list(range(processes.rank, len(chunks), processes.count))
 
+    # The word embeddings that occur, as a small leaf of their own: else each chunk's gradient has the size of the whole
+    # vocabulary. They take their gradient to the weights together, at the end.
+    vocabulary, place = np.unique(np.concatenate(texts), return_inverse=True)
+    local = np.split(place, np.cumsum([len(ids) for ids in texts])[:-1])
+    words = torch.nn.functional.embedding(
+        torch.from_numpy(vocabulary).to(encoder.device), encoder.model.embeddings.word_embeddings.weight
+    )
+    leaf = words.detach().requires_grad_()
+
     def forward(number: int, weights: "Weights") -> "torch.Tensor":
         torch.manual_seed(seed + number)
-        return encoder.forward(*encoder.pad([texts[text] for text in chunks[number]]), weights)
+        return encoder.forward(*encoder.pad([local[text] for text in chunks[number]]), replace(weights, words=leaf))
 
     padded = sum(len(chunks[number]) * len(texts[chunks[number][0]]) for number in mine)
     cached = padded > memory_tokens
@@ -84,6 +96,8 @@ def backward(
     else:
         for number, made in zip(mine, graphs, strict=True):
             torch.autograd.backward(made, gradient[chunks[number]])
+    if leaf.grad is not None:  # a process may have had no chunk
+        torch.autograd.backward(words, leaf.grad)
     _sum_gradients(encoder, processes)
     return value
 

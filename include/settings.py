@@ -115,7 +115,11 @@ class TrainSettings(Group):
         le=65_536,
     )
     learning_rate: float = Field(
-        5e-5, title="Learning rate", description="Peak of a warm-up and linear decay.", gt=0, le=0.01
+        1e-4,
+        title="Learning rate",
+        description="Peak of a warm-up and linear decay. Larger batches bear more.",
+        gt=0,
+        le=0.01,
     )
     warmup_share: float = Field(
         0.1, title="Warm-up", description="Share of the steps, 0-1, over which the learning rate rises.", ge=0, le=0.5
