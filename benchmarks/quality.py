@@ -34,7 +34,10 @@ def main() -> None:
     parser.add_argument("--set", type=json.loads, default=CHOSEN, help="TrainSettings, as a JSON object")
     parser.add_argument("--root", type=Path, help="a data directory to keep; a temporary one where it is not given")
     options = parser.parse_args()
-    logging.basicConfig(level=logging.WARNING)
+    logging.getLogger("bm25s").setLevel(logging.WARNING)
+    if not options.data.exists():
+        print(f"{options.data} is not there: nothing to measure. --data names another archive of this form.")
+        return
     with tempfile.TemporaryDirectory() as folder:
         root = options.root or Path(folder)
         source = download(SourceSettings(source=str(options.data)), root=root)
