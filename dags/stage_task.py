@@ -86,6 +86,14 @@ def current_run() -> Any:
     )
 
 
+def failed_tasks() -> list[str]:
+    """The tasks of the running task's run that have failed, an instance of a mapped one as `name_index`."""
+    context = get_current_context()
+    run = context["dag_run"]
+    states = context["ti"].get_task_states(dag_id=run.dag_id, run_ids=[run.run_id])
+    return sorted(name for name, state in states.get(run.run_id, {}).items() if state == "failed")
+
+
 def progress_sink() -> Callable[[Snapshot], None]:
     """A sink that keeps the latest progress where the UI and the REST API show it: the task's state store."""
     store = get_current_context().get("task_state_store")

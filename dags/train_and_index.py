@@ -14,7 +14,7 @@
 | verify | counts, sampled vectors and payloads, recall@10 against exact search | recall |
 | approve | where *Promote* is `approval`, waits for a person: see below | answer |
 | publish | moves the alias in one step; earlier versions stay | decision |
-| report | one page, also the run's **Report** tab | |
+| report | one page, also the run's **Report** tab; also of a run that failed | |
 
 **Progress** of a task: its log, and its *state store* (`progress`). **Nothing is done twice**: an output is found again
 by the fingerprint of its inputs and settings, and logged as `reused`.
@@ -33,10 +33,10 @@ by the fingerprint of its inputs and settings, and logged as `reused`.
 import os
 from datetime import timedelta
 
-from airflow.sdk import CronTriggerTimetable, dag, result, task_group
+from airflow.sdk import CronTriggerTimetable, dag, result, task, task_group
 
 from dags.approval import approve
-from dags.stage_task import form, stage
+from dags.stage_task import common, current_run, failed_tasks, form, stage
 from include import stages
 from include.settings import GROUPS
 
@@ -57,11 +57,14 @@ def train_and_index():
     upsert = stage(stages.upsert, hours=12)
     verify = stage(stages.verify, hours=6)
     publish = result(stage(stages.publish, hours=1))
-    report = stage(stages.report, hours=1)
 
     @task_group
     def shard(part):
         return upsert(embed(part))
+
+    @task(**common(stages.report, hours=1))
+    def report(results):
+        return stages.report(current_run(), {**results, "failed": failed_tasks()})
 
     source = download()
     catalogue = convert(source)
@@ -81,7 +84,9 @@ def train_and_index():
     }
     approval = approve(results)
     decision = publish(version, evaluation, approval)
-    report({**results, "approve": approval, "publish": decision})
+    written = report({**results, "approve": approval, "publish": decision})
+    # A teardown runs also after a failure, and does not make a success of it.
+    written.as_teardown(on_failure_fail_dagrun=True)
 
 
 train_and_index()

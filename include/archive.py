@@ -86,7 +86,7 @@ class Archive:
             self._zip.close()
 
     def blocks(self, role: str, tell: Callable[[int], None] | None = None) -> Iterator[bytes]:
-        """The lines of one file, a block (about 4 MiB) at a time: see `include.lines.line_blocks`.
+        """The lines of one file, a block (about 2 MiB) at a time: see `include.lines.line_blocks`.
 
         Args:
             role: One of `members`.

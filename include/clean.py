@@ -13,7 +13,7 @@ import html.entities
 import re
 import unicodedata
 from collections import Counter
-from functools import cache
+from functools import cache, lru_cache
 
 ENTITIES = "html entities"
 TAGS = "html tags"
@@ -76,6 +76,7 @@ _CONTROL = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f]")  # those that ar
 _UNSEEN = re.compile(
     "[\u00ad\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff\U000e0000-\U000e007f]"
 )
+_REFERS = " refers to "
 _EDITION = re.compile(
     r"[Tt](?i:his text refers to (?:the|an?) [^.]{0,80}?\bedition(?: of this (?:title|book|item))?\s?(?:\.|$))"
 )
@@ -105,7 +106,7 @@ class Cleaner:
     def content(self, text: str, title: str, printable: bool = False) -> str:
         """A clean content; empty where it says nothing, or nothing beyond `title` (which is clean)."""
         text = self.plain(text, printable)
-        if " refers to " in text and (shorter := _without_edition_notes(text)) != text:
+        if _REFERS in text and (shorter := _without_edition_notes(text)) != text:
             self.counts[EDITION] += 1
             text = shorter
         if len(text) <= LONGEST_JUNK and text and _is_junk(text):
@@ -196,9 +197,16 @@ def _long_mark_runs(astral: bool) -> re.Pattern[str]:
 def _without_edition_notes(text: str) -> str:
     kept: list[str] = []
     at = 0
-    for note in _EDITION.finditer(text, max(text.find(" refers to ") - len("This text"), 0)):
-        kept.append(text[at : note.start()].strip().rstrip("- "))  # the note often follows two hyphens
+    found = text.find(_REFERS)
+    while found >= 0:
+        start = found - len("This text")
+        note = _EDITION.match(text, start) if start >= at else None
+        if note is None:
+            found = text.find(_REFERS, found + 1)
+            continue
+        kept.append(text[at:start].strip().rstrip("- "))  # the note often follows two hyphens
         at = note.end()
+        found = text.find(_REFERS, at)
     kept.append(text[at:].strip())
     return " ".join(piece for piece in kept if piece)
 
@@ -207,14 +215,18 @@ def _unescape(text: str) -> str:
     """Resolve entities, also those that were escaped again: `&amp;#8211;` is a dash."""
     for _ in range(_ESCAPED_TIMES):
         before = text
-        text = _ENTITY.sub(_character, text)
+        text = _ENTITY.sub(_resolved, text)
         if text == before or "&" not in text:
             break
     return text
 
 
-def _character(match: re.Match[str]) -> str:
-    entity = match[0]
+def _resolved(match: re.Match[str]) -> str:
+    return _character(match[0])
+
+
+@lru_cache(maxsize=4096)
+def _character(entity: str) -> str:
     if entity[1] != "#" and entity[1:] not in html.entities.html5:
         return entity  # html.unescape would take a known beginning: `&notable;` is not `¬able;`
     return html.unescape(entity)  # also maps the Windows-1252 numbers, such as &#150;, as browsers do

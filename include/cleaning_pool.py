@@ -23,7 +23,7 @@ from include.rows import RowReader, Rows
 from include.settings import REPOSITORY
 
 MOST_PROCESSES = 8  # beyond, the one process that unpacks and writes is what takes the time
-FEW_BLOCKS = 3  # about 12 MiB: read sooner than processes start
+FEW_BLOCKS = 6  # about 12 MiB: read sooner than processes start
 PIPE_BYTES = 2**19
 
 

@@ -110,13 +110,12 @@ def hidden_states(weights: Weights, input_ids: Tensor, attention_mask: Tensor) -
     padding = torch.zeros(attention_mask.shape, dtype=dtype, device=state.device)
     padding = padding.masked_fill(attention_mask == 0, torch.finfo(dtype).min).view(rows, 1, 1, length)
     for layer in weights.layers:
-        projected = functional.linear(state, layer.projections.weight, layer.projections.bias)
+        projected = _linear(state, layer.projections)
         query, key, value = projected.view(rows, length, 3, weights.heads, -1).permute(2, 0, 3, 1, 4)
         mixed = _attention(query, key, value, padding).transpose(1, 2).reshape(rows * length, dim)
-        state = _normed(state + functional.linear(mixed, layer.output.weight, layer.output.bias), layer.attention_norm)
-        wide = functional.gelu(functional.linear(state, layer.widen.weight, layer.widen.bias))
-        narrow = functional.linear(wide, layer.narrow.weight, layer.narrow.bias)
-        state = _normed(state + _dropped(narrow, weights.dropout), layer.norm)
+        state = _normed(_linear(mixed, layer.output).add_(state), layer.attention_norm)
+        narrow = _linear(functional.gelu(_linear(state, layer.widen)), layer.narrow)
+        state = _normed(_dropped(narrow, weights.dropout).add_(state), layer.norm)
     return state.view(rows, length, dim)
 
 
@@ -125,8 +124,14 @@ def _attention(query: Tensor, key: Tensor, value: Tensor, padding: Tensor) -> Te
     products are faster there than the fused kernel, and far faster in the backward pass."""
     if query.device.type != "cpu":
         return functional.scaled_dot_product_attention(query, key, value, attn_mask=padding)
-    scores = torch.matmul(query * query.shape[-1] ** -0.5, key.transpose(-1, -2)) + padding
+    scores = torch.matmul(query * query.shape[-1] ** -0.5, key.transpose(-1, -2)).add_(padding)
     return torch.matmul(torch.softmax(scores, dim=-1), value)
+
+
+def _linear(values: Tensor, layer: Affine) -> Tensor:
+    if values.device.type != "cpu":
+        return functional.linear(values, layer.weight, layer.bias)
+    return torch.mm(values, layer.weight.t()).add_(layer.bias)  # a fifth faster than with the bias in the product
 
 
 def _normed(values: Tensor, norm: Affine) -> Tensor:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 MAX_LINE = 10_000_000  # bytes; the reference file's longest line is under 1 MB
-BLOCK = 4 * 2**20  # bytes read at once; at most MAX_LINE
+BLOCK = 2 * 2**20  # bytes read at once; at most MAX_LINE. Small enough for the caches of a core
 _BOM = b"\xef\xbb\xbf"
 
 

@@ -33,7 +33,8 @@ def report(results: Mapping[str, Any], *, root: Path, run_id: str, logical_date:
     Args:
         results: By stage, what it returned: an artifact's summary for `download`, `convert`, `fine_tune`,
             `evaluate` and `verify`; under `shards` a list of {"shard", "embedding", "upsert"}; under
-            `approve` what became of the question to a person, under `publish` the decision. Any may be absent.
+            `approve` what became of the question to a person, under `publish` the decision, under `failed` the
+            names of tasks that failed. Any may be absent.
         root: The data directory.
         run_id: The run's id in Airflow.
         logical_date: In ISO 8601, or None.

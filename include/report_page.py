@@ -23,7 +23,7 @@ def render(facts: Mapping[str, Any], written_at: datetime) -> str:
     parts = [
         element("h1", "Run report"),
         element("p", f"{facts['run_id']} · written {written_at:%Y-%m-%d %H:%M} UTC", class_="sub"),
-        _decision(results.get("publish"), results.get("approve"), metrics),
+        _decision(results, metrics),
         _tiles(results, metrics),
         retrieval(metrics),
         training(results.get("fine_tune"), facts["history"]),
@@ -35,9 +35,8 @@ def render(facts: Mapping[str, Any], written_at: datetime) -> str:
     return page(f"Vitrine: {facts['run_id']}", join(parts))
 
 
-def _decision(
-    decision: Mapping[str, Any] | None, approval: Mapping[str, Any] | None, metrics: Mapping[str, Any] | None
-) -> Markup:
+def _decision(results: Mapping[str, Any], metrics: Mapping[str, Any] | None) -> Markup:
+    decision, approval, failed = (results.get(name) for name in ("publish", "approve", "failed"))
     asked = approval is not None and approval.get("asked") is True
     content: list[str] = []
     about: list[str] = []
@@ -49,6 +48,10 @@ def _decision(
     elif asked and approval is not None and "approved" not in approval:
         told = f"Since {text(approval.get('since'))}: approve or reject it under Required Actions."
         content.append(_banner("Waiting for a person", Markup(told), "decision wait"))
+    elif failed:
+        names = ", ".join(map(str, failed))
+        told = f"Failed: {text(names)}. Its log says why and what to do; cleared, the run goes on from there."
+        content.append(_banner("The run failed", Markup(told), "decision"))
     else:
         told = "Publish has left no result: a task before it failed, or is still to come. The run's graph shows which."
         content.append(_banner("No decision", told, "decision"))

@@ -270,8 +270,11 @@ def test_who_decided_is_shown(root: Path, results: dict[str, Any], approved: boo
 def test_a_run_that_failed_shows_what_there_is(root: Path, results: dict[str, Any]) -> None:
     """After a failure Airflow hands over nothing for the stages that did not run."""
     lost = dict.fromkeys(("fine_tune", "evaluate", "shards", "verify", "approve", "publish"))
-    reader = read(report({**results, **lost}, root=root, run_id=RUN, logical_date=None).path / "report.html")
-    assert "No decision" in reader.words
+    results |= {**lost, "failed": ["fine_tune"]}
+    reader = read(report(results, root=root, run_id=RUN, logical_date=None).path / "report.html")
+    assert "The run failed" in reader.words
+    assert "Failed: fine_tune." in reader.words
+    assert "Published" not in reader.words
     assert "Lines by fate" in reader.words
     assert "The list of shards is missing" in reader.words
 

@@ -45,6 +45,14 @@ def test_the_pipeline_has_its_stages_in_order(dags: dict[str, Any]) -> None:
     }
 
 
+def test_a_failed_run_gets_its_report_and_stays_failed(dags: dict[str, Any]) -> None:
+    """By its trigger rule alone, `report` would be the leaf that decides the run's state: a success."""
+    report = dags["train_and_index"].get_task("report")
+    assert report.is_teardown
+    assert report.on_failure_fail_dagrun
+    assert report.trigger_rule == "all_done_setup_success"
+
+
 def test_every_task_has_retries_a_time_limit_and_the_retry_policy(dags: dict[str, Any]) -> None:
     """Airflow's defaults are no retry and no limit: one lost packet fails a night's run, one hang blocks it."""
     for dag in dags.values():

@@ -181,6 +181,49 @@ def test_a_killed_subprocess_is_transient_and_the_retry_ends_with_the_same_bits(
     assert same_bits(made.path, undisturbed)
 
 
+def descendants(pid: int) -> list[int]:
+    """Processes that this one started, and those that they started."""
+    try:
+        children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    return children + [found for child in children for found in descendants(child)]
+
+
+def rank_of(pid: int) -> str:
+    """Of a training process among several; empty for any other."""
+    variables = dict(each.partition("=")[::2] for each in Path(f"/proc/{pid}/environ").read_text().split("\0"))
+    return variables.get("RANK", "")
+
+
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_one_of_two_training_processes_killed_ends_both_and_the_retry_ends_with_the_same_bits(
+    catalogue: Path, root: Path, tiny_base: Path, tmp_path: Path, rank: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The one that is left would wait for the dead one for half an hour, on a GPU that nobody else gets."""
+    chosen = settings(tiny_base, processes=2)
+    all_of_them: list[int] = []
+
+    def kill(snapshot: dict[str, Any]) -> None:
+        if snapshot["unit"] == "steps" and snapshot["done"] >= 3 and not all_of_them:
+            found = re.search(r"training runs in process (\d+)", caplog.text)
+            assert found is not None
+            all_of_them.extend([int(found[1]), *descendants(int(found[1]))])
+            (victim,) = (pid for pid in all_of_them if rank_of(pid) == rank)
+            os.kill(victim, signal.SIGKILL)
+
+    caplog.set_level(logging.INFO)
+    with pytest.raises(TrainingInterrupted) as failure:
+        train_in_subprocess(catalogue, chosen, root=root, sink=kill)
+    assert "SIGKILL" in str(failure.value)
+    for pid in all_of_them:
+        wait_until_gone(pid)
+    assert not list(root.glob("model/[!.]*"))
+    made = train_in_subprocess(catalogue, chosen, root=root)
+    assert "resuming after step 2" in caplog.text
+    assert same_bits(made.path, train_in_subprocess(catalogue, chosen, root=tmp_path / "undisturbed").path)
+
+
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
 def test_the_subprocess_ends_with_its_parent(catalogue: Path, root: Path, tiny_base: Path, how: signal.Signals) -> None:
     """An orphan would train on beside the retry, on the same GPU, and hold the lock for hours."""

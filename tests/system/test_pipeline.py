@@ -15,6 +15,7 @@ from include import artifacts, stages
 from include.catalogue import PRODUCTS_FILE, read_rows
 from include.forms import pipeline_settings
 from include.index import open_store
+from include.report import page_of_run
 from include.settings import IndexSettings
 from tests.system.conftest import PIPELINE, Airflow
 
@@ -138,6 +139,20 @@ def test_without_an_answer_in_time_nothing_is_published(airflow: Airflow, first:
     decision = airflow.xcom(run_id, "publish")
     assert not decision["published"]
     assert decision["reason"].startswith("nobody approved or rejected it until ")
+
+
+def test_a_run_that_fails_has_a_report_that_says_where(airflow: Airflow, first: str) -> None:
+    """Whoever opens a failed run looks for what went wrong; and a page about it must not turn the run into a success."""
+    run_id = airflow.client.trigger(PIPELINE, {**airflow.conf, **FIRST, "max_reject_share": 0.0})
+    assert airflow.client.wait(PIPELINE, run_id, timeout=300.0)["state"] == "failed"
+    states = {name: each["state"] for (name, _), each in airflow.tasks(run_id).items()}
+    assert (states["convert"], states["publish"], states["report"]) == ("failed", "upstream_failed", "success")
+    page = page_of_run(airflow.data, run_id)
+    assert page is not None
+    words = page.read_text()
+    assert "The run failed" in words
+    assert "Failed: convert." in words
+    assert airflow.xcom(run_id, "download")["fingerprint"] in words
 
 
 def test_a_question_is_answered_over_http_with_sources(airflow: Airflow, first: str) -> None:
