@@ -110,7 +110,7 @@ def answer(
     made, searcher = _open(index, settings.version, collection, store, root)
     steps = {"open": time.monotonic() - began}
     try:
-        encoder = QueryEncoder(artifacts.read(root / made["model"], verify=False).path)
+        encoder = QueryEncoder(artifacts.read(root / made["model"], verify=False).path, dimensions=made["dim"])
         steps["load model"] = time.monotonic() - began - sum(steps.values())
         vectors = encoder.encode(asked)
         steps["encode"] = time.monotonic() - began - sum(steps.values())

@@ -80,7 +80,7 @@ def check(
     asked = [sample.title or product_text(sample.title, sample.content) for sample in samples[:QUERIES]]
     from include.query_encoder import QueryEncoder
 
-    queries = QueryEncoder(artifacts.read(root / plan.model).path).encode(asked)
+    queries = QueryEncoder(artifacts.read(root / plan.model).path, dimensions=plan.dim).encode(asked)
     top_k = min(RECALL_AT, plan.points)
     hits = [[hit.uid for hit in searcher.dense(query, top_k)] for query in queries]
     wanted = {sample.uid for sample in samples}.union(*hits)

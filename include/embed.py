@@ -193,7 +193,7 @@ class _Embedding:
             from include.encoder import Encoder
 
             path = artifacts.read(self.root / self.plan.model).path
-            self._encoder = Encoder.load(path)
+            self._encoder = Encoder.load(path, dimensions=self.plan.embed.get("dimensions", 0))
             if self._encoder.dim != self.plan.dim:
                 raise BadModel(
                     f"The model {path} gives vectors of {self._encoder.dim} dimensions, the plan of version "

@@ -18,7 +18,7 @@ from include.base_model import WEIGHTS, check_distilbert
 from include.errors import BadModel, BadSettings
 from include.onnx_export import write_onnx
 from include.progress import Progress, Sink
-from include.query_encoder import ONNX_FILE, load_tokenizer, printable, stored_max_tokens
+from include.query_encoder import ONNX_FILE, load_tokenizer, printable, require_dimensions, stored_max_tokens
 
 if TYPE_CHECKING:
     import torch
@@ -49,7 +49,7 @@ class Encoder:
     Attributes:
         model: The DistilBertModel, weights in float32.
         tokenizer: Of the tokenizers library; cuts at `max_tokens`, does not pad.
-        dim: Length of a vector.
+        dim: Length of a vector; less than the model's own where only the first dimensions are kept.
         max_tokens: Longer texts are cut, in word pieces, CLS and SEP included.
         device: Where the model is.
         precision: "bfloat16" or "float32": what matrix products are computed in.
@@ -64,18 +64,25 @@ class Encoder:
         device: "torch.device",
         precision: str,
         config: dict[str, Any],
+        dimensions: int = 0,
     ) -> None:
         self.model = model
         self.tokenizer = tokenizer
         self.max_tokens = max_tokens
         self.device = device
         self.precision = precision
-        self.dim: int = model.config.dim
+        self.dim: int = dimensions or model.config.dim
         self._config = config
 
     @classmethod
     def load(
-        cls, path: Path, *, max_tokens: int | None = None, device: str = "auto", precision: str = "auto"
+        cls,
+        path: Path,
+        *,
+        max_tokens: int | None = None,
+        device: str = "auto",
+        precision: str = "auto",
+        dimensions: int = 0,
     ) -> "Encoder":
         """Load a base model's directory or a saved bi-encoder.
 
@@ -84,15 +91,17 @@ class Encoder:
             max_tokens: Where to cut texts; None for what the directory says.
             device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1" …
             precision: "auto" (bfloat16 where the device computes in it), "bfloat16", "float32".
+            dimensions: Of each vector the first so many are kept; 0 for all.
 
         Raises:
             BadModel: The directory does not hold an intact DistilBERT.
-            BadSettings: `max_tokens` or `precision` is out of range.
+            BadSettings: `max_tokens`, `precision` or `dimensions` is out of range.
         """
         import torch
         from transformers import DistilBertConfig, DistilBertModel
 
         config = check_distilbert(path)
+        require_dimensions(dimensions, int(config["dim"]))
         limit = int(config["max_position_embeddings"])
         length = stored_max_tokens(path) if max_tokens is None else max_tokens
         if not 3 <= length <= limit:
@@ -118,6 +127,7 @@ class Encoder:
             device=place,
             precision=resolve_precision(precision, place),
             config=config,
+            dimensions=dimensions,
         )
 
     def tokenize(self, texts: Sequence[str]) -> list[np.ndarray]:
@@ -156,7 +166,7 @@ class Encoder:
         hidden = hidden_states(weights or self.weights(), input_ids, attention_mask)
         mask = attention_mask.unsqueeze(-1).float()
         pooled = (hidden.float() * mask).sum(1) / mask.sum(1).clamp(min=1)
-        return torch.nn.functional.normalize(pooled, dim=-1)
+        return torch.nn.functional.normalize(pooled[:, : self.dim], dim=-1)
 
     def encode(
         self, texts: Sequence[str], *, batch_tokens: int = 8192, sink: Sink | None = None, stage: str = "embed"
@@ -253,7 +263,10 @@ class Encoder:
                 {"idx": number, "name": name, "path": folder, "type": f"sentence_transformers.models.{kind}"}
                 for number, (name, folder, kind) in enumerate(MODULES)
             ],
-            "1_Pooling/config.json": {"word_embedding_dimension": self.dim, "pooling_mode_mean_tokens": True},
+            "1_Pooling/config.json": {
+                "word_embedding_dimension": self.model.config.dim,
+                "pooling_mode_mean_tokens": True,
+            },
             "2_Normalize/config.json": {},
         }
         for name, content in files.items():

@@ -65,8 +65,10 @@ from include.gate import decide
 from include.index import BM25_WEIGHT
 from include.index.fusion import depth
 from include.metrics import Ranking, figures, judge, per_query
+from include.plan import model_dim
 from include.progress import Sink
 from include.protocols import Protocol, query_to_label, title_to_content
+from include.publish import LiveModel
 from include.settings import EvaluateSettings, TrainSettings
 
 log = logging.getLogger(__name__)
@@ -85,7 +87,8 @@ def evaluate(
     settings: EvaluateSettings,
     *,
     root: Path,
-    live: Path | None = None,
+    dimensions: int = 0,
+    live: LiveModel | None = None,
     sink: Sink | None = None,
 ) -> Artifact:
     """Measure the model against its base, BM25 and the live model.
@@ -96,6 +99,7 @@ def evaluate(
         train: What the model was trained with: base model, held-out products, seed.
         settings: Size of the corpora, tolerance of the gate, pairs to leave out.
         root: The data directory.
+        dimensions: Of the model's vectors the first so many are what the index will hold; 0 for all.
         live: The live index's model; None where there is none.
         sink: Receives progress, in tokens of each embedding.
 
@@ -105,7 +109,7 @@ def evaluate(
     Raises:
         EmptyCatalogue: There is nothing to ask: no held-out product, no linked test product.
         BadModel: A model cannot be loaded.
-        BadSettings: The filter file cannot be used.
+        BadSettings: The filter file cannot be used, or the model has fewer dimensions.
     """
     base = resolve_base(train.base_model, root=root)
     inputs = {
@@ -118,17 +122,21 @@ def evaluate(
         **settings.model_dump(include={"eval_corpus", "eval_queries", "tolerance"}),
         "related": train.related_share > 0,
         "filter": _filter_mark(settings),
+        **({"dimensions": dimensions} if dimensions else {}),
     }
-    models: dict[str, tuple[Path, int | None]] = {"base": (base.path, train.max_tokens), "tuned": (model, None)}
+    models: dict[str, dict[str, Any]] = {
+        "base": {"path": base.path, "max_tokens": train.max_tokens},
+        "tuned": {"path": model, "dimensions": dimensions},
+    }
     is_live = False
     if live is not None:
-        mark = artifacts.read(live, verify=False).fingerprint
-        is_live = mark == inputs["model"]
+        mark = artifacts.read(live.path, verify=False).fingerprint
+        is_live = mark == inputs["model"] and live.dim == (dimensions or model_dim(model))
         if is_live and (found := _earlier(root, shaping, inputs)):
             return found
         inputs["live"] = mark
         if not is_live:
-            models["live"] = (live, None)
+            models["live"] = {"path": live.path, "dimensions": live.dim}
 
     def write(space: Workspace) -> dict[str, Any]:
         measured = _measure(catalogue, models, train, settings, sink, is_live=is_live)
@@ -157,7 +165,7 @@ def table(protocols: Mapping[str, Mapping[str, Any]]) -> list[str]:
 
 def _measure(
     catalogue: Path,
-    models: Mapping[str, tuple[Path, int | None]],
+    models: Mapping[str, Mapping[str, Any]],
     train: TrainSettings,
     settings: EvaluateSettings,
     sink: Sink | None,
@@ -185,9 +193,9 @@ def _measure(
             ranking, _ = words[-1].search(protocol.queries, DEPTH, excluded=protocol.excluded)
             rankings.append({"bm25": ranking})
     fusion: dict[str, dict[str, Any]] = {}
-    for system, (path, max_tokens) in models.items():
+    for system, kept in models.items():
         with _timed(seconds, system):
-            encoder = Encoder.load(path, max_tokens=max_tokens)
+            encoder = Encoder.load(**kept)
             for protocol, bm25, ranked in zip(protocols, words, rankings, strict=True):
                 asked = [*protocol.queries, *(protocol.fit_queries if system == "tuned" else [])]
                 # Together: queries and corpus are batched by length, and progress has one total.

@@ -37,7 +37,15 @@ Search = Callable[[Vectors, int], Sequence[tuple[str, float]]]
 
 
 def mine(
-    catalogue: Path, model: Path, search: Search, count: int, *, version: str, root: Path, sink: Sink | None = None
+    catalogue: Path,
+    model: Path,
+    search: Search,
+    count: int,
+    *,
+    version: str,
+    root: Path,
+    dimensions: int = 0,
+    sink: Sink | None = None,
 ) -> Artifact:
     """Ask the live index for each product's title.
 
@@ -48,6 +56,7 @@ def mine(
         count: Negatives wanted for each product.
         version: The live version's fingerprint.
         root: The data directory.
+        dimensions: Of the live version's vectors; 0 for all of the model's.
         sink: Receives progress, in products.
 
     Returns:
@@ -59,7 +68,7 @@ def mine(
         products = catalogue / PRODUCTS_FILE
         uids = np.concatenate([hashes(table["uid"].to_pylist()) for table in read_rows(products, ["uid"])])
         order = np.argsort(uids)
-        encoder = QueryEncoder(model)
+        encoder = QueryEncoder(model, dimensions=dimensions)
         found = 0
         field = pa.list_(pa.int64())
         with (
@@ -106,7 +115,8 @@ def mine_live(catalogue: Path, count: int, store: Store, *, root: Path, sink: Si
             return [(hit.uid, hit.score) for hit in searcher.dense(vector, k)]
 
         model = root / str(version["model"])
-        return mine(catalogue, model, search, count, version=live, root=root, sink=sink).path
+        found = mine(catalogue, model, search, count, version=live, root=root, dimensions=version["dim"], sink=sink)
+        return found.path
     finally:
         searcher.close()
 

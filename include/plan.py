@@ -20,6 +20,7 @@ from include import artifacts
 from include.artifacts import Artifact, Workspace
 from include.catalogue import PRODUCTS_FILE, open_parquet
 from include.errors import BadModel, BadSettings, DamagedArtifact, EmptyCatalogue
+from include.query_encoder import require_dimensions
 from include.settings import EmbedSettings, IndexSettings
 
 log = logging.getLogger(__name__)
@@ -95,7 +96,8 @@ def plan_shards(catalogue: Path, model: Path, embed: EmbedSettings, index: Index
     Args:
         catalogue: Artifact of kind `catalogue`.
         model: Artifact of kind `model`.
-        embed: `shards` is the most there may be; fewer where there are fewer row groups.
+        embed: `shards` is the most there may be; fewer where there are fewer row groups. `dimensions` of each vector
+            are kept; 0 for all.
         index: Store, collection and the shape of the HNSW graph.
         root: The data directory; both artifacts lie in it.
 
@@ -107,6 +109,7 @@ def plan_shards(catalogue: Path, model: Path, embed: EmbedSettings, index: Index
         EmptyCatalogue: The catalogue has no rows. (An empty plan would not fail: Airflow marks a task
             that is mapped over an empty list as skipped.)
         BadModel: The model does not say its dimension.
+        BadSettings: The model has fewer dimensions than are to be kept.
     """
     catalogue_made, model_made = artifacts.read(catalogue, verify=False), artifacts.read(model, verify=False)
     sizes = row_group_sizes(catalogue)
@@ -116,21 +119,23 @@ def plan_shards(catalogue: Path, model: Path, embed: EmbedSettings, index: Index
             "Look at its rejected.parquet for the reasons, correct the source, and run convert again.",
         )
     shaping = {"hnsw_m": index.hnsw_m, "hnsw_ef_construct": index.hnsw_ef_construct}
-    settings = {"shards": embed.shards, "store": index.store, "collection": index.collection, **shaping}
+    kept = {"dimensions": embed.dimensions} if embed.dimensions else {}
+    require_dimensions(embed.dimensions, model_dim(model))
+    settings = {"shards": embed.shards, **kept, "store": index.store, "collection": index.collection, **shaping}
     inputs = {"catalogue": catalogue_made.fingerprint, "model": model_made.fingerprint}
     parts = split(sizes, embed.shards)
     plan = Plan(
         version=version_of(artifacts.fingerprint("plan", PLAN_VERSION, settings, inputs)),
         store=index.store,
         collection=index.collection,
-        dim=model_dim(model),
+        dim=embed.dimensions or model_dim(model),
         model=relative(model, root),
         catalogue=relative(catalogue, root),
         points=sum(sizes),
         shards=tuple(
             Shard(number, len(parts), part, sum(sizes[group] for group in part)) for number, part in enumerate(parts)
         ),
-        embed={"shards": embed.shards},
+        embed={"shards": embed.shards, **kept},
         index=shaping,
     )
 

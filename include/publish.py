@@ -13,7 +13,7 @@ finishes what it began.
 
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -176,8 +176,21 @@ def roll_back(to: str, index: IndexSettings, store: Store, *, root: Path, run_id
     return {"version": name, "published": True, "reason": f"rolled back from {live}", "previous": live, "deleted": []}
 
 
-def live_model(store: Store, *, root: Path) -> Path | None:
-    """The model artifact of the live version, to compare a new one with.
+@dataclass(frozen=True)
+class LiveModel:
+    """The model that the live version was made with.
+
+    Attributes:
+        path: Artifact of kind `model`.
+        dim: Dimensions of the version's vectors; fewer than the model's where it keeps the first ones only.
+    """
+
+    path: Path
+    dim: int
+
+
+def live_model(store: Store, *, root: Path) -> LiveModel | None:
+    """The model of the live version, to compare a new one with.
 
     None before the first publication, and, with a warning, where the live version's files are gone or
     damaged: then there is nothing to compare with, and refusing would keep the broken index live.
@@ -186,8 +199,8 @@ def live_model(store: Store, *, root: Path) -> Path | None:
     if live is None:
         return None
     try:
-        model = root / str(read_version(artifacts.locate(root, "version", live))["model"])
-        return artifacts.read(model).path
+        made = read_version(artifacts.locate(root, "version", live))
+        return LiveModel(artifacts.read(root / str(made["model"])).path, int(made["dim"]))
     except DamagedArtifact as damage:
         log.warning("the model of the live version %s cannot be compared with: %s", live, damage)
         return None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from include.errors import BadModel
+from include.errors import BadModel, BadSettings
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -27,6 +27,7 @@ class QueryEncoder:
     Args:
         path: A directory that `include.encoder.Encoder.save` wrote.
         threads: Of ONNX Runtime, within one operator. A question is short: more than two do not help.
+        dimensions: Of each vector the first so many are kept, as in the index; 0 for all.
 
     Attributes:
         dim: Length of a vector.
@@ -34,9 +35,10 @@ class QueryEncoder:
 
     Raises:
         BadModel: The ONNX copy or the tokenizer is missing or damaged.
+        BadSettings: The model's vectors have fewer dimensions.
     """
 
-    def __init__(self, path: Path, *, threads: int = 2) -> None:
+    def __init__(self, path: Path, *, threads: int = 2, dimensions: int = 0) -> None:
         import onnxruntime
 
         self.max_tokens = stored_max_tokens(path)
@@ -50,9 +52,11 @@ class QueryEncoder:
         options.inter_op_num_threads = 1
         try:
             self._session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-            self.dim = int(self._session.get_outputs()[0].shape[-1])
+            whole = int(self._session.get_outputs()[0].shape[-1])
         except Exception as error:  # ONNX Runtime's errors have no common base
             raise BadModel(f"{file} cannot be loaded ({type(error).__name__}: {error}).", REBUILD) from error
+        require_dimensions(dimensions, whole)
+        self.dim = dimensions or whole
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Vectors of `texts`: (n, dim) float32, L2-normalised, in their order."""
@@ -63,8 +67,21 @@ class QueryEncoder:
                 "input_ids": np.array([text.ids for text in encoded], np.int64),
                 "attention_mask": np.array([text.attention_mask for text in encoded], np.int64),
             }
-            made.append(self._session.run(None, inputs)[0])
+            vectors = self._session.run(None, inputs)[0][:, : self.dim]
+            made.append(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
         return np.concatenate(made)
+
+
+def require_dimensions(kept: int, whole: int) -> None:
+    """Check that vectors of `whole` dimensions have the first `kept`.
+
+    Raises:
+        BadSettings: They have not.
+    """
+    if kept > whole:
+        raise BadSettings(
+            f"dimensions is {kept}; the model's vectors have {whole}.", f"Choose 1 to {whole}, or 0 for all of them."
+        )
 
 
 def load_tokenizer(path: Path, max_tokens: int) -> "Tokenizer":

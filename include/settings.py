@@ -266,6 +266,14 @@ class EmbedSettings(Group):
         ge=1,
         le=256,
     )
+    dimensions: int = Field(
+        0,
+        title="Dimensions kept",
+        description="Of each vector the first so many, for a smaller and faster index; 0 keeps all. For a model that "
+        "was trained for it: give the same number to `matryoshka`.",
+        ge=0,
+        le=8192,
+    )
     embed_batch_tokens: int = Field(
         8192, title="Tokens in a batch", description="Word pieces, padding included.", ge=512, le=1_048_576
     )

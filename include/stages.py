@@ -99,6 +99,7 @@ def evaluate(run: Run, catalogue: Summary, model: Summary) -> Summary:
         run.settings.train,
         run.settings.evaluate,
         root=run.root,
+        dimensions=run.settings.embed.dimensions,
         live=live,
         sink=run.sink,
     ).summary()
@@ -283,14 +284,14 @@ def _live_model(run: Run) -> Summary:
     from include.publish import live_model
 
     index = run.settings.index
-    path = live_model(open_store(run), root=run.root)
-    if path is None:
+    live = live_model(open_store(run), root=run.root)
+    if live is None:
         raise NoLiveIndex(
             f"retrain is never, which embeds with the live index's model, but collection {index.collection} of store "
             f"{index.store} has no live version with an intact model.",
             "Trigger a run with retrain = auto first: it trains a model.",
         )
-    made = artifacts.read(path)
+    made = artifacts.read(live.path)
     log.info("reused the live index's model %s: retrain is never", made.fingerprint)
     return made.summary()
 

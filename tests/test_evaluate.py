@@ -20,6 +20,7 @@ from include.examples import won_and_lost
 from include.metrics import judge, summary
 from include.progress import Snapshot
 from include.protocols import Protocol, query_to_label, title_to_content
+from include.publish import LiveModel
 from include.query_encoder import QueryEncoder
 from include.settings import MINILM_PACKAGE, ConvertSettings, EvaluateSettings, SourceSettings, TrainSettings
 from tests.small import Product, products, publish_model
@@ -52,7 +53,7 @@ def test_measures_every_system_and_keeps_the_figures(
     """The figures decide what goes live: they are checked against a search written independently here."""
     told: list[Snapshot] = []
     live = other_model(root, tiny_model, tmp_path)
-    made = evaluate(catalogue, model, train, SETTINGS, root=root, live=live, sink=told.append)
+    made = evaluate(catalogue, model, train, SETTINGS, root=root, live=LiveModel(live, 32), sink=told.append)
     assert made.kind == "evaluation"
     assert made.inputs["model"] == artifacts.read(model).fingerprint
     stored = json.loads((made.path / "metrics.json").read_bytes())
@@ -81,13 +82,13 @@ def test_a_second_run_finds_the_first_ones_figures(
 ) -> None:
     """Unchanged runs cost seconds, also once the model has become the live one and has no rival left."""
     live = other_model(root, tiny_model, tmp_path)
-    first = evaluate(catalogue, model, train, EvaluateSettings(tolerance=1), root=root, live=live)
+    first = evaluate(catalogue, model, train, EvaluateSettings(tolerance=1), root=root, live=LiveModel(live, 32))
     assert first.stats["gate"]["passed"]
-    again = evaluate(catalogue, model, train, EvaluateSettings(tolerance=1), root=root, live=live)
-    as_live = evaluate(catalogue, model, train, EvaluateSettings(tolerance=1), root=root, live=model)
+    again = evaluate(catalogue, model, train, EvaluateSettings(tolerance=1), root=root, live=LiveModel(live, 32))
+    as_live = evaluate(catalogue, model, train, EvaluateSettings(tolerance=1), root=root, live=LiveModel(model, 32))
     assert (again.reused, again.stats) == (True, first.stats)
     assert (as_live.reused, as_live.fingerprint) == (True, first.fingerprint)
-    changed = evaluate(catalogue, model, train, EvaluateSettings(tolerance=0.5), root=root, live=model)
+    changed = evaluate(catalogue, model, train, EvaluateSettings(tolerance=0.5), root=root, live=LiveModel(model, 32))
     assert not changed.reused
     assert "live" not in changed.stats["protocols"]["title_to_content"]["systems"]
 
@@ -96,9 +97,22 @@ def test_what_is_live_already_stays(root: Path, catalogue: Path, model: Path, tr
     """A run that refreshes embeddings with the live model has nobody to beat; nor is it a first publication."""
     first = evaluate(catalogue, model, train, SETTINGS, root=root)
     assert not first.stats["gate"]["passed"], "the model is the base: it does not beat it"
-    again = evaluate(catalogue, model, train, SETTINGS, root=root, live=model)
+    again = evaluate(catalogue, model, train, SETTINGS, root=root, live=LiveModel(model, 32))
     assert again.fingerprint != first.fingerprint
     assert (again.stats["gate"]["passed"], again.stats["gate"]["reason"]) == (True, "the new model is the live one")
+
+
+def test_fewer_dimensions_are_measured_as_the_index_will_hold_them(
+    root: Path, catalogue: Path, model: Path, train: TrainSettings
+) -> None:
+    """A gate that sees the whole vectors would let an index of their useless first eighth go live."""
+    whole = evaluate(catalogue, model, train, SETTINGS, root=root, live=LiveModel(model, 32)).stats
+    few = evaluate(catalogue, model, train, SETTINGS, root=root, dimensions=4, live=LiveModel(model, 32)).stats
+    for found in (few["protocols"][name]["systems"] for name in whole["protocols"]):
+        assert found["live"] == found["base"], "the live version has all dimensions, and the base model's weights"
+        assert found["tuned"]["mrr@10"] < found["live"]["mrr@10"]
+    assert not few["gate"]["passed"]
+    assert "live" not in whole["protocols"]["title_to_content"]["systems"]
 
 
 def test_the_stated_shape_is_the_real_one(
@@ -106,7 +120,7 @@ def test_the_stated_shape_is_the_real_one(
 ) -> None:
     """The report and the demo read these keys."""
     live = other_model(root, tiny_model, tmp_path)
-    stats = evaluate(catalogue, model, train, SETTINGS, root=root, live=live).stats
+    stats = evaluate(catalogue, model, train, SETTINGS, root=root, live=LiveModel(live, 32)).stats
     assert set(stats) == {
         "protocols", "confidence", "resamples", "gate", "fusion", "examples", "seconds",
     }  # fmt: skip

@@ -15,7 +15,7 @@ from tests.small import Product
 
 
 def plan(catalogue: Path, model: Path, root: Path, **changes: object) -> artifacts.Artifact:
-    embed = {name: changes.pop(name) for name in ("shards", "embed_batch_tokens") if name in changes}
+    embed = {name: changes.pop(name) for name in ("shards", "dimensions", "embed_batch_tokens") if name in changes}
     return plan_shards(
         catalogue, model, EmbedSettings.model_validate(embed), IndexSettings.model_validate(changes), root=root
     )
@@ -44,6 +44,15 @@ def test_every_row_group_is_in_exactly_one_shard(catalogue: Path, model: Path, r
 def test_shards_are_contiguous_and_balanced(sizes: list[int], shards: int, expected: list[tuple[int, ...]]) -> None:
     """An unbalanced split makes the whole run wait for its largest shard; an empty shard fails later."""
     assert split(sizes, shards) == expected
+
+
+def test_the_dimensions_that_are_kept_make_another_version(catalogue: Path, model: Path, root: Path) -> None:
+    """Vectors of two lengths in one version cannot be searched; more than there are cannot be kept."""
+    whole, few = plan(catalogue, model, root), plan(catalogue, model, root, dimensions=16)
+    assert (read_plan(whole.path).dim, read_plan(few.path).dim) == (32, 16)
+    assert read_plan(whole.path).version != read_plan(few.path).version
+    with pytest.raises(BadSettings, match="dimensions is 33; the model's vectors have 32"):
+        plan(catalogue, model, root, dimensions=33)
 
 
 def test_no_products_is_an_error(make_catalogue: Callable[[Sequence[Product]], Path], model: Path, root: Path) -> None:

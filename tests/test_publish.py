@@ -12,7 +12,7 @@ import pytest
 from include import artifacts
 from include.errors import ArtifactBusy, BadSettings, DamagedArtifact, UnknownVersion, VerificationFailed
 from include.index import ServerConnection, building, open_store
-from include.publish import foresee, history, live_model, publish, roll_back
+from include.publish import LiveModel, foresee, history, live_model, publish, roll_back
 from include.settings import EvaluateSettings, IndexSettings
 from include.verify import read_version, verify
 from tests.indexed import INDEX, Shop, answers, build_version, day, evaluation, load, open_shop
@@ -371,7 +371,7 @@ def test_the_live_model_is_the_live_versions(shop: Shop, caplog: pytest.LogCaptu
     """Evaluation compares with it; where it is gone, a new index must still be able to replace it."""
     assert live_model(shop.store, root=shop.root) is None
     shop.publish(1)
-    assert live_model(shop.store, root=shop.root) == shop.model
+    assert live_model(shop.store, root=shop.root) == LiveModel(shop.model, 32)
     (shop.model / "config.json").write_text("{}")
     assert live_model(shop.store, root=shop.root) is None
     assert shop.versions[0] in caplog.text

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from include.encoder import Encoder
-from include.errors import BadModel
+from include.errors import BadModel, BadSettings
 from include.query_encoder import BATCH, ONNX_FILE, QueryEncoder
 
 TEXTS = ["which kettle is red?", "", "lamp " * 60, "水 ünïcode \ud800 & more", "a"]
@@ -35,6 +35,20 @@ def test_vectors_equal_the_encoders(saved: Path) -> None:
     assert found.dtype == np.float32
     assert (found * expected).sum(1).min() >= 0.9999
     np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
+
+
+def test_the_first_dimensions_alone_are_unit_vectors_of_both_encoders(saved: Path) -> None:
+    """Danger: products cut to fewer dimensions than questions, or left with other lengths."""
+    few = QueryEncoder(saved, dimensions=8)
+    found, whole = few.encode(TEXTS), QueryEncoder(saved).encode(TEXTS)
+    assert few.dim == 8
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(found * np.linalg.norm(whole[:, :8], axis=1, keepdims=True), whole[:, :8], atol=1e-5)
+    encoder = Encoder.load(saved, precision="float32", dimensions=8)
+    assert (found * encoder.encode(TEXTS)).sum(1).min() >= 0.9999
+    for kind in (Encoder.load, QueryEncoder):
+        with pytest.raises(BadSettings, match="dimensions is 33; the model's vectors have 32"):
+            kind(saved, dimensions=33)
 
 
 def test_minilm_vectors_equal_the_encoders(minilm_base: Path, tmp_path: Path) -> None:

@@ -15,6 +15,9 @@ from include import artifacts, stages
 from include.catalogue import PRODUCTS_FILE, read_rows
 from include.errors import NoLiveIndex, Terminal, Transient, VitrineError
 from include.forms import pipeline_settings
+from include.settings import AnswerSettings
+from include.verify import read_version
+from tests.small import products
 
 LINE = json.dumps({"uid": "0000000001", "title": "A kettle", "content": "It boils water."}).encode() + b"\n"
 
@@ -130,6 +133,23 @@ def start(root: Path, catalogue: Path, tiny_base: Path) -> Callable[..., stages.
         return stages.Run(settings=settings, root=root, run_id=run_id, logical_date=date)
 
     return make
+
+
+def test_an_index_of_fewer_dimensions_is_built_and_asked(start: Callable[..., stages.Run], catalogue: Path) -> None:
+    """For Matryoshka models: every stage, and the question, must cut the vectors at the same place."""
+    run = start("r", matryoshka="16", dimensions=16)
+    model = stages.fine_tune(run, summary(catalogue))
+    evaluation = stages.evaluate(run, summary(catalogue), model)
+    parts = stages.plan_shards(run, summary(catalogue), model)
+    version = stages.verify(run, [stages.upsert(run, stages.embed(run, part)) for part in parts])
+    assert version["stats"]["recall"] > 0.9
+    assert stages.publish(run, version, evaluation, {"asked": False, "reason": "promote is auto"})["published"]
+    settings = AnswerSettings(threshold=0.0, mode="dense")
+    found = stages.answer_question(products(60)[7].title, settings, run.settings.index, root=run.root)
+    assert found["answers"][0]["sources"], "found in the index, and their sentences scored"
+    assert read_version(Path(version["path"]))["dim"] == 16
+    again = start("again", matryoshka="16", hard_negatives=2, seed=3)
+    assert stages.fine_tune(again, summary(catalogue))["stats"]["steps"] == 2
 
 
 def summary(path: Path) -> dict[str, Any]:

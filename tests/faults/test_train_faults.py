@@ -181,6 +181,18 @@ def test_a_killed_subprocess_is_transient_and_the_retry_ends_with_the_same_bits(
     assert same_bits(made.path, undisturbed)
 
 
+def long(base: Path) -> TrainSettings:
+    """Two processes, and steps enough for several seconds: progress is told once a second."""
+    return settings(base, processes=2, epochs=16, max_steps=0)
+
+
+@pytest.fixture(scope="module")
+def two_undisturbed(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Path:
+    """The model directory of a run of two processes that nothing interrupted."""
+    root = tmp_path_factory.mktemp("two-undisturbed")
+    return train_in_subprocess(write_catalogue(root, products(60)), long(tiny_base), root=root).path
+
+
 def descendants(pid: int) -> list[int]:
     """Processes that this one started, and those that they started."""
     try:
@@ -198,14 +210,13 @@ def rank_of(pid: int) -> str:
 
 @pytest.mark.parametrize("rank", ["0", "1"])
 def test_one_of_two_training_processes_killed_ends_both_and_the_retry_ends_with_the_same_bits(
-    catalogue: Path, root: Path, tiny_base: Path, tmp_path: Path, rank: str, caplog: pytest.LogCaptureFixture
+    catalogue: Path, root: Path, tiny_base: Path, two_undisturbed: Path, rank: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The one that is left would wait for the dead one for half an hour, on a GPU that nobody else gets."""
-    chosen = settings(tiny_base, processes=2)
     all_of_them: list[int] = []
 
     def kill(snapshot: dict[str, Any]) -> None:
-        if snapshot["unit"] == "steps" and snapshot["done"] >= 3 and not all_of_them:
+        if snapshot["unit"] == "steps" and snapshot["done"] >= 2 and not all_of_them:
             found = re.search(r"training runs in process (\d+)", caplog.text)
             assert found is not None
             all_of_them.extend([int(found[1]), *descendants(int(found[1]))])
@@ -214,14 +225,16 @@ def test_one_of_two_training_processes_killed_ends_both_and_the_retry_ends_with_
 
     caplog.set_level(logging.INFO)
     with pytest.raises(TrainingInterrupted) as failure:
-        train_in_subprocess(catalogue, chosen, root=root, sink=kill)
+        train_in_subprocess(catalogue, long(tiny_base), root=root, sink=kill)
     assert "SIGKILL" in str(failure.value)
     for pid in all_of_them:
         wait_until_gone(pid)
     assert not list(root.glob("model/[!.]*"))
-    made = train_in_subprocess(catalogue, chosen, root=root)
-    assert "resuming after step 2" in caplog.text
-    assert same_bits(made.path, train_in_subprocess(catalogue, chosen, root=tmp_path / "undisturbed").path)
+    made = train_in_subprocess(catalogue, long(tiny_base), root=root)
+    resumed = re.search(r"resuming after step (\d+)", caplog.text)
+    assert resumed is not None
+    assert int(resumed[1]) < made.stats["steps"]
+    assert same_bits(made.path, two_undisturbed)
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])

@@ -142,7 +142,7 @@ def test_without_an_answer_in_time_nothing_is_published(airflow: Airflow, first:
 
 
 def test_a_run_that_fails_has_a_report_that_says_where(airflow: Airflow, first: str) -> None:
-    """Whoever opens a failed run looks for what went wrong; and a page about it must not turn the run into a success."""
+    """Whoever opens a failed run looks for what went wrong; and its page must not turn the run into a success."""
     run_id = airflow.client.trigger(PIPELINE, {**airflow.conf, **FIRST, "max_reject_share": 0.0})
     assert airflow.client.wait(PIPELINE, run_id, timeout=300.0)["state"] == "failed"
     states = {name: each["state"] for (name, _), each in airflow.tasks(run_id).items()}
