@@ -65,7 +65,7 @@ from include.gate import decide
 from include.index import BM25_WEIGHT
 from include.index.fusion import depth
 from include.metrics import Ranking, figures, judge, per_query
-from include.plan import model_dim
+from include.plan import kept_dimensions, model_dim
 from include.progress import Sink
 from include.protocols import Protocol, query_to_label, title_to_content
 from include.publish import LiveModel
@@ -112,6 +112,7 @@ def evaluate(
         BadSettings: The filter file cannot be used, or the model has fewer dimensions.
     """
     base = resolve_base(train.base_model, root=root)
+    dim = kept_dimensions(model, dimensions)
     inputs = {
         "catalogue": artifacts.read(catalogue, verify=False).fingerprint,
         "model": artifacts.read(model, verify=False).fingerprint,
@@ -122,19 +123,19 @@ def evaluate(
         **settings.model_dump(include={"eval_corpus", "eval_queries", "tolerance"}),
         "related": train.related_share > 0,
         "filter": _filter_mark(settings),
-        **({"dimensions": dimensions} if dimensions else {}),
+        **({"dimensions": dim} if dim < model_dim(model) else {}),
     }
     models: dict[str, dict[str, Any]] = {
         "base": {"path": base.path, "max_tokens": train.max_tokens},
-        "tuned": {"path": model, "dimensions": dimensions},
+        "tuned": {"path": model, "dimensions": dim},
     }
     is_live = False
     if live is not None:
         mark = artifacts.read(live.path, verify=False).fingerprint
-        is_live = mark == inputs["model"] and live.dim == (dimensions or model_dim(model))
+        is_live = mark == inputs["model"] and live.dim == dim
         if is_live and (found := _earlier(root, shaping, inputs)):
             return found
-        inputs["live"] = mark
+        inputs["live"] = mark if live.dim == model_dim(live.path) else f"{mark}, {live.dim} dimensions"
         if not is_live:
             models["live"] = {"path": live.path, "dimensions": live.dim}
 

@@ -119,8 +119,8 @@ def plan_shards(catalogue: Path, model: Path, embed: EmbedSettings, index: Index
             "Look at its rejected.parquet for the reasons, correct the source, and run convert again.",
         )
     shaping = {"hnsw_m": index.hnsw_m, "hnsw_ef_construct": index.hnsw_ef_construct}
-    kept = {"dimensions": embed.dimensions} if embed.dimensions else {}
-    require_dimensions(embed.dimensions, model_dim(model))
+    dim = kept_dimensions(model, embed.dimensions)
+    kept = {"dimensions": dim} if dim < model_dim(model) else {}
     settings = {"shards": embed.shards, **kept, "store": index.store, "collection": index.collection, **shaping}
     inputs = {"catalogue": catalogue_made.fingerprint, "model": model_made.fingerprint}
     parts = split(sizes, embed.shards)
@@ -128,7 +128,7 @@ def plan_shards(catalogue: Path, model: Path, embed: EmbedSettings, index: Index
         version=version_of(artifacts.fingerprint("plan", PLAN_VERSION, settings, inputs)),
         store=index.store,
         collection=index.collection,
-        dim=embed.dimensions or model_dim(model),
+        dim=dim,
         model=relative(model, root),
         catalogue=relative(catalogue, root),
         points=sum(sizes),
@@ -217,6 +217,18 @@ def model_dim(model: Path) -> int:
             f"{config} does not give the model's dimension as `dim` ({error!r}); a DistilBERT model was expected.",
             "Clear fine_tune to make the model again, or check the base_model setting.",
         ) from error
+
+
+def kept_dimensions(model: Path, dimensions: int) -> int:
+    """How long an index's vectors are: `dimensions`, or as long as the model's where that is 0.
+
+    Raises:
+        BadModel: See `model_dim`.
+        BadSettings: The model's are shorter.
+    """
+    whole = model_dim(model)
+    require_dimensions(dimensions, whole)
+    return dimensions or whole
 
 
 def relative(path: Path, root: Path) -> str:

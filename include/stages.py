@@ -194,8 +194,6 @@ def request_approval(run: Run, results: Mapping[str, Any], link: str) -> Summary
         log.info("nobody is asked: %s", decided.reason)
         return {"asked": False, "reason": decided.reason}
     now, live = datetime.now(UTC), store.live()
-    about = {name: results[name]["fingerprint"] for name in ("verify", "evaluate")}
-    ask_once(run.root, run.run_id, {**about, "live": live})
     asked = request(
         results,
         live=live,
@@ -205,6 +203,8 @@ def request_approval(run: Run, results: Mapping[str, Any], link: str) -> Summary
         now=now,
     )
     report(run, {**results, "approve": {"asked": True, "since": now.isoformat(timespec="seconds")}})
+    about = {name: results[name]["fingerprint"] for name in ("verify", "evaluate")}
+    ask_once(run.root, run.run_id, {**about, "live": live})  # last: a failure before it is no question asked
     log.info("asking a person, under Required Actions: %s\n%s", asked["subject"], asked["body"])
     return {"asked": True, **asked}
 

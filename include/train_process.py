@@ -35,6 +35,7 @@ PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "true"}
 SECONDS_TO_END = 10.0
 STDERR_LINES = 20
+ERROR_MARK = "vitrine error: "  # on standard error: what ended a training process that does not report
 
 
 def train_in_subprocess(
@@ -71,9 +72,9 @@ def train_in_subprocess(
     )
     log.info("training runs in process %d", child.pid)
     last_words: deque[str] = deque(maxlen=STDERR_LINES)
-    listener = threading.Thread(target=_listen, args=(child.stderr, last_words), daemon=True)
+    heard = Heard(sink)
+    listener = threading.Thread(target=_listen, args=(child.stderr, last_words, heard), daemon=True)
     listener.start()
-    heard = _Heard(sink)
     try:
         for line in child.stdout or ():
             heard.take(line)
@@ -93,13 +94,18 @@ def train_in_subprocess(
     return heard.outcome(child.returncode, list(last_words))
 
 
-class _Heard:
-    """What the child has said so far."""
+class Heard:
+    """What the child has said so far.
+
+    Args:
+        sink: Receives its progress.
+    """
 
     def __init__(self, sink: Sink | None) -> None:
         self._sink = sink
         self._last: Snapshot = {}
         self._end: dict[str, Any] | None = None
+        self._other: dict[str, Any] | None = None
 
     def take(self, line: str) -> None:
         """Act on one line of the child's standard output."""
@@ -118,15 +124,27 @@ class _Heard:
         else:
             self._end = said
 
+    def take_from_another(self, line: str) -> None:
+        """Act on the error of a process that does not report."""
+        self._other = self._other or json.loads(line)
+
     def outcome(self, status: int, last_words: list[str]) -> Artifact:
-        """The child's result, or the exception that stands for its failure."""
+        """The child's result, or the exception that stands for its failure.
+
+        Args:
+            status: That it ended with, as `subprocess` gives it.
+            last_words: Lines of its standard error.
+        """
         end = self._end
         if status == 0 and end is not None and end["type"] == "result":
             return Artifact(**{**end["artifact"], "path": Path(end["artifact"]["path"])})
-        if end is not None and end["type"] == "error":
-            kind = getattr(errors, end["error"], None)
-            if isinstance(kind, type) and issubclass(kind, VitrineError):
-                raise kind(end["what"], end["next_step"])
+        for said in (end, self._other):  # where another failed, the first one has crashed for want of it
+            if said is not None and said["type"] == "error":
+                kind = getattr(errors, said["error"], None)
+                if isinstance(kind, type) and issubclass(kind, VitrineError):
+                    raise kind(said["what"], said["next_step"])
+        if status == -signal.SIGKILL:  # of several processes one is killed, and the others crash for want of it
+            raise self._interrupted(status)
         if end is not None and end["type"] == "crash":
             raise RuntimeError(f"The training process failed:\n{end['traceback']}")
         if status < 0:
@@ -151,7 +169,7 @@ class _Heard:
 def launch(count: int, given: Namespace, *, parent: int | None) -> int:
     """Run `include.train` in `count` processes, through torchrun; returns the exit status.
 
-    They end with this process, and this one ends as the first of them that failed.
+    They end with this process, and this one ends as the first of them that failed, or as one that was killed.
 
     Args:
         count: Processes, a GPU each.
@@ -171,7 +189,11 @@ def launch(count: int, given: Namespace, *, parent: int | None) -> int:
         torchrun(command)
     except ChildFailedError as error:
         status = error.get_first_failure()[1].exitcode
+        if any(failure.exitcode == -signal.SIGKILL for failure in error.failures.values()):
+            status = -signal.SIGKILL
         if status < 0:
+            if status != -signal.SIGKILL:
+                signal.signal(-status, signal.SIG_DFL)  # torchrun has handlers of its own
             signal.raise_signal(signal.Signals(-status))
         return status
     return 0
@@ -189,7 +211,11 @@ def run_as_child(work: Callable[[Sink | None], Artifact], *, parent: int | None)
     if parent is not None:
         _end_with(parent)
     if os.environ.get("RANK", "0") != "0":
-        work(None)
+        try:
+            work(None)
+        except VitrineError as error:
+            print(ERROR_MARK + json.dumps({"type": "error", **_told(error)}), file=sys.stderr, flush=True)
+            return 1
         return 0
     # Only these lines go to standard output: whatever a library prints there goes to standard error.
     with os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1) as out:
@@ -207,7 +233,7 @@ def run_as_child(work: Callable[[Sink | None], Artifact], *, parent: int | None)
         try:
             made = work(lambda snapshot: say("progress", snapshot=snapshot))
         except VitrineError as error:
-            say("error", error=type(error).__name__, what=error.what, next_step=error.next_step)
+            say("error", **_told(error))
             return 1
         except Exception as error:  # the parent raises it again, with the traceback
             say("crash", error=repr(error), traceback=traceback.format_exc())
@@ -238,8 +264,15 @@ def _end_with(parent: int) -> None:
         raise SystemExit(f"parent process {parent} is gone")
 
 
-def _listen(stream: IO[str], last_words: "deque[str]") -> None:
+def _told(error: VitrineError) -> dict[str, str]:
+    return {"error": type(error).__name__, "what": error.what, "next_step": error.next_step}
+
+
+def _listen(stream: IO[str], last_words: "deque[str]", heard: Heard) -> None:
     for line in stream:
+        if line.startswith(ERROR_MARK):
+            heard.take_from_another(line.removeprefix(ERROR_MARK))
+            continue
         last_words.append(line)
         if line.strip():
             log.info("%s", line.rstrip())

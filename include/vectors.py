@@ -129,7 +129,7 @@ class KnownVectors:
                     continue
                 with open_parquet(path / VECTORS_FILE) as file:
                     if not file.schema_arrow.equals(schema(dim)):
-                        log.warning("%s has other columns than expected; its vectors are not reused", path)
+                        log.info("%s has vectors of another length; they are not reused", path)
                         continue
                     for group in range(file.num_row_groups):
                         found = hashes(file.read_row_group(group, columns=["text_hash"])["text_hash"])

@@ -63,6 +63,18 @@ def test_word_pieces_that_training_has_cut_are_used_and_give_the_same_vectors(
     np.testing.assert_allclose(vectors(again), expected, atol=1e-6)
 
 
+def test_one_model_at_two_lengths_is_embedded_at_both(catalogue: Path, model: Path, root: Path) -> None:
+    """An embedding of whole vectors taken for one of short ones fails in the index, and no retry mends it."""
+    few = plan_shards(catalogue, model, EmbedSettings(shards=2, dimensions=8), IndexSettings(), root=root).path
+    for shard in (0, 1):
+        whole, short = embed(plan(catalogue, model, root), shard, root=root), embed(few, shard, root=root)
+        assert (whole.stats["dim"], short.stats["dim"]) == (32, 8)
+        cut = vectors(whole)[:, :8]
+        np.testing.assert_allclose(vectors(short), cut / np.linalg.norm(cut, axis=1, keepdims=True), atol=1e-2)
+    all_of_them = plan_shards(catalogue, model, EmbedSettings(shards=2, dimensions=32), IndexSettings(), root=root)
+    assert all_of_them.path == plan(catalogue, model, root), "as long as the model's own is no other index"
+
+
 def test_row_i_is_the_vector_of_product_i(catalogue: Path, model: Path, root: Path) -> None:
     """A shifted row gives every product another one's vector, and nothing else would look wrong."""
     rows = products(60)

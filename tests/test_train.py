@@ -3,6 +3,7 @@
 import json
 import logging
 import shutil
+import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,13 @@ from safetensors.torch import load_file
 from include import artifacts, checkpoint, loss
 from include.batches import locate_texts
 from include.encoder import Encoder
-from include.errors import BadModel, BadSettings, EmptyCatalogue, TrainingDiverged
+from include.errors import BadModel, BadSettings, EmptyCatalogue, TrainingDiverged, TrainingInterrupted
 from include.fit import adamw, learning_rate
 from include.pairs import find_pairs
 from include.settings import TrainSettings
 from include.tokens import CatalogueTokens, tokenise
 from include.train import HISTORY_FILE, train, train_in_subprocess
+from include.train_process import ERROR_MARK, Heard, run_as_child
 from tests.small import Product, products
 
 MakeCatalogue = Callable[[Sequence[Product]], Path]
@@ -253,6 +255,35 @@ def test_a_sink_that_fails_ends_the_subprocess(catalogue: Path, root: Path, tiny
     mark = next(root.glob("model/.*.lock"))
     with artifacts.lock(mark, timeout=5):
         pass
+
+
+def test_the_error_of_a_process_that_does_not_report_keeps_its_class(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Out of memory on the second GPU alone: tried again four times as an unknown crash, it would fail four times."""
+
+    def fail(_: Any) -> Any:
+        raise BadSettings("The GPU's memory does not hold it.", "Lower mini_batch.")
+
+    monkeypatch.setenv("RANK", "1")
+    assert run_as_child(fail, parent=None) == 1
+    out, err = capfd.readouterr()
+    assert out == ""
+    heard = Heard(None)
+    heard.take_from_another(err.removeprefix(ERROR_MARK))
+    heard.take(json.dumps({"type": "crash", "error": "", "traceback": "connection closed by peer"}))
+    with pytest.raises(BadSettings, match="does not hold it"):
+        heard.outcome(1, [])
+
+
+def test_a_killed_process_among_several_is_no_crash() -> None:
+    """The others crash for want of it, and say so first; what helps is to retry."""
+    heard = Heard(None)
+    heard.take(json.dumps({"type": "crash", "error": "", "traceback": "connection closed by peer"}))
+    with pytest.raises(TrainingInterrupted, match="SIGKILL"):
+        heard.outcome(-signal.SIGKILL, [])
+    with pytest.raises(RuntimeError, match="connection closed by peer"):
+        heard.outcome(-signal.SIGABRT, [])
 
 
 def test_two_processes_train_the_model_of_one(catalogue: Path, root: Path, tmp_path: Path, tiny_base: Path) -> None:
