@@ -126,7 +126,10 @@ class Heard:
 
     def take_from_another(self, line: str) -> None:
         """Act on the error of a process that does not report."""
-        self._other = self._other or json.loads(line)
+        try:
+            self._other = self._other or json.loads(line)
+        except ValueError:  # another process wrote into the line
+            log.warning("a training process left an unreadable error: %s", line.rstrip())
 
     def outcome(self, status: int, last_words: list[str]) -> Artifact:
         """The child's result, or the exception that stands for its failure.

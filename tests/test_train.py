@@ -270,6 +270,7 @@ def test_the_error_of_a_process_that_does_not_report_keeps_its_class(
     out, err = capfd.readouterr()
     assert out == ""
     heard = Heard(None)
+    heard.take_from_another("cut off by ano")
     heard.take_from_another(err.removeprefix(ERROR_MARK))
     heard.take(json.dumps({"type": "crash", "error": "", "traceback": "connection closed by peer"}))
     with pytest.raises(BadSettings, match="does not hold it"):
