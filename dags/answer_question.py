@@ -12,7 +12,8 @@ uids; it says so when nothing in the catalogue answers. It is this DAG's result:
 
 from airflow.sdk import Param, dag, get_current_context, result, task
 
-from dags.stage_task import answer_connections, common, form
+from dags.connections import answer_connections
+from dags.stage_task import common, form
 from include import stages
 from include.forms import from_form
 from include.settings import AnswerSettings, IndexSettings, data_directory

@@ -7,7 +7,8 @@ Nothing is deleted, and the next scheduled run publishes as usual. `train_and_in
 
 from airflow.sdk import Param, dag, get_current_context, result, task
 
-from dags.stage_task import common, form, server_connection
+from dags.connections import server_connection
+from dags.stage_task import common, form
 from include import stages
 from include.forms import from_form
 from include.settings import IndexSettings, data_directory

@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.sdk import (
-    Connection,
     ExceptionRetryPolicy,
     Param,
     RetryAction,
@@ -19,9 +18,10 @@ from airflow.sdk import (
     task,
 )
 
+from dags.connections import server_connection
 from include.forms import form_fields, pipeline_settings
 from include.progress import Snapshot
-from include.settings import AnswerSettings, Group, IndexSettings, data_directory
+from include.settings import Group, data_directory
 
 log = logging.getLogger(__name__)
 
@@ -107,23 +107,3 @@ def progress_sink() -> Callable[[Snapshot], None]:
             log.warning("progress could not be stored: %r", error)
 
     return write
-
-
-def server_connection() -> Any:
-    """The Qdrant server behind the Airflow connection `qdrant_default`."""
-    from include.index import ServerConnection
-
-    found = Connection.get("qdrant_default")
-    return ServerConnection.from_fields(found.host, found.port, found.password, found.extra_dejson)
-
-
-def answer_connections(settings: AnswerSettings, index: IndexSettings) -> tuple[Any, Any]:
-    """The connections that answering needs: the Qdrant server and the language model, each None if unused."""
-    server = server_connection() if index.store == "server" else None
-    llm = None
-    if settings.generator == "llm":
-        from include.llm import LlmConnection
-
-        found = Connection.get("llm_default")
-        llm = LlmConnection.from_fields(found.host, found.port, found.password, found.extra_dejson)
-    return server, llm

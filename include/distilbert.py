@@ -131,7 +131,7 @@ def _attention(query: Tensor, key: Tensor, value: Tensor, padding: Tensor) -> Te
 def _linear(values: Tensor, layer: Affine) -> Tensor:
     if values.device.type != "cpu":
         return functional.linear(values, layer.weight, layer.bias)
-    return torch.mm(values, layer.weight.t()).add_(layer.bias)  # a fifth faster than with the bias in the product
+    return torch.mm(values, layer.weight.t()).add_(layer.bias)  # faster than with the bias in the product
 
 
 def _normed(values: Tensor, norm: Affine) -> Tensor:

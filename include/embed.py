@@ -81,8 +81,10 @@ def embed(plan: Path, shard: int, *, root: Path, batch_tokens: int = 8192, sink:
     def write(space: Workspace) -> dict[str, Any]:
         return _Embedding(opened, part, root, products, model.fingerprint, space, batch_tokens).run(sink)
 
-    settings = {name: value for name, value in opened.embed.items() if name == "dimensions"}
-    return artifacts.build(root, "embedding", EMBED_VERSION, write, settings=settings, inputs=inputs)
+    kept = opened.embed.get("dimensions")
+    return artifacts.build(
+        root, "embedding", EMBED_VERSION, write, settings={"dimensions": kept} if kept else {}, inputs=inputs
+    )
 
 
 def rows_fingerprint(products: Path, row_groups: Sequence[int]) -> str:

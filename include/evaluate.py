@@ -64,11 +64,11 @@ from include.fit_fusion import candidates, cross_fit, fit
 from include.gate import decide
 from include.index import BM25_WEIGHT
 from include.index.fusion import depth
+from include.live import LiveModel
 from include.metrics import Ranking, figures, judge, per_query
 from include.plan import kept_dimensions, model_dim
 from include.progress import Sink
 from include.protocols import Protocol, query_to_label, title_to_content
-from include.publish import LiveModel
 from include.settings import EvaluateSettings, TrainSettings
 
 log = logging.getLogger(__name__)

@@ -13,14 +13,14 @@ finishes what it began.
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from include import artifacts
 from include.checks import require_count
-from include.errors import BadSettings, DamagedArtifact, UnknownVersion, VerificationFailed
+from include.errors import BadSettings, UnknownVersion, VerificationFailed
 from include.index import Store
 from include.journal import Entry, Journal, history, now, publishing, require_aware
 from include.retention import delete_old, exists
@@ -28,7 +28,7 @@ from include.settings import EvaluateSettings, IndexSettings
 from include.verdict import Answer, Verdict, said, verdict
 from include.verify import read_version
 
-__all__ = ["foresee", "history", "live_model", "publish", "roll_back"]
+__all__ = ["foresee", "history", "publish", "roll_back"]
 
 log = logging.getLogger(__name__)
 
@@ -174,36 +174,6 @@ def roll_back(to: str, index: IndexSettings, store: Store, *, root: Path, run_id
         _move(journal, back, made, store)
     log.info("rolled back from version %s to %s", live, name)
     return {"version": name, "published": True, "reason": f"rolled back from {live}", "previous": live, "deleted": []}
-
-
-@dataclass(frozen=True)
-class LiveModel:
-    """The model that the live version was made with.
-
-    Attributes:
-        path: Artifact of kind `model`.
-        dim: Dimensions of the version's vectors; fewer than the model's where it keeps the first ones only.
-    """
-
-    path: Path
-    dim: int
-
-
-def live_model(store: Store, *, root: Path) -> LiveModel | None:
-    """The model of the live version, to compare a new one with.
-
-    None before the first publication, and, with a warning, where the live version's files are gone or
-    damaged: then there is nothing to compare with, and refusing would keep the broken index live.
-    """
-    live = store.live()
-    if live is None:
-        return None
-    try:
-        made = read_version(artifacts.locate(root, "version", live))
-        return LiveModel(artifacts.read(root / str(made["model"])).path, int(made["dim"]))
-    except DamagedArtifact as damage:
-        log.warning("the model of the live version %s cannot be compared with: %s", live, damage)
-        return None
 
 
 def _move(journal: Journal, entry: Entry, made: dict[str, Any], store: Store) -> None:

@@ -50,7 +50,7 @@ def _decision(results: Mapping[str, Any], metrics: Mapping[str, Any] | None) -> 
         content.append(_banner("Waiting for a person", Markup(told), "decision wait"))
     elif failed:
         names = ", ".join(map(str, failed))
-        told = f"Failed: {text(names)}. Its log says why and what to do; cleared, the run goes on from there."
+        told = f"Failed: {text(names)}. The log says why and what to do; cleared, the run goes on from there."
         content.append(_banner("The run failed", Markup(told), "decision"))
     else:
         told = "Publish has left no result: a task before it failed, or is still to come. The run's graph shows which."

@@ -90,7 +90,7 @@ def fine_tune(run: Run, catalogue: Summary) -> Summary:
 def evaluate(run: Run, catalogue: Summary, model: Summary) -> Summary:
     """Measure retrieval on products held out from training: BM25, base, tuned, live; decide on promotion."""
     from include.evaluate import evaluate as measure
-    from include.publish import live_model
+    from include.live import live_model
 
     live = live_model(open_store(run), root=run.root)
     return measure(
@@ -281,7 +281,7 @@ def as_list(shards: Iterable[Summary] | Summary) -> list[Summary]:
 def _live_model(run: Run) -> Summary:
     from include import artifacts
     from include.errors import NoLiveIndex
-    from include.publish import live_model
+    from include.live import live_model
 
     index = run.settings.index
     live = live_model(open_store(run), root=run.root)

@@ -17,10 +17,10 @@ from include.errors import BadSettings, EmptyCatalogue
 from include.evaluate import evaluate, table
 from include.exact_search import dense_search
 from include.examples import won_and_lost
+from include.live import LiveModel
 from include.metrics import judge, summary
 from include.progress import Snapshot
 from include.protocols import Protocol, query_to_label, title_to_content
-from include.publish import LiveModel
 from include.query_encoder import QueryEncoder
 from include.settings import MINILM_PACKAGE, ConvertSettings, EvaluateSettings, SourceSettings, TrainSettings
 from tests.small import Product, products, publish_model

@@ -12,7 +12,8 @@ import pytest
 from include import artifacts
 from include.errors import ArtifactBusy, BadSettings, DamagedArtifact, UnknownVersion, VerificationFailed
 from include.index import ServerConnection, building, open_store
-from include.publish import LiveModel, foresee, history, live_model, publish, roll_back
+from include.live import LiveModel, live_model
+from include.publish import foresee, history, publish, roll_back
 from include.settings import EvaluateSettings, IndexSettings
 from include.verify import read_version, verify
 from tests.indexed import INDEX, Shop, answers, build_version, day, evaluation, load, open_shop
