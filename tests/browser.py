@@ -70,3 +70,10 @@ def login(page: Page, base_url: str, password: str, username: str = "admin") -> 
     page.get_by_label("Password").fill(password)
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("link", name="Dags").first).to_be_visible(timeout=60_000)
+
+
+def keep(page: Page, name: str) -> None:
+    """Keep a picture of the page as `build/screenshots/NAME.png`: CI's output, for a look at what people see."""
+    folder = Path(__file__).resolve().parent.parent / "build" / "screenshots"
+    folder.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=folder / f"{name}.png", full_page=True)
