@@ -55,8 +55,8 @@ distclean: clean  ## also remove the virtual environment
 # are never imported; Python compiles the others when it first meets them.
 .venv/run: requirements.txt constraints.txt
 	@echo "Setting up .venv (about two minutes the first time) …"
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' || \
-		{ echo "Python 3.11 or 3.12 is needed, $$($(PYTHON) --version) was found: make PYTHON=python3.11 …"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11, 2) <= sys.version_info < (3, 13))' || \
+		{ echo "Python 3.11.2 or newer, or 3.12, is needed, $$($(PYTHON) --version) was found: make PYTHON=python3.11 …"; exit 1; }
 	@test -x .venv/bin/pip || $(PYTHON) -m venv .venv || \
 		{ rm -rf .venv; echo "No virtual environment could be made (Debian: apt install python3-venv)"; exit 1; }
 	@$(PY) -m pip install --quiet --upgrade "pip>=25"
