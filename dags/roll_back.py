@@ -20,7 +20,7 @@ TO = Param(
     type=["null", "string"],
     title="Version",
     description_md="Empty: the one that was live before this one. Else choose from the list, which opens with a click "
-    "and shows the versions that are kept when this page is loaded, or write a version's 16 hexadecimal digits.",
+    "(a version of the last minutes may still be missing in it), or write a version's 16 hexadecimal digits.",
     pattern=PATTERN,
     examples=earlier_versions(data_directory(), parse(IndexSettings, environment(IndexSettings))),
     section=OPEN_SECTION,
