@@ -43,7 +43,7 @@ def page(airflow: Airflow, versions: list[str]) -> Iterator[Page]:
     require_chromium()
     user, password = airflow.local.login()
     with chromium() as browser:
-        page = browser.new_context(viewport={"width": 1400, "height": 1000}).new_page()
+        page = browser.new_context(viewport={"width": 1400, "height": 1400}).new_page()
         page.set_default_timeout(60_000)
         login(page, airflow.local.url, password, user)
         yield page
@@ -72,6 +72,7 @@ def open_section(dialog: Locator, title: str) -> None:
     if button.get_attribute("aria-expanded") != "true":
         button.click()
     expect(button).to_have_attribute("aria-expanded", "true")
+    dialog.evaluate("dialog => Promise.allSettled(dialog.getAnimations({subtree: true}).map(each => each.finished))")
 
 
 def field(dialog: Locator, name: str) -> Locator:
@@ -127,7 +128,9 @@ def test_the_pipelines_form_is_triggered_untouched(
     assert titles[0] == "Start here"
     assert all(title.startswith("Advanced") for title in titles[1:]), titles
     assert starred(dialog) == {"Catalogue", "Preset", "Promote"}
-    assert not [text for text in dialog.locator("[id$=helper-text]").all_text_contents() if "`" in text or "*" in text]
+    descriptions = dialog.locator("[data-part=helper-text]").all_text_contents()
+    assert len(descriptions) == len(UNTOUCHED)
+    assert not [text for text in descriptions if "`" in text or "*" in text or "\\" in text]
     keep(page, "form-train_and_index-closed")
     open_section(dialog, "Start here")
     keep(page, "form-train_and_index-start")
@@ -239,19 +242,20 @@ def test_the_rollbacks_form_is_triggered_untouched_by_a_choice_and_emptied(
     store = open_store(INDEX, root=airflow.data)
     if store.live() != versions[1]:  # another test file shares this Airflow
         moved(airflow, airflow.client.trigger("roll_back", {"to": versions[1]}))
-    offered = shown(page, airflow, versions[0])
+    offered = offers(page, airflow)
+    assert versions[0] in {version_of(line) for line in offered}
 
     dialog = form("roll_back")
     expect(field(dialog, "to")).to_be_visible()
     assert starred(dialog) == set()
     options = dialog.locator("#list_to option").evaluate_all("options => options.map(option => option.value)")
-    assert options == offered == earlier_versions(airflow.data, INDEX)
+    assert options == offered
     keep(page, "form-roll_back")
     run = press(page, airflow, "roll_back")
     assert run["conf"] == {"to": None, **PLACE}
     assert moved(airflow, run["dag_run_id"])["previous"] == versions[1]
 
-    (line,) = [line for line in shown(page, airflow, versions[1]) if version_of(line) == versions[1]]
+    (line,) = [line for line in offers(page, airflow) if version_of(line) == versions[1]]
     dialog = form("roll_back")
     field(dialog, "to").fill(line[:10])
     field(dialog, "to").fill(line)  # as the browser does when an entry of its list is clicked
@@ -276,16 +280,16 @@ def moved(airflow: Airflow, run_id: str) -> dict[str, Any]:
     return dict(result)
 
 
-def shown(page: Page, airflow: Airflow, version: str) -> list[str]:
-    """What roll_back's form offers once its DAG file was parsed anew, as happens every two minutes: `version` too."""
+def offers(page: Page, airflow: Airflow) -> list[str]:
+    """What roll_back's form offers once its DAG file was parsed anew, as happens every two minutes: what there is."""
     token = airflow.client.get("/dags/roll_back")["file_token"]
     answer = page.request.put(f"{airflow.local.url}/api/v2/parseDagFile/{token}")
     assert answer.ok, answer.text()
+    there = earlier_versions(airflow.data, INDEX)
     deadline = time.monotonic() + 180.0
     while True:
-        params = airflow.client.get("/dags/roll_back/details")["params"]
-        lines = list(params["to"]["schema"]["examples"])
-        if version in {version_of(line) for line in lines}:
+        lines = list(airflow.client.get("/dags/roll_back/details")["params"]["to"]["schema"]["examples"])
+        if lines == there:
             return lines
-        assert time.monotonic() < deadline, f"{version} is not offered: {lines}"
+        assert time.monotonic() < deadline, f"{lines} are offered, there are {there}"
         time.sleep(0.5)
