@@ -15,18 +15,18 @@ from airflow.sdk import Param, dag, get_current_context, result, task
 from dags.connections import answer_connections
 from dags.stage_task import common, form
 from include import stages
-from include.forms import from_form
+from include.forms import OPEN_SECTION, from_form
 from include.settings import AnswerSettings, IndexSettings, data_directory
 
 QUESTION = Param(
     "Which products would make a good present?",
     type="string",
     title="Question",
-    description="One question, or several, one a line.",
+    description_md="One question, or several, one a line.",
     format="multiline",
     minLength=1,
     maxLength=20_000,
-    section="Question",
+    section=OPEN_SECTION,
 )
 INDEX_FIELDS = ("store", "collection")
 

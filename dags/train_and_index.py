@@ -38,7 +38,7 @@ from airflow.sdk import CronTriggerTimetable, dag, result, task, task_group
 from dags.approval import approve
 from dags.stage_task import common, current_run, failed_tasks, form, stage
 from include import stages
-from include.settings import GROUPS
+from include.settings import GROUPS, PresetSettings
 
 GPU = {"pool": "gpu", "queue": os.environ.get("VITRINE_GPU_QUEUE") or "default"}
 CRON = os.environ.get("VITRINE_SCHEDULE") or "0 3 * * 0"
@@ -46,7 +46,13 @@ CRON = os.environ.get("VITRINE_SCHEDULE") or "0 3 * * 0"
 SCHEDULE = None if CRON == "none" else CronTriggerTimetable(CRON, timezone="UTC", run_immediately=timedelta(0))
 
 
-@dag(schedule=SCHEDULE, params=form(*GROUPS.values()), doc_md=__doc__, tags=["vitrine"], max_active_runs=4)
+@dag(
+    schedule=SCHEDULE,
+    params=form(PresetSettings, *GROUPS.values()),
+    doc_md=__doc__,
+    tags=["vitrine"],
+    max_active_runs=4,
+)
 def train_and_index():
     download = stage(stages.download, hours=12)
     convert = stage(stages.convert, hours=6)

@@ -1,12 +1,14 @@
 """dags/: they parse, they are what the README says, and they stay light."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from include.settings import GROUPS, REPOSITORY, AnswerSettings
+from include.settings import GROUPS, REPOSITORY, AnswerSettings, PresetSettings
 
 DAG_IDS = {"answer_question", "roll_back", "train_and_index"}
 HEAVY = ("torch", "transformers", "pandas", "numpy", "pyarrow", "qdrant_client", "qdrant_edge", "onnxruntime", "gdown")
@@ -90,14 +92,50 @@ def test_gpu_work_waits_for_the_gpu_pool(dags: dict[str, Any]) -> None:
 
 def test_the_forms_offer_every_setting_with_title_description_and_section(dags: dict[str, Any]) -> None:
     """What is not on the form cannot be set from the UI."""
-    names = {name for group in GROUPS.values() for name in group.model_fields}
+    names = {name for group in (PresetSettings, *GROUPS.values()) for name in group.model_fields}
     assert set(dags["train_and_index"].params) == names
     answer = dags["answer_question"].params
     assert set(answer) == {"question", "store", "collection", *AnswerSettings.model_fields}
     for dag in dags.values():
         for name in dag.params:
             param = dag.params.get_param(name)
-            assert param.schema["title"] and param.schema["section"] and param.description, name
+            assert param.schema["title"] and param.schema["section"] and param.schema["description_md"], name
+            assert param.description is None, "the form would show it instead, with its Markdown marks"
+
+
+def test_every_form_can_be_triggered_untouched(dags: dict[str, Any]) -> None:
+    """A required field that is empty turns its section red and disables the form's button."""
+    for dag in dags.values():
+        for name in dag.params:
+            param = dag.params.get_param(name)
+            required = "null" not in param.schema["type"]
+            assert not required or param.resolve() not in (None, ""), (dag.dag_id, name)
+            assert required == (name in {"source", "preset", "promote", "question"}), "only these get a star"
+
+
+def test_the_pipelines_form_begins_with_catalogue_preset_and_promote(dags: dict[str, Any]) -> None:
+    """Who triggers for the first time should not have to find three fields among forty."""
+    params = dags["train_and_index"].params
+    sections = {name: params.get_param(name).schema["section"] for name in params}
+    assert list(sections)[:3] == ["source", "preset", "promote"]
+    assert {name for name, section in sections.items() if section == "Start here"} == {"source", "preset", "promote"}
+    assert all(section.startswith("Advanced: ") for section in list(sections.values())[3:])
+
+
+def test_the_rollbacks_form_offers_what_the_data_directory_keeps(tmp_path: Path) -> None:
+    """Damaged data must cost the offers, never the DAG; and the DAG processor may not see the data at all."""
+    code = "import runpy; dag = runpy.run_path('dags/roll_back.py')['TO']; print(dag.schema['examples'], dag.resolve())"
+    journal = tmp_path / "index" / "products" / "journal.json"
+    journal.parent.mkdir(parents=True)
+    for content in (None, "{broken", '{"history": [{}], "intent": null, "deleting": []}'):
+        if content is not None:
+            journal.write_text(content)
+        environment = {**os.environ, "VITRINE_DATA": str(tmp_path), "PYTHONPATH": str(REPOSITORY)}
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=REPOSITORY, env=environment
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.strip().splitlines()[-1] == "[] None"
 
 
 def test_the_documentation_pages_explain_operation(dags: dict[str, Any]) -> None:
