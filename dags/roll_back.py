@@ -8,6 +8,7 @@ Nothing is deleted, and the next scheduled run publishes as usual. `train_and_in
 from airflow.sdk import Param, dag, get_current_context, result, task
 
 from dags.connections import server_connection
+from dags.failures import failures_told
 from dags.stage_task import common, form
 from include import stages
 from include.forms import from_form
@@ -33,6 +34,7 @@ TO = Param(
 def roll_back():
     @result
     @task(**common(stages.roll_back, hours=0.25))
+    @failures_told()
     def move_alias():
         context = get_current_context()
         params = dict(context["params"])
