@@ -28,7 +28,8 @@ def report(results: Mapping[str, Any]) -> Any:
         # What a task returned that has not succeeded is an earlier attempt's.
         kept = {name: value for name, value in results.items() if states.get(name, "success") == "success"}
         # No task of ours skips another: where one was skipped, a person has ended the run.
-        facts = {**kept, "failed": failures_of(before, states), "stopped": "skipped" in states.values()}
+        stopped = states.get("publish") != "success" and "skipped" in states.values()
+        facts = {**kept, "failed": failures_of(before, states), "stopped": stopped}
         date = logical_date(dag_run).isoformat()
         return stages.report(facts, root=data_directory(), run_id=dag_run.run_id, logical_date=date)
 

@@ -147,6 +147,7 @@ section { background: var(--card); border: 1px solid var(--rule); border-radius:
 .decision p + p, .decision strong + p { margin-top: .3rem; } .decision { overflow-wrap: anywhere; }
 h1, h2, a { overflow-wrap: anywhere; } a { color: var(--accent); margin-right: 1.2rem; }
 ul { margin: 0; padding-left: 1.2rem; } li { margin: .25rem 0; overflow-wrap: anywhere; }
+.decision + .sub { margin-top: .6rem; }
 .decision.yes { border-color: var(--good); background: var(--good-back); } .decision.yes strong { color: var(--good); }
 .decision.wait { border-color: var(--wait); background: var(--wait-back); }
 .decision.wait strong { color: var(--wait); }

@@ -10,6 +10,7 @@ from include.html_page import Markup, element, join, section, text
 # The page is served as `vitrine/runs/<dag>/<run>/report`, below the UI's base: four steps lead back to it.
 BASE = "../../../../"
 SHARDS_SHOWN = 8
+AGAIN = "To go on, clear the first task that is not green, with those after it: what is stored is not made again."
 
 
 def failed_run(results: Mapping[str, Any]) -> Markup:
@@ -20,7 +21,7 @@ def failed_run(results: Mapping[str, Any]) -> Markup:
         alike.setdefault((each["task"], each["class"], each["what"]), []).append(each)
     parts = [_failure(group, stopped=bool(results.get("stopped"))) for group in alike.values()]
     if not parts:
-        parts = [section("The run was ended by a person", _box("Nothing of it was running then.", [], ""))]
+        parts = [section("No task had failed", _box("Nothing of the run was running when it was ended.", [AGAIN], ""))]
     made = _made(results)
     if made:
         listed = [element("li", join([element("strong", f"{name}: "), text(said)])) for name, said in made]
@@ -34,14 +35,11 @@ def _failure(group: Sequence[Failure], *, stopped: bool) -> Markup:
     shards = [each["map_index"] for each in group if each["map_index"] >= 0]
     title = f"{first['task']} failed" + (f", {_shards(shards)}" if shards else "")
     if stopped and first["class"] is None:
-        title = f"A person ended the run while {first['task']} was running"
-        first = {**first, "what": "The run or this task was marked by hand.", "next_step": AGAIN}
+        title = f"{first['task']} was running then"
+        first = {**first, "what": "It was marked as failed by hand, and stopped.", "next_step": AGAIN}
     tries = f"{first['class']}, try {first['try_number']} of {first['max_tries']}" if first["class"] else ""
     links = [_log(each) for each in group[:SHARDS_SHOWN]]
     return section(title, _box(first["what"], sentences(first["next_step"]), tries), element("p", join(links)))
-
-
-AGAIN = "To go on from there, clear that task with those after it; what is stored is not made again."
 
 
 def _box(what: str, steps: Sequence[str], small: str) -> Markup:

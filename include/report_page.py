@@ -24,8 +24,9 @@ def render(facts: Mapping[str, Any], written_at: datetime) -> str:
     results, metrics = facts["results"], facts["metrics"]
     if results.get("failed") or results.get("stopped"):
         about = f"{facts['run_id']} · written {written_at:%Y-%m-%d %H:%M} UTC"
-        head = [element("h1", "This run failed"), element("p", about, class_="sub")]
-        return page(f"Vitrine: {facts['run_id']} failed", join([*head, failed_run(results)]))
+        verdict = "This run was ended by a person" if results.get("stopped") else "This run failed"
+        head = [element("h1", verdict), element("p", about, class_="sub")]
+        return page(f"{verdict}: {facts['run_id']}", join([*head, failed_run(results)]))
     parts = [
         element("h1", "Run report"),
         element("p", f"{facts['run_id']} · written {written_at:%Y-%m-%d %H:%M} UTC", class_="sub"),

@@ -327,10 +327,12 @@ def test_a_run_that_a_person_ended_says_so(root: Path, results: dict[str, Any]) 
     killed = failure.silent("fine_tune", -1, "dags/d/runs/r/tasks/fine_tune")
     ended = failed(results, killed, stopped=True)
     reader = read(report(ended, root=root, run_id=RUN, logical_date=None).path / "report.html")
-    assert "A person ended the run while fine_tune was running" in reader.words
+    assert "This run was ended by a person" in reader.words
+    assert "fine_tune was running then" in reader.words
     waiting = failed(results, stopped=True)
     reader = read(report(waiting, root=root, run_id=RUN, logical_date=None).path / "report.html")
-    assert "The run was ended by a person" in reader.words
+    assert "This run was ended by a person" in reader.words
+    assert "No task had failed" in reader.words
 
 
 def test_a_failures_text_cannot_become_part_of_the_page(root: Path, results: dict[str, Any]) -> None:
