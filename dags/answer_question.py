@@ -13,6 +13,7 @@ uids; it says so when nothing in the catalogue answers. It is this DAG's result:
 from airflow.sdk import Param, dag, get_current_context, result, task
 
 from dags.connections import answer_connections
+from dags.failures import failures_told
 from dags.stage_task import common, form
 from include import stages
 from include.forms import OPEN_SECTION, from_form
@@ -41,6 +42,7 @@ INDEX_FIELDS = ("store", "collection")
 def answer_question():
     @result
     @task(**common(stages.answer_question, hours=0.25))
+    @failures_told()
     def answer():
         params = dict(get_current_context()["params"])
         question = params.pop("question")

@@ -9,6 +9,7 @@ keeps *Versions kept* of them.
 from airflow.sdk import Param, dag, get_current_context, result, task
 
 from dags.connections import server_connection
+from dags.failures import failures_told
 from dags.stage_task import common, form
 from include import stages
 from include.earlier_versions import PATTERN, earlier_versions, version_of
@@ -37,6 +38,7 @@ TO = Param(
 def roll_back():
     @result
     @task(**common(stages.roll_back, hours=0.25))
+    @failures_told()
     def move_alias():
         context = get_current_context()
         params = dict(context["params"])

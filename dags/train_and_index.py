@@ -2,7 +2,7 @@
 ### From a catalogue to a live search index
 
 `download → convert → fine_tune → evaluate → plan_shards → [embed → upsert] × shards → verify
-→ approve → publish → report`
+→ approve → publish → report, outcome`
 
 | stage | does | look at |
 |---|---|---|
@@ -14,7 +14,8 @@
 | verify | counts, sampled vectors and payloads, recall@10 against exact search | recall |
 | approve | where *Promote* is `approval`, waits for a person: see below | answer |
 | publish | moves the alias in one step; earlier versions stay | decision |
-| report | one page, also the run's **Report** tab; also of a run that failed | |
+| report | one page, also the run's **Report** tab; of a run that failed: why, and what next | |
+| outcome | is red, and with it the run, unless publish has succeeded: also if the run was marked as failed | |
 
 **Progress** of a task: its log, and its *state store* (`progress`). **Nothing is done twice**: an output is found again
 by the fingerprint of its inputs and settings, and logged as `reused`.
@@ -33,10 +34,11 @@ by the fingerprint of its inputs and settings, and logged as `reused`.
 import os
 from datetime import timedelta
 
-from airflow.sdk import CronTriggerTimetable, dag, result, task, task_group
+from airflow.sdk import CronTriggerTimetable, dag, result, task_group
 
 from dags.approval import approve
-from dags.stage_task import common, current_run, failed_tasks, form, stage
+from dags.ending import outcome, report
+from dags.stage_task import form, stage
 from include import stages
 from include.settings import GROUPS, PresetSettings
 
@@ -68,10 +70,6 @@ def train_and_index():
     def shard(part):
         return upsert(embed(part))
 
-    @task(**common(stages.report, hours=1))
-    def report(results):
-        return stages.report(current_run(), {**results, "failed": failed_tasks()})
-
     source = download()
     catalogue = convert(source)
     model = fine_tune(catalogue)
@@ -90,10 +88,8 @@ def train_and_index():
     }
     approval = approve(results)
     decision = publish(version, evaluation, approval)
-    written = report({**results, "approve": approval, "publish": decision})
-    # A teardown runs after a failure too, and the run's state is still that of `publish`. (With on_failure_fail_dagrun
-    # it would be that of the report: a success.)
-    written.as_teardown()
+    report({**results, "approve": approval, "publish": decision})
+    [shards, decision] >> outcome()
 
 
 train_and_index()

@@ -17,6 +17,7 @@ what Airflow does with it:
         - UnknownVersion: the named index version does not exist.
         - NoLiveIndex: nothing has been published yet.
         - BadQuestion: a question is empty or too long.
+        - NotPublished: the run has ended before publish could decide.
     * Transient: trying again, later, can help.
         - SourceUnreachable: the catalogue's host did not answer, or the transfer broke off.
         - QuotaExceeded: Google Drive's daily quota for the file is used up; can last 24 hours.
@@ -101,6 +102,10 @@ class NoLiveIndex(Terminal):
 
 class BadQuestion(Terminal):
     """A question is empty or too long."""
+
+
+class NotPublished(Terminal):
+    """The run has ended before publish could decide."""
 
 
 class SourceUnreachable(Transient):

@@ -3,6 +3,7 @@
 `python -m include.forms docs/operations.md` writes the reference of all settings into that page.
 """
 
+import difflib
 import json
 import os
 import re
@@ -62,9 +63,11 @@ def refuse_unknown(values: Mapping[str, Any], groups: Iterable[type[Group]], ext
     """Raise BadSettings if `values` has a name that no group (nor `extra`) knows."""
     known = {name for group in groups for name in group.model_fields} | set(extra)
     if unknown := sorted(set(values) - known):
+        near = {name: difflib.get_close_matches(name, sorted(known)) for name in unknown}
+        asked = [name + (f" (did you mean {' or '.join(near[name])}?)" if near[name] else "") for name in unknown]
         raise BadSettings(
-            f"Unknown settings: {', '.join(unknown)}.",
-            f"Known are: {', '.join(sorted(known))}. Trigger again with those.",
+            f"Unknown settings: {', '.join(asked)}.",
+            f"Trigger again with known ones. Known are: {', '.join(sorted(known))}.",
         )
 
 

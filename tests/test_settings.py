@@ -46,8 +46,15 @@ def test_every_setting_has_a_title_a_description_and_an_allowed_default() -> Non
 
 def test_an_unknown_name_is_refused_and_the_known_ones_are_listed() -> None:
     """Airflow passes unknown conf keys through: a typo would train with the default, silently."""
-    with pytest.raises(BadSettings, match=r"Unknown settings: epoch\. Known are: .*epochs"):
+    with pytest.raises(BadSettings, match=r"Unknown settings: epoch.*Known are: .*epochs"):
         pipeline_settings({"epoch": 3})
+
+
+def test_an_unknown_name_is_told_with_the_known_ones_near_it() -> None:
+    """Of forty names listed, the one that was meant is hard to find."""
+    with pytest.raises(BadSettings, match=r"Unknown settings: epoch \(did you mean epochs\?\), qqq\.") as caught:
+        pipeline_settings({"epoch": 3, "qqq": 1})
+    assert "batch_size" in caught.value.next_step
 
 
 def test_every_refused_value_is_named_in_one_message() -> None:

@@ -44,15 +44,16 @@ def test_the_pipeline_has_its_stages_in_order(dags: dict[str, Any]) -> None:
         "approve": {"download", "convert", "fine_tune", "evaluate", "shard.upsert", "verify"},
         "publish": {"verify", "evaluate", "approve"},
         "report": {"download", "convert", "fine_tune", "evaluate", "shard.upsert", "verify", "approve", "publish"},
+        "outcome": {"shard.upsert", "publish"},
     }
 
 
 def test_a_failed_run_gets_its_report_and_stays_failed(dags: dict[str, Any]) -> None:
     """By its trigger rule alone, `report` would be the leaf that decides the run's state: a success."""
-    report = dags["train_and_index"].get_task("report")
-    assert report.is_teardown
-    assert not report.on_failure_fail_dagrun
-    assert report.trigger_rule == "all_done_setup_success"
+    report, outcome = (dags["train_and_index"].get_task(name) for name in ("report", "outcome"))
+    assert report.is_teardown and outcome.is_teardown
+    assert (report.on_failure_fail_dagrun, outcome.on_failure_fail_dagrun) == (False, True)
+    assert report.trigger_rule == outcome.trigger_rule == "all_done_setup_success"
 
 
 def test_every_task_has_retries_a_time_limit_and_the_retry_policy(dags: dict[str, Any]) -> None:
@@ -61,7 +62,7 @@ def test_every_task_has_retries_a_time_limit_and_the_retry_policy(dags: dict[str
         for task in dag.tasks:
             assert task.retries == 4, task.task_id
             assert task.execution_timeout.total_seconds() >= 900
-            assert task.retry_exponential_backoff
+            assert task.retry_exponential_backoff == 2.0, "True is taken for a factor of one"
             assert [rule.exception for rule in task.retry_policy.rules] == [
                 "include.errors.Terminal",
                 "include.errors.QuotaExceeded",
@@ -81,7 +82,18 @@ def test_the_retry_policy_tells_terminal_from_transient(dags: dict[str, Any]) ->
     assert decide(errors.BadSource("x")).action is RetryAction.FAIL
     assert decide(errors.SourceUnreachable("x")).action is RetryAction.RETRY
     assert decide(errors.QuotaExceeded("x")).retry_delay.total_seconds() == 6 * 3600
-    assert decide(ValueError("x")).action is RetryAction.DEFAULT
+    assert decide(ValueError("x")).action is RetryAction.RETRY
+
+
+def test_the_wait_before_each_try_is_known_and_doubles(dags: dict[str, Any]) -> None:
+    """Airflow's own is drawn by lot on the scheduler, so that no log could say when the next try is."""
+    from include.errors import SourceUnreachable
+
+    policy = dags["train_and_index"].get_task("download").retry_policy
+    waits = [policy.evaluate(SourceUnreachable("x"), number, 4).retry_delay.total_seconds() for number in (1, 2, 3, 4)]
+    assert waits == [15, 30, 60, 120]
+    cleared = policy.evaluate(SourceUnreachable("x"), 6, 9)  # at its second try, Airflow counts on and gives four more
+    assert cleared.retry_delay.total_seconds() == 15
 
 
 def test_gpu_work_waits_for_the_gpu_pool(dags: dict[str, Any]) -> None:
@@ -163,7 +175,7 @@ def test_a_dag_file_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert len(files) == 6
+    assert len(files) == 8
     assert done.stdout.strip().splitlines()[-1] == "[]"
 
 
