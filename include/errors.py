@@ -16,6 +16,7 @@ what Airflow does with it:
         - AlreadyAsked: the run has asked a person about other figures.
         - UnknownVersion: the named index version does not exist.
         - NoLiveIndex: nothing has been published yet.
+        - OlderDate: the run stands for an older date than the live index, and such are refused.
         - BadQuestion: a question is empty or too long.
     * Transient: trying again, later, can help.
         - SourceUnreachable: the catalogue's host did not answer, or the transfer broke off.
@@ -97,6 +98,10 @@ class UnknownVersion(Terminal):
 
 class NoLiveIndex(Terminal):
     """Nothing has been published yet."""
+
+
+class OlderDate(Terminal):
+    """The run stands for an older date than the live index, and such are refused."""
 
 
 class BadQuestion(Terminal):

@@ -11,7 +11,7 @@ from include.charts import bar_chart
 from include.comparison import comparisons, is_number, label
 from include.html_page import Markup, element, join, missing, page, pairs, section, side_by_side, table, text
 from include.progress import clock
-from include.report_data import data
+from include.report_data import against_live, data
 from include.report_quality import main_metric, retrieval, training
 
 STAGES = ("download", "convert", "fine_tune", "evaluate", "plan_shards", "verify")
@@ -20,10 +20,12 @@ STAGES = ("download", "convert", "fine_tune", "evaluate", "plan_shards", "verify
 def render(facts: Mapping[str, Any], written_at: datetime) -> str:
     """The page, from nothing but `facts`."""
     results, metrics = facts["results"], facts["metrics"]
+    decided = [results.get(name) or {} for name in ("publish", "approve")]
     parts = [
         element("h1", "Run report"),
         element("p", f"{facts['run_id']} · written {written_at:%Y-%m-%d %H:%M} UTC", class_="sub"),
         _decision(results, metrics),
+        against_live(next((each["catalogue"] for each in decided if each.get("catalogue")), None)),
         _tiles(results, metrics),
         retrieval(metrics),
         training(results.get("fine_tune"), facts["history"]),
@@ -61,6 +63,7 @@ def _decision(results: Mapping[str, Any], metrics: Mapping[str, Any] | None) -> 
         about.append(pairs("The person's answer", shown))
     if about:
         content.append(side_by_side(*about))
+    content += [element("p", note, class_="sub") for note in (results.get("download") or {}).get("notes") or []]
     gate = (metrics or {}).get("gate")
     if isinstance(gate, Mapping):
         shown = {name: value for name, value in gate.items() if not isinstance(value, list)}

@@ -6,7 +6,7 @@ stage, and returns its own summary. Nothing here knows Airflow; `dags/stage_task
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -201,8 +201,12 @@ def request_approval(run: Run, results: Mapping[str, Any], link: str) -> Summary
         hours=settings.evaluate.approval_hours,
         link=link,
         now=now,
+        change=decided.change,
+        against=decided.against,
     )
-    report(run, {**results, "approve": {"asked": True, "since": now.isoformat(timespec="seconds")}})
+    catalogue = None if decided.change is None else asdict(decided.change)
+    waiting = {"asked": True, "since": now.isoformat(timespec="seconds"), "catalogue": catalogue}
+    report(run, {**results, "approve": waiting})
     about = {name: results[name]["fingerprint"] for name in ("verify", "evaluate")}
     ask_once(run.root, run.run_id, {**about, "live": live})  # last: a failure before it is no question asked
     log.info("asking a person, under Required Actions: %s\n%s", asked["subject"], asked["body"])
