@@ -45,13 +45,15 @@ class Run:
 
 
 def download(run: Run) -> Summary:
-    """Fetch the catalogue file: from Google Drive, http(s), an object store, or disk."""
+    """Say whether the run can be published; fetch the catalogue file: from Google Drive, http(s), a store, or disk."""
     from include.download import download as fetch
+    from include.preflight import preflight
 
+    notes = preflight(run)
     settings = run.settings.source
     dated = settings.source.replace("{date}", run.logical_date.strftime("%Y-%m-%d"))
     source = SourceSettings.model_validate({**settings.model_dump(), "source": dated})
-    return fetch(source, root=run.root, sink=run.sink).summary()
+    return {**fetch(source, root=run.root, sink=run.sink).summary(), "notes": notes}
 
 
 def convert(run: Run, source: Summary) -> Summary:
