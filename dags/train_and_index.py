@@ -25,6 +25,8 @@ by the fingerprint of its inputs and settings, and logged as `reused`.
 * **Schedule**: `VITRINE_SCHEDULE` (cron; default Sunday 03:00 UTC; `none` for no schedule); unpause the DAG.
 * **Backfill**: `airflow backfill create --dag-id train_and_index --from-date 2026-11-01 --to-date 2026-11-07`. Write
   `{date}` into *Catalogue* to read each day's file. An older date never replaces a newer live index.
+* **Try things out** in a *Collection* of their own. No version goes live by itself that lacks over 30 % of the live
+  products, nor the sample in the place of a real catalogue: it is kept, and the report has both counts.
 * **Approve**: *Required Actions* (on the start page, on the DAG and on the run) lists the runs that wait, each with its
   figures; the run's *Report* tab has the rest. *Approve* publishes, also against the gate; *Reject* keeps the version.
 * **Roll back**: trigger `roll_back`; it moves the alias to the version before.

@@ -16,6 +16,7 @@ what Airflow does with it:
         - AlreadyAsked: the run has asked a person about other figures.
         - UnknownVersion: the named index version does not exist.
         - NoLiveIndex: nothing has been published yet.
+        - OlderDate: the run stands for an older date than the live index, and such are refused.
         - BadQuestion: a question is empty or too long.
         - NotPublished: the run has ended before publish could decide.
     * Transient: trying again, later, can help.
@@ -98,6 +99,10 @@ class UnknownVersion(Terminal):
 
 class NoLiveIndex(Terminal):
     """Nothing has been published yet."""
+
+
+class OlderDate(Terminal):
+    """The run stands for an older date than the live index, and such are refused."""
 
 
 class BadQuestion(Terminal):

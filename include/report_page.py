@@ -12,7 +12,7 @@ from include.charts import bar_chart
 from include.comparison import comparisons, is_number, label
 from include.html_page import Markup, element, join, missing, page, pairs, section, side_by_side, table, text
 from include.progress import clock
-from include.report_data import data
+from include.report_data import against_live, data
 from include.report_failure import failed_run
 from include.report_quality import main_metric, retrieval, training
 
@@ -27,10 +27,12 @@ def render(facts: Mapping[str, Any], written_at: datetime) -> str:
         verdict = "This run was ended by a person" if results.get("stopped") else "This run failed"
         head = [element("h1", verdict), element("p", about, class_="sub")]
         return page(f"{verdict}: {facts['run_id']}", join([*head, failed_run(results)]))
+    decided = [results.get(name) or {} for name in ("publish", "approve")]
     parts = [
         element("h1", "Run report"),
         element("p", f"{facts['run_id']} · written {written_at:%Y-%m-%d %H:%M} UTC", class_="sub"),
         _decision(results, metrics),
+        against_live(next((each["catalogue"] for each in decided if each.get("catalogue")), None)),
         _tiles(results, metrics),
         retrieval(metrics),
         training(results.get("fine_tune"), facts["history"]),
@@ -64,6 +66,7 @@ def _decision(results: Mapping[str, Any], metrics: Mapping[str, Any] | None) -> 
         about.append(pairs("The person's answer", shown))
     if about:
         content.append(side_by_side(*about))
+    content += [element("p", note, class_="sub") for note in (results.get("download") or {}).get("notes") or []]
     gate = (metrics or {}).get("gate")
     if isinstance(gate, Mapping):
         shown = {name: value for name, value in gate.items() if not isinstance(value, list)}

@@ -289,6 +289,29 @@ class EvaluateSettings(Group):
         gt=0,
         le=2160,
     )
+    max_gone: float = Field(
+        0.3,
+        title="Products that may go",
+        description="Share, 0-1, of the live version's products that a new version may lack and still go live by "
+        "itself; more, and it is kept and not published. 1 lets any catalogue replace any other. A live sample may "
+        "always be replaced.",
+        ge=0,
+        le=1,
+    )
+    replace_with_sample: str | None = Field(
+        None,
+        title="Replace with the sample",
+        description="The synthetic sample never replaces a real catalogue by itself, unless the collection's name is "
+        "written here, such as `products`.",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$",
+    )
+    older_dates: Literal["build", "refuse"] = Field(
+        "build",
+        title="Older dates",
+        description="What a run does whose logical date is older than the live version's, so that it cannot be "
+        "published: `build` its version all the same and keep it, or `refuse` at the start. Not asked with promote "
+        "`never`.",
+    )
     tolerance: float = Field(
         0.0,
         title="Tolerance",

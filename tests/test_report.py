@@ -460,3 +460,26 @@ def test_ticks_are_few_and_span_the_values(low: float, high: float) -> None:
     assert 1 <= len(marks) <= 8
     assert marks[0] <= low
     assert marks[-1] >= high
+
+
+def test_the_catalogue_against_the_live_one_is_shown(root: Path) -> None:
+    """1,695 products against 377: nobody should have to look into the log for it."""
+    change = {
+        "live_version": "fedcba9876543210", "live_products": 1695, "products": 377, "gone": 1695, "new": 377,
+        "live_is_sample": False, "is_sample": True, "uncompared": None,
+    }  # fmt: skip
+    decision = {"version": "v", "published": False, "reason": "kept, not published: …", "catalogue": change}
+    for results in ({"publish": decision}, {"approve": {"asked": True, "since": "now", "catalogue": change}}):
+        made = report(results, root=root, run_id=RUN, logical_date=None)
+        words = read(made.path / "report.html").words
+        shown = words[words.index("Catalogue against the live one") :][:400]
+        for part in ("fedcba9876543210", "1,695", "377", "a real one", "the synthetic sample"):
+            assert part in shown, part
+    made = report({"publish": decision | {"catalogue": None}}, root=root, run_id=RUN, logical_date=None)
+    assert "Catalogue against" not in read(made.path / "report.html").words
+
+
+def test_what_was_said_at_the_start_is_in_the_report(root: Path) -> None:
+    """A run that could only build said so in its first task's log, which nobody opens afterwards."""
+    made = report({"download": {"notes": ["This run can only build: …"]}}, root=root, run_id=RUN, logical_date=None)
+    assert "This run can only build" in read(made.path / "report.html").words

@@ -31,6 +31,7 @@ from include.index.server_search import ServerSearcher
 from include.progress import Progress, Sink
 from include.settings import IndexSettings
 
+FORMAT = 1  # of a version's collection: points, payloads, text index; raise it when they change
 NEEDED = (1, 20)  # BM25 over a payload's text index
 INDEXING_THRESHOLD_KB = 10_000  # the server's default, restored by `seal`
 BATCH_POINTS = 256
