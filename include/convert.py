@@ -19,7 +19,8 @@ import numpy as np
 import pyarrow as pa
 
 from include import artifacts
-from include.archive import ROLES, Archive
+from include.archive import Archive
+from include.archive_members import ROLES
 from include.artifacts import Artifact, Workspace
 from include.catalogue import LABELS_FILE, PRODUCTS, PRODUCTS_FILE, QUERIES_FILE, REJECTED, REJECTED_FILE
 from include.cleaning_pool import CleaningPool

@@ -3,52 +3,18 @@
 A person who gave a file with other field names, or labels of another file, reads it here and in the report.
 """
 
-import difflib
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from include.archive import ROLES
+from include.archive_members import ROLES
 from include.errors import EmptyCatalogue, TooManyRejects
+from include.field_names import listed, renaming
 from include.line_parser import FIELDS
 
 log = logging.getLogger(__name__)
 
 MOST = 0.5  # a share above this is "most of them"
-NAMES = 8  # field names in one message
-
-# What catalogues call these fields elsewhere, without case and signs.
-OTHER_NAMES = {
-    "uid": "asin parentasin id itemid productid prodid sku code key ean gtin upc isbn number url handle ref reference",
-    "title": "name productname producttitle itemname itemtitle displayname heading label caption",
-    "content": "description desc text body details detail summary features about abstract longdescription "
-    "productdescription shortdescription itemdescription fulldescription contents overview",
-    "target_ind": "targets targetids labels related alsobuy alsobought alsoviewed similar links",
-    "target_rel": "weights relevance scores targetweights",
-}
-_MEANT = {name: field for field, names in OTHER_NAMES.items() for name in names.split()}
-
-
-def meant(name: str) -> str:
-    """Which of our fields somebody probably means by `name`; empty where nothing is like it."""
-    plain = "".join(filter(str.isalnum, name)).casefold()
-    ours = {field.replace("_", ""): field for field in FIELDS}
-    if plain in ours or plain in _MEANT:
-        return ours.get(plain) or _MEANT[plain]
-    near = difflib.get_close_matches(plain, ours, 1, 0.75)
-    return ours[near[0]] if near else ""
-
-
-def listed(fields: Mapping[str, int]) -> str:
-    """`description (20), price (18)`, the most frequent first."""
-    some = ", ".join(f"{name} ({lines:,})" for name, lines in list(fields.items())[:NAMES])
-    return some if len(fields) <= NAMES else f"{some} and {len(fields) - NAMES} more"
-
-
-def renaming(names: Iterable[str], wanted: Iterable[str]) -> str:
-    """`rename asin to uid, description to content`; empty where no name is like one of those wanted."""
-    pairs = {field: name for name in reversed(list(names)) if (field := meant(name)) in wanted and name != field}
-    return "rename " + ", ".join(f"{pairs[field]} to {field}" for field in FIELDS if field in pairs) if pairs else ""
 
 
 def warnings(role: str, counts: Mapping[str, Any], labels: Mapping[str, Any] | None) -> list[str]:
