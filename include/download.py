@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from include import artifacts, drive, sample, sources
+from include.archive import Archive
 from include.errors import ArtifactBusy, HashMismatch, StorageFull, Terminal, VitrineError
 from include.progress import Progress, Sink
 from include.settings import SourceSettings
@@ -25,7 +26,12 @@ from include.transfer import Fetched, Format, Remote, check
 
 VERSION = 1
 KIND = "source"
-NAMES: dict[Format, str] = {"zip": "catalogue.zip", "gzip": "catalogue.json.gz", "jsonl": "catalogue.jsonl"}
+NAMES: dict[Format, str] = {
+    "zip": "catalogue.zip",
+    "gzip": "catalogue.json.gz",
+    "tar": "catalogue.tar",
+    "jsonl": "catalogue.jsonl",
+}
 FULL = (errno.ENOSPC, errno.EDQUOT)
 ONCE = "once"  # marks a scratch directory that no later attempt can use
 STALE = 7 * 24 * 3600.0  # seconds after which a partial copy that nobody went on with is deleted
@@ -41,7 +47,7 @@ def download(settings: SourceSettings, *, root: Path, sink: Sink | None = None) 
 
     Returns:
         Kind `source`: one data file, and `stats`: `file` (its name in the artifact), `origin` (where it is from,
-        without secrets), `bytes`, `sha256`, `format` ("zip", "gzip" or "jsonl"); for the sample also `sample`,
+        without secrets), `bytes`, `sha256`, `format` ("zip", "gzip", "tar" or "jsonl"); for the sample also `sample`,
         the counts of `include.sample.write_sample`.
 
     Raises:
@@ -115,6 +121,8 @@ def _write(space: artifacts.Workspace, remote: Remote, pinned: str, progress: Pr
                 f"{remote.origin} has the sha256 {file.sha256}, but {pinned} was pinned.",
                 "It is another file than expected: check where it is from, then correct `source_sha256` or `source`.",
             )
+        with Archive(file.path, remote.origin):  # whether what is inside is a catalogue
+            pass
     except VitrineError:
         shutil.rmtree(space.scratch)
         raise

@@ -160,7 +160,9 @@ def test_the_format_is_read_from_the_bytes_not_the_name(tmp_path: Path, root: Pa
         (b"%PDF-1.7 ...", "PDF"),
         (b"version https://git-lfs.github.com/spec/v1", "Git LFS"),
         (b"PK\x05\x06" + bytes(18), "without any file"),
-        (b"uid,title\n1,kettle\n", "75 69 64 2c"),
+        (b"uid,title\n1,kettle\n", "CSV table, with the fields uid, title"),
+        (b"\x01\x02\x03\x04", "01 02 03 04"),
+        (gzip.compress(b"asin,title\n1,kettle\n"), "inside.zip|CSV table, with the fields asin, title"),
         (ZIP[:-200], "truncated or damaged ZIP"),
         (ZIP[:100], "truncated or damaged ZIP"),
     ],
@@ -181,7 +183,7 @@ def test_what_is_no_catalogue_is_refused_in_a_sentence(tmp_path: Path, root: Pat
 def test_any_first_bytes_are_a_format_or_a_refusal(head: bytes) -> None:
     """Danger: strange bytes end in an error that names no next step."""
     try:
-        assert transfer.sniff(head, "file") in ("zip", "gzip", "jsonl")
+        assert transfer.sniff(head, "file") in ("zip", "gzip", "tar", "jsonl")
     except BadSource as refused:
         assert refused.next_step
 
