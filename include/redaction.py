@@ -24,7 +24,6 @@ _MEANT_AS_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/+|//")  # also with a 
 _NO_PORT = re.compile(r"^([^/?#\[\]:]*):(?!\d{0,5}(?:[/?#]|$)).*", re.DOTALL)  # a password whose `@host` was forgotten
 _BARE_CREDENTIALS = re.compile(r"[^/@:]+:.*@", re.DOTALL)
 _QUERY = re.compile(r"[?#][^\s'\")>]+")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 def public(url: str) -> str:
@@ -34,12 +33,13 @@ def public(url: str) -> str:
     """
     try:
         parts = urlsplit(url)
-        userinfo, _, host = parts.netloc.rpartition("@")
-        more = userinfo and "@" in f"{parts.path}{parts.query}{parts.fragment}"  # which of them ends the password?
+        host = parts.netloc.rpartition("@")[2]
+        # `user:12/34@host` looks like a port and a path, `user:p@w#@host` like a host of its own.
+        more = re.search(r"[@:]", parts.netloc) and "@" in f"{parts.path}{parts.query}{parts.fragment}"
         plain = bool(parts.scheme and host) and not more and _port_is_valid(host)
     except ValueError:
         plain = False
-    if not plain or _CONTROL.search(url):
+    if not plain or not url.isprintable():
         return shown(url)
     return shortened(f"{parts.scheme}://{host}{parts.path}" + ("?…" if parts.query else ""))
 
@@ -59,8 +59,10 @@ def shown(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """`text` with control characters, line breaks and lone surrogates as escapes, so that it can be logged."""
-    return _CONTROL.sub(lambda match: match[0].encode("unicode_escape", "surrogatepass").decode("ascii"), text)
+    """`text` with line breaks, control characters and lone surrogates as escapes, so that it can be logged."""
+    return "".join(
+        sign if sign.isprintable() else sign.encode("unicode_escape", "surrogatepass").decode("ascii") for sign in text
+    )
 
 
 def shortened(text: str) -> str:

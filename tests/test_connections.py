@@ -222,6 +222,7 @@ def test_a_contradiction_is_named(host: str, port: int | None, schema: str | Non
         ("https://user:p/w@h/a.zip", "https://…@h/a.zip"),
         ("https://user:p@a/w@h/a.zip", "https://…@h/a.zip"),
         ("https://user:p@w#@h/a.zip", "https://…"),
+        ("https://user:12/34@h/a.zip", "https://…@h/a.zip"),
         ("https://user:p@h/a.zip?mail=a@b.c&sig=t", "https://…"),
         ("http://[::1?sig=t", "http://[::1?…"),
         ("https:/user:pw@h/a.zip?sig=t", "https:/…@h/a.zip?…"),
