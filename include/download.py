@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from include import artifacts, drive, sample, sources
+from include import artifacts, drive, object_stores, sample, sources
 from include.archive import Archive
 from include.errors import ArtifactBusy, HashMismatch, StorageFull, Terminal, VitrineError
 from include.progress import Progress, Sink
@@ -73,7 +73,7 @@ def download(settings: SourceSettings, *, root: Path, sink: Sink | None = None) 
 def _look(source: str, *, pinned: bool) -> Remote:
     """Find out what `source` is. A file of that name wins over a Drive id."""
     scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", source)
-    if (scheme and scheme[1].lower() == "file") or (scheme is None and Path(source).expanduser().exists()):
+    if (scheme and scheme[1].lower() == "file") or (scheme is None and _is_here(source)):
         return sources.local(source)
     if identifier := drive.file_id(source):
         return drive.look(identifier, pinned=pinned)
@@ -81,7 +81,15 @@ def _look(source: str, *, pinned: bool) -> Remote:
         return sources.local(source)
     if scheme[1].lower() in ("http", "https"):
         return sources.http(source, pinned=pinned)
-    return sources.stored(source, pinned=pinned)
+    return object_stores.stored(source, pinned=pinned)
+
+
+def _is_here(source: str) -> bool:
+    """Whether a file of that name exists; what cannot be a path, or may not be looked at, does not."""
+    try:
+        return Path(source).expanduser().exists()
+    except (OSError, ValueError, RuntimeError):
+        return False
 
 
 def _synthetic(settings: SourceSettings) -> Remote:

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from include.artifacts import write_json
 from include.errors import BadSource, SourceUnreachable, StorageFull
@@ -224,15 +223,3 @@ def check(file: Fetched, origin: str) -> Format:
             raise BadSource(what, "The file itself is damaged: make or upload it again, then trigger again.") from error
         raise SourceUnreachable(what, "The transfer probably broke off: the retry fetches it again.") from error
     return form
-
-
-def public(url: str) -> str:
-    """`url` as it may be shown: without user, password, query and fragment, which may be secrets."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{host}{parts.path}" + ("?…" if parts.query else "")
-
-
-def mark(url: str) -> str:
-    """16 hexadecimal digits that stand for the whole `url`, secrets included."""
-    return hashlib.sha256(url.encode()).hexdigest()[:16]
