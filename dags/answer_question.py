@@ -13,7 +13,7 @@ uids; it says so when nothing in the catalogue answers. It is this DAG's result:
 from airflow.sdk import Param, dag, get_current_context, result, task
 
 from dags.connections import answer_connections
-from dags.stage_task import common, form
+from dags.stage_task import QUESTIONS, common, form
 from include import stages
 from include.forms import from_form
 from include.settings import AnswerSettings, IndexSettings, data_directory
@@ -40,7 +40,7 @@ INDEX_FIELDS = ("store", "collection")
 )
 def answer_question():
     @result
-    @task(**common(stages.answer_question, hours=0.25))
+    @task(**common(stages.answer_question, hours=0.25), **QUESTIONS)
     def answer():
         params = dict(get_current_context()["params"])
         question = params.pop("question")

@@ -8,7 +8,7 @@ Nothing is deleted, and the next scheduled run publishes as usual. `train_and_in
 from airflow.sdk import Param, dag, get_current_context, result, task
 
 from dags.connections import server_connection
-from dags.stage_task import common, form
+from dags.stage_task import QUESTIONS, common, form
 from include import stages
 from include.forms import from_form
 from include.settings import IndexSettings, data_directory
@@ -32,7 +32,7 @@ TO = Param(
 )
 def roll_back():
     @result
-    @task(**common(stages.roll_back, hours=0.25))
+    @task(**common(stages.roll_back, hours=0.25), **QUESTIONS)
     def move_alias():
         context = get_current_context()
         params = dict(context["params"])

@@ -22,8 +22,9 @@ by the fingerprint of its inputs and settings, and logged as `reused`.
 * **Retry**: open the failed task, *Clear task*. It goes on where it was; an error that cannot heal fails at once and
   says what to do.
 * **Schedule**: `VITRINE_SCHEDULE` (cron; default Sunday 03:00 UTC; `none` for no schedule); unpause the DAG.
-* **Backfill**: `airflow backfill create --dag-id train_and_index --from-date 2026-11-01 --to-date 2026-11-07`. Write
-  `{date}` into *Catalogue* to read each day's file. An older date never replaces a newer live index.
+* **Backfill**: `airflow backfill create --dag-id train_and_index --from-date 2026-11-01 --to-date 2026-11-08` makes a
+  run for each tick of the schedule between the two midnights: seven if it is daily (`0 3 * * *`), one if weekly.
+  Write `{date}` into *Catalogue* to read each day's file. An older date never replaces a newer live index.
 * **Approve**: *Required Actions* (on the start page, on the DAG and on the run) lists the runs that wait, each with its
   figures; the run's *Report* tab has the rest. *Approve* publishes, also against the gate; *Reject* keeps the version.
 * **Roll back**: trigger `roll_back`; it moves the alias to the version before.
