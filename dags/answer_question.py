@@ -36,6 +36,7 @@ INDEX_FIELDS = ("store", "collection")
     params={"question": QUESTION, **form(AnswerSettings), **form(IndexSettings, only=INDEX_FIELDS)},
     doc_md=__doc__,
     tags=["vitrine"],
+    is_paused_upon_creation=False,  # it has no schedule to wait with, and the runs of a paused DAG wait for ever
     max_active_runs=16,
 )
 def answer_question():

@@ -28,6 +28,7 @@ TO = Param(
     params={"to": TO, **form(IndexSettings, only=("store", "collection"))},
     doc_md=__doc__,
     tags=["vitrine"],
+    is_paused_upon_creation=False,  # it has no schedule to wait with, and the runs of a paused DAG wait for ever
     max_active_runs=1,
 )
 def roll_back():

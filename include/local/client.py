@@ -10,7 +10,6 @@ import httpx
 
 DAG_IDS = ("answer_question", "roll_back", "train_and_index")
 HTTP_NOT_FOUND = 404
-HTTP_CONFLICT = 409
 
 
 class AirflowClient:
@@ -61,13 +60,17 @@ class AirflowClient:
 
     def ensure_pool(self, name: str, slots: int, description: str, *, unset: int) -> None:
         """Create a pool unless it exists; an existing one keeps its size, but for one of `unset` slots."""
-        body = {"name": name, "slots": slots, "description": description}
-        answer = self._http.post("/api/v2/pools", json=body)
-        if answer.status_code == HTTP_CONFLICT:  # it is there
-            if self.get(f"/pools/{name}")["slots"] != unset:
-                return
+        found = self._http.get(
+            f"/api/v2/pools/{name}"
+        )  # asked first: Airflow logs a refused creation as a database error
+        if found.status_code == HTTP_NOT_FOUND:
+            body = {"name": name, "slots": slots, "description": description}
+            self._http.post("/api/v2/pools", json=body).raise_for_status()
+            return
+        found.raise_for_status()
+        if found.json()["slots"] == unset:
             answer = self._http.patch(f"/api/v2/pools/{name}", params={"update_mask": "slots"}, json={"slots": slots})
-        answer.raise_for_status()
+            answer.raise_for_status()
 
     def unpause(self, dag_id: str) -> None:
         """Let a DAG's runs start."""
