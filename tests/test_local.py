@@ -1,25 +1,30 @@
 """include/local/: the demo's own pieces that need no Airflow."""
 
+import io
 import json
 import os
 import pty
+import re
 import shutil
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from rich.console import Console
 
 from include.artifacts import write_json
 from include.errors import BadSettings, BadSource, SourceUnreachable
 from include.local import clean, demo, server, users
+from include.local.client import AirflowClient
 from include.local.demo import reach, resolve
 from include.local.processes import start_time
-from include.local.watch import describe
+from include.local.watch import describe, watch
 
 
 def test_a_path_is_made_absolute_and_everything_else_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -327,3 +332,73 @@ def test_clean_names_an_index_whose_journal_it_cannot_read(checkout: Path) -> No
     filled(checkout)
     (checkout / "data" / "index" / "products" / "journal.json").write_text("{")
     assert clean.contents(checkout)[0] == "the index 'products', whose journal cannot be read"
+
+
+class OneTask:
+    """A client of an Airflow whose run has one task, which goes through the given states."""
+
+    def __init__(self, states: list[dict[str, Any]], record: dict[str, Any], log: list[str]) -> None:
+        self.states, self.record, self.lines = states, record, log
+        self.given_up = False
+
+    def run_state(self, *_: object) -> str:
+        return "running" if len(self.states) > 1 else "failed"
+
+    def task_instances(self, *_: object) -> list[dict[str, Any]]:
+        each = self.states.pop(0) if len(self.states) > 1 else self.states[0]
+        common = {"dag_id": "train_and_index", "task_id": "download", "map_index": -1, "max_tries": 4, "duration": 1.0}
+        return [{**common, "end_date": datetime.now(UTC).isoformat(), **each}]
+
+    def progress(self, *_: object) -> dict[str, Any]:
+        return {}
+
+    def stored(self, *_: object) -> dict[str, Any]:
+        return self.record
+
+    def log(self, *_: object) -> list[str]:
+        return self.lines
+
+    def get(self, path: str) -> dict[str, Any]:
+        assert path == "/dags/train_and_index/tasks/download"
+        delay = {"__type": "TimeDelta", "days": 0, "seconds": 15, "microseconds": 0}
+        return {"retry_delay": delay, "retry_exponential_backoff": 2.0}
+
+    def retry_by(self, instance: dict[str, Any]) -> datetime:
+        return AirflowClient.retry_by(cast("AirflowClient", self), instance)
+
+    def give_up(self, *_: object) -> None:
+        self.given_up = True
+
+
+def failing(kind: str, *, recorded: bool) -> OneTask:
+    """A task that fails three times with errors of a class, told by its record or by its log alone."""
+    # The second try begins and fails between two looks.
+    seen = [("running", 1), ("up_for_retry", 1), ("up_for_retry", 2), ("queued", 2), ("up_for_retry", 3), ("failed", 3)]
+    states = [{"state": state, "try_number": number} for state, number in seen]
+    record = {"class": kind, "what": "It broke.", "next_step": "Mend it."} if recorded else {}
+    return OneTask(states, record, ["began", f"\n{kind}: It broke. Mend it."])
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+@pytest.mark.parametrize(("kind", "tries"), [("QuotaExceeded", 1), ("StorageFull", 1), ("SourceUnreachable", 2)])
+def test_the_demo_does_not_wait_out_what_will_not_heal(
+    kind: str, tries: int, recorded: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A quota comes back tomorrow; a person watches now."""
+    monkeypatch.setattr("include.local.watch.POLL_SECONDS", 0.0)
+    client, shown = failing(kind, recorded=recorded), io.StringIO()
+    with pytest.raises(server.AirflowFailed, match=rf"^Task download failed\. {kind}: It broke\. Mend it\."):
+        watch(cast("AirflowClient", client), "run", Console(file=shown, soft_wrap=True))
+    assert client.given_up
+    assert f"download: try {tries} of 5 failed: {kind}: It broke. Mend it." in shown.getvalue()
+    assert shown.getvalue().count("failed:") == tries
+
+
+def test_the_demo_waits_for_retries_that_heal_and_says_when_they_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`up_for_retry` alone says neither how often nor how long."""
+    monkeypatch.setattr("include.local.watch.POLL_SECONDS", 0.0)
+    client, shown = failing("TrainingInterrupted", recorded=True), io.StringIO()
+    assert watch(cast("AirflowClient", client), "run", Console(file=shown, soft_wrap=True)) == "failed"
+    assert not client.given_up
+    waits = re.findall(r"the next try starts by \d\d:\d\d:\d\d, within (\d+) s", shown.getvalue())
+    assert [round(int(wait), -1) for wait in waits] == [30, 60, 120], "twice the delay that doubles, at most"

@@ -60,9 +60,7 @@ class AirflowClient:
 
     def ensure_pool(self, name: str, slots: int, description: str, *, unset: int) -> None:
         """Create a pool unless it exists; an existing one keeps its size, but for one of `unset` slots."""
-        found = self._http.get(
-            f"/api/v2/pools/{name}"
-        )  # asked first: Airflow logs a refused creation as a database error
+        found = self._http.get(f"/api/v2/pools/{name}")  # first: a refused creation is a stack trace in the log
         if found.status_code == HTTP_NOT_FOUND:
             body = {"name": name, "slots": slots, "description": description}
             self._http.post("/api/v2/pools", json=body).raise_for_status()

@@ -38,7 +38,7 @@ class Watch:
         bars: Where it is shown.
         quiet: There is no terminal, and so there are no bars: a line when a task changes, and one every ten seconds.
         lines: The bar of each task instance.
-        told: Each one's last state, and when a line told of it.
+        told: Each one's last state and try (which may begin and fail between two looks), and when a line told of them.
         failures: How often each one failed with each class of error.
         given_up: The failure that the demo does not wait out; empty while there is none.
     """
@@ -48,15 +48,16 @@ class Watch:
     bars: Progress
     quiet: bool
     lines: dict[Key, TaskID] = field(default_factory=dict)
-    told: dict[Key, tuple[str, float]] = field(default_factory=dict)
+    told: dict[Key, tuple[tuple[str, int], float]] = field(default_factory=dict)
     failures: Counter[tuple[Key, str]] = field(default_factory=Counter)
     given_up: str = ""
 
     def show(self, each: dict[str, Any]) -> None:
         """Bring one task instance's bar up to date."""
         key, state = (each["task_id"], each["map_index"]), each["state"]
-        before, when = self.told.get(key, ("", 0.0))
-        if before in ENDED:
+        now = (state, each["try_number"])
+        before, when = self.told.get(key, (("", 0), 0.0))
+        if before[0] in ENDED:
             return
         if key not in self.lines:
             name = key[0] + (f" {key[1] + 1}" if key[1] >= 0 else "")
@@ -67,18 +68,18 @@ class Watch:
         if state == "success":
             self.bars.update(line, total=1, completed=1, note=f"{note or 'done'}")
         else:
-            if state == "up_for_retry" and state != before:
+            if state == "up_for_retry" and now != before:
                 self._tell_retry(each)
             total, done = shot.get("total"), shot.get("done", 0)
             shown = note if state == "running" else f"{state} {note}"
             self.bars.update(line, total=total, completed=done if total else 0, note=shown)
-        if self.quiet and (state != before or time.monotonic() - when > 10.0):
+        if self.quiet and (now != before or time.monotonic() - when > 10.0):
             took = f" in {each['duration']:.1f} s" if state in ENDED and each["duration"] else ""
             self._print(f"  {self.bars.tasks[line].description:<18} {state}{took}   {note}")
             when = time.monotonic()
-        elif state == before:
+        elif now == before:
             return
-        self.told[key] = (state, when)
+        self.told[key] = (now, when)
 
     def _tell_retry(self, each: dict[str, Any]) -> None:
         """Why a task failed, which try it was, and when the next one is, if the demo waits for it."""
