@@ -1,6 +1,7 @@
 """Questions as people write them, and answers as a log shows them: plain text in, plain text out."""
 
 import textwrap
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -46,7 +47,7 @@ def _checked(question: str, name: str) -> str | BadQuestion:
             f"{name} has {len(text):,} characters; at most {LONGEST_QUESTION:,} are read.",
             "Shorten it, and ask it again.",
         )
-    return text
+    return unicodedata.normalize("NFC", text)  # as the catalogue is: some systems type "é" as "e" and an accent
 
 
 def refused(question: str, fault: BadQuestion) -> dict[str, Any]:
