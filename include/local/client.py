@@ -1,8 +1,11 @@
 """The few calls of Airflow's REST API that the demo and the tests make."""
 
 import json
+import secrets
+import time
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 from urllib.parse import quote
 
@@ -10,6 +13,8 @@ import httpx
 
 DAG_IDS = ("answer_question", "roll_back", "train_and_index")
 HTTP_NOT_FOUND = 404
+PASSING = (500, 502, 503, 504)  # 500: with SQLite, Airflow says so while another writes
+RETRY_DELAYS = (0.3, 0.9, 2.7)  # seconds before each further attempt to start a run
 
 
 class AirflowClient:
@@ -75,11 +80,28 @@ class AirflowClient:
         self._http.patch(f"/api/v2/dags/{dag_id}", json={"is_paused": False}).raise_for_status()
 
     def trigger(self, dag_id: str, conf: Mapping[str, Any], logical_date: str | None = None) -> str:
-        """Start a run and return its id."""
-        body = {"logical_date": logical_date, "conf": dict(conf)}
-        answer = self._http.post(f"/api/v2/dags/{dag_id}/dagRuns", json=body)
-        answer.raise_for_status()
-        return str(answer.json()["dag_run_id"])
+        """Start a run and return its id.
+
+        The id is made here, so that a request which failed in passing, or whose answer was lost, is repeated without a
+        second run.
+        """
+        run_id = f"manual__{datetime.now(UTC).isoformat()}__{secrets.token_hex(4)}"
+        path = f"/api/v2/dags/{dag_id}/dagRuns"
+        body = {"dag_run_id": run_id, "logical_date": logical_date, "conf": dict(conf)}
+        for delay in (*RETRY_DELAYS, None):
+            try:
+                self._http.post(path, json=body).raise_for_status()
+                return run_id
+            except httpx.HTTPError as error:
+                failed = error
+                if isinstance(error, httpx.HTTPStatusError) and error.response.status_code not in PASSING:
+                    break
+            if delay is not None:
+                time.sleep(delay)
+        with suppress(httpx.HTTPError):  # 409, or no answer at all: an attempt that seemed to fail may have made it
+            self.run_state(dag_id, run_id)
+            return run_id
+        raise failed
 
     def give_up(self, dag_id: str, run_id: str) -> None:
         """Mark a run as failed, so that nothing of it is tried again."""
