@@ -29,7 +29,7 @@ from include.convert_account import log_counts, log_warnings, refuse_empty, refu
 from include.links import NO_PLACES, links_nowhere, place_of_row
 from include.profile import Profile
 from include.progress import Progress, Sink
-from include.rows import MOST_NAMES, Rows
+from include.rows import Rows, limited
 from include.seen import Keys, SeenHashes
 from include.settings import ConvertSettings
 from include.table_writer import TableWriter
@@ -224,8 +224,8 @@ class _File:
             "examples": self._examples,
             "cleaned": dict(self._cleaned.most_common()),
             "mended": dict(self._mended.most_common()),
-            "ignored": dict(self._ignored.most_common(MOST_NAMES)),
-            "refused_fields": dict(self._refused_fields.most_common(MOST_NAMES)),
+            "ignored": limited(self._ignored),
+            "refused_fields": limited(self._refused_fields),
         }
 
 
