@@ -26,10 +26,10 @@ from include.catalogue import LABELS_FILE, PRODUCTS, PRODUCTS_FILE, QUERIES_FILE
 from include.cleaning_pool import CleaningPool
 from include.columns import fixed, lists, mask, numbers, strings, strings_of
 from include.convert_account import log_counts, log_warnings, refuse_empty, refuse_many_rejects, warnings
-from include.links import NO_PLACES, links_nowhere, place_of_row
+from include.links import links_nowhere, place_of_row
 from include.profile import Profile
 from include.progress import Progress, Sink
-from include.rows import MOST_NAMES, Rows
+from include.rows import Rows, limited
 from include.seen import Keys, SeenHashes
 from include.settings import ConvertSettings
 from include.table_writer import TableWriter
@@ -125,10 +125,12 @@ def _write(
 def _follow_links(stats: dict[str, Any], target: Path) -> None:
     """Count the links that lead to no accepted label, which are known when `lbl` is through, and say what is odd."""
     labels = stats.get("lbl")
-    places = place_of_row(target / LABELS_FILE) if labels else NO_PLACES
+    places = place_of_row(target / LABELS_FILE) if labels else None
     for role, counts in stats.items():
-        nowhere = links_nowhere(target / FILES[role], places) if role != "lbl" and counts["links"] else 0
-        counts["links_nowhere"] = nowhere
+        counts["links_nowhere"] = 0
+        if role != "lbl" and counts["links"]:
+            lost = counts["links"] if places is None else links_nowhere(target / FILES[role], places)
+            counts["links_nowhere"] = lost
         counts["warnings"] = warnings(role, counts, labels)
 
 
@@ -224,8 +226,8 @@ class _File:
             "examples": self._examples,
             "cleaned": dict(self._cleaned.most_common()),
             "mended": dict(self._mended.most_common()),
-            "ignored": dict(self._ignored.most_common(MOST_NAMES)),
-            "refused_fields": dict(self._refused_fields.most_common(MOST_NAMES)),
+            "ignored": limited(self._ignored),
+            "refused_fields": limited(self._refused_fields),
         }
 
 

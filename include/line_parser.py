@@ -15,7 +15,7 @@ import re
 import struct
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
 import orjson
@@ -85,25 +85,11 @@ class Refused(Exception):
         self.fields = fields
 
 
-class Fields(NamedTuple):
-    """A line that is sound, but for `indices`, which are still to be decoded.
-
-    Attributes:
-        uid, title: As they will be stored; as they came.
-        content: As it came, None where it is absent.
-        indices: `target_ind` as JSON.
-        weights: `target_rel` as float32, None where it is absent.
-        printable: The texts are known to be printable.
-        mended: What was mended.
-    """
-
-    uid: str
-    title: str
-    content: str | None
-    indices: bytes
-    weights: bytes | None
-    printable: bool
-    mended: tuple[str, ...]
+# A line that is sound, but for `target_ind`, which is still to be decoded: uid as it will be stored, title and content
+# (None where absent) as they came, `target_ind` as JSON, `target_rel` as float32 (None where absent), whether the texts
+# are known to be printable, what was mended. A plain tuple: one with names takes a third of the time to parse a line.
+Fields: TypeAlias = tuple[str, str, str | None, bytes, bytes | None, bool, tuple[str, ...]]
+INDICES: Final = 3  # where `target_ind` is in it
 
 
 def pack(code: str, numbers: Iterable[float], count: int) -> bytes:
@@ -153,7 +139,9 @@ class LineParser:
             weights = self._packed_weights[raw_weights]
         except KeyError:
             weights = self._pack_weights(raw_weights)
-        return Fields(uid, row.title, row.content, b"[]" if indices in ABSENT else indices, weights, plain, mended)
+        if indices in ABSENT:
+            indices = b"[]"
+        return uid, row.title, row.content, indices, weights, plain, mended
 
     def _pack_weights(self, raw: bytes) -> bytes:
         """A list of weights as float32."""

@@ -16,7 +16,6 @@ from include.columns import numbers
 
 Ints = npt.NDArray[np.int64]
 NONE = -1
-NO_PLACES = np.empty(0, np.int64)  # `place_of_row` where there are no labels
 
 
 class Group(NamedTuple):

@@ -17,6 +17,7 @@ from include.clean import Cleaner, is_placeholder
 from include.line_parser import (
     DIFFER,
     FIELDS,
+    INDICES,
     NO_TITLE,
     NO_WEIGHTS,
     UNDECODABLE,
@@ -197,7 +198,7 @@ class _Parsed:
 
     def indices(self) -> Sequence[list[int] | None]:
         """The row numbers of each sound line: all parsed at once, or each by itself if one is wrong (None then)."""
-        raw = [fields.indices for fields in self.sound]
+        raw = [fields[INDICES] for fields in self.sound]
         try:
             return decode_many_indices(b"[" + b",".join(raw) + b"]")
         except UNDECODABLE:
@@ -212,16 +213,20 @@ class _Parsed:
 
 
 def _counted_names(shapes: Counter[tuple[str, ...]], without: Sequence[str] = ()) -> dict[str, int]:
-    """How many lines have each field, from how many have these fields together; at most MOST_NAMES apart."""
+    """How many lines have each field, from how many have these fields together; see `limited`."""
     counts: Counter[str] = Counter()
     for names, lines in shapes.items():
         for name in names:
             if name not in without:
-                counts[name] += lines
-    shown: Counter[str] = Counter()
-    for number, (name, lines) in enumerate(counts.most_common()):
-        shown[printable(name, 40) if number < MOST_NAMES else FURTHER_NAMES] += lines
-    return dict(shown)
+                counts[printable(name, 40)] += lines
+    return limited(counts)
+
+
+def limited(counts: Counter[str]) -> dict[str, int]:
+    """The MOST_NAMES most frequent, most frequent first; then, as FURTHER_NAMES, what the others add up to."""
+    named = [(name, lines) for name, lines in counts.most_common() if name != FURTHER_NAMES]
+    further = counts[FURTHER_NAMES] + sum(lines for _, lines in named[MOST_NAMES:])
+    return {**dict(named[:MOST_NAMES]), **({FURTHER_NAMES: further} if further else {})}
 
 
 @contextmanager
