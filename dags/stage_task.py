@@ -22,6 +22,7 @@ from dags.connections import server_connection
 from include.forms import form_fields, pipeline_settings
 from include.progress import Snapshot
 from include.settings import Group, data_directory
+from include.space import no_space_explained
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +49,9 @@ def stage(function: Callable[..., Any], *, hours: float, **options: Any) -> Any:
 
     @functools.wraps(function)
     def call(*inputs: Any) -> Any:  # no keywords: Airflow would pass the whole context in them
-        return function(current_run(), *inputs)
+        run = current_run()
+        with no_space_explained(run.root):
+            return function(run, *inputs)
 
     del call.__wrapped__  # Airflow would bind the arguments to `function`, which has one more: the run
     call.__annotations__ = {}

@@ -8,7 +8,6 @@ was done is found again instead of repeated.
 `build` is the one way to make an artifact, `read` the one way to open one.
 """
 
-import errno
 import fcntl
 import hashlib
 import json
@@ -23,7 +22,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from include.errors import ArtifactBusy, DamagedArtifact, StorageFull
+from include.errors import ArtifactBusy, DamagedArtifact
+from include.space import no_space_explained, require
 
 log = logging.getLogger(__name__)
 
@@ -97,22 +97,6 @@ def file_sha256(path: Path) -> str:
     """The sha256 of a file's bytes, in hexadecimal."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-@contextmanager
-def no_space_explained(root: Path) -> Iterator[None]:
-    """Turn "no space left on device" into an error that says how much there is and what to do."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        place = root if root.exists() else root.parent
-        free = shutil.disk_usage(place).free if place.exists() else 0
-        raise StorageFull(
-            f"The disk that holds {root} is full ({free / 2**20:.0f} MiB free) while writing {error.filename or root}.",
-            "Free some space (old versions: lower keep_versions), then retry the task: nothing was published.",
-        ) from error
 
 
 def locate(root: Path, kind: str, mark: str) -> Path:
@@ -202,6 +186,7 @@ def build(
                     return found
             for stale in target.parent.glob(f".tmp-{mark}-*"):  # of attempts that died: the lock is ours
                 shutil.rmtree(stale)
+            require(root, 0, f"Making the {kind}")
             space = Workspace(target.parent / f".tmp-{mark}-{uuid.uuid4().hex[:8]}", target.parent / f".scratch-{mark}")
             space.path.mkdir()
             space.scratch.mkdir(exist_ok=True)
@@ -214,6 +199,8 @@ def build(
                 sync_directory(target.parent)
             finally:
                 shutil.rmtree(space.path, ignore_errors=True)
+                with suppress(OSError):  # not empty: a retry goes on from it
+                    space.scratch.rmdir()
             shutil.rmtree(space.scratch, ignore_errors=True)
     log.info("made %s %s in %.1f s", kind, mark, seconds)
     return Artifact(kind, mark, target, stats, dict(settings), dict(inputs or {}), seconds)

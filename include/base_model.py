@@ -27,6 +27,7 @@ from include import artifacts
 from include.errors import BadModel, SourceUnreachable
 from include.onnx_export import ACTIVATIONS
 from include.settings import DISTILBERT, MINILM_PACKAGE
+from include.space import no_space_explained, require
 
 log = logging.getLogger(__name__)
 
@@ -228,7 +229,7 @@ def _from_hub(spec: str) -> BaseModel:
     name, revision = matched["name"], matched["revision"]
     log.info("looking for %s at commit %s in the hub's cache, then on the hub", name, revision[:12])
     try:
-        with artifacts.no_space_explained(Path(constants.HF_HUB_CACHE)):
+        with no_space_explained(Path(constants.HF_HUB_CACHE)):
             path = Path(snapshot_download(name, revision=revision, allow_patterns=list(MODEL_FILES)))
     except (errors.RepositoryNotFoundError, errors.RevisionNotFoundError, errors.HFValidationError) as error:
         raise BadModel(
@@ -263,6 +264,9 @@ def _from_package(spec: str, root: Path) -> BaseModel:
     source = Path(str(distribution.locate_file(folder)))
 
     def write(space: artifacts.Workspace) -> dict[str, Any]:
+        require(
+            space.path, sum(file.stat().st_size for file in source.glob("*") if file.is_file()), f"The model {spec}"
+        )
         return _map_package(source, expected, space.path)
 
     made = artifacts.build(

@@ -23,6 +23,7 @@ from include.negatives import HardNegatives
 from include.pairs import Ints, Pairs
 from include.progress import Progress, Sink
 from include.settings import TrainSettings
+from include.space import require
 
 if TYPE_CHECKING:
     import torch
@@ -125,6 +126,8 @@ def fit(
     total = settings.epochs * per_epoch
     if settings.max_steps:
         total = min(total, settings.max_steps)
+    if processes.rank == 0:
+        _require_room(encoder, scratch, -(-(total - training.step) // settings.checkpoint_steps))
     lengths = data.lengths()
     encoder.model.train()
     began = time.monotonic() - training.seconds
@@ -166,6 +169,17 @@ def fit(
             progress.advance(1, loss=round(loss, 4), pairs_per_second=speed)
     encoder.model.train(False)
     return training
+
+
+def _require_room(encoder: "Encoder", scratch: Path, checkpoints: int) -> None:
+    """Ask for what training will write: so many checkpoints, of which it keeps some, and the model, twice (ONNX)."""
+    parameters = sum(weight.numel() for weight in encoder.model.parameters())
+    held = [file.stat().st_size for file in scratch.glob("step-*.checkpoint")]
+    at_once = min(len(held) + checkpoints, checkpoint.KEPT + 1)  # the oldest goes when the newest is whole
+    kept = min(len(held) + checkpoints, checkpoint.KEPT)
+    # Float32 weights, and in a checkpoint AdamW's two moments of each.
+    need = 4 * parameters * max(3 * at_once, 3 * kept + 2) - sum(held)
+    require(scratch, max(need, 0), f"Training a model of {parameters:,} parameters")
 
 
 def learning_rate(step: int, total: int, settings: TrainSettings) -> float:
