@@ -75,8 +75,16 @@ class Training:
             "history": self.history,
         }
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go back to what `state` returned."""
+    def restore(self, state: dict[str, Any], scratch: Path) -> None:
+        """Go back to what `state` returned; it lies in `scratch`.
+
+        Raises:
+            BadModel: A weight is NaN or infinite.
+        """
+        from include.encoder import require_finite
+
+        next_step = "Delete that directory and retry the task: it starts from the base model again."
+        require_finite(state["model"], f"The checkpoint of step {state['step']} in {scratch}", next_step)
         self.encoder.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step = state["step"]
@@ -120,7 +128,7 @@ def fit(
     training = Training(encoder, adamw(encoder, settings))
     state = checkpoint.latest(scratch, fingerprint=fingerprint) if processes.rank == 0 else None
     if at := processes.from_first(state["step"] if state else 0):
-        training.restore(state or checkpoint.load(checkpoint.path_of(scratch, at), fingerprint=fingerprint))
+        training.restore(state or checkpoint.load(checkpoint.path_of(scratch, at), fingerprint=fingerprint), scratch)
         log.info("resuming after step %d, at the last checkpoint", training.step)
     per_epoch = steps_in_epoch(len(data.pairs), settings.batch_size)
     total = settings.epochs * per_epoch

@@ -45,9 +45,11 @@ class Run:
 
 
 def download(run: Run) -> Summary:
-    """Fetch the catalogue file: from Google Drive, http(s), an object store, or disk."""
+    """Look at the settings that name files, then fetch the catalogue file: from Drive, http(s), a store, or disk."""
     from include.download import download as fetch
+    from include.preflight import preflight
 
+    preflight(run)
     settings = run.settings.source
     dated = settings.source.replace("{date}", run.logical_date.strftime("%Y-%m-%d"))
     source = SourceSettings.model_validate({**settings.model_dump(), "source": dated})

@@ -285,7 +285,7 @@ def test_a_checkpoint_that_does_not_fit_leaves_the_one_before(whole: Shop, disk:
 
     def sink(shot: dict[str, Any]) -> None:
         if shot["unit"] == "steps" and shot["done"] >= 4 and not ballast:
-            ballast.append(fill(disk))
+            ballast.append(fill(disk, 4096))  # so that it fails in the midst of torch's writing
 
     def attempt() -> Any:
         return train(shop.only("catalogue"), shop.settings, root=shop.root, sink=sink, interval=0)
