@@ -25,6 +25,7 @@ from dags.failures import failures_told
 from include.forms import form_fields, pipeline_settings
 from include.progress import Snapshot
 from include.settings import Group, data_directory
+from include.space import no_space_explained
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +74,9 @@ def stage(function: Callable[..., Any], *, hours: float, **options: Any) -> Any:
     @functools.wraps(function)
     def call(*inputs: Any) -> Any:  # no keywords: Airflow would pass the whole context in them
         with failures_told():
-            return function(current_run(), *inputs)
+            run = current_run()
+            with no_space_explained(run.root):
+                return function(run, *inputs)
 
     del call.__wrapped__  # Airflow would bind the arguments to `function`, which has one more: the run
     call.__annotations__ = {}

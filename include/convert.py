@@ -32,11 +32,14 @@ from include.progress import Progress, Sink
 from include.rows import Rows, limited
 from include.seen import Keys, SeenHashes
 from include.settings import ConvertSettings
+from include.space import require
 from include.table_writer import TableWriter
 
 VERSION = 3  # of the bytes written: raise it when a rule changes
 FILES = {"trn": PRODUCTS_FILE, "tst": QUERIES_FILE, "lbl": LABELS_FILE}
 
+# Bytes written for a byte of the source, packed and as plain JSON lines; seen: up to 1.25, and a third.
+SHRUNK = {False: 1.4, True: 0.5}
 EXAMPLES = 3  # kept of each reason for a rejection
 
 T = TypeVar("T")
@@ -70,6 +73,9 @@ def convert(
 
     def write(space: Workspace) -> Mapping[str, Any]:
         artifacts.read(source)
+        require(
+            space.path, SHRUNK[origin.stats["format"] == "jsonl"] * origin.stats["bytes"], "Converting the catalogue"
+        )
         return _write(source / origin.stats["file"], space.path, settings, sink, processes)
 
     made = artifacts.build(

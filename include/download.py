@@ -8,7 +8,6 @@ process was killed, goes on where it stopped if the source can tell that its con
 Retries are Airflow's job; timeouts are ours (`include.transfer.TIMEOUT`).
 """
 
-import errno
 import os
 import re
 import shutil
@@ -22,6 +21,7 @@ from include.archive import Archive
 from include.errors import ArtifactBusy, HashMismatch, StorageFull, Terminal, VitrineError
 from include.progress import Progress, Sink
 from include.settings import SourceSettings
+from include.space import FULL, require
 from include.transfer import Fetched, Format, Remote, check
 
 VERSION = 1
@@ -32,7 +32,7 @@ NAMES: dict[Format, str] = {
     "tar": "catalogue.tar",
     "jsonl": "catalogue.jsonl",
 }
-FULL = (errno.ENOSPC, errno.EDQUOT)
+SAMPLE_BYTES = 120  # a product; seen: 80
 ONCE = "once"  # marks a scratch directory that no later attempt can use
 STALE = 7 * 24 * 3600.0  # seconds after which a partial copy that nobody went on with is deleted
 
@@ -115,6 +115,7 @@ def _synthetic(settings: SourceSettings) -> Remote:
 
 def _write_sample(products: int, seed: int, scratch: Path, progress: Progress) -> Fetched:
     path = scratch / "sample.zip"
+    require(scratch, SAMPLE_BYTES * products, f"The sample of {products:,} products")
     progress.update(0, products)
     counts = sample.write_sample(path, products, seed, progress=progress)
     return Fetched(path, artifacts.file_sha256(path), True, {"sample": counts})

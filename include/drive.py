@@ -22,6 +22,7 @@ from include.artifacts import write_json
 from include.errors import BadSettings, BadSource, QuotaExceeded, SourceUnreachable
 from include.progress import Progress
 from include.redaction import foreign, public
+from include.space import require
 from include.transfer import Fetched, Partial, Remote
 
 HOSTS = ("drive.google.com", "docs.google.com", "drive.usercontent.google.com")
@@ -134,7 +135,7 @@ def _fetch(identifier: str, seen: dict[str, str], scratch: Path, progress: Progr
     length = int(seen["length"]) if seen.get("length", "").isdigit() else None
     parts = list(scratch.glob("drive*.part"))
     if length is not None:
-        transfer.require_room(scratch, length - sum(part.stat().st_size for part in parts), origin)
+        require(scratch, length - sum(part.stat().st_size for part in parts), origin)
     progress.update(sum(part.stat().st_size for part in parts), length)
     digest = hashlib.sha256()
     cookies = _own_copy_of_cookies(scratch)

@@ -6,7 +6,6 @@ which remote content it is a piece of. Only a transfer of that same content goes
 
 import hashlib
 import json
-import shutil
 import struct
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
@@ -15,13 +14,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from include.artifacts import write_json
-from include.errors import BadSource, SourceUnreachable, StorageFull
+from include.errors import BadSource, SourceUnreachable
 from include.file_kind import HEAD, TAR_BLOCK, container, foreign, is_tar
 from include.progress import Progress
+from include.space import require
 
 TIMEOUT = 60.0  # seconds without an answer or a byte until a server counts as stalled
 CHUNK = 256 * 1024  # bytes; what a kill can lose
-SPARE = 16 * 2**20  # bytes that must stay free on the disk beside the file
 
 Format = Literal["zip", "gzip", "tar", "jsonl"]
 WANTED = (
@@ -116,7 +115,7 @@ class Partial:
             StorageFull: The disk cannot hold the file.
         """
         if total is not None:
-            require_room(self.path.parent, total - start, origin)
+            require(self.path.parent, total - start, origin)
         digest = hashlib.sha256()
         done = 0
         if start:
@@ -154,17 +153,6 @@ def broken_off(origin: str, done: int, total: int | None) -> SourceUnreachable:
         f"The transfer of {origin} broke off after {done:,} {of} bytes.",
         "The retry goes on from there where the server allows it, else it starts again.",
     )
-
-
-def require_room(place: Path, need: int, origin: str) -> None:
-    """Raise StorageFull unless the disk that holds `place` has `need` bytes free, and some to spare."""
-    free = shutil.disk_usage(place).free
-    if free < need + SPARE:
-        raise StorageFull(
-            f"{origin} needs {need / 2**20:,.0f} MiB, but the disk that holds {place.parent} has "
-            f"{free / 2**20:,.0f} MiB free.",
-            "Free some space (old versions: lower keep_versions) or set VITRINE_DATA to a larger disk, then retry.",
-        )
 
 
 def sniff(head: bytes, origin: str) -> Format:

@@ -19,7 +19,7 @@ from fsspec.registry import known_implementations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include import artifacts, drive, sources, transfer
+from include import artifacts, drive, sources, space, transfer
 from include.download import ONCE, download
 from include.errors import (
     BadSettings,
@@ -394,7 +394,7 @@ def test_a_file_larger_than_the_free_disk_is_refused_before_it_is_fetched(
     server.files["a.zip"] = Served(ZIP, etag='"one"')
     server.files[DRIVE_ID] = Served(ZIP)
     usage = shutil.disk_usage("/")
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=transfer.SPARE))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=space.SPARE))
     for source in (f"{server.url}/a.zip", DRIVE_ID):
         with pytest.raises(StorageFull, match="MiB free"):
             fetch(source, root)
