@@ -10,12 +10,14 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from include import artifacts
-from include.catalogue_change import CatalogueChange, Objection
 from include.comparison import Comparison, comparisons, interval, label
 from include.errors import AlreadyAsked
+
+if TYPE_CHECKING:  # a DAG file imports this module: nothing heavy
+    from include.catalogue_change import CatalogueChange, Objection
 
 APPROVE, REJECT = "Approve", "Reject"  # Airflow's UI knows these two as an approval
 SHOWN = ("ndcg@10", "r@10", "recall@10", "p@1", "mrr")
@@ -29,8 +31,8 @@ def request(
     hours: float,
     link: str,
     now: datetime,
-    change: CatalogueChange | None = None,
-    against: Objection | None = None,
+    change: "CatalogueChange | None" = None,
+    against: "Objection | None" = None,
 ) -> dict[str, str]:
     """Subject and body (Markdown) of the request.
 

@@ -4,7 +4,7 @@ The gate compares models; this compares what they search. Without it a trial wit
 replace a good index, and every figure of the run would look well.
 
 Products are known by their uids, as sorted 64-bit hashes of both catalogues: 2.2 million products a side take seconds
-and some 100 MB, and the counts are exact unless two uids share a hash (a chance of 2^-64 for each pair).
+and some 200 MB, and the counts are exact unless two uids share a hash (a chance of 2^-64 for each pair).
 """
 
 import logging

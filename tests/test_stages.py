@@ -213,3 +213,32 @@ def test_a_run_without_a_decision_is_no_success(states: dict[str, str], told: st
 def test_a_failed_report_does_not_fail_a_published_run() -> None:
     """The index is live: a red run would send somebody to mend what works."""
     stages.outcome({"publish": "success", "report": "failed"})
+
+
+def test_a_trial_on_the_sample_leaves_the_real_index_live(root: Path, tmp_path: Path, tiny_base: Path) -> None:
+    """The whole way, from the form's default source: it replaced 1,695 real products, and the run was green."""
+    file = tmp_path / "mine.jsonl"
+    lines = [{"uid": row.uid, "title": row.title, "content": row.content} for row in products(60)]
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    small = {"base_model": str(tiny_base), "max_steps": 2, "batch_size": 8, "max_tokens": 16, "holdout": 10}
+    conf = {**small, "tolerance": 1.0, "min_recall": 0.5, "shards": 1, "sample_products": 50}
+
+    def go(run_id: str, **more: Any) -> dict[str, Any]:
+        date = datetime(2026, 11, 22, tzinfo=UTC)
+        run = stages.Run(settings=pipeline_settings({**conf, **more}), root=root, run_id=run_id, logical_date=date)
+        catalogue = stages.convert(run, stages.download(run))
+        model = stages.fine_tune(run, catalogue)
+        evaluation = stages.evaluate(run, catalogue, model)
+        parts = stages.plan_shards(run, catalogue, model)
+        version = stages.verify(run, [stages.upsert(run, stages.embed(run, part)) for part in parts])
+        approval = stages.request_approval(run, {"verify": version, "evaluate": evaluation}, "link")
+        return stages.publish(run, version, evaluation, approval)
+
+    real = go("mine", source=str(file))
+    trial = go("trial")
+    assert real["published"]
+    assert not trial["published"]
+    assert trial["reason"].startswith("kept, not published: the synthetic sample would replace a real catalogue: ")
+    run = stages.Run(settings=pipeline_settings(conf), root=root, run_id="look", logical_date=datetime.now(UTC))
+    assert stages.open_store(run).live() == real["version"]
+    assert go("meant", replace_with_sample="products")["published"]

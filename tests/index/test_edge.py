@@ -15,7 +15,7 @@ from include.errors import DamagedArtifact, UnknownVersion, VerificationFailed
 from include.index import PointBatch, point_id
 from include.index.edge import EdgeSearcher, EdgeStore
 from include.settings import IndexSettings
-from tests.index.points import batches, build, vectors, version_id, write_version
+from tests.index.points import batches, build, load, vectors, version_id, write_version
 from tests.small import Product, products
 
 INDEX = IndexSettings()
@@ -44,6 +44,18 @@ def contents(path: Path) -> dict[str, str]:
     """Every file below `path` with its sha256."""
     files = sorted(entry for entry in path.rglob("*") if entry.is_file())
     return {file.relative_to(path).as_posix(): artifacts.file_sha256(file) for file in files}
+
+
+@pytest.mark.parametrize("count", [1, 2, 10, 11])
+def test_a_small_shard_opens_more_than_once(count: int, store: EdgeStore, root: Path) -> None:
+    """With ten points or fewer the engine's journal went with the first opening, and the artifact was damaged."""
+    rows, values = products(count), vectors(count)
+    [shard] = load(store, version_id("small"), rows, values, INDEX, shards=1)
+    for _ in range(2):
+        searcher = store.open(version_id("small"), [shard])
+        assert (searcher.count(), searcher.bm25("number 0", 1)[0].uid) == (count, rows[0].uid)
+        searcher.close()
+    assert artifacts.read(root / shard["path"]).stats["points"] == count
 
 
 def test_a_shard_is_unchanged_after_it_was_searched(store: EdgeStore, root: Path) -> None:
