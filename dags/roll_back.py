@@ -10,7 +10,7 @@ from airflow.sdk import Param, dag, get_current_context, result, task
 
 from dags.connections import server_connection
 from dags.failures import failures_told
-from dags.stage_task import common, form
+from dags.stage_task import QUESTIONS, common, form
 from include import stages
 from include.earlier_versions import PATTERN, earlier_versions, version_of
 from include.forms import OPEN_SECTION, environment, from_form, parse
@@ -33,11 +33,12 @@ TO = Param(
     params={"to": TO, **form(IndexSettings, only=("store", "collection"))},
     doc_md=__doc__,
     tags=["vitrine"],
+    is_paused_upon_creation=False,  # it has no schedule to wait with, and the runs of a paused DAG wait for ever
     max_active_runs=1,
 )
 def roll_back():
     @result
-    @task(**common(stages.roll_back, hours=0.25))
+    @task(**common(stages.roll_back, hours=0.25), **QUESTIONS)
     @failures_told()
     def move_alias():
         context = get_current_context()

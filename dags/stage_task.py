@@ -5,6 +5,7 @@ Airflow-only code of all DAGs; the logic is in `include/stages.py`. (Not a DAG f
 
 import functools
 import logging
+import os
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -56,6 +57,9 @@ RETRY_POLICY = Retries(
         RetryRule(exception="include.errors.Transient", action=RetryAction.RETRY),
     ]
 )
+
+# A pool and a queue of their own: what a person waits for does not stand in line behind the pipeline's hours.
+QUESTIONS = {"pool": "questions", "queue": os.environ.get("VITRINE_ANSWER_QUEUE") or "default"}
 
 
 def form(*groups: type[Group], only: Iterable[str] | None = None) -> dict[str, Param]:

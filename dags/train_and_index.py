@@ -23,8 +23,9 @@ by the fingerprint of its inputs and settings, and logged as `reused`.
 * **Retry**: open the failed task, *Clear task*. It goes on where it was; an error that cannot heal fails at once and
   says what to do.
 * **Schedule**: `VITRINE_SCHEDULE` (cron; default Sunday 03:00 UTC; `none` for no schedule); unpause the DAG.
-* **Backfill**: `airflow backfill create --dag-id train_and_index --from-date 2026-11-01 --to-date 2026-11-07`. Write
-  `{date}` into *Catalogue* to read each day's file. An older date never replaces a newer live index.
+* **Backfill**: `airflow backfill create --dag-id train_and_index --from-date 2026-11-01 --to-date 2026-11-08` makes a
+  run for each tick of the schedule between the two midnights: seven if it is daily (`0 3 * * *`), one if weekly.
+  Write `{date}` into *Catalogue* to read each day's file. An older date never replaces a newer live index.
 * **Try things out** in a *Collection* of their own. No version goes live by itself that lacks over 30 % of the live
   products, nor the sample in the place of a real catalogue: it is kept, and the report has both counts.
 * **Approve**: *Required Actions* (on the start page, on the DAG and on the run) lists the runs that wait, each with its

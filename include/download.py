@@ -70,6 +70,17 @@ def download(settings: SourceSettings, *, root: Path, sink: Sink | None = None) 
     )
 
 
+def reach(source: str) -> str:
+    """See that a source is there and may be read, without fetching it; returns its name, free of secrets.
+
+    Raises:
+        BadSource: It does not exist, or may not be read.
+        SourceUnreachable: It does not answer.
+        QuotaExceeded: Google Drive refuses the file for now.
+    """
+    return _look(source, pinned=False).origin
+
+
 def _look(source: str, *, pinned: bool) -> Remote:
     """Find out what `source` is. A file of that name wins over a Drive id."""
     scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", source)

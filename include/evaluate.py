@@ -74,7 +74,7 @@ from include.settings import EvaluateSettings, TrainSettings
 log = logging.getLogger(__name__)
 
 KIND = "evaluation"
-FORMAT = 3
+FORMAT = 4
 METRICS_FILE = "metrics.json"
 DEPTH = 100  # ranks kept of each search: the largest k of the metrics
 COMPARED = (("tuned", "base"), ("tuned", "live"), ("tuned", "bm25"), ("hybrid", "tuned"))

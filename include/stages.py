@@ -5,7 +5,7 @@ stage, and returns its own summary. Nothing here knows Airflow; `dags/stage_task
 """
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -269,13 +269,19 @@ def answer_question(
 ) -> Summary:
     """Answer one question, or several, one a line, from the products that the index finds."""
     from include.answer import answer
+    from include.questions import as_text, split_lines
 
-    questions = [line.strip() for line in question.split("\n") if line.strip()] or [""]
     found = answer(
-        questions, settings, root=root, collection=index.collection, store=index.store, server=server, llm=llm
+        split_lines(question),
+        settings,
+        root=root,
+        collection=index.collection,
+        store=index.store,
+        server=server,
+        llm=llm,
     )
     for each in found["answers"]:
-        log.info("Q: %s\nA: %s\n%s", each["question"], each["answer"], _sources(each["sources"]))
+        log.log(logging.WARNING if each["error"] else logging.INFO, "%s", as_text(each))
     return found
 
 
@@ -317,7 +323,3 @@ def _live_model(run: Run) -> Summary:
     made = artifacts.read(live.path)
     log.info("reused the live index's model %s: retrain is never", made.fingerprint)
     return made.summary()
-
-
-def _sources(sources: Sequence[Mapping[str, Any]]) -> str:
-    return "\n".join(f"  [{n}] {s['title']} (uid {s['uid']}, {s['score']:.3f})" for n, s in enumerate(sources, 1))

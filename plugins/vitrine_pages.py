@@ -1,8 +1,8 @@
-"""The web application behind the Ask page and the Report tab.
+"""The web application behind the Ask page and the Report tab, which of a question's run shows the answer.
 
 Airflow does not authenticate a plugin's application, so every route here depends on Airflow's own checks:
-without a login there is no page, and a report needs the right to read the DAG's runs. What the Ask page
-does, it does through Airflow's REST API as the user who looks at it.
+without a login there is no page, and a run's page needs the right to read the DAG's runs. What the pages with a
+script do, they do through Airflow's REST API as the user who looks at them.
 
 Airflow loads every file of this folder in every process, so all imports that weigh anything are in `make_app`.
 """
@@ -16,7 +16,8 @@ from typing import Any
 log = logging.getLogger(__name__)
 
 PIPELINE = "train_and_index"
-ASK = Path(__file__).with_name("ask.html")
+QUERY = "answer_question"
+FOLDER = Path(__file__).parent
 HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store"}
 NOTE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
 :root {{ color-scheme: light dark; }} body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 40rem; margin: 3rem auto;
@@ -46,6 +47,23 @@ paint();
 </script></head>"""
 
 
+def filled(name: str, nonce: str) -> str:
+    """One of the pages with a script, `ask.html` or `answer.html`, with the style and the script that both share."""
+    from include.questions import LONGEST_QUESTION, LONGEST_TEXT
+
+    page = (FOLDER / name).read_text(encoding="utf-8")
+    parts = {
+        "style": (FOLDER / "answers.css").read_text(encoding="utf-8"),
+        "script": (FOLDER / "answers.js").read_text(encoding="utf-8"),
+        "longest_question": str(LONGEST_QUESTION),
+        "longest_text": str(LONGEST_TEXT),
+        "nonce": nonce,
+    }
+    for part, content in parts.items():
+        page = page.replace(f"{{{{{part}}}}}", content)
+    return page
+
+
 def make_app() -> Any:
     """The FastAPI application, for Airflow to mount. No route of it, documentation included, is open to everybody."""
     from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
@@ -67,11 +85,13 @@ def make_app() -> Any:
         filled = NOTE.format(title=html.escape(title), body=html.escape(body))
         return page(filled, "style-src 'unsafe-inline'", status)
 
+    def scripted(name: str) -> HTMLResponse:
+        nonce = secrets.token_urlsafe(16)
+        return page(filled(name, nonce), f"script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self'")
+
     @app.get("/ask", response_class=HTMLResponse)
     def ask() -> HTMLResponse:
-        nonce = secrets.token_urlsafe(16)
-        content = ASK.read_text(encoding="utf-8").replace("{{nonce}}", nonce)
-        return page(content, f"script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self'")
+        return scripted("ask.html")
 
     @app.get(
         "/runs/{dag_id}/{run_id}/report",
@@ -79,9 +99,13 @@ def make_app() -> Any:
         dependencies=[Depends(requires_access_dag("GET", DagAccessEntity.RUN))],
     )
     def run_report(dag_id: str, run_id: str) -> HTMLResponse:
+        if dag_id == QUERY:
+            return scripted("answer.html")  # it holds nothing of the run: its script asks the API, as the user
         # Reports are found by the run's id alone. Without this, the right to read one DAG would open them all.
         if dag_id != PIPELINE:
-            return note(404, "No report", f"Only runs of {PIPELINE} have a report; this is a run of {dag_id}.")
+            return note(
+                404, "No report", f"Only runs of {PIPELINE} and {QUERY} have a report; this is a run of {dag_id}."
+            )
         try:
             found = page_of_run(data_directory(), run_id)
         except VitrineError as error:

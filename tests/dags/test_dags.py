@@ -102,6 +102,26 @@ def test_gpu_work_waits_for_the_gpu_pool(dags: dict[str, Any]) -> None:
     assert {name for name, pool in pools.items() if pool == "gpu"} == {"fine_tune", "evaluate", "shard.embed"}
 
 
+def test_questions_wait_for_no_slot_of_the_pipeline(dags: dict[str, Any]) -> None:
+    """Four runs in `download` held a question for 101 s."""
+    pools = {dag_id: {task.pool for task in dag.tasks} for dag_id, dag in dags.items()}
+    assert pools["answer_question"] == pools["roll_back"] == {"questions"}
+    assert pools["train_and_index"] == {"default_pool", "gpu"}
+
+
+@pytest.mark.parametrize(("given", "queue"), [(None, "default"), ("questions", "questions")])
+def test_the_queue_of_questions_can_be_set(given: str | None, queue: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Celery's workers take only from the queues that they are told."""
+    from airflow.dag_processing.dagbag import DagBag
+
+    monkeypatch.delenv("VITRINE_ANSWER_QUEUE", raising=False)
+    if given:
+        monkeypatch.setenv("VITRINE_ANSWER_QUEUE", given)
+    monkeypatch.delitem(sys.modules, "dags.stage_task", raising=False)
+    found = DagBag(str(REPOSITORY / "dags" / "answer_question.py"))
+    assert {task.queue for task in found.dags["answer_question"].tasks} == {queue}
+
+
 def test_the_forms_offer_every_setting_with_title_description_and_section(dags: dict[str, Any]) -> None:
     """What is not on the form cannot be set from the UI."""
     names = {name for group in (PresetSettings, *GROUPS.values()) for name in group.model_fields}
