@@ -108,8 +108,12 @@ def _recall(context: Any) -> None:
     store, number = context.get("task_state_store"), context["ti"].try_number
     if store is None or number <= 1:
         return
-    kept = store.get(KEY)
-    store.delete(KEY)
+    kept = None
+    try:
+        kept = store.get(KEY)
+        store.delete(KEY)
+    except Exception as error:
+        log.warning("what the try before left cannot be read: %r", error)
     before = f" Try {kept['try_number']} failed with {kept['class']}: {kept['what']}" if kept else ""
     log.info("Try %d of %d.%s", number, context["ti"].max_tries + 1, before)
 

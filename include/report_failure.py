@@ -10,6 +10,7 @@ from include.html_page import Markup, element, join, section, text
 # The page is served as `vitrine/runs/<dag>/<run>/report`, below the UI's base: four steps lead back to it.
 BASE = "../../../../"
 SHARDS_SHOWN = 8
+SHOWN = {"fine_tune": ("pairs", "steps", "first_loss", "last_loss"), "verify": ("points", "recall")}
 AGAIN = "To go on, clear the first task that is not green, with those after it: what is stored is not made again."
 
 
@@ -47,7 +48,8 @@ def _box(what: str, steps: Sequence[str], small: str) -> Markup:
     said += [element("p", line) for line in sentences(what)[1:]]
     if steps:
         said.append(element("p", join([element("b", "What to do: "), text(" ".join(steps))]), class_="next"))
-    return join([element("div", join(said), class_="decision"), element("p", small, class_="sub") if small else ""])
+    about = [element("p", small, class_="sub")] if small else []
+    return join([element("div", join(said), class_="decision"), *about])
 
 
 def _log(each: Failure) -> Markup:
@@ -77,8 +79,8 @@ def describe(stage: str, summary: Mapping[str, Any] | None) -> str:
     stats = (summary or {}).get("stats")
     if not isinstance(stats, Mapping):
         return ""
-    said = {"download": _download, "convert": _convert, "fine_tune": _train, "evaluate": _evaluate}.get(stage, _figures)
-    return said(stats) or "done"
+    said = {"download": _download, "convert": _convert, "evaluate": _evaluate}.get(stage)
+    return (said(stats) if said else _figures({name: stats.get(name) for name in SHOWN[stage]})) or "done"
 
 
 def _download(stats: Mapping[str, Any]) -> str:
@@ -93,10 +95,6 @@ def _convert(stats: Mapping[str, Any]) -> str:
             lines.append(f"{name}: {text(each['read'])} read = {fates}")
     products = stats.get("products")
     return "; ".join([f"{products:,} products"] * is_number(products) + lines)
-
-
-def _train(stats: Mapping[str, Any]) -> str:
-    return _figures({name: stats.get(name) for name in ("pairs", "steps", "first_loss", "last_loss")})
 
 
 def _evaluate(stats: Mapping[str, Any]) -> str:

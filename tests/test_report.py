@@ -334,6 +334,7 @@ def test_a_run_that_a_person_ended_says_so(root: Path, results: dict[str, Any]) 
     reader = read(report(ended, root=root, run_id=RUN, logical_date=None).path / "report.html")
     assert "This run was ended by a person" in reader.words
     assert "fine_tune was running then" in reader.words
+    assert "–" not in reader.words, "a dash stands for nothing"
     waiting = failed(results, stopped=True)
     reader = read(report(waiting, root=root, run_id=RUN, logical_date=None).path / "report.html")
     assert "This run was ended by a person" in reader.words
