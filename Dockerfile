@@ -32,7 +32,7 @@ COPY --chown=airflow:0 include /opt/airflow/include
 COPY --chown=airflow:0 dags /opt/airflow/dags
 COPY --chown=airflow:0 plugins /opt/airflow/plugins
 
-ENV PYTHONPATH=/opt/airflow \
+ENV PYTHONPATH=/opt/airflow:/opt/airflow/plugins \
     VITRINE_DATA=/opt/airflow/data \
     TOKENIZERS_PARALLELISM=false
 

@@ -1,4 +1,4 @@
-"""The address of a server, out of the fields of an Airflow connection: host, port, schema.
+"""The fields of an Airflow connection: the address out of host, port and schema; what extra holds; the secrets.
 
 A person may type a host name, an IPv6 literal, `host:port` or a whole url; Airflow's own URI form puts a url's
 path into Schema. Credentials inside the address are taken out: they travel in a header and are never shown.
@@ -7,8 +7,10 @@ path into Schema. Credentials inside the address are taken out: they travel in a
 import base64
 import ipaddress
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from include.errors import BadSettings
@@ -101,6 +103,28 @@ def read_address(
         None if parts.username is None else unquote(parts.username),
         None if parts.password is None else unquote(parts.password),
     )
+
+
+def known_fields(extra: object, known: tuple[str, ...], name: str, fix: str) -> dict[str, Any]:
+    """What an Airflow connection's extra holds, empty values left out.
+
+    Raises:
+        BadSettings: It is no JSON object, or has a key that is not known.
+    """
+    if not isinstance(extra, Mapping | None):
+        raise BadSettings(f"{name}'s extra must be a JSON object, not {type(extra).__name__}.", fix)
+    given = {str(key): value for key, value in (extra or {}).items() if value not in (None, "")}
+    if unknown := sorted(set(given) - set(known)):
+        raise BadSettings(
+            f"{name}'s extra has unknown keys: {printable(', '.join(unknown))}.", f"Known: {', '.join(known)}. {fix}"
+        )
+    return given
+
+
+def secrets_of(api_key: str | None, basic: str | None) -> tuple[str, ...]:
+    """What no message may hold: the key, `Address.basic`, and the password in it."""
+    password = base64.b64decode(basic).decode().partition(":")[2] if basic else None
+    return tuple(secret for secret in (api_key, basic, password) if secret)
 
 
 def _split(text: str) -> tuple[str | None, SplitResult]:

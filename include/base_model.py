@@ -26,6 +26,7 @@ import numpy as np
 from include import artifacts
 from include.errors import BadModel, SourceUnreachable
 from include.onnx_export import ACTIVATIONS
+from include.redaction import foreign
 from include.settings import DISTILBERT, MINILM_PACKAGE
 from include.space import no_space_explained, require
 
@@ -356,4 +357,4 @@ def _map_package(source: Path, expected: str, target: Path) -> dict[str, Any]:
 
 def _first_line(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    return f"{type(error).__name__}: {foreign(lines[0])}" if lines else type(error).__name__

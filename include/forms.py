@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from include.errors import BadSettings
+from include.redaction import shown
 from include.settings import GROUPS, PRESETS, START, AnswerSettings, Group, PipelineSettings, PresetSettings
 
 T = TypeVar("T", bound=Group)
@@ -53,10 +54,15 @@ def parse(group: type[T], values: Mapping[str, Any]) -> T:
         return group.model_validate(dict(values))
     except ValidationError as error:
         reasons = "; ".join(
-            f"{'.'.join(str(part) for part in fault['loc'])} = {fault.get('input')!r}: {fault['msg']}"
+            f"{'.'.join(str(part) for part in fault['loc'])} = {_told(fault.get('input'))}: {fault['msg']}"
             for fault in error.errors()
         )
         raise BadSettings(f"Settings were refused: {reasons}.", "Correct them and trigger again.") from None
+
+
+def _told(value: object) -> str:
+    """A refused value for a message; a string may be an address with a password in it."""
+    return repr(shown(value) if isinstance(value, str) else value)
 
 
 def refuse_unknown(values: Mapping[str, Any], groups: Iterable[type[Group]], extra: Iterable[str] = ()) -> None:

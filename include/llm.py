@@ -6,17 +6,15 @@ not end it; so what comes back is plain text, its citations are checked against 
 an answer without a valid citation is not called found.
 """
 
-import base64
 import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from include.address import read_address
+from include.address import known_fields, read_address, secrets_of
 from include.errors import BadSettings, GeneratorUnavailable
 from include.index import Hit
-from include.index.connection import known_fields
 from include.redaction import api_key, foreign, hide, printable, public
 
 NOTHING = "Nothing in the catalogue answers this."
@@ -56,8 +54,7 @@ class LlmConnection:
     @property
     def secrets(self) -> tuple[str, ...]:
         """What no message may hold."""
-        password = base64.b64decode(self.basic).decode().partition(":")[2] if self.basic else None
-        return tuple(secret for secret in (self.api_key, self.basic, password) if secret)
+        return secrets_of(self.api_key, self.basic)
 
     @property
     def authorization(self) -> dict[str, str]:
@@ -143,6 +140,16 @@ def write_answer(question: str, products: Sequence[Hit], connection: LlmConnecti
         BadSettings: It refused the key, the model or the request; retrying cannot help.
     """
     return check_citations(_complete(messages(question, products), connection), len(products))
+
+
+def check_connection(connection: LlmConnection) -> str:
+    """Ask the model for one word; a sentence that says that it answered.
+
+    Raises:
+        GeneratorUnavailable, BadSettings: As `write_answer`.
+    """
+    _complete([{"role": "user", "content": "Reply with the one word: yes"}], connection)
+    return f"{public(connection.base_url)} answers as model {connection.model}."
 
 
 def messages(question: str, products: Sequence[Hit]) -> list[dict[str, str]]:

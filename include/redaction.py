@@ -41,7 +41,7 @@ def public(url: str) -> str:
         plain = False
     if not plain or not url.isprintable():
         return shown(url)
-    return shortened(f"{parts.scheme}://{host}{parts.path}" + ("?…" if parts.query else ""))
+    return f"{parts.scheme}://{host}{parts.path}" + ("?…" if parts.query else "")  # in fingerprints: as it ever was
 
 
 def shown(text: str) -> str:

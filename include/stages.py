@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from include.forms import parse
 from include.progress import Sink
 from include.settings import AnswerSettings, IndexSettings, PipelineSettings, SourceSettings
 
@@ -52,7 +53,7 @@ def download(run: Run) -> Summary:
     notes = preflight(run)
     settings = run.settings.source
     dated = settings.source.replace("{date}", run.logical_date.strftime("%Y-%m-%d"))
-    source = SourceSettings.model_validate({**settings.model_dump(), "source": dated})
+    source = parse(SourceSettings, {**settings.model_dump(), "source": dated})
     return {**fetch(source, root=run.root, sink=run.sink).summary(), "notes": notes}
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from include.errors import BadSettings
+from include.redaction import foreign
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ def _told(name: str, track: Track) -> Track:
             track(step, figures)
         except Exception as error:  # whatever a network or a library comes up with
             failed = True
-            log.warning("%s is left out from step %d on: %r", name, step, error)
+            log.warning("%s is left out from step %d on: %s: %s", name, step, type(error).__name__, foreign(error))
 
     return go_on
 

@@ -286,7 +286,7 @@ def test_the_image_is_pinned_unprivileged_and_gets_what_it_copies() -> None:
     allowed = {rule[1:] for rule in (REPOSITORY / ".dockerignore").read_text().splitlines() if rule.startswith("!")}
     assert copied == allowed
     assert all((REPOSITORY / name).exists() for name in copied)
-    assert "PYTHONPATH=/opt/airflow" in text
+    assert "PYTHONPATH=/opt/airflow:/opt/airflow/plugins" in text  # the second for the connection type
 
 
 def test_the_images_airflow_and_torch_are_those_of_the_constraints() -> None:

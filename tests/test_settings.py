@@ -7,7 +7,7 @@ import pytest
 
 from include import artifacts
 from include.errors import BadSettings
-from include.forms import allowed, environment, form_fields, from_form, pipeline_settings, reference
+from include.forms import allowed, environment, form_fields, from_form, parse, pipeline_settings, reference
 from include.settings import (
     GROUPS,
     PRESETS,
@@ -223,3 +223,11 @@ def test_the_reference_in_the_docs_is_that_of_the_code() -> None:
     assert reference() in page
     assert allowed(form_fields([TrainSettings])["learning_rate"]) == "over 0, to 0.01"
     assert "### Preset" in reference() and "| `preset` |" in reference()
+
+
+def test_a_refused_address_is_named_without_its_secrets() -> None:
+    """A signed address of more than 2000 characters is refused, and must not stand in the log for that."""
+    source = f"https://me:hunter2@h/c.zip?X-Amz-Signature=hunter2{'x' * 2000}"
+    with pytest.raises(BadSettings, match="source = 'https://") as caught:
+        parse(SourceSettings, {"source": source})
+    assert "hunter2" not in str(caught.value)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from include import trackers
 from include.errors import BadSettings
 from include.trackers import EXPERIMENT, open_tracker
 
@@ -87,3 +88,15 @@ def test_none_gives_nothing(tmp_path: Path) -> None:
     with open_tracker("none", root=tmp_path, fingerprint="f" * 16, settings={}) as track:
         assert track is None
     assert not list(tmp_path.iterdir())
+
+
+def test_a_trackers_address_is_told_without_its_password(caplog: pytest.LogCaptureFixture) -> None:
+    """MLFLOW_TRACKING_URI may hold a login, and the client's errors quote it."""
+
+    def fail(_: int, __: object) -> None:
+        raise OSError("API request to http://me:hunter2@mlflow/api failed")
+
+    with caplog.at_level(logging.WARNING):
+        trackers._told("mlflow", fail)(1, FIGURES)
+    assert "http://…@mlflow/api failed" in caplog.text
+    assert "hunter2" not in caplog.text

@@ -1,11 +1,10 @@
 """Where a Qdrant server is, out of the fields of an Airflow connection of type `qdrant`."""
 
-import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from include.address import read_address
+from include.address import known_fields, read_address, secrets_of
 from include.errors import BadSettings
 from include.redaction import api_key, hide, printable, public
 
@@ -44,8 +43,7 @@ class ServerConnection:
     @property
     def secrets(self) -> tuple[str, ...]:
         """What no message may hold."""
-        password = base64.b64decode(self.basic).decode().partition(":")[2] if self.basic else None
-        return tuple(secret for secret in (self.api_key, self.basic, password) if secret)
+        return secrets_of(self.api_key, self.basic)
 
     @classmethod
     def from_fields(
@@ -97,22 +95,6 @@ class ServerConnection:
             timeout=_number("timeout", given.get("timeout", cls.timeout), key),
             basic=address.basic(),
         )
-
-
-def known_fields(extra: object, known: tuple[str, ...], name: str, fix: str) -> dict[str, Any]:
-    """What an Airflow connection's extra holds, empty values left out.
-
-    Raises:
-        BadSettings: It is no JSON object, or has a key that is not known.
-    """
-    if not isinstance(extra, Mapping | None):
-        raise BadSettings(f"{name}'s extra must be a JSON object, not {type(extra).__name__}.", fix)
-    given = {str(key): value for key, value in (extra or {}).items() if value not in (None, "")}
-    if unknown := sorted(set(given) - set(known)):
-        raise BadSettings(
-            f"{name}'s extra has unknown keys: {printable(', '.join(unknown))}.", f"Known: {', '.join(known)}. {fix}"
-        )
-    return given
 
 
 def _flag(name: str, value: object, secret: str | None) -> bool:

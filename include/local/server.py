@@ -130,7 +130,8 @@ def environment(home: Path, data: Path, port: int) -> dict[str, str]:
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.7",
         "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "120",
         "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
-        "PYTHONPATH": str(REPOSITORY),
+        "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",  # the Test button; every user of this Airflow is its admin
+        "PYTHONPATH": f"{REPOSITORY}:{REPOSITORY / 'plugins'}",  # plugins: where Airflow finds our connection type
         "PYTHONWARNINGS": "ignore",
         "PYTHONDONTWRITEBYTECODE": "",  # each task imports torch anew: from compiled modules, in a third of the time
         "NO_COLOR": "1",
