@@ -74,7 +74,7 @@ def before(original: Path, stopped: float) -> dict[str, tuple[int, str]]:
 def copy(original: Path, before: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[server.Local]:
     """A copy of the home in another place, in which a colleague has got a login, started."""
     home = tmp_path_factory.mktemp("copy with blanks") / "home"
-    shutil.copytree(original, home)
+    shutil.copytree(original, home, symlinks=True)
     users.add(home, "ana", "viewer")
     port = server.free_port()
     local = server.start(home, home.parent / "data", port=port)
