@@ -83,6 +83,14 @@ def test_a_copy_does_not_take_the_originals_airflow_for_its_own(
     assert found.pid == leader.pid
 
 
+def test_an_airflow_that_an_earlier_version_started_is_known(tmp_path: Path, leader: "subprocess.Popen[bytes]") -> None:
+    """After an update `make up` would start a second one on the same database."""
+    write_json(tmp_path / "vitrine.json", {"pid": leader.pid, "port": 1, "began": start_time(leader.pid)})
+    found = server.running(tmp_path)
+    assert found is not None
+    assert found.pid == leader.pid
+
+
 def test_an_airflow_whose_home_was_moved_is_ended(tmp_path: Path, leader: "subprocess.Popen[bytes]") -> None:
     """It goes on with the paths of the old place: two would then work on one database."""
     old, new = tmp_path / "old", tmp_path / "new"

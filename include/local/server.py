@@ -155,10 +155,11 @@ def running(home: Path) -> Local | None:
     except FileNotFoundError:
         return None
     found = Local(home, state["port"], state["pid"], state["began"])
-    if state.get("inode") != home.stat().st_ino:
+    here = home.stat().st_ino
+    if state.get("inode", here) != here:  # absent from what an earlier version of Vitrine wrote
         found.state_file.unlink(missing_ok=True)
         return None
-    if not found.alive() or state["home"] != str(home):
+    if not found.alive() or state.get("home", str(home)) != str(home):
         stop(found)  # of a leader that died, tasks may still run
         return None
     return found
