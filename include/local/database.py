@@ -1,6 +1,6 @@
 """What the local Airflow opens its database with: its processes import it by name, see `server.environment`.
 
-SQLite lets one write at a time. How long another waits for it (SQLite's own 5 s suit nobody here) depends on the process:
+SQLite lets one write at a time. How long another waits for it (5 s by itself, which suits nobody here) depends on who:
 
 * The web server writes from its event loop, and from threads, whose transactions end only when the loop goes on.
   If the loop waits for such a transaction, nothing moves until the wait is over, for everybody. So it is short: the
