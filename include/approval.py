@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from include import artifacts
+from include.catalogue_change import CatalogueChange, Objection
 from include.comparison import Comparison, comparisons, interval, label
 from include.errors import AlreadyAsked
 
@@ -21,7 +22,15 @@ SHOWN = ("ndcg@10", "r@10", "recall@10", "p@1", "mrr")
 
 
 def request(
-    results: Mapping[str, Any], *, live: str | None, collection: str, hours: float, link: str, now: datetime
+    results: Mapping[str, Any],
+    *,
+    live: str | None,
+    collection: str,
+    hours: float,
+    link: str,
+    now: datetime,
+    change: CatalogueChange | None = None,
+    against: Objection | None = None,
 ) -> dict[str, str]:
     """Subject and body (Markdown) of the request.
 
@@ -32,19 +41,24 @@ def request(
         hours: How long an answer is waited for.
         link: The address of the run's report.
         now: The moment of asking, with a time zone.
+        change: What the version changes in the live one's catalogue; None where there is nothing to compare.
+        against: What speaks against that change; it stands first.
     """
     metrics = results["evaluate"]["stats"]
     gate = metrics["gate"]
     version = results["verify"]["fingerprint"]
-    overruled = "" if gate["passed"] else ", although the gate did not pass"
+    objections = [*([against.headline] if against else []), *([] if gate["passed"] else ["the gate did not pass"])]
+    overruled = f", although {' and '.join(objections)}" if objections else ""
     until = (now + timedelta(hours=hours)).astimezone(UTC)
     parts = [
+        f"**Look at the catalogue**: {_escaped(against.words)}." if against else "",
         f"**The gate {'passed' if gate['passed'] else 'did not pass'}**: {_escaped(gate['reason'])}.",
         f"Version `{version}` of collection `{collection}`, of {now.astimezone(UTC):%Y-%m-%d %H:%M} UTC. "
         + (f"Live is `{live}`." if live else "Nothing is live yet."),
         f"*{APPROVE}* publishes it{overruled}; *{REJECT}* keeps it, unpublished. Without an answer until "
         f"{until:%Y-%m-%d %H:%M} UTC it is not published. **[The run's report]({link})** has the examples of questions "
         "won and lost, the plots and the rest.",
+        f"**Catalogue against the live one**: {_escaped(str(change))}." if change and not against else "",
         *(_compared(each) for each in comparisons(metrics)),
         _counts(results),
     ]

@@ -99,6 +99,11 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def is_of_format(made: Artifact, version: int) -> bool:
+    """Whether an artifact was made with this format number: it is in the fingerprint, and nowhere else."""
+    return fingerprint(made.kind, version, made.settings, made.inputs) == made.fingerprint
+
+
 @contextmanager
 def no_space_explained(root: Path) -> Iterator[None]:
     """Turn "no space left on device" into an error that says how much there is and what to do."""

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-EMBED_VERSION = 1
+EMBED_VERSION = 1  # of vectors.parquet, and of how a text becomes a vector; vectors of another number are not copied
 COUNTS = b"vitrine.counts"  # a scratch file's own counts, in its schema's metadata
 
 
@@ -68,10 +68,11 @@ def embed(plan: Path, shard: int, *, root: Path, batch_tokens: int = 8192, sink:
     Raises:
         BadModel: The model cannot be loaded, has another dimension than planned, or gives vectors that
             are not finite and of length 1.
-        BadSettings: The plan has no such shard.
+        BadSettings: The plan has no such shard, or is of other formats.
         DamagedArtifact: The plan, catalogue or model does not match its manifest.
     """
     opened = read_plan(plan)
+    opened.require_formats()
     part = opened.shard(shard)
     artifacts.read(root / opened.catalogue, verify=False)  # its pages carry checksums of their own
     products = root / opened.catalogue / PRODUCTS_FILE
@@ -126,7 +127,7 @@ class _Embedding:
         kept = {number for number, piece in enumerate(pieces) if self._is_whole(piece, known)}
         if kept:
             log.info("%s: %d of %d row groups are kept from an earlier try", self.name, len(kept), len(groups))
-        known.add_published(self.root, self._model_fingerprint, self.plan.dim)
+        known.add_published(self.root, self._model_fingerprint, self.plan.dim, version=EMBED_VERSION)
         rows_kept = sum(_rows_of(pieces[number]) for number in kept)
         with Progress(self.name, self.shard.rows, sink=sink, start=rows_kept) as progress:
             for number, piece in enumerate(pieces):

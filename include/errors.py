@@ -16,7 +16,9 @@ what Airflow does with it:
         - AlreadyAsked: the run has asked a person about other figures.
         - UnknownVersion: the named index version does not exist.
         - NoLiveIndex: nothing has been published yet.
+        - OlderDate: the run stands for an older date than the live index, and such are refused.
         - BadQuestion: a question is empty or too long.
+        - NotPublished: the run has ended before publish could decide.
     * Transient: trying again, later, can help.
         - SourceUnreachable: the catalogue's host did not answer, or the transfer broke off.
         - QuotaExceeded: Google Drive's daily quota for the file is used up; can last 24 hours.
@@ -99,8 +101,16 @@ class NoLiveIndex(Terminal):
     """Nothing has been published yet."""
 
 
+class OlderDate(Terminal):
+    """The run stands for an older date than the live index, and such are refused."""
+
+
 class BadQuestion(Terminal):
     """A question is empty or too long."""
+
+
+class NotPublished(Terminal):
+    """The run has ended before publish could decide."""
 
 
 class SourceUnreachable(Transient):

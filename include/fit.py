@@ -194,7 +194,7 @@ def dimensions(settings: TrainSettings, dim: int) -> list[int]:
     Raises:
         BadSettings: One is 0 or not below the model's own.
     """
-    chosen = sorted({int(each) for each in settings.matryoshka.split(",") if each.strip()}, reverse=True)
+    chosen = sorted({int(each) for each in (settings.matryoshka or "").split(",") if each.strip()}, reverse=True)
     if chosen and not 0 < chosen[-1] <= chosen[0] < dim:
         raise BadSettings(
             f"matryoshka is {settings.matryoshka!r}; the base model's vectors have {dim} dimensions.",

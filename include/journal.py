@@ -47,6 +47,7 @@ class Entry:
         gate: What evaluation's gate said of it; None where there was none.
         bm25_weight: Of BM25 in hybrid search, 0-1, as evaluation fitted it for the version's model; None where
             none was fitted.
+        sample: Whether its catalogue is the synthetic sample; None where that was not known.
     """
 
     version: str
@@ -59,6 +60,7 @@ class Entry:
     approved_by: str | None = None
     approved_at: str | None = None
     gate: str | None = None
+    sample: bool | None = None
 
 
 @dataclass

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+# The graph is part of a model: who changes it, or these two, raises MODEL_VERSION in include/train.py.
 OPSET = 20  # the first with Gelu
 IR_VERSION = 9
 ACTIVATIONS = {"gelu": "Gelu", "relu": "Relu"}  # DistilBERT's name -> ONNX's

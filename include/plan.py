@@ -1,7 +1,8 @@
 """Splits a catalogue into shards: which Parquet row groups each embedding task takes.
 
 A plan is small and content-addressed: the same catalogue, model, number of shards and index settings
-give the same plan, and the plan's fingerprint gives the index version its name before it is built.
+give the same plan, and the plan's fingerprint gives the index version its name before it is built. The numbers of the
+formats of what is built from it (vectors, shards) belong to it: a raised one makes another version, which goes live.
 
 Not in the fingerprint: `embed_batch_tokens` (it changes how texts are padded together, so a vector by
 float rounding only), `keep_versions` and `min_recall` (they decide what happens to an index, not what
@@ -11,7 +12,7 @@ is in it).
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from include.settings import EmbedSettings, IndexSettings
 
 log = logging.getLogger(__name__)
 
-PLAN_VERSION = 1
+PLAN_VERSION = 2  # 2: the formats of what is built from it
 VERSION_VERSION = 1
 PLAN_FILE = "plan.json"
 
@@ -62,6 +63,7 @@ class Plan:
         shards: In order.
         embed: Settings of the embedding that shaped the plan.
         index: Settings of the index that shape what is built.
+        formats: `format_numbers` of when it was planned.
     """
 
     version: str
@@ -74,6 +76,7 @@ class Plan:
     shards: tuple[Shard, ...]
     embed: dict[str, Any]
     index: dict[str, Any]
+    formats: dict[str, int] = field(default_factory=dict)  # a plan of format 1 has none
 
     def shard(self, number: int) -> Shard:
         """The shard with this number.
@@ -88,6 +91,19 @@ class Plan:
                 "Clear plan_shards and everything after it, so that the tasks match the plan.",
             )
         return self.shards[number]
+
+    def require_formats(self) -> None:
+        """Check that what is built now has the formats that were planned.
+
+        Raises:
+            BadSettings: Vitrine was upgraded in the middle of the run.
+        """
+        if self.formats != (now := format_numbers(self.store)):
+            raise BadSettings(
+                f"Version {self.version} was planned with the formats {self.formats}, this version of Vitrine writes "
+                f"{now}.",
+                "Clear plan_shards and everything after it, so that the version has one name and one format.",
+            )
 
 
 def plan_shards(catalogue: Path, model: Path, embed: EmbedSettings, index: IndexSettings, *, root: Path) -> Artifact:
@@ -121,7 +137,11 @@ def plan_shards(catalogue: Path, model: Path, embed: EmbedSettings, index: Index
     shaping = {"hnsw_m": index.hnsw_m, "hnsw_ef_construct": index.hnsw_ef_construct}
     dim = kept_dimensions(model, embed.dimensions)
     kept = {"dimensions": dim} if dim < model_dim(model) else {}
-    settings = {"shards": embed.shards, **kept, "store": index.store, "collection": index.collection, **shaping}
+    formats = format_numbers(index.store)
+    settings = {
+        **{"shards": embed.shards, **kept, "store": index.store, "collection": index.collection, **shaping},
+        "formats": formats,
+    }
     inputs = {"catalogue": catalogue_made.fingerprint, "model": model_made.fingerprint}
     parts = split(sizes, embed.shards)
     plan = Plan(
@@ -137,6 +157,7 @@ def plan_shards(catalogue: Path, model: Path, embed: EmbedSettings, index: Index
         ),
         embed={"shards": embed.shards, **kept},
         index=shaping,
+        formats=formats,
     )
 
     def write(space: Workspace) -> dict[str, Any]:
@@ -169,6 +190,20 @@ def read_plan(path: Path) -> Plan:
             f"{path / PLAN_FILE} is not a plan that this version of Vitrine reads ({error!r}).",
             "Clear plan_shards and everything after it.",
         ) from error
+
+
+def format_numbers(store: str) -> dict[str, int]:
+    """The numbers of the formats of what is built from a plan for this store: raised ones must reach the live index.
+
+    Those of what a plan is made from (source, catalogue, base, negatives, model) are in its inputs' fingerprints.
+    """
+    from include.embed import EMBED_VERSION
+
+    if store == "embedded":
+        from include.index.edge import FORMAT
+    else:
+        from include.index.server import FORMAT
+    return {"embedding": EMBED_VERSION, store: FORMAT, "version": VERSION_VERSION}
 
 
 def version_of(plan_fingerprint: str) -> str:

@@ -13,12 +13,13 @@ finishes what it began.
 
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from include import artifacts
+from include.catalogue_change import compare, is_sample, objection
 from include.checks import require_count
 from include.errors import BadSettings, UnknownVersion, VerificationFailed
 from include.index import Store
@@ -52,7 +53,7 @@ def publish(
         evaluation: Artifact of kind `evaluation` whose statistics hold `gate: {"passed", "reason"}`; None
             publishes without a gate.
         index: `collection`, `store`, `keep_versions`.
-        evaluate: `promote`.
+        evaluate: `promote`, `max_gone`, `replace_with_sample`.
         store: Holds the version.
         root: The data directory.
         logical_date: The date that the run stands for, with a time zone.
@@ -60,9 +61,10 @@ def publish(
         approval: What the task approve returned; None where it has not run.
 
     Returns:
-        `{"version", "published", "reason", "previous", "deleted", "gate", "approval"}`: previous is the version
-        that was live before (None for none), deleted the versions that were removed, gate and approval what
-        they said (None where there was none).
+        `{"version", "published", "reason", "previous", "deleted", "catalogue", "gate", "approval"}`: previous is the
+        version that was live before (None for none), deleted the versions that were removed, catalogue how its
+        products differ from the live version's (`CatalogueChange`; None where no other was live), gate and approval
+        what they said (None where there was none).
 
     Raises:
         BadSettings: The date has no time zone, or the version is of another store or collection.
@@ -77,7 +79,7 @@ def publish(
         journal = Journal.load(root, index.collection)
         live = store.live()
         journal.settle(live)
-        decided = _decide(journal, evaluate, name, live, logical_date, gate, answer)
+        decided = _decide(journal, index, evaluate, made, live, logical_date, gate, answer, root)
         entry = Entry(
             name,
             logical_date.isoformat(),
@@ -88,6 +90,7 @@ def publish(
             approved_by=None if answer is None else answer.by,
             approved_at=None if answer is None else answer.at,
             gate=None if gate is None else said(gate),
+            sample=is_sample(root / made["catalogue"], root),
         )
         previous = live
         if decided.publish and live == name:
@@ -103,6 +106,7 @@ def publish(
         "reason": decided.reason,
         "previous": previous,
         "deleted": deleted,
+        "catalogue": None if decided.change is None else asdict(decided.change),
         "gate": None if gate is None else {"passed": gate["passed"], "reason": gate["reason"]},
         "approval": None if approval is None else dict(approval),
     }
@@ -128,7 +132,7 @@ def foresee(
         journal = Journal.load(root, index.collection)
         live = store.live()
         journal.settle(live)
-        return _decide(journal, evaluate, made["version"], live, logical_date, gate, None)
+        return _decide(journal, index, evaluate, made, live, logical_date, gate, None, root)
 
 
 def roll_back(to: str, index: IndexSettings, store: Store, *, root: Path, run_id: str) -> dict[str, Any]:
@@ -195,8 +199,12 @@ def _confirm(journal: Journal, entry: Entry) -> str | None:
     last = journal.newest(entry.version)
     previous = None if last is None else last.previous
     if last is None or datetime.fromisoformat(last.logical_date) < datetime.fromisoformat(entry.logical_date):
-        weight = last.bm25_weight if last is not None and entry.bm25_weight is None else entry.bm25_weight
-        journal.history.append(replace(entry, previous=previous, action="confirmed", bm25_weight=weight))
+        weight, sample = entry.bm25_weight, entry.sample
+        if last is not None:  # what this run does not know, an earlier one may have
+            weight = last.bm25_weight if weight is None else weight
+            sample = last.sample if sample is None else sample
+        confirmed = replace(entry, previous=previous, action="confirmed", bm25_weight=weight, sample=sample)
+        journal.history.append(confirmed)
         journal.save()
     return previous
 
@@ -213,25 +221,31 @@ def _asked_about(
 
 def _decide(
     journal: Journal,
+    index: IndexSettings,
     evaluate: EvaluateSettings,
-    version: str,
+    made: dict[str, Any],
     live: str | None,
     logical_date: datetime,
     gate: Mapping[str, Any] | None,
     answer: Answer | None,
+    root: Path,
 ) -> Verdict:
     entry = journal.newest(live)
     if entry is None and live is not None:
         log.warning("the journal does not know the live version %s, so its date cannot be compared", live)
-    return verdict(
+    change = compare(made, live, root=root, live_is_sample=None if entry is None else entry.sample)
+    against = objection(change, evaluate, index.collection)
+    decided = verdict(
         evaluate,
-        version=version,
+        version=made["version"],
         live=live,
         live_date=None if entry is None else datetime.fromisoformat(entry.logical_date),
         logical_date=logical_date,
         gate=gate,
         answer=answer,
+        against=against,
     )
+    return replace(decided, change=change, against=against)
 
 
 def _date(journal: Journal, version: str) -> str:

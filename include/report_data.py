@@ -33,6 +33,24 @@ def data(summary: Mapping[str, Any] | None) -> Markup:
     return section("Data", *content)
 
 
+def against_live(change: Mapping[str, Any] | None) -> Markup:
+    """What the run's version changes in the live one's catalogue: `include.catalogue_change.CatalogueChange`."""
+    if not isinstance(change, Mapping):
+        return Markup()
+    kinds = {True: "the synthetic sample", False: "a real one", None: "not known"}
+    live, products, gone, new = (change.get(name) for name in ("live_products", "products", "gone", "new"))
+    rows: list[list[Any]] = [
+        ["products", live, products],
+        ["products that the other has not", gone, new],
+        ["kind of catalogue", kinds[change.get("live_is_sample")], kinds[change.get("is_sample")]],
+    ]
+    header = ["what", f"live version {change.get('live_version')}", "this run's version"]
+    content: list[str] = [table("Products", header, rows)]
+    if change.get("uncompared"):
+        content.append(element("p", f"Their uids could not be compared: {change['uncompared']}.", class_="sub"))
+    return section("Catalogue against the live one", *content)
+
+
 def _fates(files: Files) -> Markup:
     rows = [[name, *(value.get(fate) for fate in FATES), _adds_up(value)] for name, value in files.items()]
     content: list[str] = [table("Lines by fate", ["file", *FATES, "adds up"], rows)]

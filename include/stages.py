@@ -6,7 +6,7 @@ stage, and returns its own summary. Nothing here knows Airflow; `dags/stage_task
 
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,13 +45,15 @@ class Run:
 
 
 def download(run: Run) -> Summary:
-    """Fetch the catalogue file: from Google Drive, http(s), an object store, or disk."""
+    """Say whether the run can be published; fetch the catalogue file: from Google Drive, http(s), a store, or disk."""
     from include.download import download as fetch
+    from include.preflight import preflight
 
+    notes = preflight(run)
     settings = run.settings.source
     dated = settings.source.replace("{date}", run.logical_date.strftime("%Y-%m-%d"))
     source = SourceSettings.model_validate({**settings.model_dump(), "source": dated})
-    return fetch(source, root=run.root, sink=run.sink).summary()
+    return {**fetch(source, root=run.root, sink=run.sink).summary(), "notes": notes}
 
 
 def convert(run: Run, source: Summary) -> Summary:
@@ -201,8 +203,12 @@ def request_approval(run: Run, results: Mapping[str, Any], link: str) -> Summary
         hours=settings.evaluate.approval_hours,
         link=link,
         now=now,
+        change=decided.change,
+        against=decided.against,
     )
-    report(run, {**results, "approve": {"asked": True, "since": now.isoformat(timespec="seconds")}})
+    catalogue = None if decided.change is None else asdict(decided.change)
+    waiting = {"asked": True, "since": now.isoformat(timespec="seconds"), "catalogue": catalogue}
+    report({**results, "approve": waiting}, root=run.root, run_id=run.run_id, logical_date=run.logical_date.isoformat())
     about = {name: results[name]["fingerprint"] for name in ("verify", "evaluate")}
     ask_once(run.root, run.run_id, {**about, "live": live})  # last: a failure before it is no question asked
     log.info("asking a person, under Required Actions: %s\n%s", asked["subject"], asked["body"])
@@ -226,13 +232,30 @@ def publish(run: Run, version: Summary, evaluation: Summary, approval: Summary) 
     )
 
 
-def report(run: Run, results: Mapping[str, Any]) -> Summary:
+def report(results: Mapping[str, Any], *, root: Path, run_id: str, logical_date: str) -> Summary:
     """Write the run's report: one HTML page, shown as a tab of the run."""
     from include.report import report as render
 
     plain = {name: as_list(value or []) if name == "shards" else value for name, value in results.items()}
-    page = render(plain, root=run.root, run_id=run.run_id, logical_date=run.logical_date.isoformat())
-    return page.summary()
+    return render(plain, root=root, run_id=run_id, logical_date=logical_date).summary()
+
+
+def outcome(states: Mapping[str, str]) -> None:
+    """Fail unless publish has succeeded: the run's state is this task's.
+
+    Args:
+        states: Of the run's tasks, by name.
+
+    Raises:
+        NotPublished: Naming the tasks that failed.
+    """
+    from include.errors import NotPublished
+
+    if states.get("publish") == "success":
+        return
+    failed = [name for name, state in states.items() if state == "failed" and name not in ("report", "outcome")]
+    why = f"{', '.join(failed)} failed" if failed else "a person ended the run, or skipped a task of it"
+    raise NotPublished(f"The run has not come to its decision: {why}.", "The run's Report tab says what to do.")
 
 
 def answer_question(

@@ -45,7 +45,7 @@ __all__ = ["train", "train_in_subprocess"]
 
 log = logging.getLogger("include.train")  # __name__ is __main__ when this is the program
 
-MODEL_VERSION = 2
+MODEL_VERSION = 2  # of the model's directory, its ONNX copy included, and of how it is trained
 HISTORY_FILE = "history.json"
 # What shapes memory, speed and what is written beside the model, but not the model.
 NOT_SHAPING = {"base_model", "checkpoint_steps", "mini_batch", "processes", "retrain", "tracker"}
@@ -174,9 +174,24 @@ def trained_before(catalogue: Path, settings: TrainSettings, *, root: Path) -> A
             continue  # the stage that needs it will say so
         same = {name: value for name, value in found.settings.items() if name not in ("precision", "nonce")}
         wanted = settings.precision in ("auto", found.settings.get("precision"))
-        if same == shaping and wanted and inputs.items() <= found.inputs.items():
+        if same == shaping and wanted and inputs.items() <= found.inputs.items() and _is_current(found, root):
             return artifacts.read(path)
     return None
+
+
+def _is_current(model: Artifact, root: Path) -> bool:
+    """Whether a model and its hard negatives are of the formats that would be written now."""
+    from include.negatives import KIND, VERSION
+
+    if not artifacts.is_of_format(model, MODEL_VERSION):
+        return False
+    if (mark := model.inputs.get("negatives")) is None:
+        return True
+    try:
+        mined = artifacts.read(artifacts.locate(root, KIND, mark), verify=False)
+    except DamagedArtifact:
+        return True  # of the model's own format, and nothing says otherwise
+    return artifacts.is_of_format(mined, VERSION)
 
 
 def _batches(

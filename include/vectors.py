@@ -119,13 +119,14 @@ class KnownVectors:
         self._group[spot[new]] = group
         self._row[spot[new]] = new
 
-    def add_published(self, root: Path, model: str, dim: int) -> None:
-        """Look through the published embeddings of the model with this fingerprint, newest first."""
+    def add_published(self, root: Path, model: str, dim: int, *, version: int) -> None:
+        """Look through the published embeddings of the model with this fingerprint and of this format, newest first."""
         for path in artifacts.published(root, "embedding"):
             if not self.missing:
                 return
             try:
-                if artifacts.read(path, verify=False).inputs.get("model") != model:
+                made = artifacts.read(path, verify=False)
+                if made.inputs.get("model") != model or not artifacts.is_of_format(made, version):
                     continue
                 with open_parquet(path / VECTORS_FILE) as file:
                     if not file.schema_arrow.equals(schema(dim)):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
 
+from include.catalogue_change import CatalogueChange, Objection
 from include.settings import EvaluateSettings
 
 
@@ -47,11 +48,15 @@ class Verdict:
         publish: Whether the version goes live (or stays, where it is live already).
         reason: Why, in words.
         ask: Whether only a person's answer is missing.
+        change: What the version changes in the live one's catalogue; None where there is nothing to compare.
+        against: What speaks against that change; None where nothing does.
     """
 
     publish: bool
     reason: str
     ask: bool = False
+    change: CatalogueChange | None = None
+    against: Objection | None = None
 
 
 def verdict(
@@ -63,14 +68,16 @@ def verdict(
     logical_date: datetime,
     gate: Mapping[str, Any] | None,
     answer: Answer | None,
+    against: Objection | None = None,
 ) -> Verdict:
     """Decide on one version. The first rule that applies does.
 
     1. `promote = never`: not published.
     2. It is live already: it stays.
     3. The live version stands for a newer date: not published, whoever approves.
-    4. `promote = approval`: a person's answer decides, also against the gate; no answer is no.
-    5. The gate decides.
+    4. `promote = approval`: a person's answer decides, also against what follows; no answer is no.
+    5. Too much of the live catalogue would be gone, or a sample would replace a real one: not published.
+    6. The gate decides.
 
     Args:
         evaluate: `promote`.
@@ -80,19 +87,25 @@ def verdict(
         logical_date: The date that the new version stands for.
         gate: What evaluation said: `passed`, `reason`; None publishes without a gate.
         answer: A person's, None where nobody was asked.
+        against: What speaks against the change of the catalogue.
     """
     if evaluate.promote == "never":
         return Verdict(False, "promote is never: the version is built and verified, but not published")
     if live == version:
         return Verdict(True, "already live")
-    if live_date is not None and live_date > logical_date:
-        dates = f"{live_date.isoformat()}, newer than this run's {logical_date.isoformat()}"
-        return Verdict(False, f"the live version {live} is of {dates}")
+    if (reason := older(live, live_date, logical_date)) is not None:
+        return Verdict(False, reason)
     if evaluate.promote == "approval":
-        return _approved(gate, answer)
-    if gate is None:
-        return Verdict(True, "published")
-    return Verdict(gate["passed"], f"published: {gate['reason']}" if gate["passed"] else said(gate))
+        return _approved(gate, against, answer)
+    return _automatic(gate, against)
+
+
+def older(live: str | None, live_date: datetime | None, logical_date: datetime) -> str | None:
+    """Why a run's date keeps its version from going live, in words; None where it does not."""
+    if live_date is None or live_date <= logical_date:
+        return None
+    dates = f"{live_date.isoformat()}, newer than this run's {logical_date.isoformat()}"
+    return f"the live version {live} is of {dates}"
 
 
 def said(gate: Mapping[str, Any]) -> str:
@@ -100,9 +113,20 @@ def said(gate: Mapping[str, Any]) -> str:
     return f"the gate {'passed' if gate['passed'] else 'did not pass'}: {gate['reason']}"
 
 
-def _approved(gate: Mapping[str, Any] | None, answer: Answer | None) -> Verdict:
-    told = "" if gate is None else said(gate)
+def _automatic(gate: Mapping[str, Any] | None, against: Objection | None) -> Verdict:
+    if against is not None:
+        told = "" if gate is None else f" ({said(gate)})"
+        return Verdict(False, f"kept, not published: {against.words}. {against.way_out}{told}")
+    if gate is None:
+        return Verdict(True, "published")
+    return Verdict(gate["passed"], f"published: {gate['reason']}" if gate["passed"] else said(gate))
+
+
+def _approved(gate: Mapping[str, Any] | None, against: Objection | None, answer: Answer | None) -> Verdict:
+    told = "; ".join(
+        words for words in (against and against.words, None if gate is None else said(gate)) if words is not None
+    )
     if answer is None:
         return Verdict(False, "; ".join(filter(None, ("nobody was asked: clear the task approve", told))), ask=True)
-    overruled = answer.approved and gate is not None and not gate["passed"]
+    overruled = answer.approved and (against is not None or (gate is not None and not gate["passed"]))
     return Verdict(answer.approved, (", although " if overruled else "; ").join(filter(None, (str(answer), told))))

@@ -24,6 +24,28 @@ NOTE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{tit
 padding: 0 1.25rem; }} h1 {{ font-size: 1.2rem; }}</style></head>
 <body><main><h1>{title}</h1><p>{body}</p></main></body></html>"""
 
+# What a report gets from the UI around it: its colours, kept in localStorage, and its window for links, which the
+# frame's sandbox would not let a page open otherwise. The report's file itself has no script.
+SHOWN = """<script nonce="{nonce}">
+function paint() {{
+  let chosen = null;
+  try {{ chosen = localStorage.getItem("theme"); }} catch {{ /* storage is blocked: the system's it is */ }}
+  if (chosen === "dark" || chosen === "light") document.documentElement.dataset.theme = chosen;
+  else delete document.documentElement.dataset.theme;
+}}
+addEventListener("storage", paint);
+addEventListener("click", event => {{
+  const link = event.target.closest("a[target=_top]");
+  if (!link || parent === window || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  const outer = parent.document.body.appendChild(parent.document.createElement("a"));
+  outer.href = link.href;
+  outer.click();
+  outer.remove();
+}});
+paint();
+</script></head>"""
+
 
 def filled(name: str, nonce: str) -> str:
     """One of the pages with a script, `ask.html` or `answer.html`, with the style and the script that both share."""
@@ -97,6 +119,8 @@ def make_app() -> Any:
                 "that is still running or has failed. If report has succeeded, the web server sees another data "
                 "directory than the tasks (VITRINE_DATA).",
             )
-        return page(found.read_text(encoding="utf-8"), "style-src 'unsafe-inline'")
+        nonce = secrets.token_urlsafe(16)
+        content = found.read_text(encoding="utf-8").replace("</head>", SHOWN.format(nonce=nonce), 1)
+        return page(content, f"script-src 'nonce-{nonce}'; style-src 'unsafe-inline'")
 
     return app

@@ -88,7 +88,7 @@ class Shop:
             self.root / "version" / self.versions[number - 1],
             gate,
             IndexSettings(keep_versions=options.pop("keep_versions", 10)),
-            EvaluateSettings(promote=options.pop("promote", "auto")),
+            EvaluateSettings(promote=options.pop("promote", "auto"), max_gone=options.pop("max_gone", 0.3)),
             options.pop("store", self.store),
             root=self.root,
             logical_date=date or day(number),

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from include.approval import answered, ask_once, request
+from include.catalogue_change import CatalogueChange, objection
 from include.errors import AlreadyAsked
+from include.settings import EvaluateSettings
 
 NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 
@@ -57,6 +59,36 @@ def test_a_gate_that_did_not_pass_stands_in_the_question() -> None:
     made = asked(results(passed=False, reason="worse than the live model"))
     assert "although the gate did not pass?" in made["subject"]
     assert "**The gate did not pass**: worse than the live model" in made["body"]
+
+
+def test_a_loss_of_products_stands_first_in_the_question() -> None:
+    """Who looks at the model's figures alone would approve an index of invented products."""
+    change = CatalogueChange("fedcba9876543210", 1695, 377, 1695, 377, live_is_sample=False, is_sample=True)
+    against = objection(change, EvaluateSettings(), "products")
+    made = request(
+        results(passed=False),
+        live="fedcba9876543210",
+        collection="products",
+        hours=2.0,
+        link="x",
+        now=NOW,
+        change=change,
+        against=against,
+    )
+    assert made["subject"].endswith(
+        "although the synthetic sample replaces a real catalogue and the gate did not pass?"
+    )
+    assert made["body"].startswith("**Look at the catalogue**: the synthetic sample would replace a real catalogue: ")
+    assert "1,695 products, this one 377; 1,695 of the live ones are gone (100%), 377 are new" in made["body"]
+
+
+def test_a_harmless_change_of_the_catalogue_is_told_too() -> None:
+    """Both counts are asked for before every publication."""
+    change = CatalogueChange("fedcba9876543210", 100, 110, 5, 15, live_is_sample=False, is_sample=False)
+    body = request(
+        results(), live="fedcba9876543210", collection="products", hours=2.0, link="x", now=NOW, change=change
+    )["body"]
+    assert "**Catalogue against the live one**: the live version has 100 products, this one 110; 5 of the" in body
 
 
 def test_text_from_elsewhere_cannot_shape_the_request() -> None:

@@ -19,7 +19,7 @@ from include.artifacts import Artifact
 from include.catalogue import PRODUCTS, REJECTED, open_parquet
 from include.convert import convert
 from include.errors import BadSource, DamagedArtifact, EmptyCatalogue, TooManyRejects
-from include.rows import LONG_LINE
+from include.line_parser import LONG_LINE
 from include.sample import write_sample
 from include.seen import SeenHashes
 from include.settings import ConvertSettings
@@ -95,12 +95,15 @@ BAD_LINES = {
     b'"text"': "not a JSON object",
     b"null": "not a JSON object",
     row() + row(): "more than one JSON value on a line",
-    row(uid=1): "uid is not a string",
+    row(uid=1.5): "uid is not a string",
+    row(uid=2**64): "uid is not a string",
+    row(uid=["a"]): "uid is not a string",
     row(uid=True): "uid is not a string",
     row(uid=...): "no uid",
     row(uid=None): "no uid",
     row(uid=""): "uid is empty",
     row(uid="  "): "uid is empty",
+    row(uid=float("nan")): "no uid",
     row(uid="a\x00b"): "uid has unprintable characters",
     row(uid="\ud800"): "uid has unprintable characters",
     row(uid="u" * 201): "uid over 200 characters",
@@ -108,13 +111,22 @@ BAD_LINES = {
     row(title=None): "no title",
     row(title=""): "no title",
     row(title=" &nbsp;<br>\u200b\x00"): "no title",
+    row(title=float("nan")): "no title",
+    row(title="N/A"): "title is a placeholder",
+    row(title=" None "): "title is a placeholder",
+    row(title="null"): "title is a placeholder",
+    row(title="---"): "title is a placeholder",
     row(title=5): "title is not a string",
     row(title=["a"]): "title is not a string",
     row(content=5): "content is not a string",
     row(content={"a": "b"}): "content is not a string",
     row(target_ind="1"): "target_ind is not a list",
-    row(target_ind=...): "target_ind is not a list",
-    row(target_rel=...): "target_rel is not a list",
+    row(target_ind={}): "target_ind is not a list",
+    row(target_ind=""): "target_ind is not a list",
+    row(target_ind={}, target_rel=[]): "target_ind is not a list",
+    row(target_ind=...): "target_ind and target_rel differ in length",
+    row(target_rel=[]): "target_ind and target_rel differ in length",
+    row(title="  ", target_ind=[]): "target_ind and target_rel differ in length",
     row(target_rel={}): "target_rel is not a list",
     row(target_ind=[1, 2]): "target_ind and target_rel differ in length",
     row(target_ind=[-1]): "target_ind has something other than row numbers",
@@ -129,11 +141,7 @@ BAD_LINES = {
     row(target_rel=[None]): "target_rel has something other than finite numbers",
     row(target_rel=[True]): "target_rel has something other than finite numbers",
     row(target_rel=[1e300]): "target_rel has something other than finite numbers",
-    row(target_rel=[float("nan")]): "NaN or Infinity",
-    row(price=float("inf")): "NaN or Infinity",
-    row(price=float("-inf")): "NaN or Infinity",
-    row()[:-1] + b',"price":1e999}': "number out of range",
-    row()[:-1] + b',"price":' + b"1" * 5000 + b".5e999}": "number out of range",
+    row(target_rel=[float("nan")]): "target_rel has something other than finite numbers",
     row()[:-1] + b',"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}": "nested too deeply",
     row()[:-1] + b',"x":' + b"[" * 100_000: "nested too deeply",
     b'{"a":' * 100_000: "nested too deeply",
@@ -158,8 +166,8 @@ def test_every_bad_line_has_its_reason_and_its_place(root: Path) -> None:
     assert [(reject["file"], reject["line"], reject["reason"]) for reject in found] == expected
     assert all(reject["excerpt"].isprintable() and 0 < len(reject["excerpt"]) <= 200 for reject in found)
     assert [good["uid"] for good in stored(made)] == [f"good{number}" for number in range(len(BAD_LINES))]
-    assert made.stats["trn"]["examples"]["NaN or Infinity"][0]["line"] == 1 + 2 * expected.index(
-        next(entry for entry in expected if entry[2] == "NaN or Infinity")
+    assert made.stats["trn"]["examples"]["not UTF-8"][0]["line"] == 1 + 2 * expected.index(
+        next(entry for entry in expected if entry[2] == "not UTF-8")
     )
 
 
@@ -173,7 +181,20 @@ GOOD_LINES: dict[bytes, dict[str, Any]] = {
     row(target_ind=[2**31 - 1], target_rel=[1]): {"target_ind": [2**31 - 1], "target_rel": [1.0]},
     row(target_ind=[1, 2, 3], target_rel=[2**24 + 1, 2**63, 0.5]): {"target_rel": [2.0**24, 2.0**63, 0.5]},
     row(target_ind=[1], target_rel=[3.4028234663852886e38]): {"target_rel": [3.4028234663852886e38]},
-    row(uid=" x/é-1 "): {"uid": " x/é-1 "},
+    row(uid=" x/é-1 "): {"uid": "x/é-1"},
+    row(uid=7): {"uid": "7"},
+    row(uid=-(2**63)): {"uid": str(-(2**63))},
+    row(uid=2**64 - 1): {"uid": str(2**64 - 1)},
+    row(title="Nana"): {"title": "Nana"},
+    row(title="😀"): {"title": "😀"},
+    row(content=float("nan")): {"title": "Red kettle", "content": ""},
+    row(price=float("inf"), cost=float("-inf"), x=[float("nan")]): {"content": "It boils."},
+    row()[:-1] + b',"price":1e999}': {"content": "It boils."},
+    row()[:-1] + b',"price":' + b"1" * 5000 + b".5e999}": {"content": "It boils."},
+    row()[:-1] + b',"price":' + b"1" * 5000 + b"}": {"content": "It boils."},
+    row(target_rel=...): {"target_ind": [3], "target_rel": [1.0]},
+    row(target_ind=[1, 2], target_rel=None): {"target_ind": [1, 2], "target_rel": [1.0, 1.0]},
+    row(target_ind=float("nan"), target_rel=float("nan")): {"target_ind": [], "target_rel": []},
     row(uid="u" * 200): {"uid": "u" * 200},
     row(title="half \ud83d"): {"title": "half \ufffd"},
     row(title="a\u2028b", content="c\u0085d\x00e"): {"title": "a b", "content": "c d e"},
@@ -456,7 +477,6 @@ def test_the_sample_arrives_as_it_was_written(root: Path, tmp_path: Path) -> Non
         counts = made.stats[role]
         reasons = {
             "JSON breaks off": expected["truncated"],
-            "NaN or Infinity": expected["not_a_number"],
             "title is not a string": expected["wrong_type"],
             "nested too deeply": expected["nested"],
             "no title": expected["empty_title"] + expected["empty_both"],
@@ -466,6 +486,7 @@ def test_the_sample_arrives_as_it_was_written(root: Path, tmp_path: Path) -> Non
         assert counts["merged"] == expected["duplicate_row"] + expected["conflicting_uid"]
         assert counts["merged_different"] == expected["conflicting_uid"]
         assert counts["accepted"] == expected["lines"] - sum(reasons.values()) - counts["merged"]
+        assert counts["ignored"] == ({"price": expected["not_a_number"]} if expected["not_a_number"] else {})
         assert counts["cleaned"].get("lone surrogates", 0) == expected["lone_surrogate"]
         assert counts["cleaned"].get("junk content", 0) == expected["junk"]
         assert counts["cleaned"].get("html tags", 0) == expected["tags"]

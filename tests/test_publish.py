@@ -37,7 +37,7 @@ def test_the_first_version_goes_live(shop: Shop) -> None:
     result = shop.publish(1)
     assert result == {
         "version": shop.versions[0], "published": True, "reason": "published", "previous": None, "deleted": [],
-        "gate": None, "approval": None,
+        "catalogue": None, "gate": None, "approval": None,
     }  # fmt: skip
     assert shop.live == 1
     [entry] = history(shop.root, "products")
@@ -392,7 +392,7 @@ def test_a_shard_that_a_version_under_construction_uses_is_not_deleted(shop: Sho
     assert shards[0]["path"] == first[0]["path"]
 
     shop.publish(1)
-    assert shop.publish(5, keep_versions=1)["deleted"] == [shop.versions[0]]
+    assert shop.publish(5, keep_versions=1, max_gone=1.0)["deleted"] == [shop.versions[0]]
     assert (shop.root / first[0]["path"]).exists()
     assert not (shop.root / first[1]["path"]).exists()
     assert verify(plan, shards, INDEX, shop.store, root=shop.root).stats["recall"] >= 0.95

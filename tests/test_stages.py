@@ -13,7 +13,7 @@ import pytest
 
 from include import artifacts, stages
 from include.catalogue import PRODUCTS_FILE, read_rows
-from include.errors import NoLiveIndex, Terminal, Transient, VitrineError
+from include.errors import NoLiveIndex, NotPublished, Terminal, Transient, VitrineError
 from include.forms import pipeline_settings
 from include.settings import AnswerSettings
 from include.verify import read_version
@@ -192,3 +192,24 @@ def test_retrain_never_takes_the_live_model(start: Callable[..., stages.Run], ca
     found = stages.fine_tune(refresh, summary(catalogue))
     assert (found["fingerprint"], found["reused"]) == (model["fingerprint"], True)
     assert stages.evaluate(refresh, summary(catalogue), found)["stats"]["gate"]["passed"], "it is live already"
+
+
+@pytest.mark.parametrize(
+    ("states", "told"),
+    [
+        ({"convert": "failed", "publish": "upstream_failed"}, "convert failed"),
+        ({"shard.embed_1": "failed", "publish": "upstream_failed", "report": "failed"}, r"shard\.embed_1 failed"),
+        ({"convert": "success", "publish": "skipped"}, "a person ended the run"),
+        ({"publish": "None"}, "a person ended the run"),
+        ({}, "a person ended the run"),
+    ],
+)
+def test_a_run_without_a_decision_is_no_success(states: dict[str, str], told: str) -> None:
+    """Alerts look at the run's state, which is this task's: nothing published, nothing green."""
+    with pytest.raises(NotPublished, match=f"has not come to its decision: {told}"):
+        stages.outcome(states)
+
+
+def test_a_failed_report_does_not_fail_a_published_run() -> None:
+    """The index is live: a red run would send somebody to mend what works."""
+    stages.outcome({"publish": "success", "report": "failed"})

@@ -44,7 +44,7 @@ from include.progress import Sink
 from include.settings import IndexSettings
 
 KIND = "edge"
-FORMAT = 1
+FORMAT = 1  # of a shard: points, payloads, text index, the engine's files; raise it when they change
 VERSION_KIND = "version"  # made by include/verify.py
 SHARD_DIRECTORY = "shard"  # in the artifact
 FETCH_POINTS = 1000

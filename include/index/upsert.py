@@ -63,11 +63,12 @@ def upsert(
 
 
 def require_same_index(plan: Plan, index: IndexSettings) -> None:
-    """Check that the settings are those that the plan was made with.
+    """Check that the settings and the formats are those that the plan was made with.
 
     Raises:
         BadSettings: They are not; every difference is named.
     """
+    plan.require_formats()
     planned = {"store": plan.store, "collection": plan.collection, **plan.index}
     differences = [
         f"{name} = {getattr(index, name)!r} (planned: {value!r})"

@@ -1,0 +1,100 @@
+"""What is looked at before a run does anything: whether its version could be published at all.
+
+Each check takes the run and says in a sentence what whoever started it should know now rather than hours later, or
+nothing; or it raises, where the run would be in vain.
+"""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from include import artifacts
+from include.catalogue_change import is_sample
+from include.errors import DamagedArtifact, OlderDate
+from include.journal import Entry, Journal
+from include.verdict import older
+from include.verify import read_version
+
+if TYPE_CHECKING:
+    from include.stages import Run
+
+log = logging.getLogger(__name__)
+
+Check = Callable[["Run"], str | None]
+
+
+def preflight(run: "Run") -> list[str]:
+    """Run every check; returns what they say, which is also logged as warnings.
+
+    Raises:
+        OlderDate: The live version is of a newer date, and `older_dates` is `refuse`.
+        StoreUnavailable: The store did not answer.
+    """
+    notes = [note for check in CHECKS if (note := check(run)) is not None]
+    for note in notes:
+        log.warning("%s", note)
+    return notes
+
+
+def promotion(run: "Run") -> str | None:
+    """Whether the run is to publish at all."""
+    if run.settings.evaluate.promote != "never":
+        return None
+    return "This run can only build: promote is never, so its version is built and verified, but not published."
+
+
+def date(run: "Run") -> str | None:
+    """Whether the live version is of a newer date than the run."""
+    evaluate = run.settings.evaluate
+    if evaluate.promote == "never":
+        return None
+    live, entry = _live(run)
+    live_date = None if entry is None else datetime.fromisoformat(entry.logical_date)
+    reason = older(live, live_date, run.logical_date)
+    if reason is None:
+        return None
+    if evaluate.older_dates == "refuse":
+        raise OlderDate(
+            f"This run's version could not be published: {reason}.",
+            "Trigger it for a date that is not older. To build its version all the same, and keep it unpublished, set "
+            "older_dates = build.",
+        )
+    return f"This run can only build: {reason}, so its version is kept and not published (older_dates = build)."
+
+
+def sample(run: "Run") -> str | None:
+    """Whether the run is on the synthetic sample while a real catalogue is live."""
+    evaluate, collection = run.settings.evaluate, run.settings.index.collection
+    by_itself = evaluate.promote == "auto" and evaluate.replace_with_sample != collection
+    if run.settings.source.source.strip() != "sample" or not by_itself:
+        return None
+    live, entry = _live(run)
+    if live is None or _live_is_sample(run, live, entry) is True:
+        return None
+    return (
+        f"This run can only build: it is on the synthetic sample, and in collection {collection} a real catalogue is "
+        f"live. For a trial take another collection; if {collection} is meant to be replaced, write this name into "
+        "replace_with_sample."
+    )
+
+
+CHECKS: list[Check] = [promotion, date, sample]
+
+
+def _live(run: "Run") -> tuple[str | None, Entry | None]:
+    """The live version, and what the journal says of it."""
+    from include.stages import open_store
+
+    live = open_store(run).live()
+    return live, Journal.load(run.root, run.settings.index.collection).newest(live)
+
+
+def _live_is_sample(run: "Run", live: str, entry: Entry | None) -> bool | None:
+    if entry is not None and entry.sample is not None:
+        return entry.sample
+    try:
+        made = read_version(artifacts.locate(run.root, "version", live))
+    except DamagedArtifact:
+        return None
+    return is_sample(run.root / str(made["catalogue"]), run.root)
