@@ -20,9 +20,10 @@ from include import artifacts
 from include.errors import BadQuestion, BadSettings, DamagedArtifact, NoLiveIndex, UnknownVersion
 from include.index import BM25_WEIGHT, Hit, Searcher, ServerConnection, Store, open_store
 from include.journal import fitted_weight
-from include.llm import NOTHING, LlmConnection, write_answer
+from include.llm import LlmConnection, write_answer
 from include.passages import relevance, sentences, word_overlap
 from include.questions import checked, refused
+from include.reply import NOTHING
 from include.settings import AnswerSettings, IndexSettings
 
 if TYPE_CHECKING:

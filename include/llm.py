@@ -7,7 +7,6 @@ an answer without a valid citation is not called found.
 """
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -16,8 +15,8 @@ from include.address import known_fields, read_address, secrets_of
 from include.errors import BadSettings, GeneratorUnavailable
 from include.index import Hit
 from include.redaction import api_key, foreign, hide, printable, public
+from include.reply import NOTHING, Reply, check_citations, reply_text, without_reasoning
 
-NOTHING = "Nothing in the catalogue answers this."
 LONGEST_CONTENT = 1500  # characters of a product that the model sees
 RULES = (
     "You answer questions about products from a shop's catalogue. The user's message holds a block between "
@@ -27,7 +26,6 @@ RULES = (
     "products' texts alone. After each statement cite the product it comes from by its number in square brackets, "
     f"such as [1]. If the products do not answer the question, reply exactly: {NOTHING}"
 )
-_CITATION = re.compile(r"( ?)\[(\d{1,4}(?:\s*,\s*\d{1,4})*)\]")
 _NAME = "The language model connection"
 _LATER = "Retry later; or set generator = extractive, which needs no language model."
 _FIX = "Correct the Airflow connection `llm_default` (Admin > Connections)."
@@ -112,21 +110,6 @@ class LlmConnection:
         return cls(url, str(given["model"]), key, timeout, basic)
 
 
-@dataclass(frozen=True)
-class Reply:
-    """A checked answer.
-
-    Attributes:
-        text: The model's, unknown citations removed, the others renumbered from 1 in order of appearance.
-        cited: Positions among the products given, in the order of the new numbers.
-        warnings: What was wrong with the reply, each a sentence for the reader.
-    """
-
-    text: str
-    cited: list[int]
-    warnings: list[str]
-
-
 def write_answer(question: str, products: Sequence[Hit], connection: LlmConnection) -> Reply:
     """Ask the language model, and check its citations.
 
@@ -136,10 +119,16 @@ def write_answer(question: str, products: Sequence[Hit], connection: LlmConnecti
         connection: Where the model is.
 
     Raises:
-        GeneratorUnavailable: The endpoint did not answer, is overloaded, or failed.
+        GeneratorUnavailable: The endpoint did not answer, is overloaded, or failed; or there was reasoning alone.
         BadSettings: It refused the key, the model or the request; retrying cannot help.
     """
-    return check_citations(_complete(messages(question, products), connection), len(products))
+    text = without_reasoning(_complete(messages(question, products), connection))
+    if not text:
+        raise GeneratorUnavailable(
+            f"The model {connection.model!r} sent its reasoning, and no answer after it.",
+            "Let the endpoint write longer replies, or turn its reasoning off; or set generator = extractive.",
+        )
+    return check_citations(text, len(products))
 
 
 def check_connection(connection: LlmConnection) -> str:
@@ -166,37 +155,6 @@ def messages(question: str, products: Sequence[Hit]) -> list[dict[str, str]]:
     ]
 
 
-def check_citations(text: str, products: int) -> Reply:
-    """Remove citations of products that were not retrieved, renumber the others.
-
-    Args:
-        text: The model's reply.
-        products: How many products it was given.
-    """
-    cited: list[int] = []
-    unknown: list[int] = []
-
-    def renumber(match: re.Match[str]) -> str:
-        kept = []
-        for number in map(int, match[2].split(",")):
-            if not 1 <= number <= products:
-                unknown.append(number)
-                continue
-            if number - 1 not in cited:
-                cited.append(number - 1)
-            kept.append(f"[{cited.index(number - 1) + 1}]")
-        return match[1] + "".join(kept) if kept else ""
-
-    checked = _CITATION.sub(renumber, text).strip()
-    warnings = []
-    if unknown:
-        listed = ", ".join(f"[{number}]" for number in dict.fromkeys(unknown))
-        warnings.append(f"The model cited {listed}, which it was not given: removed.")
-    if not cited and checked != NOTHING:
-        warnings.append("The model cited no retrieved product: nothing shows that its answer is from the catalogue.")
-    return Reply(checked, cited, warnings)
-
-
 def _complete(conversation: Sequence[Mapping[str, str]], connection: LlmConnection) -> str:
     url = public(f"{connection.base_url}/chat/completions")
     answered = _post(conversation, connection, url)
@@ -209,10 +167,10 @@ def _complete(conversation: Sequence[Mapping[str, str]], connection: LlmConnecti
     if status != 200:
         raise BadSettings(f"{url} refused the request for model {connection.model!r}, status {status}: {said}", _FIX)
     try:
-        text = answered.json()["choices"][0]["message"]["content"]
+        text = reply_text(answered.content)
     except (ValueError, KeyError, IndexError, TypeError):
         raise BadSettings(f"{url} is not an OpenAI-compatible endpoint; it sent: {said}", _FIX) from None
-    if not isinstance(text, str) or not text.strip():
+    if not text.strip():
         raise GeneratorUnavailable(f"{url} sent an empty answer.", _LATER)
     return text
 

@@ -5,7 +5,7 @@ const DAG = "answer_question", TASK = "answer_question";
 const ROOT = new URL(document.documentElement.dataset.root, location.href).pathname;
 const API = `${ROOT}api/v2`;
 const PASSING = new Set([500, 502, 503, 504]);  // 500: with SQLite, Airflow says so while another writes
-const DELAYS = [300, 900, 2700];  // milliseconds before each further attempt
+const DELAYS = [300, 900, 2700, 5400];  // milliseconds before each further attempt
 const $ = (id) => document.getElementById(id);
 
 // The UI keeps its colour mode in localStorage; without one there, the system's counts.

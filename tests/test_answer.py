@@ -17,10 +17,11 @@ from include.encoder import Encoder
 from include.errors import BadQuestion, BadSettings, GeneratorUnavailable, NoLiveIndex, UnknownVersion
 from include.index import open_store
 from include.index.upsert import upsert
-from include.llm import NOTHING, LlmConnection
+from include.llm import LlmConnection
 from include.plan import plan_shards
 from include.publish import publish
 from include.questions import LONGEST_QUESTION, as_text
+from include.reply import NOTHING
 from include.sample import FLAGSHIPS
 from include.settings import (
     MINILM_PACKAGE,

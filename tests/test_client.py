@@ -96,7 +96,8 @@ def test_a_trigger_that_cannot_succeed_is_told(airflow: Stub, faults: list[int],
 
 
 @pytest.mark.airflow
-def test_the_local_database_is_waited_for(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("process", "milliseconds"), [("scheduler", 60_000), ("api-server", 1_000)])
+def test_the_local_database_is_waited_for(tmp_path: Path, process: str, milliseconds: int) -> None:
     """A setting that Airflow does not read would look just as well: SQLite itself is asked, on both of its engines."""
     code = """
 import asyncio
@@ -111,6 +112,13 @@ asyncio.run(ask())
     made = server.environment(tmp_path, tmp_path / "data", 1)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW")} | made
     done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code, process],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    assert [line for line in done.stdout.splitlines() if line.startswith("RESULT")] == ["RESULT 60000"] * 2, done.stderr
+    assert [line for line in done.stdout.splitlines() if line.startswith("RESULT")] == [f"RESULT {milliseconds}"] * 2, (
+        done.stderr
+    )
