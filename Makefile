@@ -7,21 +7,34 @@ RUN := PYTHONPATH=. $(PY)
 # Compiled modules are kept whatever the caller's environment says: imports of torch and Airflow take three times as long
 # without, in every task.
 export PYTHONDONTWRITEBYTECODE =
+# What a person gives goes to the programs by environment, letter by letter: neither make nor a shell reads it on the way.
+unexport SOURCE NAME ROLE ARGS YES
+export GIVEN_SOURCE = $(value SOURCE)
+export GIVEN_NAME = $(value NAME)
+export GIVEN_ROLE = $(value ROLE)
+export GIVEN_ARGS = $(value ARGS)
+export GIVEN_YES = $(value YES)
 .DEFAULT_GOAL := help
 
-.PHONY: help demo up down test test-quick lint format settings bench clean distclean
+.PHONY: help demo up down user airflow test test-quick lint format settings bench clean distclean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 demo: .venv/run  ## the whole pipeline on a sample, then three questions (SOURCE=path, address or Drive id for your own)
-	@$(RUN) -m include.local.demo --source "$(SOURCE)"
+	@$(RUN) -m include.local.demo
 
-up: .venv/run  ## start Airflow, for use in the browser
+up: .venv/run  ## start Airflow, for use in the browser (VITRINE_PORT=8080)
 	@$(RUN) -m include.local.up up
 
 down: .venv/run  ## stop the Airflow that `make up` started
 	@$(RUN) -m include.local.up down
+
+user: .venv/run  ## a login for a colleague: NAME=ana ROLE=viewer (or user, op, admin)
+	@$(RUN) -m include.local.up user
+
+airflow: .venv/run  ## the airflow command on the Airflow of `make up`: ARGS='dags list'
+	@$(RUN) -m include.local.up airflow
 
 test: .venv/dev lint  ## lint, then all tests
 	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
@@ -30,13 +43,13 @@ test-quick: .venv/dev  ## the tests that need neither Airflow nor a browser
 	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not airflow and not browser" $(ARGS)
 
 lint: .venv/dev  ## ruff, ruff format, mypy --strict on include/
-	.venv/bin/ruff check .
-	.venv/bin/ruff format --check .
-	.venv/bin/mypy include
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy include
 
 format: .venv/dev  ## put the code into its standard form
-	.venv/bin/ruff format .
-	.venv/bin/ruff check --fix .
+	$(PY) -m ruff format .
+	$(PY) -m ruff check --fix .
 
 settings: .venv/run  ## write the reference of all settings into docs/operations.md
 	@$(RUN) -m include.forms docs/operations.md
@@ -44,7 +57,8 @@ settings: .venv/run  ## write the reference of all settings into docs/operations
 bench: .venv/dev  ## every benchmark against its peer; tables of medians and ratios
 	@set -e; for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(RUN) $$script; done
 
-clean:  ## stop the local Airflow and remove it with all data: models, indexes, journal
+clean:  ## stop the local Airflow and remove it with all data: models, indexes, journal (asks; YES=1 does not)
+	@PYTHONPATH=. $(if $(wildcard .venv/run),$(PY),$(PYTHON)) -m include.local.clean
 	@if test -e .venv/run; then $(MAKE) -s down; fi
 	rm -rf .airflow data .pytest_cache .mypy_cache .ruff_cache
 
@@ -55,8 +69,8 @@ distclean: clean  ## also remove the virtual environment
 # are never imported; Python compiles the others when it first meets them.
 .venv/run: requirements.txt constraints.txt
 	@echo "Setting up .venv (about two minutes the first time) …"
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' || \
-		{ echo "Python 3.11 or 3.12 is needed, $$($(PYTHON) --version) was found: make PYTHON=python3.11 …"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11, 2) <= sys.version_info < (3, 13))' || \
+		{ echo "Python 3.11.2 or newer, or 3.12, is needed, $$($(PYTHON) --version) was found: make PYTHON=python3.11 …"; exit 1; }
 	@test -x .venv/bin/pip || $(PYTHON) -m venv .venv || \
 		{ rm -rf .venv; echo "No virtual environment could be made (Debian: apt install python3-venv)"; exit 1; }
 	@$(PY) -m pip install --quiet --upgrade "pip>=25"

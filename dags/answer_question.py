@@ -13,20 +13,21 @@ uids; it says so when nothing in the catalogue answers. It is this DAG's result:
 from airflow.sdk import Param, dag, get_current_context, result, task
 
 from dags.connections import answer_connections
-from dags.stage_task import common, form
+from dags.failures import failures_told
+from dags.stage_task import QUESTIONS, common, form
 from include import stages
-from include.forms import from_form
+from include.forms import OPEN_SECTION, from_form
 from include.settings import AnswerSettings, IndexSettings, data_directory
 
 QUESTION = Param(
     "Which products would make a good present?",
     type="string",
     title="Question",
-    description="One question, or several, one a line.",
+    description_md="One question, or several, one a line.",
     format="multiline",
     minLength=1,
     maxLength=20_000,
-    section="Question",
+    section=OPEN_SECTION,
 )
 INDEX_FIELDS = ("store", "collection")
 
@@ -36,11 +37,13 @@ INDEX_FIELDS = ("store", "collection")
     params={"question": QUESTION, **form(AnswerSettings), **form(IndexSettings, only=INDEX_FIELDS)},
     doc_md=__doc__,
     tags=["vitrine"],
+    is_paused_upon_creation=False,  # it has no schedule to wait with, and the runs of a paused DAG wait for ever
     max_active_runs=16,
 )
 def answer_question():
     @result
-    @task(**common(stages.answer_question, hours=0.25))
+    @task(**common(stages.answer_question, hours=0.25), **QUESTIONS)
+    @failures_told()
     def answer():
         params = dict(get_current_context()["params"])
         question = params.pop("question")

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from airflow.providers.standard.operators.hitl import HITLOperator
 
+from dags.failures import failures_told
 from dags.stage_task import common, current_run
 from include import stages
 from include.approval import APPROVE, REJECT, answered
@@ -36,6 +37,10 @@ class ApprovalOperator(HITLOperator):
         self.results = results
 
     def execute(self, context: Any) -> Any:
+        with failures_told():
+            return self._ask(context)
+
+    def _ask(self, context: Any) -> Any:
         run, dag_run = current_run(), context["dag_run"]
         # Relative to the UI's <base>, so it holds wherever Airflow is served.
         link = f"dags/{dag_run.dag_id}/runs/{quote(dag_run.run_id)}/plugin/report"
@@ -47,6 +52,10 @@ class ApprovalOperator(HITLOperator):
         return super().execute(context)  # parks the task, which goes on in execute_complete
 
     def execute_complete(self, context: Any, event: dict[str, Any]) -> Any:
+        with failures_told():
+            return self._take(context, event)
+
+    def _take(self, context: Any, event: dict[str, Any]) -> Any:
         said = super().execute_complete(context, event)
         person = said["responded_by_user"]
         answer = answered(said["chosen_options"], by=person and person["name"], at=said["responded_at"])

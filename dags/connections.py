@@ -3,7 +3,10 @@
 from typing import Any
 
 from airflow.sdk import Connection
+from airflow.sdk.exceptions import AirflowNotFoundException
+from airflow.sdk.log import mask_secret
 
+from include.errors import BadSettings
 from include.settings import AnswerSettings, IndexSettings
 
 
@@ -11,8 +14,7 @@ def server_connection() -> Any:
     """The Qdrant server behind the Airflow connection `qdrant_default`."""
     from include.index import ServerConnection
 
-    found = Connection.get("qdrant_default")
-    return ServerConnection.from_fields(found.host, found.port, found.password, found.extra_dejson)
+    return _made(ServerConnection, "qdrant_default")
 
 
 def answer_connections(settings: AnswerSettings, index: IndexSettings) -> tuple[Any, Any]:
@@ -22,6 +24,20 @@ def answer_connections(settings: AnswerSettings, index: IndexSettings) -> tuple[
     if settings.generator == "llm":
         from include.llm import LlmConnection
 
-        found = Connection.get("llm_default")
-        llm = LlmConnection.from_fields(found.host, found.port, found.password, found.extra_dejson)
+        llm = _made(LlmConnection, "llm_default")
     return server, llm
+
+
+def _made(kind: Any, name: str) -> Any:
+    """The connection of that name as `kind` reads it; its secrets, as they are sent, are made known to the masker."""
+    try:
+        found = Connection.get(name)
+    except AirflowNotFoundException:
+        raise BadSettings(
+            f"There is no Airflow connection `{name}`.",
+            'Make it in the UI under Admin > Connections; docs/operations.md, "Connections", says with which fields.',
+        ) from None
+    made = kind.from_fields(found.host, found.port, found.password, found.extra_dejson, schema=found.schema)
+    for secret in made.secrets:
+        mask_secret(secret)
+    return made

@@ -5,6 +5,7 @@ Airflow-only code of all DAGs; the logic is in `include/stages.py`. (Not a DAG f
 
 import functools
 import logging
+import os
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,22 +14,43 @@ from airflow.sdk import (
     ExceptionRetryPolicy,
     Param,
     RetryAction,
+    RetryDecision,
     RetryRule,
     get_current_context,
     task,
 )
 
 from dags.connections import server_connection
+from dags.failures import failures_told
 from include.forms import form_fields, pipeline_settings
 from include.progress import Snapshot
 from include.settings import Group, data_directory
+from include.space import no_space_explained
 
 log = logging.getLogger(__name__)
 
-# Terminal errors end the task at the first try. A used-up Drive quota comes back within 24 hours, so its four
-# retries are spread over a day; all other errors follow the task's own delay, doubled each time.
 RETRIES = 4
-RETRY_POLICY = ExceptionRetryPolicy(
+FIRST_DELAY, LONGEST_DELAY = timedelta(seconds=15), timedelta(minutes=15)
+
+
+class Retries(ExceptionRetryPolicy):
+    """By the rules; where they name no delay, 15 s after the first try, doubled each time.
+
+    Airflow's own backoff adds a delay drawn by lot on the scheduler, which the failing task could not tell anybody.
+    """
+
+    def evaluate(self, exception: BaseException, try_number: int, max_tries: int, context: Any = None) -> RetryDecision:
+        decision = super().evaluate(exception, try_number, max_tries, context)
+        if decision.action is RetryAction.FAIL or decision.retry_delay is not None:
+            return decision
+        before = max(try_number - 1 - (max_tries - RETRIES), 0)  # a task that was cleared counts its tries on
+        delay = min(FIRST_DELAY * 2 ** min(before, 10), LONGEST_DELAY)
+        return RetryDecision.retry(delay, decision.reason)
+
+
+# Terminal errors end the task at the first try. A used-up Drive quota comes back within 24 hours, so its four
+# retries are spread over a day.
+RETRY_POLICY = Retries(
     rules=[
         RetryRule(exception="include.errors.Terminal", action=RetryAction.FAIL),
         RetryRule(exception="include.errors.QuotaExceeded", retry_delay=timedelta(hours=6)),
@@ -36,6 +58,9 @@ RETRY_POLICY = ExceptionRetryPolicy(
         RetryRule(exception="include.errors.Transient", action=RetryAction.RETRY),
     ]
 )
+
+# A pool and a queue of their own: what a person waits for does not stand in line behind the pipeline's hours.
+QUESTIONS = {"pool": "questions", "queue": os.environ.get("VITRINE_ANSWER_QUEUE") or "default"}
 
 
 def form(*groups: type[Group], only: Iterable[str] | None = None) -> dict[str, Param]:
@@ -48,7 +73,10 @@ def stage(function: Callable[..., Any], *, hours: float, **options: Any) -> Any:
 
     @functools.wraps(function)
     def call(*inputs: Any) -> Any:  # no keywords: Airflow would pass the whole context in them
-        return function(current_run(), *inputs)
+        with failures_told():
+            run = current_run()
+            with no_space_explained(run.root):
+                return function(run, *inputs)
 
     del call.__wrapped__  # Airflow would bind the arguments to `function`, which has one more: the run
     call.__annotations__ = {}
@@ -61,10 +89,11 @@ def common(function: Callable[..., Any], hours: float) -> dict[str, Any]:
         "task_id": function.__name__,
         "doc_md": function.__doc__,
         "retries": RETRIES,
-        "retry_delay": timedelta(seconds=15),
-        "retry_exponential_backoff": True,
-        "max_retry_delay": timedelta(minutes=15),
         "retry_policy": RETRY_POLICY,
+        # Of a try whose process was killed, which asks no policy:
+        "retry_delay": FIRST_DELAY,
+        "retry_exponential_backoff": 2.0,  # a factor; True would be taken for 1, no backoff at all
+        "max_retry_delay": LONGEST_DELAY,
         "execution_timeout": timedelta(hours=hours),
     }
 
@@ -74,24 +103,21 @@ def current_run() -> Any:
     from include.stages import Run
 
     context = get_current_context()
-    dag_run = context["dag_run"]
     settings = pipeline_settings(dict(context["params"]))
     return Run(
         settings=settings,
         root=data_directory(),
-        run_id=dag_run.run_id,
-        logical_date=dag_run.logical_date or dag_run.run_after or datetime.now(UTC),
+        run_id=context["dag_run"].run_id,
+        logical_date=logical_date(context["dag_run"]),
         server=server_connection() if settings.index.store == "server" else None,
         sink=progress_sink(),
     )
 
 
-def failed_tasks() -> list[str]:
-    """The tasks of the running task's run that have failed, an instance of a mapped one as `name_index`."""
-    context = get_current_context()
-    run = context["dag_run"]
-    states = context["ti"].get_task_states(dag_id=run.dag_id, run_ids=[run.run_id])
-    return sorted(name for name, state in states.get(run.run_id, {}).items() if state == "failed")
+def logical_date(dag_run: Any) -> datetime:
+    """The date that a run stands for; of a run without one, when it was to start."""
+    found: datetime = dag_run.logical_date or dag_run.run_after or datetime.now(UTC)
+    return found
 
 
 def progress_sink() -> Callable[[Snapshot], None]:

@@ -2,7 +2,7 @@
 ### From a catalogue to a live search index
 
 `download → convert → fine_tune → evaluate → plan_shards → [embed → upsert] × shards → verify
-→ approve → publish → report`
+→ approve → publish → report, outcome`
 
 | stage | does | look at |
 |---|---|---|
@@ -14,7 +14,8 @@
 | verify | counts, sampled vectors and payloads, recall@10 against exact search | recall |
 | approve | where *Promote* is `approval`, waits for a person: see below | answer |
 | publish | moves the alias in one step; earlier versions stay | decision |
-| report | one page, also the run's **Report** tab; also of a run that failed | |
+| report | one page, also the run's **Report** tab; of a run that failed: why, and what next | |
+| outcome | is red, and with it the run, unless publish has succeeded: also if the run was marked as failed | |
 
 **Progress** of a task: its log, and its *state store* (`progress`). **Nothing is done twice**: an output is found again
 by the fingerprint of its inputs and settings, and logged as `reused`.
@@ -22,8 +23,9 @@ by the fingerprint of its inputs and settings, and logged as `reused`.
 * **Retry**: open the failed task, *Clear task*. It goes on where it was; an error that cannot heal fails at once and
   says what to do.
 * **Schedule**: `VITRINE_SCHEDULE` (cron; default Sunday 03:00 UTC; `none` for no schedule); unpause the DAG.
-* **Backfill**: `airflow backfill create --dag-id train_and_index --from-date 2026-11-01 --to-date 2026-11-07`. Write
-  `{date}` into *Catalogue* to read each day's file. An older date never replaces a newer live index.
+* **Backfill**: `airflow backfill create --dag-id train_and_index --from-date 2026-11-01 --to-date 2026-11-08` makes a
+  run for each tick of the schedule between the two midnights: seven if it is daily (`0 3 * * *`), one if weekly.
+  Write `{date}` into *Catalogue* to read each day's file. An older date never replaces a newer live index.
 * **Try things out** in a *Collection* of their own. No version goes live by itself that lacks over 30 % of the live
   products, nor the sample in the place of a real catalogue: it is kept, and the report has both counts.
 * **Approve**: *Required Actions* (on the start page, on the DAG and on the run) lists the runs that wait, each with its
@@ -35,12 +37,13 @@ by the fingerprint of its inputs and settings, and logged as `reused`.
 import os
 from datetime import timedelta
 
-from airflow.sdk import CronTriggerTimetable, dag, result, task, task_group
+from airflow.sdk import CronTriggerTimetable, dag, result, task_group
 
 from dags.approval import approve
-from dags.stage_task import common, current_run, failed_tasks, form, stage
+from dags.ending import outcome, report
+from dags.stage_task import form, stage
 from include import stages
-from include.settings import GROUPS
+from include.settings import GROUPS, PresetSettings
 
 GPU = {"pool": "gpu", "queue": os.environ.get("VITRINE_GPU_QUEUE") or "default"}
 CRON = os.environ.get("VITRINE_SCHEDULE") or "0 3 * * 0"
@@ -48,7 +51,13 @@ CRON = os.environ.get("VITRINE_SCHEDULE") or "0 3 * * 0"
 SCHEDULE = None if CRON == "none" else CronTriggerTimetable(CRON, timezone="UTC", run_immediately=timedelta(0))
 
 
-@dag(schedule=SCHEDULE, params=form(*GROUPS.values()), doc_md=__doc__, tags=["vitrine"], max_active_runs=4)
+@dag(
+    schedule=SCHEDULE,
+    params=form(PresetSettings, *GROUPS.values()),
+    doc_md=__doc__,
+    tags=["vitrine"],
+    max_active_runs=4,
+)
 def train_and_index():
     download = stage(stages.download, hours=12)
     convert = stage(stages.convert, hours=6)
@@ -63,10 +72,6 @@ def train_and_index():
     @task_group
     def shard(part):
         return upsert(embed(part))
-
-    @task(**common(stages.report, hours=1))
-    def report(results):
-        return stages.report(current_run(), {**results, "failed": failed_tasks()})
 
     source = download()
     catalogue = convert(source)
@@ -86,10 +91,8 @@ def train_and_index():
     }
     approval = approve(results)
     decision = publish(version, evaluation, approval)
-    written = report({**results, "approve": approval, "publish": decision})
-    # A teardown runs after a failure too, and the run's state is still that of `publish`. (With on_failure_fail_dagrun
-    # it would be that of the report: a success.)
-    written.as_teardown()
+    report({**results, "approve": approval, "publish": decision})
+    [shards, decision] >> outcome()
 
 
 train_and_index()

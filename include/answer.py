@@ -22,6 +22,7 @@ from include.index import BM25_WEIGHT, Hit, Searcher, ServerConnection, Store, o
 from include.journal import fitted_weight
 from include.llm import NOTHING, LlmConnection, write_answer
 from include.passages import relevance, sentences, word_overlap
+from include.questions import checked, refused
 from include.settings import AnswerSettings, IndexSettings
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LONGEST_QUESTION = 2000  # characters
 ENCODED_AT_ONCE = 8  # sentences of like length: less padding, a fifth faster than 32 on real products
 MOST_SENTENCES = 48  # encoded for a question; the rest is left out by word overlap
 QUOTES = 3  # sentences in an answer
@@ -77,7 +77,7 @@ def answer(
     """Answer questions from the index.
 
     Args:
-        questions: Each 1 to 2,000 characters.
+        questions: Each 1 to 2,000 characters. One that is not does not fail the others.
         settings: How many products, search mode, generator, threshold, version.
         root: The data directory.
         collection, store, server: Where the index is.
@@ -86,19 +86,20 @@ def answer(
     Returns:
         JSON-able: `version`, `bm25_weight` (None but in hybrid mode), `seconds`, `milliseconds` by step, and
         `answers`, for each question `question`, `answer`, `found`, `sources` (marker [n] is the n-th of them),
-        `nearest` (products that were retrieved and not quoted), `warnings`, `seconds`. A source has `uid`,
-        `title`, `score` (cosine with the question), `rank` (in the search, from 1), `snippet` (its best
-        sentence).
+        `nearest` (products that were retrieved and not quoted), `warnings`, `seconds`, `error` (None; of a
+        question that could not be asked, `what` came and the `next_step`). A source has `uid`, `title`, `score`
+        (cosine with the question), `rank` (in the search, from 1), `snippet` (its best sentence).
 
     Raises:
-        BadQuestion: A question is empty or too long.
+        BadQuestion: Every question is empty or too long.
         BadSettings: `generator="llm"` or `store="server"` without a connection.
         NoLiveIndex: Nothing has been published.
         UnknownVersion: The version does not exist, or no longer.
         GeneratorUnavailable: The language model did not answer.
     """
     began = time.monotonic()
-    asked = _checked(questions)
+    read = checked(questions)
+    asked = [question for question in read if isinstance(question, str)]
     if settings.generator == "llm" and llm is None:
         raise BadSettings(
             "generator = 'llm' needs a language model, and there is no connection.",
@@ -125,40 +126,22 @@ def answer(
     found = _score(asked, vectors, retrieved, encoder)
     steps["score sentences"] = time.monotonic() - began - sum(steps.values())
     shared = (time.monotonic() - began) / len(asked)
-    answers = []
-    for question, each in zip(asked, found, strict=True):
-        started = time.monotonic()
-        written = _generate(question, each, settings, llm)
-        answers.append({"question": question, **written, "seconds": round(shared + time.monotonic() - started, 4)})
+    written = iter(
+        [_written(question, each, settings, llm, shared) for question, each in zip(asked, found, strict=True)]
+    )
     steps["generate"] = time.monotonic() - began - sum(steps.values())
     milliseconds = {name: round(1000 * seconds, 1) for name, seconds in steps.items()}
     log.info("version %s, milliseconds: %s", made["version"], milliseconds)
     return {
         "version": made["version"],
         "bm25_weight": weight,
-        "answers": answers,
+        "answers": [
+            refused(question, each) if isinstance(each, BadQuestion) else next(written)
+            for question, each in zip(questions, read, strict=True)
+        ],
         "seconds": round(time.monotonic() - began, 4),
         "milliseconds": milliseconds,
     }
-
-
-def _checked(questions: Sequence[str]) -> list[str]:
-    if isinstance(questions, str) or not questions:
-        raise BadQuestion(
-            f"Expected a list of questions, got {type(questions).__name__} {questions!r:.50}.", "Ask at least one."
-        )
-    # Lone surrogates have no UTF-8, which the engine and JSON need.
-    checked = [question.encode("utf-8", "replace").decode().strip() for question in questions]
-    for number, question in enumerate(checked, 1):
-        if not question:
-            raise BadQuestion(f"Question {number} of {len(checked)} is empty.", "Write it, or leave it out.")
-        if len(question) > LONGEST_QUESTION:
-            raise BadQuestion(
-                f"Question {number} of {len(checked)} has {len(question):,} characters; at most "
-                f"{LONGEST_QUESTION:,} are read.",
-                "Shorten it.",
-            )
-    return checked
 
 
 def _open(index: Store, version: str, collection: str, store: str, root: Path) -> tuple[dict[str, Any], Searcher]:
@@ -273,6 +256,15 @@ def _candidates(question: str, hits: Sequence[Hit]) -> tuple[list[Passage], Vect
         kept = np.sort(np.argsort(-overlaps, kind="stable")[:MOST_SENTENCES])
         passages, overlaps = [passages[number] for number in kept], overlaps[kept]
     return passages, overlaps
+
+
+def _written(
+    question: str, found: Found, settings: AnswerSettings, llm: LlmConnection | None, shared: float
+) -> dict[str, Any]:
+    """A question's entry in the result; `shared` are its seconds of the work done for all of them."""
+    began = time.monotonic()
+    made = _generate(question, found, settings, llm)
+    return {"question": question, **made, "seconds": round(shared + time.monotonic() - began, 4), "error": None}
 
 
 def _generate(question: str, found: Found, settings: AnswerSettings, llm: LlmConnection | None) -> dict[str, Any]:

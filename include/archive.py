@@ -1,82 +1,65 @@
-"""Lines of a catalogue file, read safely: a ZIP with trn/tst/lbl, a gzip file, or plain JSON lines.
+"""Lines of a catalogue file, read safely: a ZIP or tar with trn/tst/lbl, a gzip file, or plain JSON lines.
 
 Nothing is ever extracted: members are read as streams, in bounded memory. What the file is, its first
-bytes say, not its name. A ZIP is refused as a whole if any member's name points outside (absolute,
-`..`), or a member is a link or encrypted: such a file was not made by an honest tool.
+bytes say, not its name, and so what each member is: one that surely holds something else than JSON lines is
+refused by name before any line is read.
 """
 
 import gzip
-import re
-import stat
+import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
 
 from isal import igzip
 from isal.igzip_lib import IsalError
 
+from include.archive_members import Member, find_members, tar_entries, zip_entries
 from include.errors import BadSource
-from include.lines import Reads, line_blocks, printable
+from include.file_kind import HEAD, TAR_BLOCK, container, foreign, is_tar
+from include.lines import Reads, line_blocks
 
-ROLES = ("trn", "tst", "lbl")
 MAX_RATIO = 200  # unpacked to packed; catalogues in JSON lines reach about 30, a bomb 1,000
 FREE_BYTES = 64 * 2**20  # small files may unpack to this much, whatever the ratio
 
-_ROLE = re.compile(r"(trn|tst|lbl)\.(json|jsonl|ndjson)(\.gz)?", re.IGNORECASE)
-_JSON_LINES = re.compile(r"[^.].*\.(jsonl|ndjson)(\.gz)?", re.IGNORECASE)
-_DRIVE = re.compile(r"[A-Za-z]:")
+GZIP = b"\x1f\x8b"
 _SAME_AGAIN = "Fetch the file again; if it comes the same, it is damaged where it is kept."
-
-
-@dataclass(frozen=True)
-class Member:
-    """One JSON-lines file of the source.
-
-    Attributes:
-        role: "trn", "tst" or "lbl".
-        name: Its path in the archive, or the name of the source file itself.
-        packed: Bytes that it takes in the source.
-        size: Bytes that come out of the ZIP (a .gz member is still gzip then): the total for progress.
-    """
-
-    role: str
-    name: str
-    packed: int
-    size: int
 
 
 class Archive:
     """The JSON-lines files in a catalogue file. Use it as a context manager.
 
     Args:
-        path: A ZIP, a gzip file or plain JSON lines. The last two count as `trn`.
+        path: A ZIP, a tar (also gzipped), a gzip file or plain JSON lines. The last two count as `trn`.
+        name: What messages call it, if not by its file name.
 
     Raises:
-        BadSource: It is a damaged ZIP, has a hostile member, or no `trn`.
+        BadSource: It is damaged, has a hostile member, or no `trn`; or a member holds something else than lines.
     """
 
     members: dict[str, Member]
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, name: str = "") -> None:
         self.path = path
+        self._name = name or path.name
         self._zip: zipfile.ZipFile | None = None
+        self._is_tar = False
         with path.open("rb") as stream:
             magic = stream.read(4)
-        if magic[:2] == b"PK":
-            with _explained(path.name):
-                self._zip = zipfile.ZipFile(path)
-            try:
-                self.members = _find_members(self._zip, path.name)
-            except BaseException:
-                self._zip.close()
-                raise
-        else:
-            size = path.stat().st_size
-            self.members = {"trn": Member("trn", path.name, size, size)}
+        try:
+            if magic[:2] == b"PK":
+                with _explained(self._name):
+                    self._zip = zipfile.ZipFile(path)
+                self.members = find_members(zip_entries(self._zip), self._name, self._kind_in_zip)
+            else:
+                self.members = self._single_or_tar()
+            for member in self.members.values():
+                self._refuse_what_is_no_lines(member)
+        except BaseException:
+            self.__exit__()
+            raise
 
     def __enter__(self) -> "Archive":
         return self
@@ -96,21 +79,88 @@ class Archive:
             BadSource: The data is truncated or damaged, or unpacks to far more than a catalogue would.
         """
         member = self.members[role]
-        where = member.name if self._zip is None else f"{member.name} in {self.path.name}"
-        limit = max(MAX_RATIO * member.packed, FREE_BYTES)
-        with _explained(where), self._open(member) as stored:
-            outer = _Counted(stored, limit, where)
-            is_gzip = outer.peek(2) == b"\x1f\x8b"
-            inner: Reads = igzip.IGzipFile(fileobj=outer, mode="rb") if is_gzip else outer  # type: ignore[no-untyped-call]
-            for block in line_blocks(_Counted(inner, limit, where)):
+        with self._opened(member) as (outer, lines):
+            for block in line_blocks(lines):
                 yield block
                 if tell is not None:
                     tell(outer.count)
 
-    def _open(self, member: Member) -> BinaryIO:
+    def _single_or_tar(self) -> dict[str, Member]:
+        size = self.path.stat().st_size
+        single = Member("trn", self._name, size, size)
+        with suppress(BadSource), self._opened(single) as (_, stream):  # if it is damaged, the next look says so
+            self._is_tar = is_tar(stream.peek(TAR_BLOCK))
+        if not self._is_tar:
+            return {"trn": single}
+        with self._tar() as archive:
+            return find_members(tar_entries(archive, size), self._name)
+
+    def _where(self, member: Member) -> str:
+        return f"{member.name} in {self._name}" if self._zip or self._is_tar else member.name
+
+    @contextmanager
+    def _opened(self, member: Member) -> Iterator[tuple["_Counted", "_Counted"]]:
+        """The member as it is stored, and what it unpacks to, which is the same unless it is gzip."""
+        where = self._where(member)
+        limit = max(MAX_RATIO * member.packed, FREE_BYTES)
+        with _explained(where), self._stored(member) as stored:
+            outer = _Counted(stored, limit, where)
+            yield outer, _Counted(_ungzipped(outer), limit, where)
+
+    @contextmanager
+    def _stored(self, member: Member) -> Iterator[Reads]:
+        if self._zip is not None:
+            with self._zip.open(member.name) as stream:
+                yield stream
+        elif self._is_tar:
+            with self._tar() as archive:
+                found = next(entry for entry in archive if entry.isreg() and entry.name == member.name)
+                with closing(archive.extractfile(found)) as stream:  # type: ignore[type-var]  # a file, so not None
+                    yield stream  # type: ignore[misc]
+        else:
+            with self.path.open("rb") as stream:
+                yield stream
+
+    @contextmanager
+    def _tar(self) -> Iterator[tarfile.TarFile]:
+        """The tar, read from its beginning to its end, unpacked on the way."""
+        limit = max(MAX_RATIO * self.path.stat().st_size, FREE_BYTES)
+        with _explained(self._name), self.path.open("rb") as stream:
+            unpacked = _Counted(_ungzipped(_Counted(stream, limit, self._name)), limit, self._name)
+            with tarfile.open(fileobj=unpacked, mode="r|", bufsize=2**20) as archive:  # type: ignore[call-overload]
+                yield archive
+
+    def _refuse_what_is_no_lines(self, member: Member) -> None:
+        with self._opened(member) as (outer, stream):
+            gzipped = outer.peek(2) == GZIP
+            head = stream.peek(HEAD)
+        where = self._where(member)
+        if found := container(head):
+            inside = "inside gzip" if gzipped else "it"
+            raise BadSource(
+                f"{where} is not JSON lines, nor gzipped JSON lines: {inside} is {found.name}.",
+                "Unpack the outer layer and give what is in it, or give the JSON lines themselves.",
+            )
+        if found := foreign(head):
+            raise BadSource(
+                f"{where} is not JSON lines: {found.said()}.", found.next_step(member.name, gzipped=gzipped)
+            )
+
+    def _kind_in_zip(self, name: str) -> str:
+        """What a member of the ZIP is, where its first bytes say so."""
         if self._zip is None:
-            return self.path.open("rb")
-        return self._zip.open(member.name)  # type: ignore[return-value]  # IO[bytes], read only
+            return ""
+        with _explained(name), self._zip.open(name) as stream:
+            head = stream.read(HEAD)
+        found = container(head) or foreign(head)
+        return found.name if found else ""
+
+
+def _ungzipped(stream: "_Counted") -> Reads:
+    if stream.peek(2) != GZIP:
+        return stream
+    reader: Reads = igzip.IGzipFile(fileobj=stream, mode="rb")  # type: ignore[no-untyped-call]
+    return reader
 
 
 class _Counted:
@@ -149,66 +199,6 @@ class _Counted:
         return data
 
 
-def _find_members(archive: zipfile.ZipFile, source: str) -> dict[str, Member]:
-    entries = archive.infolist()
-    for entry in entries:
-        if fault := _hostile(entry):
-            raise BadSource(
-                f"{source} holds a member that {fault}: {printable(entry.orig_filename)!r}.",
-                "Such an archive is not read at all: get the catalogue from its publisher.",
-            )
-    files = [entry for entry in entries if not entry.is_dir()]
-    by_role: dict[str, list[zipfile.ZipInfo]] = {role: [] for role in ROLES}
-    for entry in files:
-        if match := _ROLE.fullmatch(PurePosixPath(entry.filename).name):
-            by_role[match[1].lower()].append(entry)
-    if not by_role["trn"]:  # one JSON-lines file of any name is no less clear
-        taken = [entry for found in by_role.values() for entry in found]
-        others = [
-            entry for entry in files if entry not in taken and _JSON_LINES.fullmatch(PurePosixPath(entry.filename).name)
-        ]
-        if len(others) == 1:
-            by_role["trn"] = others
-    for role, found in by_role.items():
-        if len(found) > 1:
-            raise BadSource(
-                f"{source} holds {len(found)} files for {role}, expected one: {_listed(found)}.",
-                "Leave one of them in the archive.",
-            )
-    if not by_role["trn"]:
-        raise BadSource(
-            f"{source} holds no trn.json.gz (nor trn.json, nor one .jsonl file): found {_listed(files)}.",
-            "Give a ZIP with the products as trn.json.gz, in any folder, or a single JSON-lines file.",
-        )
-    return {
-        role: Member(role, found[0].filename, found[0].compress_size, found[0].file_size)
-        for role, found in by_role.items()
-        if found
-    }
-
-
-def _hostile(entry: zipfile.ZipInfo) -> str:
-    """What is wrong with a member, or nothing. `orig_filename` is the name before zipfile tidied it."""
-    name = entry.orig_filename.replace("\\", "/")
-    method = entry.compress_type
-    faults = {
-        "has a NUL in its name": "\x00" in name,
-        "has an absolute path": name.startswith("/") or _DRIVE.match(name),
-        "points outside the archive": ".." in name.split("/"),
-        "is a symbolic link": stat.S_ISLNK(entry.external_attr >> 16),
-        "is encrypted": entry.flag_bits & 0x1,
-        f"is packed by method {method}, not by deflate": method not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED),
-    }
-    return next((fault for fault, found in faults.items() if found), "")
-
-
-def _listed(entries: list[zipfile.ZipInfo], most: int = 10) -> str:
-    if not entries:
-        return "no file at all"
-    names = ", ".join(printable(entry.filename) for entry in entries[:most])
-    return names if len(entries) <= most else f"{names} and {len(entries) - most} more"
-
-
 @contextmanager
 def _explained(where: str) -> Iterator[None]:
     """Turn what the decompressors raise into BadSource, with one sentence."""
@@ -218,7 +208,7 @@ def _explained(where: str) -> Iterator[None]:
         raise BadSource(
             f"{where} ends too early: the file is truncated, or bytes follow its end.", _SAME_AGAIN
         ) from error
-    except (zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, IsalError, UnicodeDecodeError) as error:  # type: ignore[misc]
+    except (zipfile.BadZipFile, gzip.BadGzipFile, tarfile.TarError, zlib.error, IsalError, UnicodeDecodeError) as error:  # type: ignore[misc]
         raise BadSource(f"{where} is damaged ({str(error).rstrip('.')}).", _SAME_AGAIN) from error
     except NotImplementedError as error:  # zipfile's word for features it lacks
         raise BadSource(

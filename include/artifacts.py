@@ -8,7 +8,6 @@ was done is found again instead of repeated.
 `build` is the one way to make an artifact, `read` the one way to open one.
 """
 
-import errno
 import fcntl
 import hashlib
 import json
@@ -23,7 +22,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from include.errors import ArtifactBusy, DamagedArtifact, StorageFull
+from include.errors import ArtifactBusy, DamagedArtifact
+from include.space import no_space_explained, require
 
 log = logging.getLogger(__name__)
 
@@ -102,22 +102,6 @@ def file_sha256(path: Path) -> str:
 def is_of_format(made: Artifact, version: int) -> bool:
     """Whether an artifact was made with this format number: it is in the fingerprint, and nowhere else."""
     return fingerprint(made.kind, version, made.settings, made.inputs) == made.fingerprint
-
-
-@contextmanager
-def no_space_explained(root: Path) -> Iterator[None]:
-    """Turn "no space left on device" into an error that says how much there is and what to do."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        place = root if root.exists() else root.parent
-        free = shutil.disk_usage(place).free if place.exists() else 0
-        raise StorageFull(
-            f"The disk that holds {root} is full ({free / 2**20:.0f} MiB free) while writing {error.filename or root}.",
-            "Free some space (old versions: lower keep_versions), then retry the task: nothing was published.",
-        ) from error
 
 
 def locate(root: Path, kind: str, mark: str) -> Path:
@@ -207,6 +191,7 @@ def build(
                     return found
             for stale in target.parent.glob(f".tmp-{mark}-*"):  # of attempts that died: the lock is ours
                 shutil.rmtree(stale)
+            require(root, 0, f"Making the {kind}")
             space = Workspace(target.parent / f".tmp-{mark}-{uuid.uuid4().hex[:8]}", target.parent / f".scratch-{mark}")
             space.path.mkdir()
             space.scratch.mkdir(exist_ok=True)
@@ -219,6 +204,8 @@ def build(
                 sync_directory(target.parent)
             finally:
                 shutil.rmtree(space.path, ignore_errors=True)
+                with suppress(OSError):  # not empty: a retry goes on from it
+                    space.scratch.rmdir()
             shutil.rmtree(space.scratch, ignore_errors=True)
     log.info("made %s %s in %.1f s", kind, mark, seconds)
     return Artifact(kind, mark, target, stats, dict(settings), dict(inputs or {}), seconds)

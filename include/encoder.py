@@ -8,7 +8,7 @@ Sentence-BERT, 2019, arXiv 1908.10084).
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -277,7 +277,7 @@ def _read_weights(file: Path, expected: "dict[str, torch.Tensor]") -> "dict[str,
     """The weights of a DistilBertModel, also out of one with a head (the hub's has the masked-word head).
 
     Raises:
-        BadModel: The file is damaged, or a weight is missing or has another shape.
+        BadModel: The file is damaged, or a weight is missing, has another shape, or is not finite.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -296,7 +296,20 @@ def _read_weights(file: Path, expected: "dict[str, torch.Tensor]") -> "dict[str,
     for name, like in expected.items():
         if (shape := tuple(found[name].shape)) != tuple(like.shape):
             raise BadModel(f"{file}: {name} is {shape}, config.json says {tuple(like.shape)}.", next_step)
-    return {name: found[name] for name in expected}
+    weights = {name: found[name] for name in expected}
+    require_finite(weights, str(file), next_step)
+    return weights
+
+
+def require_finite(weights: "Mapping[str, torch.Tensor]", where: str, next_step: str) -> None:
+    """Check that no weight is NaN or infinite: such a model gives vectors that are equal to nothing.
+
+    Raises:
+        BadModel: One is; the message counts them in the first such tensor.
+    """
+    for name, values in weights.items():
+        if bad := int((~values.isfinite()).sum()):
+            raise BadModel(f"{where}: {bad:,} of {values.numel():,} weights of {name} are NaN or infinite.", next_step)
 
 
 def length_batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:

@@ -18,6 +18,7 @@ what Airflow does with it:
         - NoLiveIndex: nothing has been published yet.
         - OlderDate: the run stands for an older date than the live index, and such are refused.
         - BadQuestion: a question is empty or too long.
+        - NotPublished: the run has ended before publish could decide.
     * Transient: trying again, later, can help.
         - SourceUnreachable: the catalogue's host did not answer, or the transfer broke off.
         - QuotaExceeded: Google Drive's daily quota for the file is used up; can last 24 hours.
@@ -106,6 +107,10 @@ class OlderDate(Terminal):
 
 class BadQuestion(Terminal):
     """A question is empty or too long."""
+
+
+class NotPublished(Terminal):
+    """The run has ended before publish could decide."""
 
 
 class SourceUnreachable(Transient):

@@ -8,7 +8,7 @@ held out now, if the catalogue or the seed has changed: that can only make the g
 `metrics.json`, which is also the artifact's statistics (figures are 0-1, rounded to 4 digits):
 
     {
-      "protocols": {
+      "protocols": {                      empty where the catalogue has nothing to ask
         "title_to_content" and, with tst and lbl, "query_to_label": {
           "queries": 300, "corpus": 50000,
           "whole_corpus": 1390403,        what the corpus would have without eval_corpus
@@ -52,11 +52,11 @@ import numpy as np
 
 from include import artifacts
 from include.artifacts import Artifact, Workspace
-from include.base_model import resolve_base
+from include.base_model import WEIGHTS, resolve_base
 from include.bm25 import Bm25
 from include.bootstrap import CONFIDENCE, RESAMPLES, Bootstrap
 from include.catalogue import PRODUCTS_FILE, held_out_rows
-from include.errors import DamagedArtifact, EmptyCatalogue
+from include.errors import DamagedArtifact
 from include.exact_search import Vectors, dense_search
 from include.examples import won_and_lost
 from include.filter_pairs import unreadable
@@ -74,7 +74,7 @@ from include.settings import EvaluateSettings, TrainSettings
 log = logging.getLogger(__name__)
 
 KIND = "evaluation"
-FORMAT = 3
+FORMAT = 4
 METRICS_FILE = "metrics.json"
 DEPTH = 100  # ranks kept of each search: the largest k of the metrics
 COMPARED = (("tuned", "base"), ("tuned", "live"), ("tuned", "bm25"), ("hybrid", "tuned"))
@@ -107,7 +107,6 @@ def evaluate(
         Artifact of kind `evaluation` with `metrics.json`; its statistics are the same, see the module.
 
     Raises:
-        EmptyCatalogue: There is nothing to ask: no held-out product, no linked test product.
         BadModel: A model cannot be loaded.
         BadSettings: The filter file cannot be used, or the model has fewer dimensions.
     """
@@ -139,8 +138,10 @@ def evaluate(
         if not is_live:
             models["live"] = {"path": live.path, "dimensions": live.dim}
 
+    standing = {"is_live": is_live, **_standing(model, live if "live" in models else None)}
+
     def write(space: Workspace) -> dict[str, Any]:
-        measured = _measure(catalogue, models, train, settings, sink, is_live=is_live)
+        measured = _measure(catalogue, models, train, settings, sink, standing)
         (space.path / METRICS_FILE).write_text(json.dumps(measured, indent=2, allow_nan=False), encoding="utf-8")
         return measured
 
@@ -170,8 +171,7 @@ def _measure(
     train: TrainSettings,
     settings: EvaluateSettings,
     sink: Sink | None,
-    *,
-    is_live: bool,
+    standing: Mapping[str, Any],
 ) -> dict[str, Any]:
     from include.encoder import Encoder
 
@@ -180,10 +180,10 @@ def _measure(
     offered = [make(catalogue, held, train, settings) for make in (title_to_content, query_to_label)]
     protocols = [protocol for protocol in offered if protocol is not None]
     if not protocols:
-        raise EmptyCatalogue(
-            f"{catalogue} has nothing to evaluate on: fewer than 5 products with both a title and a content, and no "
-            "test product (tst) with a link into the labels (lbl).",
-            "Use a catalogue with contents or links.",
+        log.warning(
+            "%s has nothing to measure models by: fewer than 5 products with both a title and a content, and no test "
+            "product (tst) with a link into the labels (lbl)",
+            catalogue,
         )
     seconds: dict[str, float] = {}
     rankings: list[dict[str, Ranking]] = []
@@ -194,7 +194,7 @@ def _measure(
             ranking, _ = words[-1].search(protocol.queries, DEPTH, excluded=protocol.excluded)
             rankings.append({"bm25": ranking})
     fusion: dict[str, dict[str, Any]] = {}
-    for system, kept in models.items():
+    for system, kept in models.items() if protocols else ():
         with _timed(seconds, system):
             encoder = Encoder.load(**kept)
             for protocol, bm25, ranked in zip(protocols, words, rankings, strict=True):
@@ -217,7 +217,7 @@ def _measure(
         "protocols": scored,
         "confidence": CONFIDENCE,
         "resamples": RESAMPLES,
-        "gate": decide(scored, settings.tolerance, judged, is_live=is_live),
+        "gate": decide(scored, settings.tolerance, judged, **standing),
         "fusion": {"bm25_weight": next((w for w in weights if w is not None), None), "protocols": fusion},
         "examples": won_and_lost(
             [(protocol, ranked["base"], ranked["tuned"]) for protocol, ranked in zip(protocols, rankings, strict=True)]
@@ -281,6 +281,15 @@ def _hybrid(
     }
 
 
+def _standing(model: Path, rival: LiveModel | None) -> dict[str, Any]:
+    """What the gate must know of the model beside its figures. The base as it is is no rival of itself."""
+    untrained = str(artifacts.read(model, verify=False).stats.get("untrained", ""))
+    if untrained and rival is not None:
+        one, other = (artifacts.file_sha256(path / WEIGHTS) for path in (model, rival.path))
+        return {"untrained": untrained, "has_rival": one != other}
+    return {"untrained": untrained, "has_rival": rival is not None}
+
+
 @contextmanager
 def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
     began = time.monotonic()
@@ -290,7 +299,7 @@ def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
 
 def _filter_mark(settings: EvaluateSettings) -> str | None:
     """The filter file's sha256: another content is another evaluation."""
-    if settings.filter_file is None:
+    if not settings.filter_file:
         return None
     try:
         return artifacts.file_sha256(Path(settings.filter_file))

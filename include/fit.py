@@ -23,6 +23,7 @@ from include.negatives import HardNegatives
 from include.pairs import Ints, Pairs
 from include.progress import Progress, Sink
 from include.settings import TrainSettings
+from include.space import require
 
 if TYPE_CHECKING:
     import torch
@@ -74,8 +75,16 @@ class Training:
             "history": self.history,
         }
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go back to what `state` returned."""
+    def restore(self, state: dict[str, Any], scratch: Path) -> None:
+        """Go back to what `state` returned; it lies in `scratch`.
+
+        Raises:
+            BadModel: A weight is NaN or infinite.
+        """
+        from include.encoder import require_finite
+
+        next_step = "Delete that directory and retry the task: it starts from the base model again."
+        require_finite(state["model"], f"The checkpoint of step {state['step']} in {scratch}", next_step)
         self.encoder.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step = state["step"]
@@ -119,12 +128,14 @@ def fit(
     training = Training(encoder, adamw(encoder, settings))
     state = checkpoint.latest(scratch, fingerprint=fingerprint) if processes.rank == 0 else None
     if at := processes.from_first(state["step"] if state else 0):
-        training.restore(state or checkpoint.load(checkpoint.path_of(scratch, at), fingerprint=fingerprint))
+        training.restore(state or checkpoint.load(checkpoint.path_of(scratch, at), fingerprint=fingerprint), scratch)
         log.info("resuming after step %d, at the last checkpoint", training.step)
     per_epoch = steps_in_epoch(len(data.pairs), settings.batch_size)
     total = settings.epochs * per_epoch
     if settings.max_steps:
         total = min(total, settings.max_steps)
+    if processes.rank == 0:
+        _require_room(encoder, scratch, -(-(total - training.step) // settings.checkpoint_steps))
     lengths = data.lengths()
     encoder.model.train()
     began = time.monotonic() - training.seconds
@@ -168,6 +179,17 @@ def fit(
     return training
 
 
+def _require_room(encoder: "Encoder", scratch: Path, checkpoints: int) -> None:
+    """Ask for what training will write: so many checkpoints, of which it keeps some, and the model, twice (ONNX)."""
+    parameters = sum(weight.numel() for weight in encoder.model.parameters())
+    held = [file.stat().st_size for file in scratch.glob("step-*.checkpoint")]
+    at_once = min(len(held) + checkpoints, checkpoint.KEPT + 1)  # the oldest goes when the newest is whole
+    kept = min(len(held) + checkpoints, checkpoint.KEPT)
+    # Float32 weights, and in a checkpoint AdamW's two moments of each.
+    need = 4 * parameters * max(3 * at_once, 3 * kept + 2) - sum(held)
+    require(scratch, max(need, 0), f"Training a model of {parameters:,} parameters")
+
+
 def learning_rate(step: int, total: int, settings: TrainSettings) -> float:
     """Of a step, counted from 0: rises over the warm-up, then falls linearly; never 0, which would be a lost step."""
     warmup = math.ceil(total * settings.warmup_share)
@@ -194,7 +216,7 @@ def dimensions(settings: TrainSettings, dim: int) -> list[int]:
     Raises:
         BadSettings: One is 0 or not below the model's own.
     """
-    chosen = sorted({int(each) for each in settings.matryoshka.split(",") if each.strip()}, reverse=True)
+    chosen = sorted({int(each) for each in (settings.matryoshka or "").split(",") if each.strip()}, reverse=True)
     if chosen and not 0 < chosen[-1] <= chosen[0] < dim:
         raise BadSettings(
             f"matryoshka is {settings.matryoshka!r}; the base model's vectors have {dim} dimensions.",

@@ -9,7 +9,8 @@ The new model passes if, on the same held-out queries,
 * it is on at least one judged protocol better than the base,
 
 each beyond noise: the 95 % interval of the difference (`include.bootstrap`) excludes 0. A model that is
-live already passes. `tolerance` is slack in nDCG@10: worse then means worse by more than it, and better
+live already passes. A base model that is used as it is, because the catalogue gives nothing to train on, has only
+the live model to be held to. `tolerance` is slack in nDCG@10: worse then means worse by more than it, and better
 not worse by as much.
 """
 
@@ -18,19 +19,28 @@ from typing import Any
 
 METRIC = "ndcg@10"
 RIVALS = ("base", "live")
+UNMEASURED = "; the catalogue has no question to measure models by (contents, or tst with links), so {}"
 WORDS = {"better": "better than", "worse": "worse than", "same": "not told apart from"}
 
 
 def decide(
-    protocols: Mapping[str, Mapping[str, Any]], tolerance: float, judged: Sequence[str], *, is_live: bool = False
+    protocols: Mapping[str, Mapping[str, Any]],
+    tolerance: float,
+    judged: Sequence[str],
+    *,
+    is_live: bool = False,
+    has_rival: bool = False,
+    untrained: str = "",
 ) -> dict[str, Any]:
     """The decision and its reason.
 
     Args:
         protocols: As in `metrics.json`: `systems` and `differences` of each.
         tolerance: 0-1.
-        judged: Names of the protocols that decide, at least one.
+        judged: Names of the protocols that decide; none where the catalogue has nothing to ask.
         is_live: The new model is the live one.
+        has_rival: Another model is live.
+        untrained: Where the new model is the base as it is, a sentence that says so.
 
     Returns:
         `passed`; `reason`, a sentence with figures and intervals; `tolerance`; `metric`; `comparisons`, a list
@@ -52,12 +62,18 @@ def decide(
     against_base = [each for each in comparisons if each["rival"] == "base"]
     # An interval cannot lie below -1, so at 1 even that end must pass.
     better = [each for each in against_base if each["low"] > -tolerance or tolerance >= 1]
-    passed = is_live or (not worse and bool(better))
+    # What was not measured is not known to be worse, but a live model does not give way to it.
+    proven = bool(better) or (bool(untrained) and (bool(judged) or not has_rival)) or tolerance >= 1
+    passed = is_live or (not worse and proven)
     slack = f" (tolerance {tolerance})" if tolerance else ""
     if is_live:
         reason = "the new model is the live one"
     elif worse:
         reason = f"by nDCG@10 the new model is {_said(worse)}{slack}"
+    elif untrained:
+        reason = untrained + ("" if passed else UNMEASURED.format("the live model stays"))
+    elif not judged:
+        reason = "the new model is not compared with any" + UNMEASURED.format("nothing shows that it is better")
     elif not better:
         reason = f"by nDCG@10 the new model does not beat the base: it is {_said(against_base)}{slack}"
     else:

@@ -124,13 +124,16 @@ def _is_figure(value: Any) -> bool:
     return isinstance(value, Figure) or (isinstance(value, int | float) and not isinstance(value, bool))
 
 
+DARK = """color-scheme: dark; --back: #12161b; --card: #1a2027; --ink: #e6eaee; --soft: #9aa6b2; --rule: #2d3540;
+  --accent: #6aa5ff; --other: #64788d; --warm: #f59e6c; --good: #6fd39b; --good-back: #16301f; --bad: #f0b656;
+  --bad-back: #33270f; --wait: #8bb8ff; --wait-back: #172740;"""
+# The reader's system decides between light and dark, unless whoever shows the page has set `data-theme`.
 STYLE = """
-:root { color-scheme: light dark; --back: #f6f7f8; --card: #fff; --ink: #1a2027; --soft: #5a6673; --rule: #e1e5e9;
+:root { color-scheme: light; --back: #f6f7f8; --card: #fff; --ink: #1a2027; --soft: #5a6673; --rule: #e1e5e9;
   --accent: #1f6feb; --other: #8fa3b8; --warm: #c2410c; --good: #157347; --good-back: #e7f5ec; --bad: #9a5b00;
   --bad-back: #fdf3e1; --wait: #1f5fbf; --wait-back: #e8f0fd; }
-@media (prefers-color-scheme: dark) { :root { --back: #12161b; --card: #1a2027; --ink: #e6eaee; --soft: #9aa6b2;
-  --rule: #2d3540; --accent: #6aa5ff; --other: #64788d; --warm: #f59e6c; --good: #6fd39b; --good-back: #16301f;
-  --bad: #f0b656; --bad-back: #33270f; --wait: #8bb8ff; --wait-back: #172740; } }
+@media (prefers-color-scheme: dark) { :root:not([data-theme="light"]) { @dark@ } }
+:root[data-theme="dark"] { @dark@ }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--back); color: var(--ink); font: 15px/1.55 system-ui, sans-serif; }
 main { max-width: 64rem; margin: 0 auto; padding: 1.75rem 1.25rem 4rem; }
@@ -141,6 +144,10 @@ section { background: var(--card); border: 1px solid var(--rule); border-radius:
 .sub { color: var(--soft); margin: 0 0 1rem; overflow-wrap: anywhere; }
 .decision { border-left: 5px solid var(--bad); background: var(--bad-back); padding: .8rem 1rem; border-radius: 8px; }
 .decision strong { color: var(--bad); display: block; font-size: 1.15rem; } .decision p { margin: 0; }
+.decision p + p, .decision strong + p { margin-top: .3rem; } .decision { overflow-wrap: anywhere; }
+h1, h2, a { overflow-wrap: anywhere; } a { color: var(--accent); margin-right: 1.2rem; }
+ul { margin: 0; padding-left: 1.2rem; } li { margin: .25rem 0; overflow-wrap: anywhere; }
+.decision + .sub { margin-top: .6rem; }
 .decision.yes { border-color: var(--good); background: var(--good-back); } .decision.yes strong { color: var(--good); }
 .decision.wait { border-color: var(--wait); background: var(--wait-back); }
 .decision.wait strong { color: var(--wait); }
@@ -169,4 +176,4 @@ svg text { fill: var(--soft); font: 12px system-ui, sans-serif; } svg text.ink {
 .main .whisker { stroke: var(--accent); } .main .dot { fill: var(--accent); }
 code { font-size: .92em; } details { margin: .6rem 0; } summary { cursor: pointer; color: var(--soft); }
 :focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
-"""
+""".replace("@dark@", DARK)

@@ -22,10 +22,14 @@ from typing import Any, Literal
 
 from include import artifacts
 from include.errors import BadSettings, DamagedArtifact
+from include.space import no_space_explained, require
 
 JOURNAL_FILE = "journal.json"
 LOCK_FILE = ".publish.lock"
 LOCK_TIMEOUT = 600.0  # seconds; a publication takes seconds
+JOURNAL_BYTES = (
+    2**18
+)  # a few for each publication; no more, since a rollback must go through on a disk that is all but full
 
 Action = Literal["published", "confirmed", "rolled back"]
 
@@ -171,11 +175,14 @@ def publishing(root: Path, collection: str) -> Iterator[None]:
 
     Raises:
         ArtifactBusy: Another publication still held it after ten minutes.
+        StorageFull: The disk has no room; the alias is where it was, or where the publication moved it.
     """
     place = directory(root, collection)
-    place.mkdir(parents=True, exist_ok=True)
-    with artifacts.lock(place / LOCK_FILE, timeout=LOCK_TIMEOUT):
-        yield
+    with no_space_explained(root):
+        require(root, 0, "The publication's journal", spare=JOURNAL_BYTES)  # before anything changes
+        place.mkdir(parents=True, exist_ok=True)
+        with artifacts.lock(place / LOCK_FILE, timeout=LOCK_TIMEOUT):
+            yield
 
 
 def require_aware(date: datetime) -> datetime:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 MAX_LINE = 10_000_000  # bytes; the reference file's longest line is under 1 MB
 BLOCK = 2 * 2**20  # bytes read at once; at most MAX_LINE. Small enough for the caches of a core
-_BOM = b"\xef\xbb\xbf"
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 class Reads(Protocol):
@@ -40,11 +40,11 @@ def line_blocks(stream: Reads, *, block: int = BLOCK, limit: int = MAX_LINE) -> 
         whole = b"".join((rest, chunk[: min(start, limit + 1 - len(rest))], memoryview(chunk)[start:end]))
         rest = bytearray(chunk[end + 1 :][: limit + 1])
         if first:
-            whole = whole.removeprefix(_BOM)
+            whole = whole.removeprefix(BYTE_ORDER_MARK)
             first = False
         yield whole
     if rest:
-        yield bytes(rest).removeprefix(_BOM) if first else bytes(rest)
+        yield bytes(rest).removeprefix(BYTE_ORDER_MARK) if first else bytes(rest)
 
 
 def printable(text: str, length: int = 200) -> str:

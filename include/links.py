@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from include.catalogue import read_rows
+from include.columns import numbers
 
 Ints = npt.NDArray[np.int64]
 NONE = -1
@@ -65,14 +66,14 @@ class Links:
             barred: See `include.filter_pairs`; these pairs are not links.
         """
         wanted = np.asarray(rows, np.int64)
-        owners, labels, numbers = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+        owners, labels, row_numbers = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [np.empty(0, np.int64)]
         for group in _groups(file, places, barred, wanted):
             inside = wanted[(wanted >= group.start) & (wanted < group.start + len(group.rows))]
-            numbers.append(group.rows[inside - group.start])
+            row_numbers.append(group.rows[inside - group.start])
             owners.append(np.searchsorted(wanted, group.owner[~group.barred] + group.start))
             labels.append(group.label[~group.barred])
         pairs = np.empty((0, 2), np.int64) if barred is None else _known(barred, places)
-        number = np.concatenate(numbers)  # ascending, as line numbers are
+        number = np.concatenate(row_numbers)  # ascending, as line numbers are
         place = np.minimum(np.searchsorted(number, pairs[:, 0]), max(len(number) - 1, 0))
         asked = number[place] == pairs[:, 0] if len(number) else np.zeros(len(pairs), np.bool_)
         return cls(
@@ -116,11 +117,21 @@ class Links:
 
 def place_of_row(labels_file: Path) -> Ints:
     """For each row number of `lbl` its place in `labels.parquet`, NONE where convert did not accept it."""
-    rows = [np.asarray(table["row"].combine_chunks(), np.int64) for table in read_rows(labels_file, ["row"])]
-    numbers = np.concatenate([np.empty(0, np.int64), *rows])
-    places = np.full(int(numbers.max(initial=NONE)) + 1, NONE, np.int64)
-    places[numbers] = np.arange(len(numbers))
+    parts = [numbers(table["row"].combine_chunks()) for table in read_rows(labels_file, ["row"])]
+    rows = np.concatenate([np.empty(0, np.int64), *parts])
+    places = np.full(int(rows.max(initial=NONE)) + 1, NONE, np.int64)
+    places[rows] = np.arange(len(rows))
     return places
+
+
+def links_nowhere(file: Path, places: Ints) -> int:
+    """How many entries of the file's `target_ind` name no accepted label; `places`: see `place_of_row`."""
+    lost = 0
+    for table in read_rows(file, ["target_ind"]):
+        target = numbers(table["target_ind"].combine_chunks().flatten())
+        inside = target[target < len(places)]
+        lost += len(target) - int(np.count_nonzero(places[inside] != NONE))
+    return lost
 
 
 def linked_rows(file: Path, places: Ints, barred: Ints | None = None) -> tuple[Ints, int]:

@@ -6,14 +6,18 @@ not end it; so what comes back is plain text, its citations are checked against 
 an answer without a valid citation is not called found.
 """
 
+import base64
 import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from include.address import read_address
 from include.errors import BadSettings, GeneratorUnavailable
 from include.index import Hit
+from include.index.connection import known_fields
+from include.redaction import api_key, foreign, hide, printable, public
 
 NOTHING = "Nothing in the catalogue answers this."
 LONGEST_CONTENT = 1500  # characters of a product that the model sees
@@ -26,6 +30,8 @@ RULES = (
     f"such as [1]. If the products do not answer the question, reply exactly: {NOTHING}"
 )
 _CITATION = re.compile(r"( ?)\[(\d{1,4}(?:\s*,\s*\d{1,4})*)\]")
+_NAME = "The language model connection"
+_LATER = "Retry later; or set generator = extractive, which needs no language model."
 _FIX = "Correct the Airflow connection `llm_default` (Admin > Connections)."
 
 
@@ -34,51 +40,79 @@ class LlmConnection:
     """Where a language model is.
 
     Attributes:
-        base_url: Up to and including the version, such as `https://api.example.com/v1`.
+        base_url: Up to and including the version, such as `https://api.example.com/v1`; without user and password.
         model: The model's name at that endpoint.
         api_key: None for an endpoint without one.
         timeout: Seconds to wait for the whole of a reply's next part.
+        basic: base64 of `user:password` (HTTP Basic), instead of a key; None without.
     """
 
     base_url: str
     model: str
     api_key: str | None = field(default=None, repr=False)  # a secret: never in a log
     timeout: float = 60.0
+    basic: str | None = field(default=None, repr=False)  # a secret, too
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What no message may hold."""
+        password = base64.b64decode(self.basic).decode().partition(":")[2] if self.basic else None
+        return tuple(secret for secret in (self.api_key, self.basic, password) if secret)
+
+    @property
+    def authorization(self) -> dict[str, str]:
+        """The header that shows who asks; empty where nobody is named."""
+        if self.api_key:
+            return {"Authorization": f"Bearer {self.api_key}"}
+        return {"Authorization": f"Basic {self.basic}"} if self.basic else {}
 
     @classmethod
     def from_fields(
-        cls, host: str | None, port: int | None, password: str | None, extra: Mapping[str, Any] | None = None
+        cls,
+        host: str | None,
+        port: int | None,
+        password: str | None,
+        extra: Mapping[str, Any] | None = None,
+        *,
+        schema: str | None = None,
     ) -> Self:
         """Build from the plain fields of an Airflow connection.
 
         Args:
-            host: The base url, or a host name (https is assumed, and `/v1`).
-            port: Only with a host name.
-            password: The api key.
+            host: The base url; or a host name or IP literal: then https is assumed (http on this machine), and `/v1`.
+                A user and a password in it are sent as HTTP Basic.
+            port: Where the host gives none.
+            password: The api key; white space around it is dropped.
             extra: `model` (needed), `base_url` (instead of the host), `timeout` (seconds).
+            schema: `http` or `https`, or the path, which Airflow's URI form puts here.
 
         Raises:
-            BadSettings: Neither host nor base_url, no model, a key that is not known, or a bad timeout.
+            BadSettings: No address or no valid one, ports that contradict each other, no model, a key that is not
+                known, or a bad timeout. No secret is in the message.
         """
-        given = {key: value for key, value in (extra or {}).items() if value not in (None, "")}
-        if unknown := sorted(set(given) - {"model", "base_url", "timeout"}):
-            raise BadSettings(f"The language model connection's extra has unknown keys: {', '.join(unknown)}.", _FIX)
-        url = str(given.get("base_url") or host or "")
-        if not url:
-            raise BadSettings("The language model connection has neither a host nor a `base_url` in its extra.", _FIX)
-        if "://" not in url:
-            url = f"https://{url}{f':{port}' if port else ''}/v1"
-        if not url.startswith(("http://", "https://")):
-            raise BadSettings(f"The language model's address must be http or https, not {url!r}.", _FIX)
+        given = known_fields(extra, ("model", "base_url", "timeout"), _NAME, _FIX)
+        key = api_key(password, f"{_NAME}'s api key (password)", _FIX)
+        text = str(given.get("base_url") or host or "").strip()
+        if not text:
+            raise BadSettings(f"{_NAME} has neither a host nor a `base_url` in its extra.", _FIX)
+        address = read_address(text, port=port, schema=schema, name=_NAME, fix=_FIX)
+        basic = address.basic()
+        if key and basic:
+            raise BadSettings(
+                f"{_NAME} has an api key and also a user in its address: a request can carry one of them.", _FIX
+            )
         if "model" not in given:
-            raise BadSettings('The language model connection names no model: extra needs {"model": "…"}.', _FIX)
+            raise BadSettings(f'{_NAME} names no model: extra needs {{"model": "…"}}.', _FIX)
         try:
             timeout = float(given.get("timeout", cls.timeout))
         except (TypeError, ValueError):
             timeout = 0.0
         if not 0 < timeout <= 3600:
-            raise BadSettings(f"`timeout` must be from 0 to 3600 seconds, not {given['timeout']!r}.", _FIX)
-        return cls(url.rstrip("/"), str(given["model"]), password or None, timeout)
+            shown = printable(hide(repr(given["timeout"]), [key]))[:100]
+            raise BadSettings(f"{_NAME}'s `timeout` must be from 0 to 3600 seconds, not {shown}.", _FIX)
+        scheme = "http" if address.local else "https"
+        url = address.url(scheme, None, "" if "://" in text else "/v1")
+        return cls(url, str(given["model"]), key, timeout, basic)
 
 
 @dataclass(frozen=True)
@@ -157,30 +191,38 @@ def check_citations(text: str, products: int) -> Reply:
 
 
 def _complete(conversation: Sequence[Mapping[str, str]], connection: LlmConnection) -> str:
-    import httpx
-
-    url = f"{connection.base_url}/chat/completions"
-    headers = {"Authorization": f"Bearer {connection.api_key}"} if connection.api_key else {}
-    body = {"model": connection.model, "messages": list(conversation)}
-    later = "Retry later; or set generator = extractive, which needs no language model."
-    try:
-        answered = httpx.post(url, json=body, headers=headers, timeout=connection.timeout)
-    except httpx.TransportError as error:
-        raise GeneratorUnavailable(f"{url} did not answer ({type(error).__name__}: {error}).", later) from error
-    except httpx.InvalidURL as error:
-        raise BadSettings(f"The language model's address {url!r} is not valid ({error}).", _FIX) from error
+    url = public(f"{connection.base_url}/chat/completions")
+    answered = _post(conversation, connection, url)
     status = answered.status_code
-    said = " ".join(answered.text[:300].split())
+    said = foreign(answered.text[:10_000], connection.secrets)[:300]  # hidden first: a cut key would show its half
     if status in (408, 425, 429) or status >= 500:
-        raise GeneratorUnavailable(f"{url} answered with status {status}: {said}", later)
+        raise GeneratorUnavailable(f"{url} answered with status {status}: {said}", _LATER)
     if status in (401, 403):
         raise BadSettings(f"{url} refused the api key (status {status}).", _FIX)
     if status != 200:
         raise BadSettings(f"{url} refused the request for model {connection.model!r}, status {status}: {said}", _FIX)
     try:
         text = answered.json()["choices"][0]["message"]["content"]
-    except (ValueError, KeyError, IndexError, TypeError) as error:
-        raise BadSettings(f"{url} is not an OpenAI-compatible endpoint; it sent: {said}", _FIX) from error
+    except (ValueError, KeyError, IndexError, TypeError):
+        raise BadSettings(f"{url} is not an OpenAI-compatible endpoint; it sent: {said}", _FIX) from None
     if not isinstance(text, str) or not text.strip():
-        raise GeneratorUnavailable(f"{url} sent an empty answer.", later)
+        raise GeneratorUnavailable(f"{url} sent an empty answer.", _LATER)
     return text
+
+
+def _post(conversation: Sequence[Mapping[str, str]], connection: LlmConnection, shown: str) -> Any:
+    """The endpoint's answer, an httpx.Response of any status. The causes of errors are told without secrets."""
+    import httpx
+
+    body = json.dumps({"model": connection.model, "messages": list(conversation)})  # ASCII: no letter can break it
+    headers = {"Content-Type": "application/json", **connection.authorization}
+    try:
+        return httpx.post(
+            f"{connection.base_url}/chat/completions", content=body, headers=headers, timeout=connection.timeout
+        )
+    except (httpx.InvalidURL, httpx.UnsupportedProtocol, ValueError) as error:
+        reason = foreign(error, connection.secrets)
+        raise BadSettings(f"The language model's address {shown} is not valid ({reason}).", _FIX) from None
+    except httpx.HTTPError as error:
+        reason = f"{type(error).__name__}: {foreign(error, connection.secrets)}"
+        raise GeneratorUnavailable(f"{shown} did not answer ({reason}).", _LATER) from None

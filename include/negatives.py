@@ -22,6 +22,7 @@ from include.index import Store, Vectors
 from include.pairs import NONE, Ints, Pairs, Ragged, hashes
 from include.progress import Progress, Sink
 from include.query_encoder import QueryEncoder
+from include.space import require
 from include.verify import read_version
 
 log = logging.getLogger(__name__)
@@ -66,6 +67,7 @@ def mine(
 
     def write(space: Workspace) -> dict[str, Any]:
         products = catalogue / PRODUCTS_FILE
+        require(space.path, 8 * count * pq.read_metadata(products).num_rows, "Mining hard negatives")
         uids = np.concatenate([hashes(table["uid"].to_pylist()) for table in read_rows(products, ["uid"])])
         order = np.argsort(uids)
         encoder = QueryEncoder(model, dimensions=dimensions)

@@ -24,6 +24,7 @@ from include.settings import TrainSettings
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 NONE = -1
+LEAST = 2  # pairs: a batch of one has no negative
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class Pairs:
             products that share a tag are known to belong together.
         columns: For each (file, column) of the catalogue, the text that each row holds, NONE for an empty one.
         counts: Products, those held out and left out, pairs of content, related pairs.
+        lack: Where there are too few pairs to train on, what the catalogue lacks; else empty.
     """
 
     left: Ints
@@ -67,6 +69,7 @@ class Pairs:
     tags: Ragged
     columns: dict[tuple[str, str], Ints]
     counts: dict[str, int]
+    lack: str = ""
 
     def __len__(self) -> int:
         return len(self.left)
@@ -118,7 +121,7 @@ def find_pairs(catalogue: Path, settings: TrainSettings) -> Pairs:
     """All pairs to train on; the same for the same catalogue and settings.
 
     Raises:
-        EmptyCatalogue: There are fewer than two; says what the catalogue lacks.
+        EmptyCatalogue: There is no product.
     """
     products = _read(catalogue / PRODUCTS_FILE, ["uid", "title", "content", "target_ind"])
     labels = _read(catalogue / LABELS_FILE, ["uid", "title", "row"])
@@ -149,12 +152,12 @@ def find_pairs(catalogue: Path, settings: TrainSettings) -> Pairs:
     chosen = np.sort(np.unique(left * texts + right, return_index=True)[1])  # equal pairs once
     if settings.max_pairs:
         chosen = chosen[_draw(len(chosen), settings.max_pairs, [settings.seed, 2])]
-    if len(chosen) < 2:
-        raise EmptyCatalogue(
-            f"Training needs at least 2 pairs of texts, {catalogue} gives {len(chosen)}: of its {len(title)} products "
-            f"{int(complete.sum())} have both a title and a content ({len(held)} of them held out for evaluation), "
-            f"and {int(usable.sum())} links lead to a related product's title.",
-            "Use a catalogue whose products have contents (`content`), or links (`target_ind` with lbl.json).",
+    lack = ""
+    if len(chosen) < LEAST:
+        lack = (
+            f"training needs at least {LEAST} pairs of texts, {catalogue} gives {len(chosen)}: of its {len(title)} "
+            f"products {int(complete.sum())} have both a title and a content ({len(held)} of them held out for "
+            f"evaluation), and {int(usable.sum())} links lead to a related product's title"
         )
     counts = {
         "products": len(title),
@@ -168,7 +171,7 @@ def find_pairs(catalogue: Path, settings: TrainSettings) -> Pairs:
         (PRODUCTS_FILE, "content"): content,
         (LABELS_FILE, "title"): label_title,
     }
-    return Pairs(left[chosen], right[chosen], left_product[chosen], right_product[chosen], tags, columns, counts)
+    return Pairs(left[chosen], right[chosen], left_product[chosen], right_product[chosen], tags, columns, counts, lack)
 
 
 def _read(file: Path, columns: Sequence[str]) -> dict[str, Ints]:

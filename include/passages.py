@@ -16,6 +16,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from include.words import words
+
 LONGEST = 240  # characters: a longer run is cut at a semicolon, comma or space
 OVERLAP_WEIGHT = 0.3  # from 0.2 to 0.4, P@1 on the choosing half differs by one question
 
@@ -30,12 +32,15 @@ _PREFIXES = _names("mr mrs ms dr st nr vs approx fig vol eg ie e.g i.e incl max 
 _UNITS = _names(
     "cu ft sq in lb lbs oz fl qt gal pt yd mm cm km kg mg ml hr hrs sec pc pcs pkg dia ca etc inc co corp ltd"
 )
+# Nor, unless a capital letter follows, after these behind a number: "60 g. IPX4" is two sentences, "J. Smith" is one.
+_LETTER_UNITS = _names("a c f g h j k l m s v w")
 _INITIALS = re.compile(r"[a-z](\.[a-z])+")
 _LINE = re.compile(r"[\n\r•·▪●◦‣]")
 _BULLET = re.compile(r" (?://|\*|\*\*) ")  # after white space was made single
-_STOP = re.compile(r"[.!?]+[\"'”’)\]]*")
+# Of Chinese, Japanese, Hindi, Arabic and Urdu: they end a sentence whatever follows, and need no space after them.
+_ALWAYS = "。！？｡।॥؟۔"
+_STOP = re.compile(rf"(?:[.!?]+|[{_ALWAYS}]+)[\"'”’)\]」』）】]*")
 _SPACE = re.compile(r"\s+")
-_WORD = re.compile(r"[^\W_]+")
 
 # Words of a question that say nothing about what it asks for.
 _COMMON = _names(
@@ -61,7 +66,7 @@ def sentences(text: str) -> list[str]:
 
 def keywords(text: str) -> list[str]:
     """The words that carry meaning, with common English endings removed, in order."""
-    return [_stem(word) for word in _WORD.findall(text.lower()) if word not in _COMMON]
+    return [_stem(word) for word in words(text) if word not in _COMMON]
 
 
 def word_overlap(question: str, candidates: Sequence[str]) -> NDArray[np.float32]:
@@ -99,7 +104,7 @@ def _pieces(line: str) -> Iterator[str]:
     begin = 0
     for stop in _STOP.finditer(line):
         end = stop.end()
-        if end < len(line) and _ends_sentence(line, begin, stop.start(), end):
+        if end < len(line) and (line[stop.start()] in _ALWAYS or _ends_sentence(line, begin, stop.start(), end)):
             yield line[begin:end].strip()
             begin = end
     if rest := line[begin:].strip():
@@ -116,11 +121,13 @@ def _ends_sentence(line: str, begin: int, dot: int, end: int) -> bool:
         return False
     if line[dot] != ".":
         return True
-    if word in _PREFIXES or (len(word) == 1 and word.isalpha()) or (word == "no" and following.isdigit()):
+    unit = word in _UNITS and (word != "in" or any(map(str.isdigit, before[-8:])))  # "5 in." but "plug it in."
+    unit = unit or (word in _LETTER_UNITS and before[: -len(word)].rstrip()[-1:].isdigit())
+    initial = len(word) == 1 and word.isalpha() and not unit
+    if word in _PREFIXES or initial or (word == "no" and following.isdigit()):
         return False
     if before.endswith(" ") and word.isdigit() and following.isdigit():  # "7 . 3"
         return False
-    unit = word in _UNITS and (word != "in" or any(map(str.isdigit, before[-8:])))  # "5 in." but "plug it in."
     return following.isupper() or not (unit or _INITIALS.fullmatch(word))
 
 

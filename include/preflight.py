@@ -1,4 +1,5 @@
-"""What is looked at before a run does anything: whether its version could be published at all.
+"""What is looked at before a run does anything: whether what its settings name is there, and whether its version
+could be published at all. Nothing is fetched, and no check takes longer than reading a small file.
 
 Each check takes the run and says in a sentence what whoever started it should know now rather than hours later, or
 nothing; or it raises, where the run would be in vain.
@@ -7,6 +8,7 @@ nothing; or it raises, where the run would be in vain.
 import logging
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from include import artifacts
@@ -28,6 +30,8 @@ def preflight(run: "Run") -> list[str]:
     """Run every check; returns what they say, which is also logged as warnings.
 
     Raises:
+        BadSettings: `filter_file` cannot be read.
+        BadModel: There is no such base model.
         OlderDate: The live version is of a newer date, and `older_dates` is `refuse`.
         StoreUnavailable: The store did not answer.
     """
@@ -35,6 +39,22 @@ def preflight(run: "Run") -> list[str]:
     for note in notes:
         log.warning("%s", note)
     return notes
+
+
+def filter_file(run: "Run") -> None:
+    """Whether the reciprocal pairs can be read; whether they fit the archive, evaluation sees."""
+    from include.filter_pairs import read_filter_pairs
+
+    if run.settings.evaluate.filter_file:
+        read_filter_pairs(Path(run.settings.evaluate.filter_file), {})
+
+
+def base_model(run: "Run") -> None:
+    """Whether there is such a base model, as far as that can be told without fetching it."""
+    from include.base_model import check_base
+
+    if run.settings.train.retrain != "never":
+        check_base(run.settings.train.base_model)
 
 
 def promotion(run: "Run") -> str | None:
@@ -79,7 +99,7 @@ def sample(run: "Run") -> str | None:
     )
 
 
-CHECKS: list[Check] = [promotion, date, sample]
+CHECKS: list[Check] = [filter_file, base_model, promotion, date, sample]
 
 
 def _live(run: "Run") -> tuple[str | None, Entry | None]:

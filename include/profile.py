@@ -74,12 +74,13 @@ class Profile:
             self._repeats.append(repeats)
 
     def stats(self, table: TableWriter) -> dict[str, Any]:
-        """`with_content`, lengths and scripts; `table` holds the rows that were counted, all written."""
+        """Shares and counts, lengths and scripts; `table` holds the rows that were counted, all written."""
         contents = self._contents.copy()
         contents[0] = 0
         rows = int(self._titles.sum())
         return {
             "with_content": round(int(contents.sum()) / rows, 4) if rows else 0.0,
+            "without_content": rows - int(contents.sum()),
             "title_chars": quantiles(self._titles),
             "content_chars": quantiles(contents),
             "title_histogram": histogram(self._titles),

@@ -118,7 +118,7 @@ def query_to_label(
         return None
     places = place_of_row(labels_file)
     barred = None
-    if settings.filter_file is not None:
+    if settings.filter_file:
         stats = artifacts.read(catalogue, verify=False).stats
         barred = read_filter_pairs(Path(settings.filter_file), stats)
     answered, unanswered = linked_rows(queries_file, places, barred)

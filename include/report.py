@@ -1,8 +1,9 @@
 """A run's report: one self-contained HTML page with plots, and where to find it by the run's id.
 
 The page holds only what the stages left behind: their summaries, the model's `history.json`, the
-evaluation's `metrics.json`. What is not there is shown as missing. It is an artifact of kind `report`;
-`page_of_run` finds it by `ROOT/report/by_run/<hash of the run's id>.json`, for the run's tab in the UI.
+evaluation's `metrics.json`. What is not there is shown as missing; the page of a run that failed says why
+it did. It is an artifact of kind `report`; `page_of_run` finds it by
+`ROOT/report/by_run/<hash of the run's id>.json`, for the run's tab in the UI.
 """
 
 import hashlib
@@ -22,7 +23,7 @@ from include.report_page import render
 
 log = logging.getLogger(__name__)
 
-REPORT_VERSION = 2
+REPORT_VERSION = 3
 PAGE = "report.html"
 PACKAGES = ("apache-airflow", "torch", "transformers", "pyarrow", "onnxruntime", "qdrant-edge-py", "qdrant-client")
 
@@ -34,7 +35,8 @@ def report(results: Mapping[str, Any], *, root: Path, run_id: str, logical_date:
         results: By stage, what it returned: an artifact's summary for `download`, `convert`, `fine_tune`,
             `evaluate` and `verify`; under `shards` a list of {"shard", "embedding", "upsert"}; under
             `approve` what became of the question to a person, under `publish` the decision, under `failed` the
-            names of tasks that failed. Any may be absent.
+            records of the tasks that failed (see `include.failure`), under `stopped` whether a person ended the run.
+            Any may be absent.
         root: The data directory.
         run_id: The run's id in Airflow.
         logical_date: In ISO 8601, or None.

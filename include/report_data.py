@@ -10,6 +10,12 @@ from include.html_page import Markup, element, join, missing, pairs, section, si
 FATES = ("read", "accepted", "rejected", "merged")
 FIELDS = ("title", "content")
 DUPLICATES = 10
+COUNTED = {
+    "reasons": "Rejected, by reason",
+    "cleaned": "Cleaned, by rule",
+    "mended": "Mended when read, by what it was",
+    "ignored": "Fields that were ignored, by name",
+}
 Files = Mapping[str, Mapping[str, Any]]
 
 
@@ -19,8 +25,8 @@ def data(summary: Mapping[str, Any] | None) -> Markup:
     if not isinstance(stats, Mapping) or not stats:
         return section("Data", missing("The summary of convert"))
     files = {name: value for name, value in stats.items() if isinstance(value, Mapping) and "read" in value}
-    content: list[str] = [_fates(files), _lengths(files), _scripts(files), _repeated(files)]
-    for key, caption in (("reasons", "Rejected, by reason"), ("cleaned", "Cleaned, by rule")):
+    content: list[str] = [_warnings(files), _fates(files), _lengths(files), _scripts(files), _repeated(files)]
+    for key, caption in COUNTED.items():
         counted = {name: value.get(key) or {} for name, value in files.items()}
         names = dict.fromkeys(each for counts in counted.values() for each in counts)
         rows = [[each, *(counts.get(each, 0) for counts in counted.values())] for each in names]
@@ -49,6 +55,13 @@ def against_live(change: Mapping[str, Any] | None) -> Markup:
     if change.get("uncompared"):
         content.append(element("p", f"Their uids could not be compared: {change['uncompared']}.", class_="sub"))
     return section("Catalogue against the live one", *content)
+
+
+def _warnings(files: Files) -> Markup:
+    """What convert found wrong with most products or links of a file."""
+    return join(
+        element("p", warning, class_="warn") for each in files.values() for warning in each.get("warnings") or ()
+    )
 
 
 def _fates(files: Files) -> Markup:

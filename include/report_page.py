@@ -1,6 +1,7 @@
 """What a run's report shows: the decision, retrieval before and after, training, data, index, stages, versions.
 
-Each part is made from what the stages left behind, and says so where something is missing.
+Each part is made from what the stages left behind, and says so where something is missing. The page of a
+run that failed holds what `include/report_failure.py` says, and nothing else.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,6 +13,7 @@ from include.comparison import comparisons, is_number, label
 from include.html_page import Markup, element, join, missing, page, pairs, section, side_by_side, table, text
 from include.progress import clock
 from include.report_data import against_live, data
+from include.report_failure import failed_run
 from include.report_quality import main_metric, retrieval, training
 
 STAGES = ("download", "convert", "fine_tune", "evaluate", "plan_shards", "verify")
@@ -20,6 +22,11 @@ STAGES = ("download", "convert", "fine_tune", "evaluate", "plan_shards", "verify
 def render(facts: Mapping[str, Any], written_at: datetime) -> str:
     """The page, from nothing but `facts`."""
     results, metrics = facts["results"], facts["metrics"]
+    if results.get("failed") or results.get("stopped"):
+        about = f"{facts['run_id']} · written {written_at:%Y-%m-%d %H:%M} UTC"
+        verdict = "This run was ended by a person" if results.get("stopped") else "This run failed"
+        head = [element("h1", verdict), element("p", about, class_="sub")]
+        return page(f"{verdict}: {facts['run_id']}", join([*head, failed_run(results)]))
     decided = [results.get(name) or {} for name in ("publish", "approve")]
     parts = [
         element("h1", "Run report"),
@@ -38,7 +45,7 @@ def render(facts: Mapping[str, Any], written_at: datetime) -> str:
 
 
 def _decision(results: Mapping[str, Any], metrics: Mapping[str, Any] | None) -> Markup:
-    decision, approval, failed = (results.get(name) for name in ("publish", "approve", "failed"))
+    decision, approval = (results.get(name) for name in ("publish", "approve"))
     asked = approval is not None and approval.get("asked") is True
     content: list[str] = []
     about: list[str] = []
@@ -50,10 +57,6 @@ def _decision(results: Mapping[str, Any], metrics: Mapping[str, Any] | None) -> 
     elif asked and approval is not None and "approved" not in approval:
         told = f"Since {text(approval.get('since'))}: approve or reject it under Required Actions."
         content.append(_banner("Waiting for a person", Markup(told), "decision wait"))
-    elif failed:
-        names = ", ".join(map(str, failed))
-        told = f"Failed: {text(names)}. The log says why and what to do; cleared, the run goes on from there."
-        content.append(_banner("The run failed", Markup(told), "decision"))
     else:
         told = "Publish has left no result: a task before it failed, or is still to come. The run's graph shows which."
         content.append(_banner("No decision", told, "decision"))

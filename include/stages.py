@@ -5,7 +5,7 @@ stage, and returns its own summary. Nothing here knows Airflow; `dags/stage_task
 """
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -208,7 +208,7 @@ def request_approval(run: Run, results: Mapping[str, Any], link: str) -> Summary
     )
     catalogue = None if decided.change is None else asdict(decided.change)
     waiting = {"asked": True, "since": now.isoformat(timespec="seconds"), "catalogue": catalogue}
-    report(run, {**results, "approve": waiting})
+    report({**results, "approve": waiting}, root=run.root, run_id=run.run_id, logical_date=run.logical_date.isoformat())
     about = {name: results[name]["fingerprint"] for name in ("verify", "evaluate")}
     ask_once(run.root, run.run_id, {**about, "live": live})  # last: a failure before it is no question asked
     log.info("asking a person, under Required Actions: %s\n%s", asked["subject"], asked["body"])
@@ -232,13 +232,30 @@ def publish(run: Run, version: Summary, evaluation: Summary, approval: Summary) 
     )
 
 
-def report(run: Run, results: Mapping[str, Any]) -> Summary:
+def report(results: Mapping[str, Any], *, root: Path, run_id: str, logical_date: str) -> Summary:
     """Write the run's report: one HTML page, shown as a tab of the run."""
     from include.report import report as render
 
     plain = {name: as_list(value or []) if name == "shards" else value for name, value in results.items()}
-    page = render(plain, root=run.root, run_id=run.run_id, logical_date=run.logical_date.isoformat())
-    return page.summary()
+    return render(plain, root=root, run_id=run_id, logical_date=logical_date).summary()
+
+
+def outcome(states: Mapping[str, str]) -> None:
+    """Fail unless publish has succeeded: the run's state is this task's.
+
+    Args:
+        states: Of the run's tasks, by name.
+
+    Raises:
+        NotPublished: Naming the tasks that failed.
+    """
+    from include.errors import NotPublished
+
+    if states.get("publish") == "success":
+        return
+    failed = [name for name, state in states.items() if state == "failed" and name not in ("report", "outcome")]
+    why = f"{', '.join(failed)} failed" if failed else "a person ended the run, or skipped a task of it"
+    raise NotPublished(f"The run has not come to its decision: {why}.", "The run's Report tab says what to do.")
 
 
 def answer_question(
@@ -252,13 +269,19 @@ def answer_question(
 ) -> Summary:
     """Answer one question, or several, one a line, from the products that the index finds."""
     from include.answer import answer
+    from include.questions import as_text, split_lines
 
-    questions = [line.strip() for line in question.split("\n") if line.strip()] or [""]
     found = answer(
-        questions, settings, root=root, collection=index.collection, store=index.store, server=server, llm=llm
+        split_lines(question),
+        settings,
+        root=root,
+        collection=index.collection,
+        store=index.store,
+        server=server,
+        llm=llm,
     )
     for each in found["answers"]:
-        log.info("Q: %s\nA: %s\n%s", each["question"], each["answer"], _sources(each["sources"]))
+        log.log(logging.WARNING if each["error"] else logging.INFO, "%s", as_text(each))
     return found
 
 
@@ -300,7 +323,3 @@ def _live_model(run: Run) -> Summary:
     made = artifacts.read(live.path)
     log.info("reused the live index's model %s: retrain is never", made.fingerprint)
     return made.summary()
-
-
-def _sources(sources: Sequence[Mapping[str, Any]]) -> str:
-    return "\n".join(f"  [{n}] {s['title']} (uid {s['uid']}, {s['score']:.3f})" for n, s in enumerate(sources, 1))

@@ -23,6 +23,7 @@ from include.artifacts import Artifact, Workspace
 from include.catalogue import LABELS_FILE, PRODUCTS_FILE, read_rows
 from include.progress import Progress, Sink
 from include.query_encoder import printable
+from include.space import require
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -57,6 +58,9 @@ def tokenise(
     def write(space: Workspace) -> dict[str, Any]:
         width = np.uint16 if tokenizer.get_vocab_size() <= 2**16 else np.uint32
         files = [catalogue / name for name in dict.fromkeys(name for name, _ in COLUMNS) if (catalogue / name).exists()]
+        require(
+            space.path, sum(_bytes(file, max_tokens, width) for file in files), "Cutting the texts into word pieces"
+        )
         total = sum(pq.read_metadata(file).num_rows * len(_names(file)) for file in files)
         counts: dict[str, int] = {}
         with Progress("tokenise", total, unit="texts", sink=sink) as progress:
@@ -174,6 +178,16 @@ def _identity(catalogue: Path, tokenizer: "Tokenizer", max_tokens: int) -> dict[
         "settings": {"max_tokens": max_tokens},
         "inputs": {"catalogue": artifacts.read(catalogue, verify=False).fingerprint, "tokenizer": mark},
     }
+
+
+def _bytes(file: Path, longest: int, width: type[np.integer[Any]]) -> float:
+    """At most written for a file: an offset a text; a word piece is three bytes of text or more (seen: 4 to 5)."""
+    metadata = pq.read_metadata(file)
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    columns = [group.column(number) for group in groups for number in range(group.num_columns)]
+    texts = sum(each.total_uncompressed_size for each in columns if each.path_in_schema in _names(file))
+    rows = metadata.num_rows * len(_names(file))
+    return float(8 * rows + np.dtype(width).itemsize * min(texts / 3, rows * longest))
 
 
 def _names(file: Path) -> list[str]:

@@ -31,7 +31,7 @@ from include.errors import DamagedArtifact
 from include.fit import Batches, Training, dimensions, fit
 from include.forms import parse
 from include.negatives import HardNegatives
-from include.pairs import find_pairs
+from include.pairs import Pairs, find_pairs
 from include.progress import Sink
 from include.settings import TrainSettings
 from include.tokens import CatalogueTokens, find, tokenise
@@ -47,6 +47,7 @@ log = logging.getLogger("include.train")  # __name__ is __main__ when this is th
 
 MODEL_VERSION = 2  # of the model's directory, its ONNX copy included, and of how it is trained
 HISTORY_FILE = "history.json"
+UNTRAINED = "nothing to train on: the base model is used as it is"
 # What shapes memory, speed and what is written beside the model, but not the model.
 NOT_SHAPING = {"base_model", "checkpoint_steps", "mini_batch", "processes", "retrain", "tracker"}
 
@@ -75,10 +76,11 @@ def train(
         processes: That train together, this one among them; all call this function.
 
     Returns:
-        An artifact of kind `model`: the sentence-transformers layout with `history.json`.
+        An artifact of kind `model`: the sentence-transformers layout with `history.json`. Where the catalogue
+        gives no pairs to train on, it is the base model as it is, and `stats["untrained"]` says so.
 
     Raises:
-        EmptyCatalogue: There are fewer than two pairs.
+        EmptyCatalogue: There is no product.
         TrainingDiverged: The loss or the gradient became NaN or infinite, or the loss rose far above its start.
         BadModel: The base model or a checkpoint cannot be used.
         BadSettings: The batch does not fit into the GPU's memory, or the model takes no text that long.
@@ -99,10 +101,14 @@ def train(
         inputs["negatives"] = artifacts.read(negatives).fingerprint
     mark = artifacts.fingerprint("model", MODEL_VERSION, shaping, inputs)
 
-    def trained(scratch: Path) -> tuple[Training, Batches]:
+    def trained(scratch: Path) -> tuple["Encoder", Pairs, Training | None]:
         encoder = Encoder.load(base.path, max_tokens=settings.max_tokens, device=str(device), precision=precision)
         dimensions(settings, encoder.dim)  # refuses before the work, not after
-        data = _batches(catalogue, settings, encoder, negatives, root, sink, processes)
+        pairs = find_pairs(catalogue, settings)
+        if pairs.lack:
+            log.warning("%s (%s)", UNTRAINED, pairs.lack)
+            return encoder, pairs, None
+        data = _batches(catalogue, pairs, settings, encoder, negatives, root, sink, processes)
         _say_what_is_trained(data, base, precision, device.type, processes)
         shown = {**settings.model_dump(), "catalogue": source.fingerprint}
         name = settings.tracker if processes.rank == 0 else "none"
@@ -118,7 +124,7 @@ def train(
                 track=track,
                 processes=processes,
             )
-        return training, data
+        return encoder, pairs, training
 
     if processes.rank > 0:  # the first one says whether there is anything to do
         if scratch := processes.from_first(None):
@@ -130,24 +136,17 @@ def train(
         nonlocal started
         started = True
         processes.from_first(str(space.scratch))
-        training, data = trained(space.scratch)
-        training.encoder.save(space.path)
-        counts = data.pairs.counts
-        artifacts.write_json(space.path / HISTORY_FILE, {"steps": training.history, "pairs": counts})
-        losses = [each["loss"] for each in training.history]
-        tenth = math.ceil(len(losses) / 10)  # one batch says little
+        encoder, pairs, training = trained(space.scratch)
+        encoder.save(space.path)
+        history = training.history if training else []
+        artifacts.write_json(space.path / HISTORY_FILE, {"steps": history, "pairs": pairs.counts})
         return {
-            "steps": training.step,
-            "pairs": len(data.pairs),
-            "first_loss": float(np.mean(losses[:tenth])),
-            "last_loss": float(np.mean(losses[-tenth:])),
-            "seconds_training": training.seconds,
-            "pairs_per_second": round(sum(each["pairs"] for each in training.history) / training.seconds, 1),
+            **(_figures(training, pairs) if training else {"steps": 0, "pairs": len(pairs), "untrained": UNTRAINED}),
             "precision": precision,
             "device": device.type,
             "processes": processes.count,
             "base": base.name,
-            "held_out": counts["held_out"],
+            "held_out": pairs.counts["held_out"],
         }
 
     made = artifacts.build(root, "model", MODEL_VERSION, write, settings=shaping, inputs=inputs)
@@ -194,8 +193,23 @@ def _is_current(model: Artifact, root: Path) -> bool:
     return artifacts.is_of_format(mined, VERSION)
 
 
+def _figures(training: Training, pairs: Pairs) -> dict[str, Any]:
+    """What the manifest keeps of a training."""
+    losses = [each["loss"] for each in training.history]
+    tenth = math.ceil(len(losses) / 10)  # one batch says little
+    return {
+        "steps": training.step,
+        "pairs": len(pairs),
+        "first_loss": float(np.mean(losses[:tenth])),
+        "last_loss": float(np.mean(losses[-tenth:])),
+        "seconds_training": training.seconds,
+        "pairs_per_second": round(sum(each["pairs"] for each in training.history) / training.seconds, 1),
+    }
+
+
 def _batches(
     catalogue: Path,
+    pairs: Pairs,
     settings: TrainSettings,
     encoder: "Encoder",
     negatives: Path | None,
@@ -203,8 +217,7 @@ def _batches(
     sink: Sink | None,
     processes: Processes,
 ) -> Batches:
-    """The pairs and their word pieces; the first process cuts those, the others find them."""
-    pairs = find_pairs(catalogue, settings)
+    """The pairs with their word pieces; the first process cuts those, the others find them."""
     if processes.rank == 0:
         tokenise(catalogue, encoder.tokenizer, settings.max_tokens, root=root, sink=sink)
     processes.from_first(None)

@@ -1,11 +1,9 @@
 """Training in a process of its own, and what parent and child say to each other.
 
 An Airflow task is a fork that must not initialise CUDA, and memory that training took goes back to the
-system only with its process. The child writes one JSON object a line on standard output:
-`progress`, `log`, then one of `result`, `error` (one of `include.errors`), `crash` (anything else).
+system only with its process. What is said on standard output is in `include.child`.
 """
 
-import ctypes
 import json
 import logging
 import os
@@ -13,7 +11,6 @@ import signal
 import subprocess
 import sys
 import threading
-import traceback
 from argparse import Namespace
 from collections import deque
 from collections.abc import Callable
@@ -21,15 +18,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
-from include import errors
 from include.artifacts import Artifact
+from include.child import end_with, raised, report, signal_name, told
 from include.errors import TrainingInterrupted, VitrineError
 from include.progress import Sink, Snapshot
 from include.settings import REPOSITORY, TrainSettings
 
 log = logging.getLogger(__name__)
 
-PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
 # OpenMP's threads spin while they wait for each other. With Airflow on the same two cores that made a step
 # six times slower (8.2 s against 1.3 s at load 6): let them sleep. Read when torch is loaded, not later.
 ENVIRONMENT = {"OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "true"}
@@ -142,10 +138,8 @@ class Heard:
         if status == 0 and end is not None and end["type"] == "result":
             return Artifact(**{**end["artifact"], "path": Path(end["artifact"]["path"])})
         for said in (end, self._other):  # where another failed, the first one has crashed for want of it
-            if said is not None and said["type"] == "error":
-                kind = getattr(errors, said["error"], None)
-                if isinstance(kind, type) and issubclass(kind, VitrineError):
-                    raise kind(said["what"], said["next_step"])
+            if said is not None and said["type"] == "error" and (error := raised(said)) is not None:
+                raise error
         if status == -signal.SIGKILL:  # of several processes one is killed, and the others crash for want of it
             raise self._interrupted(status)
         if end is not None and end["type"] == "crash":
@@ -155,10 +149,7 @@ class Heard:
         raise RuntimeError(f"The training process ended with status {status}, without a result:\n{''.join(last_words)}")
 
     def _interrupted(self, status: int) -> TrainingInterrupted:
-        try:
-            name = signal.Signals(-status).name
-        except ValueError:
-            name = f"signal {-status}"
+        name = signal_name(status)
         where = f"after step {self._last['done']} of {self._last['total']}" if self._last else "before its first step"
         next_step = "Retry the task: it resumes at the last checkpoint."
         if -status == signal.SIGKILL:
@@ -183,7 +174,7 @@ def launch(count: int, given: Namespace, *, parent: int | None) -> int:
     from torch.distributed.run import main as torchrun
 
     if parent is not None:
-        _end_with(parent)
+        end_with(parent)
     command = ["--standalone", f"--nproc-per-node={count}", "-m", "include.train", f"--parent={os.getpid()}"]
     for name, value in vars(given).items():
         if name != "parent" and value is not None:
@@ -212,63 +203,20 @@ def run_as_child(work: Callable[[Sink | None], Artifact], *, parent: int | None)
         parent: This process ends when the process with this id does; None to outlive it.
     """
     if parent is not None:
-        _end_with(parent)
+        end_with(parent)
     if os.environ.get("RANK", "0") != "0":
         try:
             work(None)
         except VitrineError as error:
-            print(ERROR_MARK + json.dumps({"type": "error", **_told(error)}), file=sys.stderr, flush=True)
+            print(ERROR_MARK + json.dumps({"type": "error", **told(error)}), file=sys.stderr, flush=True)
             return 1
         return 0
-    # Only these lines go to standard output: whatever a library prints there goes to standard error.
-    with os.fdopen(os.dup(1), "w", encoding="utf-8", buffering=1) as out:
-        os.dup2(2, 1)
-        guard = threading.Lock()
 
-        def say(kind: str, **content: Any) -> None:
-            with guard:
-                out.write(json.dumps({"type": kind, **content}) + "\n")
-                out.flush()
+    def told_whole(sink: Sink) -> dict[str, Any]:
+        made = work(sink)
+        return {"artifact": {**asdict(made), "path": str(made.path)}}
 
-        handler = _ToParent(say)
-        logging.getLogger().addHandler(handler)
-        logging.getLogger("include").setLevel(logging.INFO)
-        try:
-            made = work(lambda snapshot: say("progress", snapshot=snapshot))
-        except VitrineError as error:
-            say("error", **_told(error))
-            return 1
-        except Exception as error:  # the parent raises it again, with the traceback
-            say("crash", error=repr(error), traceback=traceback.format_exc())
-            return 1
-        finally:
-            logging.getLogger().removeHandler(handler)
-        say("result", artifact={**asdict(made), "path": str(made.path)})
-    return 0
-
-
-class _ToParent(logging.Handler):
-    """Log records as lines to the parent."""
-
-    def __init__(self, say: Callable[..., None]) -> None:
-        super().__init__()
-        self._say = say
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._say("log", level=record.levelno, name=record.name, message=self.format(record))
-
-
-def _end_with(parent: int) -> None:
-    """Have the kernel kill this process when its parent dies: no orphan trains on beside the retry."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
-    if os.getppid() != parent:  # it died before the call
-        raise SystemExit(f"parent process {parent} is gone")
-
-
-def _told(error: VitrineError) -> dict[str, str]:
-    return {"error": type(error).__name__, "what": error.what, "next_step": error.next_step}
+    return report(told_whole)
 
 
 def _listen(stream: IO[str], last_words: "deque[str]", heard: Heard) -> None:

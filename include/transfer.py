@@ -6,27 +6,25 @@ which remote content it is a piece of. Only a transfer of that same content goes
 
 import hashlib
 import json
-import re
-import shutil
 import struct
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from include.artifacts import write_json
-from include.errors import BadSource, SourceUnreachable, StorageFull
+from include.errors import BadSource, SourceUnreachable
+from include.file_kind import HEAD, TAR_BLOCK, container, foreign, is_tar
 from include.progress import Progress
+from include.space import require
 
 TIMEOUT = 60.0  # seconds without an answer or a byte until a server counts as stalled
 CHUNK = 256 * 1024  # bytes; what a kill can lose
-SPARE = 16 * 2**20  # bytes that must stay free on the disk beside the file
 
-Format = Literal["zip", "gzip", "jsonl"]
+Format = Literal["zip", "gzip", "tar", "jsonl"]
 WANTED = (
-    "Vitrine takes a ZIP with LF-Amazon-1.3M/trn.json.gz, or JSON lines (.json, .jsonl), also gzipped: "
+    "Vitrine takes a ZIP or tar with LF-Amazon-1.3M/trn.json.gz, or JSON lines (.json, .jsonl), also gzipped: "
     "correct the setting `source`, then trigger again."
 )
 
@@ -117,7 +115,7 @@ class Partial:
             StorageFull: The disk cannot hold the file.
         """
         if total is not None:
-            require_room(self.path.parent, total - start, origin)
+            require(self.path.parent, total - start, origin)
         digest = hashlib.sha256()
         done = 0
         if start:
@@ -129,10 +127,14 @@ class Partial:
             self.discard()
             write_json(self._note, self._content)
         progress.update(done, total)
+        head = b"" if not done else None
         with self.path.open("ab") as out:
             for chunk in chunks:
-                if not done and chunk:
-                    sniff(chunk, origin)
+                if head is not None:
+                    head += chunk
+                    if len(head) >= TAR_BLOCK:  # shorter, it is looked at when all of it is here
+                        sniff(head, origin)
+                        head = None
                 out.write(chunk)
                 digest.update(chunk)
                 done += len(chunk)
@@ -153,52 +155,38 @@ def broken_off(origin: str, done: int, total: int | None) -> SourceUnreachable:
     )
 
 
-def require_room(place: Path, need: int, origin: str) -> None:
-    """Raise StorageFull unless the disk that holds `place` has `need` bytes free, and some to spare."""
-    free = shutil.disk_usage(place).free
-    if free < need + SPARE:
-        raise StorageFull(
-            f"{origin} needs {need / 2**20:,.0f} MiB, but the disk that holds {place.parent} has "
-            f"{free / 2**20:,.0f} MiB free.",
-            "Free some space (old versions: lower keep_versions) or set VITRINE_DATA to a larger disk, then retry.",
-        )
-
-
 def sniff(head: bytes, origin: str) -> Format:
     """Which of the known formats a file's first bytes are.
 
     Args:
-        head: The first bytes, a few hundred or more if there are so many.
+        head: The first bytes, `include.file_kind.HEAD` or all there are.
         origin: The source, for messages.
 
     Raises:
-        BadSource: None of them, with a guess at what it is instead.
+        BadSource: None of them, with what it is instead.
     """
     if head.startswith(b"PK\x03\x04"):
         return "zip"
     if head.startswith(b"\x1f\x8b"):
         return "gzip"
+    if is_tar(head):
+        return "tar"
+    if found := foreign(head):
+        raise BadSource(f"{origin} is not a catalogue: {found.said()}.", found.next_step(origin))
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if text.startswith(b"{"):
         return "jsonl"
-    raise BadSource(f"{origin} is not a catalogue: {_guess(head, text[:400].lower())}.", WANTED)
+    raise BadSource(f"{origin} is not a catalogue: {_guess(head, text)}.", WANTED)
 
 
 def _guess(head: bytes, text: bytes) -> str:
-    known = (
-        (b"", not head, "the file is empty"),
-        (b"", not text, "it begins with nothing but white space"),
-        (b"pk\x05\x06", True, "it is a ZIP archive without any file in it"),
-        (b"<?xml", True, "it is an XML document, as object stores send for an error"),
-        (b"<", re.match(rb"<(!doctype html|html|head|body|!--)", text), "it is a web page (HTML)"),
-        (b"[", True, "it is one JSON array, where one JSON object a line is expected"),
-        (b"version https://git-lfs", True, "it is a Git LFS pointer, not the file that it points at"),
-        (b"%pdf", True, "it is a PDF document"),
-    )
-    for start, condition, meaning in known:
-        if condition and text.startswith(start):
-            return meaning
-    return f"it begins with the bytes {head[:8].hex(' ')}, which are neither ZIP, gzip nor JSON lines"
+    if not head:
+        return "the file is empty"
+    if not text:
+        return "it begins with nothing but white space"
+    if found := container(head):
+        return f"it is {found.name}"
+    return f"it begins with the bytes {head[:8].hex(' ')}, which are neither ZIP, gzip, tar nor JSON lines"
 
 
 def check(file: Fetched, origin: str) -> Format:
@@ -209,7 +197,7 @@ def check(file: Fetched, origin: str) -> Format:
         SourceUnreachable: It is a ZIP that lost its end in a transfer of unknown length.
     """
     with file.path.open("rb") as stream:
-        form = sniff(stream.read(4096), origin)
+        form = sniff(stream.read(HEAD), origin)
     if form != "zip":
         return form
     try:
@@ -223,15 +211,3 @@ def check(file: Fetched, origin: str) -> Format:
             raise BadSource(what, "The file itself is damaged: make or upload it again, then trigger again.") from error
         raise SourceUnreachable(what, "The transfer probably broke off: the retry fetches it again.") from error
     return form
-
-
-def public(url: str) -> str:
-    """`url` as it may be shown: without user, password, query and fragment, which may be secrets."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{host}{parts.path}" + ("?…" if parts.query else "")
-
-
-def mark(url: str) -> str:
-    """16 hexadecimal digits that stand for the whole `url`, secrets included."""
-    return hashlib.sha256(url.encode()).hexdigest()[:16]

@@ -45,11 +45,14 @@ def writer(path: Path, columns: pa.Schema) -> pq.ParquetWriter:
 def write_whole(path: Path, table: pa.Table) -> None:
     """Write one row group to `path`: atomically and durably, so that a file of this name is whole."""
     part = path.with_name(f".{path.name}.part")
-    with writer(part, table.schema) as out:
-        out.write_table(table, row_group_size=max(table.num_rows, 1))
-    with part.open("rb+") as stream:
-        os.fsync(stream.fileno())
-    os.replace(part, path)
+    try:
+        with writer(part, table.schema) as out:
+            out.write_table(table, row_group_size=max(table.num_rows, 1))
+        with part.open("rb+") as stream:
+            os.fsync(stream.fileno())
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
     artifacts.sync_directory(path.parent)
 
 

@@ -1,8 +1,8 @@
-"""The web application behind the Ask page and the Report tab.
+"""The web application behind the Ask page and the Report tab, which of a question's run shows the answer.
 
 Airflow does not authenticate a plugin's application, so every route here depends on Airflow's own checks:
-without a login there is no page, and a report needs the right to read the DAG's runs. What the Ask page
-does, it does through Airflow's REST API as the user who looks at it.
+without a login there is no page, and a run's page needs the right to read the DAG's runs. What the pages with a
+script do, they do through Airflow's REST API as the user who looks at them.
 
 Airflow loads every file of this folder in every process, so all imports that weigh anything are in `make_app`.
 """
@@ -16,12 +16,52 @@ from typing import Any
 log = logging.getLogger(__name__)
 
 PIPELINE = "train_and_index"
-ASK = Path(__file__).with_name("ask.html")
+QUERY = "answer_question"
+FOLDER = Path(__file__).parent
 HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store"}
 NOTE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
 :root {{ color-scheme: light dark; }} body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 40rem; margin: 3rem auto;
 padding: 0 1.25rem; }} h1 {{ font-size: 1.2rem; }}</style></head>
 <body><main><h1>{title}</h1><p>{body}</p></main></body></html>"""
+
+# What a report gets from the UI around it: its colours, kept in localStorage, and its window for links, which the
+# frame's sandbox would not let a page open otherwise. The report's file itself has no script.
+SHOWN = """<script nonce="{nonce}">
+function paint() {{
+  let chosen = null;
+  try {{ chosen = localStorage.getItem("theme"); }} catch {{ /* storage is blocked: the system's it is */ }}
+  if (chosen === "dark" || chosen === "light") document.documentElement.dataset.theme = chosen;
+  else delete document.documentElement.dataset.theme;
+}}
+addEventListener("storage", paint);
+addEventListener("click", event => {{
+  const link = event.target.closest("a[target=_top]");
+  if (!link || parent === window || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  const outer = parent.document.body.appendChild(parent.document.createElement("a"));
+  outer.href = link.href;
+  outer.click();
+  outer.remove();
+}});
+paint();
+</script></head>"""
+
+
+def filled(name: str, nonce: str) -> str:
+    """One of the pages with a script, `ask.html` or `answer.html`, with the style and the script that both share."""
+    from include.questions import LONGEST_QUESTION, LONGEST_TEXT
+
+    page = (FOLDER / name).read_text(encoding="utf-8")
+    parts = {
+        "style": (FOLDER / "answers.css").read_text(encoding="utf-8"),
+        "script": (FOLDER / "answers.js").read_text(encoding="utf-8"),
+        "longest_question": str(LONGEST_QUESTION),
+        "longest_text": str(LONGEST_TEXT),
+        "nonce": nonce,
+    }
+    for part, content in parts.items():
+        page = page.replace(f"{{{{{part}}}}}", content)
+    return page
 
 
 def make_app() -> Any:
@@ -45,11 +85,13 @@ def make_app() -> Any:
         filled = NOTE.format(title=html.escape(title), body=html.escape(body))
         return page(filled, "style-src 'unsafe-inline'", status)
 
+    def scripted(name: str) -> HTMLResponse:
+        nonce = secrets.token_urlsafe(16)
+        return page(filled(name, nonce), f"script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self'")
+
     @app.get("/ask", response_class=HTMLResponse)
     def ask() -> HTMLResponse:
-        nonce = secrets.token_urlsafe(16)
-        content = ASK.read_text(encoding="utf-8").replace("{{nonce}}", nonce)
-        return page(content, f"script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self'")
+        return scripted("ask.html")
 
     @app.get(
         "/runs/{dag_id}/{run_id}/report",
@@ -57,9 +99,13 @@ def make_app() -> Any:
         dependencies=[Depends(requires_access_dag("GET", DagAccessEntity.RUN))],
     )
     def run_report(dag_id: str, run_id: str) -> HTMLResponse:
+        if dag_id == QUERY:
+            return scripted("answer.html")  # it holds nothing of the run: its script asks the API, as the user
         # Reports are found by the run's id alone. Without this, the right to read one DAG would open them all.
         if dag_id != PIPELINE:
-            return note(404, "No report", f"Only runs of {PIPELINE} have a report; this is a run of {dag_id}.")
+            return note(
+                404, "No report", f"Only runs of {PIPELINE} and {QUERY} have a report; this is a run of {dag_id}."
+            )
         try:
             found = page_of_run(data_directory(), run_id)
         except VitrineError as error:
@@ -73,6 +119,8 @@ def make_app() -> Any:
                 "that is still running or has failed. If report has succeeded, the web server sees another data "
                 "directory than the tasks (VITRINE_DATA).",
             )
-        return page(found.read_text(encoding="utf-8"), "style-src 'unsafe-inline'")
+        nonce = secrets.token_urlsafe(16)
+        content = found.read_text(encoding="utf-8").replace("</head>", SHOWN.format(nonce=nonce), 1)
+        return page(content, f"script-src 'nonce-{nonce}'; style-src 'unsafe-inline'")
 
     return app

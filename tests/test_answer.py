@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from include import artifacts
-from include.answer import LONGEST_QUESTION, answer
+from include.answer import answer
 from include.base_model import resolve_base
 from include.embed import embed
 from include.encoder import Encoder
@@ -20,6 +20,7 @@ from include.index.upsert import upsert
 from include.llm import NOTHING, LlmConnection
 from include.plan import plan_shards
 from include.publish import publish
+from include.questions import LONGEST_QUESTION, as_text
 from include.sample import FLAGSHIPS
 from include.settings import (
     MINILM_PACKAGE,
@@ -135,7 +136,7 @@ def test_a_product_without_content_is_quoted_by_its_title(shop: Path) -> None:
         ([], "at least one"),
         ("what?", "list of questions"),
         ([""], "Question 1 of 1 is empty"),
-        (["fine", " \n\t"], "Question 2 of 2 is empty"),
+        (["", " \n\t"], "Question 1 of 2 is empty"),
         (["x" * (LONGEST_QUESTION + 1)], "2,001 characters"),
     ],
 )
@@ -143,6 +144,39 @@ def test_refuses_bad_questions(root: Path, questions: Any, said: str) -> None:
     """Refused before anything is opened, with the number of the one that is bad."""
     with pytest.raises(BadQuestion, match=said):
         answer(questions, AnswerSettings(), root=root)
+
+
+def test_one_bad_line_does_not_fail_the_others(shop: Path) -> None:
+    """Of twenty questions pasted from a sheet, one that is too long must not cost the other nineteen."""
+    first, last = FLAGSHIPS[0], FLAGSHIPS[1]
+    made = ask(shop, first.question, "x" * (LONGEST_QUESTION + 1), " ", last.question)
+    assert first.answer in made[0]["answer"]
+    assert last.answer in made[3]["answer"]
+    assert [each["error"] is None for each in made] == [True, False, False, True]
+    assert made[1]["error"] == {
+        "what": "Question 2 of 4 has 2,001 characters; at most 2,000 are read.",
+        "next_step": "Shorten it, and ask it again.",
+    }
+    assert made[2]["error"]["what"] == "Question 3 of 4 is empty."
+    assert len(made[1]["question"]) < 300, "a result repeats what it refused only as far as it takes to know it"
+    assert set(made[1]) == set(made[0]), "a program that reads answers finds the same fields in each"
+
+
+def test_the_log_shows_questions_answers_and_sources_readably(shop: Path) -> None:
+    """Who looks at a run's log looks for the answer, not for a line of JSON to scroll along."""
+    found, none, refused = ask(shop, FLAGSHIPS[1].question, NONSENSE[0], "y" * 5000 + "?")
+    text = as_text(found)
+    assert text.startswith(f"Question: {FLAGSHIPS[1].question}\nAnswer: “")
+    assert "\n[1] " in text
+    assert "· uid f1 · 0." in text
+    assert "Nearest" not in text
+    assert f"Answer: {NOTHING}\nThe nearest products:\n[1] " in as_text(none)
+    lines = as_text(refused).splitlines()
+    assert lines[-2:] == [
+        "Not asked: Question 3 of 3 has 5,001 characters; at most 2,000 are read.",
+        "Next: Shorten it, and ask it again.",
+    ]
+    assert all(len(line) <= 100 for line in as_text(none).splitlines())
 
 
 def test_the_longest_question_is_answered(shop: Path) -> None:

@@ -1,20 +1,29 @@
 """Reading lines out of a catalogue file that anybody may have made."""
 
+import bz2
 import gzip
 import io
+import json
+import lzma
 import random
+import re
+import shutil
 import stat
+import subprocess
+import sys
+import tarfile
 import tracemalloc
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from include import archive
 from include.archive import Archive
 from include.errors import BadSource, VitrineError
-from include.lines import MAX_LINE, line_blocks
+from include.lines import MAX_LINE, line_blocks, printable
 
 LINE = b'{"uid":"1","title":"kettle"}\n'
 
@@ -140,7 +149,7 @@ HOSTILE = ["../trn.json", "/etc/passwd", "a/../../b", "C:\\trn.json", "..\\up", 
 def test_a_hostile_name_is_refused_by_name(tmp_path: Path, name: str) -> None:
     """Danger: zip-slip, in the member that is read or in any other."""
     path = zipped(tmp_path / "c.zip", {"trn.json": LINE, name: LINE})
-    assert repr(archive.printable(name)) in refusal(path)
+    assert repr(printable(name)) in refusal(path)
 
 
 def test_two_dots_inside_a_name_are_fine(tmp_path: Path) -> None:
@@ -250,3 +259,194 @@ def test_progress_ends_at_the_size_of_the_member(tmp_path: Path) -> None:
         for _ in opened.blocks("trn", told.append):
             pass
         assert told[-1] == opened.members["trn"].size
+
+
+def tarred(path: Path, members: Mapping[str, bytes], mode: str = "w:gz", **more: Any) -> Path:
+    with tarfile.open(path, mode, **more) as out:  # type: ignore[call-overload]
+        folder = tarfile.TarInfo("shop")
+        folder.type = tarfile.DIRTYPE
+        out.addfile(folder)
+        for name, data in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            out.addfile(info, io.BytesIO(data))
+    return path
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz"])
+@pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_a_tar_is_three_files_and_not_one(tmp_path: Path, mode: str, form: int) -> None:
+    """Danger: a .tar.gz is one gzip of lines: labels and test products are trained on, and the run is green."""
+    members = {f"shop/{role}.json": f'{{"uid":"{role}"}}\n'.encode() * 2000 for role in ("lbl", "trn")}
+    members["shop/tst.json.gz"] = gzip.compress(LINE * 2000)
+    path = tarred(tmp_path / "catalogue.bin", members, mode, format=form)
+    with Archive(path) as opened:
+        assert set(opened.members) == {"trn", "tst", "lbl"}
+        told: list[int] = []
+        assert b"".join(opened.blocks("trn", told.append)).count(b"trn") == 2000
+        assert told[-1] == opened.members["trn"].size == len(members["shop/trn.json"])
+    assert lines_of(path, "lbl") == [b'{"uid":"lbl"}'] * 2000
+    assert lines_of(path, "tst") == [LINE[:-1]] * 2000
+
+
+def test_a_tar_without_trn_lists_what_it_holds(tmp_path: Path) -> None:
+    """Danger: the user has to unpack it to learn what is wrong."""
+    path = tarred(tmp_path / "c.tar.gz", {"shop/a.csv": b"x", "shop/b.txt": b"y"})
+    assert "holds no trn.json.gz" in refusal(path) and "shop/a.csv, shop/b.txt" in refusal(path)
+
+
+@pytest.mark.parametrize("name", ["../trn.json", "/etc/passwd", "a/../../b"])
+def test_a_hostile_name_in_a_tar_is_refused(tmp_path: Path, name: str) -> None:
+    """Danger: what a ZIP may not, a tar may."""
+    assert repr(name) in refusal(tarred(tmp_path / "c.tar", {"trn.json": LINE, name: LINE}, "w"))
+
+
+def test_a_link_in_a_tar_is_refused(tmp_path: Path) -> None:
+    """Danger: a member that stands for a file outside of the archive."""
+    path = tarred(tmp_path / "c.tar", {"lbl.json": LINE}, "w")
+    with tarfile.open(path, "a") as out:
+        link = tarfile.TarInfo("trn.json")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        out.addfile(link)
+    assert "is a link: 'trn.json'" in refusal(path)
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz"])
+def test_a_tar_that_is_cut_is_named(tmp_path: Path, mode: str) -> None:
+    """Danger: a broken transfer becomes a smaller catalogue."""
+    data = random.Random(1).randbytes(100_000).hex().encode()
+    path = tarred(tmp_path / "c.tar", {"trn.json": b'{"' + data, "lbl.json": LINE}, mode)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert re.search(r"ends too early|damaged", refusal(path))
+
+
+def test_a_bomb_in_a_tar_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Danger: a megabyte unpacks to gigabytes."""
+    monkeypatch.setattr(archive, "FREE_BYTES", 2**20)
+    assert "decompression bomb" in refusal(tarred(tmp_path / "c.tgz", {"trn.json": b"0" * 60 * 2**20}))
+
+
+ROWS = [{"asin": f"A{number}", "title": f"kettle {number}", "description": "x y"} for number in range(9)]
+TEXT = "".join(json.dumps(row) + "\n" for row in ROWS)
+FIELDS = "asin, title, description"
+# What is in the file, what the message calls it, and what the next step says.
+OTHERS: dict[str, tuple[bytes, str, str]] = {
+    "csv": (b"asin,title,description\nA1,kettle,x\n", f"CSV table, with the fields {FIELDS}", "csv.DictReader"),
+    "semicolons": (b"asin;title;description\r\nA1;kettle;x\r\n", f"with the fields {FIELDS}", "';'"),
+    "tabs": (b"asin\ttitle\tdescription\nA1\tkettle\tx\n", f"TSV), with the fields {FIELDS}", r"$'\t'"),
+    "parquet": (b"PAR1" + bytes(60) + b"PAR1", "a Parquet file", "pyarrow.parquet"),
+    "bz2": (bz2.compress(TEXT.encode()), "packed by bzip2", "bzip2 -dc"),
+    "xz": (lzma.compress(TEXT.encode()), "packed by xz", "xz -dc"),
+    "zst": (b"\x28\xb5\x2f\xfd\x24\x00", "packed by Zstandard", "zstd -dc"),
+    "utf-16": (TEXT.encode("utf-16"), "text in UTF-16", "iconv -f UTF-16 -t UTF-8"),
+    "utf-16-le": (TEXT.encode("utf-16-le"), "text in UTF-16", "iconv -f UTF-16LE"),
+    "utf-16-be": (TEXT.encode("utf-16-be"), "text in UTF-16", "iconv -f UTF-16BE"),
+    "array": (json.dumps(ROWS).encode(), f"one JSON array, with the fields {FIELDS}", "jq -c '.[]'"),
+    "array of lines": (f"[\n{TEXT}]".encode(), f"one JSON array, with the fields {FIELDS}", "jq -c '.[]'"),
+    "pretty array": (json.dumps(ROWS, indent=2).encode(), f"one JSON array, with the fields {FIELDS}", "jq -c '.[]'"),
+    "pretty": ("\n".join(json.dumps(row, indent=2) for row in ROWS).encode(), f"with the fields {FIELDS}", "jq -c ."),
+    "commas": (TEXT.replace("\n", ",\n").encode(), f"commas between them, with the fields {FIELDS}", "sed"),
+    "python": ("".join(f"{row}\n" for row in ROWS).encode(), f"(single quotes), with the fields {FIELDS}", "ast."),
+    "7z": (b"7z\xbc\xaf\x27\x1c" + bytes(40), "a 7-Zip archive", "7z x"),
+    "rar": (b"Rar!\x1a\x07\x01\x00" + bytes(40), "a RAR archive", "unrar x"),
+    "sqlite": (b"SQLite format 3\x00" + bytes(80), "an SQLite database", "Export the products as JSON lines"),
+    "xls": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(80), "Excel", "Export the products"),
+    "html": (b"<!DOCTYPE html><html>Sorry</html>", "a web page", "Export the products"),
+    "pdf": (b"%PDF-1.7 ...", "a PDF document", "Export the products"),
+}
+NESTED = ["gzip", "zip", "tar"]
+
+
+def nested(kind: str) -> bytes:
+    out = io.BytesIO()
+    if kind == "gzip":
+        return gzip.compress(LINE)
+    if kind == "zip":
+        with zipfile.ZipFile(out, "w") as archive_inside:
+            archive_inside.writestr("trn.json", LINE)
+    else:
+        with tarfile.open(fileobj=out, mode="w") as tar_inside:
+            info = tarfile.TarInfo("trn.json")
+            info.size = len(LINE)
+            tar_inside.addfile(info, io.BytesIO(LINE))
+    return out.getvalue()
+
+
+def place(tmp_path: Path, data: bytes, where: str) -> Path:
+    path = tmp_path / "catalogue.dat"
+    if where == "plain":
+        path.write_bytes(data)
+    elif where == "gzip":
+        path.write_bytes(gzip.compress(data))
+    elif where == "zip":
+        zipped(path, {"trn.json": LINE, "lbl.json": data})
+    else:
+        tarred(path, {"trn.json.gz": gzip.compress(data)})
+    return path
+
+
+@pytest.mark.parametrize("where", ["plain", "gzip", "zip", "tar"])
+@pytest.mark.parametrize("kind", OTHERS)
+def test_what_is_no_json_lines_is_named_with_the_next_step(tmp_path: Path, kind: str, where: str) -> None:
+    """Danger: rubbish, or "not JSON" thousands of times, where the file only has another format."""
+    data, name, step = OTHERS[kind]
+    with pytest.raises(BadSource) as caught:
+        Archive(place(tmp_path, data, where))
+    assert name in caught.value.what
+    assert step in caught.value.next_step
+    assert ("rename asin to uid, description to content" in caught.value.next_step) == (FIELDS in name)
+
+
+@pytest.mark.parametrize("where", ["gzip", "zip", "tar"])
+@pytest.mark.parametrize("kind", NESTED)
+def test_an_archive_inside_is_refused_by_name(tmp_path: Path, kind: str, where: str) -> None:
+    """Danger: packed bytes are read as lines; or gzip inside gzip is taken for damage."""
+    if (kind, where) == ("tar", "gzip"):
+        return  # this is a .tar.gz, which is read
+    data = gzip.compress(nested(kind)) if where == "zip" else nested(kind)
+    with pytest.raises(
+        BadSource, match={"gzip": "a gzip file", "zip": "a ZIP arch", "tar": "a tar arch"}[kind]
+    ) as caught:
+        Archive(place(tmp_path, data, where))
+    assert "Unpack the outer layer" in caught.value.next_step
+
+
+def test_an_office_document_and_packed_members_are_named(tmp_path: Path) -> None:
+    """Danger: a workbook is "a ZIP without trn.json.gz", with ten names out of its insides."""
+    path = zipped(tmp_path / "c.xlsx", {"[Content_Types].xml": b"<x/>", "xl/workbook.xml": b"<x/>"})
+    assert "it is an Excel workbook" in refusal(path)
+    path = zipped(tmp_path / "c.zip", {"shop.tar": nested("tar"), "shop.csv": OTHERS["csv"][0]})
+    assert "shop.tar (a tar archive), shop.csv (a CSV table)" in refusal(path)
+
+
+@pytest.mark.parametrize("separator, field", [(",", "asin"), (";", "asin"), ("\t", "asin")])
+def test_the_command_for_a_table_does_what_it_says(tmp_path: Path, separator: str, field: str) -> None:
+    """Danger: a next step that fails when it is pasted into a shell."""
+    path = tmp_path / "my table.csv"
+    path.write_text(f"{field}{separator}title\n007{separator}kettle\n")
+    with pytest.raises(BadSource) as caught:
+        Archive(path)
+    command = caught.value.next_step.split("`")[1].replace("python", sys.executable, 1)
+    subprocess.run(["bash", "-c", command], check=True, cwd=tmp_path)
+    assert json.loads((tmp_path / "catalogue.jsonl").read_text()) == {"asin": "007", "title": "kettle"}
+
+
+@pytest.mark.parametrize("kind", ["python", "commas", "bz2", "xz", "utf-16", "utf-16-le", "pretty", "array"])
+def test_the_other_commands_do_what_they_say(tmp_path: Path, kind: str) -> None:
+    """Danger: as above."""
+    path = place(tmp_path, OTHERS[kind][0], "plain")
+    with pytest.raises(BadSource) as caught:
+        Archive(path)
+    command = caught.value.next_step.split("`")[1].replace("python", sys.executable, 1)
+    if shutil.which(command.split()[0]) is None:
+        pytest.skip(f"{command.split()[0]} is not installed")
+    subprocess.run(["bash", "-c", command], check=True, cwd=tmp_path)
+    assert [json.loads(line) for line in (tmp_path / "catalogue.jsonl").read_text().splitlines()] == ROWS
+
+
+@pytest.mark.parametrize("first", [b"[1, 2]", b"not json, surely", b'{"uid":"1"', b"null", b"{}", b'{"a": 1},', b"{"])
+def test_one_bad_first_line_does_not_condemn_the_file(tmp_path: Path, first: bytes) -> None:
+    """Danger: a catalogue is refused as a whole where one line would have been set aside."""
+    path = tmp_path / "c.jsonl"
+    path.write_bytes(first + b"\n" + LINE * 5)
+    assert len(lines_of(path)) == 6

@@ -1,4 +1,4 @@
-"""BM25 as a baseline: its words, its order, its figures on real products."""
+"""BM25 as a baseline: its order, its figures on real products."""
 
 import gzip
 import json
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from include.bm25 import K1, B, Bm25, words
+from include.bm25 import K1, B, Bm25
 from include.metrics import judge, summary
 
 
@@ -17,11 +17,6 @@ def load(archive: Path, name: str) -> list[dict[str, Any]]:
     """The rows of one file of the real archive."""
     with zipfile.ZipFile(archive) as opened, gzip.open(opened.open(f"LF-Amazon-1.3M/{name}.json.gz")) as lines:
         return [json.loads(line) for line in lines]
-
-
-def test_words_keep_numbers_and_single_letters() -> None:
-    """Model numbers and sizes tell products apart; bm25s's own tokenizer drops single characters."""
-    assert words("LG 7.3 cu . ft. X-Pro_2 Café") == ["lg", "7", "3", "cu", "ft", "x", "pro", "2", "café"]
 
 
 def test_scores_are_lucenes_bm25() -> None:

@@ -12,6 +12,8 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
+from include.local import server
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 COMPOSE = REPOSITORY / "docker-compose.yaml"
 EXAMPLE = REPOSITORY / ".env.example"
@@ -19,7 +21,7 @@ DOCKERFILE = REPOSITORY / "Dockerfile"
 ONE_SHOT = {"airflow-init"}
 SERVICES = {
     *("postgres", "redis", "qdrant", "airflow-init", "api-server", "scheduler", "dag-processor", "triggerer"),
-    *("worker", "worker-gpu"),
+    *("worker", "worker-questions", "worker-gpu"),
 }
 SECRETS = {
     *("POSTGRES_PASSWORD", "REDIS_PASSWORD", "AIRFLOW_FERNET_KEY", "AIRFLOW_JWT_SECRET", "AIRFLOW_API_SECRET_KEY"),
@@ -145,7 +147,7 @@ def test_mounted_volumes_are_declared_and_data_is_shared(compose: dict[str, Any]
         for name, service in compose["services"].items()
     }
     assert {volume for mounts in mounted.values() for volume in mounts.values()} == set(compose["volumes"])
-    for name in ("api-server", "worker", "worker-gpu", "scheduler", "dag-processor"):
+    for name in ("api-server", "worker", "worker-questions", "worker-gpu", "scheduler", "dag-processor"):
         assert mounted[name]["/opt/airflow/data"] == "data"
         assert mounted[name]["/opt/airflow/logs"] == "logs"
         assert compose["services"][name]["environment"]["VITRINE_DATA"] == "/opt/airflow/data"
@@ -197,6 +199,42 @@ def test_the_gpu_worker_reserves_a_gpu_and_serves_its_queue_alone(services: dict
     assert "--queues default " in services["worker"]["command"]
     assert services["worker"]["environment"]["VITRINE_GPU_QUEUE"] == "default"  # or such tasks would wait for ever
     assert "airflow pools set gpu 1 " in services["airflow-init"]["command"][-1]
+
+
+def test_questions_have_a_worker_a_queue_and_a_pool_of_their_own(services: dict[str, Any]) -> None:
+    """Behind four downloads a question waited 101 s; in a queue that nobody serves it waits for ever."""
+    (queue,) = {
+        service["environment"]["VITRINE_ANSWER_QUEUE"] for name, service in services.items() if "worker" in name
+    }
+    served = {
+        name: re.search(r"--queues (\S+) ", service["command"])[1]
+        for name, service in services.items()
+        if name.startswith("worker")
+    }
+    assert served == {"worker": "default", "worker-questions": queue, "worker-gpu": "gpu"}
+    assert queue not in ("default", "gpu")
+    assert not services["worker-questions"].get("profiles"), "it runs in every installation"
+    # The DAGs are parsed, and tasks get their queue, where the DAG processor runs.
+    assert services["dag-processor"]["environment"]["VITRINE_ANSWER_QUEUE"] == queue
+    assert "airflow pools set questions 4 " in services["airflow-init"]["command"][-1]
+    assert "--concurrency 4 " in services["worker-questions"]["command"]
+
+
+def test_every_pool_of_the_dags_is_made(services: dict[str, Any]) -> None:
+    """A task in a pool that does not exist is never scheduled, and nothing says so."""
+    named = {
+        pool for path in (REPOSITORY / "dags").glob("*.py") for pool in re.findall(r'"pool": "(\w+)"', path.read_text())
+    }
+    assert named == {"gpu", "questions"}
+    made = re.findall(r"airflow pools set (\w+) ", services["airflow-init"]["command"][-1])
+    assert named == set(made)
+    assert named < set(server.POOLS)
+
+
+def test_a_lost_worker_is_noticed_within_two_minutes(services: dict[str, Any]) -> None:
+    """With Airflow's 300 s a lost GPU worker held the only GPU for 5:30; under 60 s a busy one counts as lost."""
+    key = "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT"
+    assert 60 <= int(services["scheduler"]["environment"][key]) <= 90
 
 
 def test_the_example_environment_names_what_compose_reads() -> None:

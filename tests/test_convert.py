@@ -19,7 +19,8 @@ from include.artifacts import Artifact
 from include.catalogue import PRODUCTS, REJECTED, open_parquet
 from include.convert import convert
 from include.errors import BadSource, DamagedArtifact, EmptyCatalogue, TooManyRejects
-from include.rows import LONG_LINE
+from include.field_names import meant
+from include.line_parser import LONG_LINE
 from include.sample import write_sample
 from include.seen import SeenHashes
 from include.settings import ConvertSettings
@@ -95,12 +96,15 @@ BAD_LINES = {
     b'"text"': "not a JSON object",
     b"null": "not a JSON object",
     row() + row(): "more than one JSON value on a line",
-    row(uid=1): "uid is not a string",
+    row(uid=1.5): "uid is not a string",
+    row(uid=2**64): "uid is not a string",
+    row(uid=["a"]): "uid is not a string",
     row(uid=True): "uid is not a string",
     row(uid=...): "no uid",
     row(uid=None): "no uid",
     row(uid=""): "uid is empty",
     row(uid="  "): "uid is empty",
+    row(uid=float("nan")): "no uid",
     row(uid="a\x00b"): "uid has unprintable characters",
     row(uid="\ud800"): "uid has unprintable characters",
     row(uid="u" * 201): "uid over 200 characters",
@@ -108,13 +112,22 @@ BAD_LINES = {
     row(title=None): "no title",
     row(title=""): "no title",
     row(title=" &nbsp;<br>\u200b\x00"): "no title",
+    row(title=float("nan")): "no title",
+    row(title="N/A"): "title is a placeholder",
+    row(title=" None "): "title is a placeholder",
+    row(title="null"): "title is a placeholder",
+    row(title="---"): "title is a placeholder",
     row(title=5): "title is not a string",
     row(title=["a"]): "title is not a string",
     row(content=5): "content is not a string",
     row(content={"a": "b"}): "content is not a string",
     row(target_ind="1"): "target_ind is not a list",
-    row(target_ind=...): "target_ind is not a list",
-    row(target_rel=...): "target_rel is not a list",
+    row(target_ind={}): "target_ind is not a list",
+    row(target_ind=""): "target_ind is not a list",
+    row(target_ind={}, target_rel=[]): "target_ind is not a list",
+    row(target_ind=...): "target_ind and target_rel differ in length",
+    row(target_rel=[]): "target_ind and target_rel differ in length",
+    row(title="  ", target_ind=[]): "target_ind and target_rel differ in length",
     row(target_rel={}): "target_rel is not a list",
     row(target_ind=[1, 2]): "target_ind and target_rel differ in length",
     row(target_ind=[-1]): "target_ind has something other than row numbers",
@@ -129,11 +142,7 @@ BAD_LINES = {
     row(target_rel=[None]): "target_rel has something other than finite numbers",
     row(target_rel=[True]): "target_rel has something other than finite numbers",
     row(target_rel=[1e300]): "target_rel has something other than finite numbers",
-    row(target_rel=[float("nan")]): "NaN or Infinity",
-    row(price=float("inf")): "NaN or Infinity",
-    row(price=float("-inf")): "NaN or Infinity",
-    row()[:-1] + b',"price":1e999}': "number out of range",
-    row()[:-1] + b',"price":' + b"1" * 5000 + b".5e999}": "number out of range",
+    row(target_rel=[float("nan")]): "target_rel has something other than finite numbers",
     row()[:-1] + b',"x":' + b"[" * 100_000 + b"]" * 100_000 + b"}": "nested too deeply",
     row()[:-1] + b',"x":' + b"[" * 100_000: "nested too deeply",
     b'{"a":' * 100_000: "nested too deeply",
@@ -158,8 +167,8 @@ def test_every_bad_line_has_its_reason_and_its_place(root: Path) -> None:
     assert [(reject["file"], reject["line"], reject["reason"]) for reject in found] == expected
     assert all(reject["excerpt"].isprintable() and 0 < len(reject["excerpt"]) <= 200 for reject in found)
     assert [good["uid"] for good in stored(made)] == [f"good{number}" for number in range(len(BAD_LINES))]
-    assert made.stats["trn"]["examples"]["NaN or Infinity"][0]["line"] == 1 + 2 * expected.index(
-        next(entry for entry in expected if entry[2] == "NaN or Infinity")
+    assert made.stats["trn"]["examples"]["not UTF-8"][0]["line"] == 1 + 2 * expected.index(
+        next(entry for entry in expected if entry[2] == "not UTF-8")
     )
 
 
@@ -173,7 +182,20 @@ GOOD_LINES: dict[bytes, dict[str, Any]] = {
     row(target_ind=[2**31 - 1], target_rel=[1]): {"target_ind": [2**31 - 1], "target_rel": [1.0]},
     row(target_ind=[1, 2, 3], target_rel=[2**24 + 1, 2**63, 0.5]): {"target_rel": [2.0**24, 2.0**63, 0.5]},
     row(target_ind=[1], target_rel=[3.4028234663852886e38]): {"target_rel": [3.4028234663852886e38]},
-    row(uid=" x/é-1 "): {"uid": " x/é-1 "},
+    row(uid=" x/é-1 "): {"uid": "x/é-1"},
+    row(uid=7): {"uid": "7"},
+    row(uid=-(2**63)): {"uid": str(-(2**63))},
+    row(uid=2**64 - 1): {"uid": str(2**64 - 1)},
+    row(title="Nana"): {"title": "Nana"},
+    row(title="😀"): {"title": "😀"},
+    row(content=float("nan")): {"title": "Red kettle", "content": ""},
+    row(price=float("inf"), cost=float("-inf"), x=[float("nan")]): {"content": "It boils."},
+    row()[:-1] + b',"price":1e999}': {"content": "It boils."},
+    row()[:-1] + b',"price":' + b"1" * 5000 + b".5e999}": {"content": "It boils."},
+    row()[:-1] + b',"price":' + b"1" * 5000 + b"}": {"content": "It boils."},
+    row(target_rel=...): {"target_ind": [3], "target_rel": [1.0]},
+    row(target_ind=[1, 2], target_rel=None): {"target_ind": [1, 2], "target_rel": [1.0, 1.0]},
+    row(target_ind=float("nan"), target_rel=float("nan")): {"target_ind": [], "target_rel": []},
     row(uid="u" * 200): {"uid": "u" * 200},
     row(title="half \ud83d"): {"title": "half \ufffd"},
     row(title="a\u2028b", content="c\u0085d\x00e"): {"title": "a b", "content": "c d e"},
@@ -376,7 +398,7 @@ def test_equal_content_from_another_source_is_reused(root: Path) -> None:
     [
         (b"PK\x03\x04 and then nothing of a zip", "damaged"),
         (gzip.compress(row() * 1000)[:-9], "too early"),
-        (b"<!DOCTYPE html><html><body>Quota exceeded</body></html>\n", "rejected"),
+        (b"<!DOCTYPE html><html><body>Quota exceeded</body></html>\n", "web page"),
     ],
 )
 def test_what_is_no_catalogue_fails_with_a_sentence(root: Path, data: bytes, word: str) -> None:
@@ -448,6 +470,127 @@ def test_real_products_add_up(root: Path, real_zip: Path) -> None:
         assert json.loads(labels[label["row"]])["uid"] == label["uid"]
 
 
+def test_another_name_for_content_is_told(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Danger: every content is empty because the field is called otherwise, and nothing says so. Also when reused."""
+    lines = [
+        json.dumps({"uid": str(n), "title": f"kettle {n}", "description": "x", "price": 1}).encode() for n in range(20)
+    ]
+    for _ in range(2):
+        caplog.clear()
+        counts = converted(root, lines).stats["trn"]
+        assert (counts["without_content"], counts["ignored"]) == (20, {"description": 20, "price": 20})
+        said = (
+            "trn: 20 of 20 products have no content; ignored fields: description (20), price (20). "
+            "Did you mean another field? Then rename description to content."
+        )
+        assert counts["warnings"] == [said]
+        assert [record.levelname for record in caplog.records if record.message == said] == ["WARNING"]
+
+
+def test_what_was_mended_and_emptied_is_counted(root: Path) -> None:
+    """Danger: a correction that nobody asked for happens without a word."""
+    lines = [
+        row(uid=7),
+        row(uid=" a "),
+        row(uid="b", content=float("nan")),
+        row(uid="c", target_rel=...),
+        b"\xef\xbb\xbf" + row(uid="d"),
+        row(uid="e", content="<p> </p>"),
+        row(uid="f", content=""),
+        row(uid="g", price=float("nan")),
+        row(uid=8, title=""),  # refused: nothing of it is mended
+    ]
+    counts = converted(root, [row(uid="first"), *lines]).stats["trn"]
+    assert counts["mended"] == {
+        "uid was a number": 1,
+        "uid had blanks around it": 1,
+        "content was NaN or Infinity: taken as missing": 1,
+        "target_rel was missing: 1.0 each": 1,
+        "byte-order mark inside the file": 1,
+    }
+    assert (counts["accepted"], counts["without_content"], counts["emptied_contents"]) == (9, 3, 1)
+    assert counts["ignored"] == {"price": 1}
+
+
+def test_a_uid_with_blanks_or_as_a_number_is_the_same_product(root: Path) -> None:
+    """Danger: one product twice in the index."""
+    counts = converted(root, [row(uid="7"), row(uid=" 7"), row(uid=7), row(uid="8")]).stats["trn"]
+    assert (counts["accepted"], counts["merged"]) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        ([row(uid=f"L{n}") for n in range(5)], "lbl has 5 lines, of which 5 are accepted"),
+        ([b"bad"] * 1000, "lbl has 1,000 lines, of which 0 are accepted"),
+        ([], "lbl has 0 lines"),
+        (None, "the source has no lbl file"),
+    ],
+    ids=["short", "rejected", "empty", "none"],
+)
+def test_links_that_lead_nowhere_are_counted(
+    root: Path, tmp_path: Path, labels: list[bytes] | None, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Danger: the labels are of another data set, nothing is trained on, and the run is green."""
+    lines = [row(uid=f"A{n}", target_ind=[n, 900 + n], target_rel=[1.0, 1.0]) for n in range(30)]
+    files = {"trn": lines, "tst": [row(uid="t", target_ind=[0, 5, 9], target_rel=[1, 1, 1])]}
+    path = archive_of(tmp_path / "c.zip", **files, **({} if labels is None else {"lbl": labels}))
+    made = convert(publish(root, path, "c.zip"), ANY, root=root)
+    found = 5 if labels and len(labels) == 5 else 0
+    assert (made.stats["trn"]["links"], made.stats["trn"]["links_nowhere"]) == (60, 60 - found)
+    assert made.stats["tst"]["links_nowhere"] == 3 - bool(found)
+    assert said in made.stats["trn"]["warnings"][-1]
+    assert f"trn: {60 - found} of 60 links (target_ind) lead nowhere" in made.stats["trn"]["warnings"][-1]
+    assert any(said in record.message and record.levelname == "WARNING" for record in caplog.records)
+
+
+def test_links_that_lead_somewhere_are_no_warning(root: Path, tmp_path: Path) -> None:
+    """Danger: a warning that everybody gets."""
+    path = archive_of(tmp_path / "c.zip", trn=[row(target_ind=[0, 1], target_rel=[1, 1])], lbl=[row("L0"), b"bad"])
+    counts = convert(publish(root, path, "c.zip"), ANY, root=root).stats["trn"]
+    assert (counts["links_nowhere"], counts["warnings"]) == (1, [])
+
+
+def test_rejected_lines_name_the_fields_that_they_have(root: Path) -> None:
+    """Danger: "no uid", ten thousand times, where it is called asin."""
+    lines = [json.dumps({"asin": str(n), "title": "kettle", "description": ["x"]}).encode() for n in range(10)]
+    with pytest.raises(TooManyRejects) as caught:
+        converted(root, lines, ConvertSettings())
+    assert "These lines have asin (10), title (10), description (10); uid expected." in caught.value.what
+    assert "(rename asin to uid, description to content)" in caught.value.next_step
+    with pytest.raises(EmptyCatalogue, match="asin"):
+        converted(root, lines)
+
+
+def test_a_line_of_a_thousand_names_does_not_fill_the_statistics(root: Path) -> None:
+    """Danger: names that are data (a price list by shop) make a manifest of gigabytes."""
+    lines = [
+        json.dumps({"uid": f"{n}", "title": "kettle", **{f"{n} {k}": 1 for k in range(50)}}).encode() for n in range(50)
+    ]
+    ignored = converted(root, lines).stats["trn"]["ignored"]
+    assert len(ignored) == 51
+    assert list(ignored.items())[-1] == ("(further names)", 2500 - 50)
+
+
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [
+        ("ASIN", "uid"),
+        ("product_id", "uid"),
+        ("Title", "title"),
+        ("Product Name", "title"),
+        ("description", "content"),
+        ("contents", "content"),
+        ("target-ind", "target_ind"),
+        ("price", ""),
+        ("x", ""),
+    ],
+)
+def test_only_a_likely_name_is_proposed(name: str, field: str) -> None:
+    """Danger: a proposal that makes prices into titles."""
+    assert meant(name) == field
+
+
 def test_the_sample_arrives_as_it_was_written(root: Path, tmp_path: Path) -> None:
     """Danger: the sample's dirt and the converter's counts disagree, and nobody knows which is right."""
     truth = write_sample(tmp_path / "sample.zip", 2000, 7)
@@ -456,7 +599,6 @@ def test_the_sample_arrives_as_it_was_written(root: Path, tmp_path: Path) -> Non
         counts = made.stats[role]
         reasons = {
             "JSON breaks off": expected["truncated"],
-            "NaN or Infinity": expected["not_a_number"],
             "title is not a string": expected["wrong_type"],
             "nested too deeply": expected["nested"],
             "no title": expected["empty_title"] + expected["empty_both"],
@@ -466,6 +608,7 @@ def test_the_sample_arrives_as_it_was_written(root: Path, tmp_path: Path) -> Non
         assert counts["merged"] == expected["duplicate_row"] + expected["conflicting_uid"]
         assert counts["merged_different"] == expected["conflicting_uid"]
         assert counts["accepted"] == expected["lines"] - sum(reasons.values()) - counts["merged"]
+        assert counts["ignored"] == ({"price": expected["not_a_number"]} if expected["not_a_number"] else {})
         assert counts["cleaned"].get("lone surrogates", 0) == expected["lone_surrogate"]
         assert counts["cleaned"].get("junk content", 0) == expected["junk"]
         assert counts["cleaned"].get("html tags", 0) == expected["tags"]

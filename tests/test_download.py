@@ -19,7 +19,7 @@ from fsspec.registry import known_implementations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include import artifacts, drive, sources, transfer
+from include import artifacts, drive, sources, space, transfer
 from include.download import ONCE, download
 from include.errors import (
     BadSettings,
@@ -160,7 +160,9 @@ def test_the_format_is_read_from_the_bytes_not_the_name(tmp_path: Path, root: Pa
         (b"%PDF-1.7 ...", "PDF"),
         (b"version https://git-lfs.github.com/spec/v1", "Git LFS"),
         (b"PK\x05\x06" + bytes(18), "without any file"),
-        (b"uid,title\n1,kettle\n", "75 69 64 2c"),
+        (b"uid,title\n1,kettle\n", "CSV table, with the fields uid, title"),
+        (b"\x01\x02\x03\x04", "01 02 03 04"),
+        (gzip.compress(b"asin,title\n1,kettle\n"), "inside.zip|CSV table, with the fields asin, title"),
         (ZIP[:-200], "truncated or damaged ZIP"),
         (ZIP[:100], "truncated or damaged ZIP"),
     ],
@@ -181,7 +183,7 @@ def test_what_is_no_catalogue_is_refused_in_a_sentence(tmp_path: Path, root: Pat
 def test_any_first_bytes_are_a_format_or_a_refusal(head: bytes) -> None:
     """Danger: strange bytes end in an error that names no next step."""
     try:
-        assert transfer.sniff(head, "file") in ("zip", "gzip", "jsonl")
+        assert transfer.sniff(head, "file") in ("zip", "gzip", "tar", "jsonl")
     except BadSource as refused:
         assert refused.next_step
 
@@ -392,7 +394,7 @@ def test_a_file_larger_than_the_free_disk_is_refused_before_it_is_fetched(
     server.files["a.zip"] = Served(ZIP, etag='"one"')
     server.files[DRIVE_ID] = Served(ZIP)
     usage = shutil.disk_usage("/")
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=transfer.SPARE))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=space.SPARE))
     for source in (f"{server.url}/a.zip", DRIVE_ID):
         with pytest.raises(StorageFull, match="MiB free"):
             fetch(source, root)
@@ -415,15 +417,17 @@ def test_an_object_store_is_read_and_a_changed_object_noticed(root: Path) -> Non
             fetch("memory://shop", root)
     finally:
         store.rm("/shop", recursive=True)
-    with pytest.raises(BadSource, match="not an address"):
-        fetch("nosuch://shop/a.zip", root)
 
 
-def test_a_store_whose_package_is_missing_says_which(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Danger: an ImportError, which names no next step, is retried."""
-    monkeypatch.setitem(known_implementations, "gs", {"class": "no_such_fs.FS", "err": "Install gcsfs"})
-    with pytest.raises(BadSource, match="Install gcsfs"):
-        fetch("gs://shop/a.zip", root)
+@pytest.mark.parametrize(("scheme", "package"), [("gs", "gcsfs"), ("s3", "s3fs"), ("abfs", "adlfs")])
+def test_a_store_whose_package_is_missing_says_what_to_install(
+    root: Path, monkeypatch: pytest.MonkeyPatch, scheme: str, package: str
+) -> None:
+    """Danger: an ImportError, which names no next step, is retried; or another fsspec is installed than is pinned."""
+    monkeypatch.setitem(known_implementations, scheme, {"class": "no_such_fs.FS", "err": "Install it"})
+    with pytest.raises(BadSource, match=f"{scheme}:// needs the package {package}") as caught:
+        fetch(f"{scheme}://shop/a.zip", root)
+    assert f"pip install -c constraints.txt {package}" in caught.value.next_step
 
 
 @pytest.mark.parametrize("kind", ["small", "large"])

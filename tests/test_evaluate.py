@@ -13,7 +13,7 @@ from include.catalogue import PRODUCTS_FILE, held_out_rows
 from include.convert import convert
 from include.download import download
 from include.encoder import Encoder
-from include.errors import BadSettings, EmptyCatalogue
+from include.errors import BadSettings
 from include.evaluate import evaluate, table
 from include.exact_search import dense_search
 from include.examples import won_and_lost
@@ -23,6 +23,8 @@ from include.progress import Snapshot
 from include.protocols import Protocol, query_to_label, title_to_content
 from include.query_encoder import QueryEncoder
 from include.settings import MINILM_PACKAGE, ConvertSettings, EvaluateSettings, SourceSettings, TrainSettings
+from include.train import UNTRAINED
+from include.train import train as fine_tune
 from tests.small import Product, products, publish_model
 
 SETTINGS = EvaluateSettings()
@@ -174,14 +176,49 @@ def test_related_titles_decide_only_where_they_were_trained(
     assert "query_to_label" in evaluate(catalogue, model, train, SETTINGS, root=root).stats["gate"]["reason"]
 
 
-def test_nothing_to_ask_is_said(make_catalogue: MakeCatalogue, model: Path, root: Path, train: TrainSettings) -> None:
+def test_nothing_to_ask_is_said(
+    make_catalogue: MakeCatalogue, model: Path, root: Path, train: TrainSettings, caplog: pytest.LogCaptureFixture
+) -> None:
     """A gate without figures would let anything through."""
     catalogue = make_catalogue([Product(f"{n}", f"title {n}", "") for n in range(20)])
     assert title_to_content(catalogue, [], train, SETTINGS) is None
     assert query_to_label(catalogue, [], train, SETTINGS) is None
-    with pytest.raises(EmptyCatalogue, match="nothing to evaluate on"):
-        evaluate(catalogue, model, train, SETTINGS, root=root)
-    assert artifacts.published(root, "evaluation") == []
+    made = evaluate(catalogue, model, train, SETTINGS, root=root)
+    assert "has nothing to measure models by" in caplog.text
+    assert made.stats["protocols"] == {}
+    assert made.stats["gate"]["passed"] is False
+    assert "no question to measure models by" in made.stats["gate"]["reason"]
+    assert evaluate(catalogue, model, train, EvaluateSettings(tolerance=1), root=root).stats["gate"]["passed"]
+
+
+def test_titles_alone_pass_with_the_base_model_as_it_is(
+    make_catalogue: MakeCatalogue, root: Path, tiny_model: Path, tmp_path: Path, train: TrainSettings
+) -> None:
+    """Else such a catalogue never gets an index; but an index that was trained does not give way unseen."""
+    catalogue = make_catalogue([Product(f"{n}", f"title {n}", "") for n in range(20)])
+    made = fine_tune(catalogue, train, root=root)
+    gate = evaluate(catalogue, made.path, train, SETTINGS, root=root).stats["gate"]
+    assert gate["passed"]
+    assert gate["reason"] == UNTRAINED
+
+    changed = make_catalogue([Product(f"{n}", f"other title {n}", "") for n in range(20)])
+    next_one = fine_tune(changed, train, root=root)  # the same weights under another fingerprint
+    assert next_one.fingerprint != made.fingerprint
+    assert evaluate(changed, next_one.path, train, SETTINGS, root=root, live=LiveModel(made.path, 32)).stats["gate"][
+        "passed"
+    ]
+    trained = LiveModel(other_model(root, tiny_model, tmp_path), 32)
+    gate = evaluate(changed, next_one.path, train, SETTINGS, root=root, live=trained).stats["gate"]
+    assert not gate["passed"]
+    assert gate["reason"].startswith(UNTRAINED)
+    assert "the live model stays" in gate["reason"]
+
+
+def test_an_empty_filter_file_is_none(root: Path, catalogue: Path, model: Path, train: TrainSettings) -> None:
+    """Over REST an empty field is an empty string: it was read as the directory `.`"""
+    empty = evaluate(catalogue, model, train, EvaluateSettings(filter_file=""), root=root)
+    assert empty.fingerprint == evaluate(catalogue, model, train, SETTINGS, root=root).fingerprint
+    assert "unanswered" not in empty.stats["protocols"]["query_to_label"]
 
 
 def test_examples_show_what_rose_and_what_fell() -> None:

@@ -71,6 +71,17 @@ def test_only_judged_protocols_decide() -> None:
     assert "labels" not in decide(protocols, 0, ["titles"])["reason"]
 
 
+@pytest.mark.parametrize(
+    ("live", "passed"), [({}, True), ({"live": SAME}, True), ({"live": BETTER}, True), ({"live": WORSE}, False)]
+)
+def test_a_base_model_as_it_is_need_not_beat_itself(live: dict[str, Any], passed: bool) -> None:
+    """It is the base: held to a proof against itself, it could never go live; against the live model it can be."""
+    equal = (0.0, 0.0, 0.0)
+    made = decide({"labels": protocol(base=equal, **live)}, 0, ["labels"], has_rival=bool(live), untrained="as it is")
+    assert made["passed"] is passed
+    assert ("as it is" if passed else "worse than the live model") in made["reason"]
+
+
 def test_the_culprit_alone_is_named() -> None:
     """A reader looks for what went wrong."""
     made = decide({"titles": protocol(base=BETTER, live=WORSE)}, 0, ["titles"])

@@ -1,16 +1,30 @@
 """include/local/: the demo's own pieces that need no Airflow."""
 
+import io
+import json
 import os
+import pty
+import re
+import shutil
+import socket
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
+from rich.console import Console
 
 from include.artifacts import write_json
-from include.errors import BadSource
-from include.local import server
-from include.local.demo import describe, resolve
+from include.errors import BadSettings, BadSource, SourceUnreachable
+from include.local import clean, demo, server, users
+from include.local.client import AirflowClient
+from include.local.demo import reach, resolve
+from include.local.processes import start_time
+from include.local.watch import describe, watch
 
 
 def test_a_path_is_made_absolute_and_everything_else_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,12 +55,66 @@ def test_progress_is_described_in_words() -> None:
     assert describe({**shot, "total": None, "seconds_left": None, "done": 5}) == "5 steps, 3.2/s, loss 0.500"
 
 
+def state(home: Path) -> dict[str, object]:
+    """A state file's content as the Airflow of `home` leaves it."""
+    return {"pid": os.getpid(), "port": 1, "began": 1, "home": str(home), "inode": home.stat().st_ino}
+
+
+@pytest.fixture
+def leader() -> Iterator["subprocess.Popen[bytes]"]:
+    """A process with a session of its own, as Airflow's leader is."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True) as process:
+        yield process
+        process.kill()
+
+
+def test_a_copy_does_not_take_the_originals_airflow_for_its_own(
+    tmp_path: Path, leader: "subprocess.Popen[bytes]"
+) -> None:
+    """`make down` in a copy ended the original's Airflow; `make demo` there ran in the original."""
+    original, copy = tmp_path / "original", tmp_path / "copy"
+    original.mkdir()
+    write_json(original / "vitrine.json", {**state(original), "pid": leader.pid, "began": start_time(leader.pid)})
+    shutil.copytree(original, copy)
+    assert server.running(copy) is None
+    assert leader.poll() is None, "the original's process was ended"
+    found = server.running(original)
+    assert found is not None
+    assert found.pid == leader.pid
+
+
+def test_an_airflow_whose_home_was_moved_is_ended(tmp_path: Path, leader: "subprocess.Popen[bytes]") -> None:
+    """It goes on with the paths of the old place: two would then work on one database."""
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.mkdir()
+    write_json(old / "vitrine.json", {**state(old), "pid": leader.pid, "began": start_time(leader.pid)})
+    old.rename(new)
+    assert server.running(new) is None
+    leader.wait(10.0)
+    assert not (new / "vitrine.json").exists()
+
+
+def test_every_path_that_airflow_is_told_is_where_its_home_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`airflow.cfg` pins the paths of the place where it was written; only the environment is above it."""
+    monkeypatch.setenv("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "postgresql://somebody/else")
+    found = server.environment(tmp_path / "home", tmp_path / "data", 8080)
+    assert found["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"] == f"sqlite:///{tmp_path}/home/airflow.db"
+    for name in (
+        "AIRFLOW_HOME",
+        "AIRFLOW_CONFIG",
+        "AIRFLOW__LOGGING__BASE_LOG_FOLDER",
+        "AIRFLOW__LOGGING__DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY",
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE",
+    ):
+        assert found[name].startswith(f"{tmp_path}/home"), name
+
+
 def test_a_stale_state_file_is_not_taken_for_a_running_airflow(tmp_path: Path) -> None:
     """After a reboot another process may have the pid: `make down` must not end it."""
     assert server.running(tmp_path) is None
     stranger = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True)
     with stranger:
-        write_json(tmp_path / "vitrine.json", {"pid": stranger.pid, "port": 1, "began": 12345})
+        write_json(tmp_path / "vitrine.json", {**state(tmp_path), "pid": stranger.pid, "began": 12345})
         assert server.running(tmp_path) is None
         server.stop(server.Local(tmp_path, 1, stranger.pid, 12345))
         assert stranger.poll() is None, "somebody else's process was ended"
@@ -61,14 +129,276 @@ def test_stop_ends_the_whole_group_that_start_made(tmp_path: Path) -> None:
     with leader:
         assert leader.stdout is not None
         child = int(leader.stdout.readline())
-        local = server.Local(tmp_path, 1, leader.pid, server.start_time(leader.pid), leader)
+        local = server.Local(tmp_path, 1, leader.pid, start_time(leader.pid), leader)
         assert local.alive()
         server.stop(local)
         assert not local.alive()
-        assert server.start_time(child) == -1
-    assert server.start_time(os.getpid()) > 0
+        assert start_time(child) == -1
+    assert start_time(os.getpid()) > 0
 
 
 def test_free_ports_are_on_loopback() -> None:
     """The demo must not clash with what runs already."""
     assert 1024 < server.free_port() < 65536
+
+
+def test_the_port_stays_over_a_restart_and_moves_only_where_it_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Addresses, bookmarks and logins were void after each restart."""
+    monkeypatch.delenv("VITRINE_PORT", raising=False)
+    base = server.free_port()
+    monkeypatch.setattr(server, "FIRST_PORT", base)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", base))
+        other.listen()
+        moved = server.lasting_port(tmp_path)
+        assert base < moved < base + 100
+    assert server.lasting_port(tmp_path) == moved, "the first port is free again, and the addresses are given out"
+    with socket.socket() as closed:  # a connection that just ended holds the port for a minute, but for nobody else
+        closed.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        closed.bind(("127.0.0.1", moved))
+        closed.listen()
+        with socket.create_connection(("127.0.0.1", moved)):
+            closed.accept()[0].close()
+    assert server.lasting_port(tmp_path) == moved
+    asked = server.free_port()
+    monkeypatch.setenv("VITRINE_PORT", str(asked))
+    assert server.lasting_port(tmp_path) == asked
+    monkeypatch.delenv("VITRINE_PORT")
+    assert server.last_port(tmp_path) == asked
+    for wrong in ("http", "80", "70000", "-1"):
+        monkeypatch.setenv("VITRINE_PORT", wrong)
+        with pytest.raises(BadSettings, match="VITRINE_PORT"):
+            server.lasting_port(tmp_path)
+
+
+def test_a_user_is_added_beside_the_others_and_keeps_the_password(tmp_path: Path) -> None:
+    """A colleague's login must not cost the administrator's."""
+    write_json(users.password_file(tmp_path), {"admin": "secret"})
+    password = users.add(tmp_path, "ana", "viewer")
+    assert users.setting(tmp_path) == "admin:admin,ana:viewer"
+    assert users.add(tmp_path, "ana", "op") == password
+    assert users.setting(tmp_path) == "admin:admin,ana:op"
+    assert users.passwords(tmp_path) == {"admin": "secret", "ana": password}
+    assert users.password_file(tmp_path).stat().st_mode & 0o077 == 0
+    for name, role in (("", "viewer"), ("a:admin", "viewer"), ("a,b", "viewer"), ("ana", "owner"), ("admin", "viewer")):
+        with pytest.raises(BadSettings, match=r"NAME|ROLE|admin"):
+            users.add(tmp_path, name, role)
+
+
+def test_a_source_that_refuses_is_told_in_seconds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Airflow started first, and then took 5 min 48 s of retries to say so."""
+    monkeypatch.setattr(demo, "HOME", tmp_path / "home")
+    monkeypatch.setattr(server, "start", lambda *_, **__: pytest.fail("Airflow was started"))
+    began = time.monotonic()
+    url = f"http://127.0.0.1:{server.free_port()}/catalogue.zip"
+    with pytest.raises(SourceUnreachable, match="Connection refused"):
+        reach(url)
+    assert demo.main(["--source", url]) == 1
+    assert time.monotonic() - began < 20.0
+    with pytest.raises(SourceUnreachable):
+        reach("https://no-such-host.invalid/{date}.zip")
+    reach("sample")
+
+
+def test_a_source_that_never_answers_is_told_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A firewall that drops packets looks like a slow server, for minutes."""
+    monkeypatch.setattr(demo, "REACH_SECONDS", 0.5)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        url = f"http://user:secret@127.0.0.1:{silent.getsockname()[1]}/a.zip?key=secret"
+        with pytest.raises(SourceUnreachable, match=r"does not answer within") as raised:
+            reach(url)
+        assert "secret" not in str(raised.value)
+
+
+AWKWARD = [
+    'it\'s "quoted".zip',
+    "two  blanks .zip",
+    "a$x$$HOME$(SHELL).zip",
+    "$(shell touch reached-by-make)",
+    "`touch reached-by-a-shell`",
+    "$(touch reached-by-a-shell)",
+    "; touch reached-by-a-shell #",
+    "a\\b%20*?~{1,2}&|<>!",
+    "ação/日本.zip",
+]
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A folder with the Makefile and a set-up environment, whose Python prints what it was given and by which way."""
+    shutil.copy(server.REPOSITORY / "Makefile", tmp_path)
+    python = tmp_path / "told.py"
+    python.write_text(
+        f"#!{sys.executable}\nimport json, os, sys\n"
+        "given = {name: value for name, value in os.environ.items() if name.startswith('GIVEN_')}\n"
+        "print(json.dumps({'arguments': sys.argv[1:], **given}))\n"
+    )
+    python.chmod(0o755)
+    for name in ("requirements.txt", "constraints.txt", "requirements-dev.txt", ".venv/run", ".venv/dev"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    return tmp_path
+
+
+def make(checkout: Path, *words: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    """Run make there, with an environment that is not the test's own make's."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "GIVEN_"))}
+    return subprocess.run(
+        ["make", "-s", *words], cwd=checkout, env={**clean, **environment}, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize("value", AWKWARD)
+@pytest.mark.parametrize(
+    ("target", "variable"), [("demo", "SOURCE"), ("airflow", "ARGS"), ("user", "NAME"), ("user", "ROLE")]
+)
+def test_make_hands_a_value_on_letter_by_letter(checkout: Path, target: str, variable: str, value: str) -> None:
+    """`make demo SOURCE='…$x…'` lost `$x`, and backticks were run by the shell."""
+    for done in (
+        make(checkout, target, "PY=./told.py", f"{variable}={value}"),
+        make(checkout, target, "PY=./told.py", **{variable: value}),
+    ):
+        assert done.returncode == 0, done.stderr
+        given = json.loads(done.stdout)
+        assert given[f"GIVEN_{variable}"] == value
+        assert value not in given["arguments"]
+    assert not list(checkout.glob("reached*"))
+
+
+def test_the_demo_takes_its_source_from_the_environment(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    """What make hands on has to be read."""
+    monkeypatch.setenv("GIVEN_SOURCE", "no $such `file`")
+    assert demo.main([]) == 1
+    assert "no $such `file`" in capsys.readouterr().out
+
+
+def filled(checkout: Path) -> Path:
+    """A checkout with a live index, whose `clean` is the real one."""
+    shutil.copytree(server.REPOSITORY / "include" / "local", checkout / "include" / "local")
+    (checkout / "include" / "__init__.py").touch()
+    (checkout / ".venv" / "run").unlink()  # so that `make clean` does not look for an Airflow to stop
+    (checkout / "data" / "index" / "products").mkdir(parents=True)
+    (checkout / "data" / "model.bin").write_bytes(bytes(2_500_000))
+    (checkout / ".airflow").mkdir()
+    (checkout / ".airflow" / "airflow.db").write_bytes(bytes(300_000))
+    entry = {"version": "0123456789abcdef", "published_at": "2026-11-01T03:10:00+00:00"}
+    write_json(checkout / "data" / "index" / "products" / "journal.json", {"history": [entry]})
+    return checkout
+
+
+def test_clean_asks_for_a_terminal_before_it_deletes_a_live_index(checkout: Path) -> None:
+    """One word typed in the wrong window cost a night's training."""
+    filled(checkout)
+    told = "the live index 'products': version 0123456789abcdef, live since 2026-11-01T03:10:00+00:00"
+    for target in ("clean", "distclean"):
+        refused = make(checkout, target, f"PYTHON={sys.executable}")
+        assert refused.returncode != 0
+        assert told in refused.stdout
+        assert "2.5 MB" in refused.stdout
+        assert "0.3 MB" in refused.stdout
+        assert "make clean YES=1" in refused.stderr
+        assert (checkout / "data" / "model.bin").exists()
+        assert (checkout / ".venv").exists()
+    done = make(checkout, "clean", "YES=1", f"PYTHON={sys.executable}")
+    assert done.returncode == 0, done.stderr
+    assert told in done.stdout
+    assert not (checkout / "data").exists()
+    assert not (checkout / ".airflow").exists()
+    assert make(checkout, "clean", f"PYTHON={sys.executable}").returncode == 0, "there is nothing to ask for"
+
+
+@pytest.mark.parametrize(("answer", "gone"), [(b"y\n", True), (b"\n", False), (b"n\n", False), (b"\x04", False)])
+def test_clean_does_what_a_person_answers(checkout: Path, answer: bytes, gone: bool) -> None:
+    """Enter alone is no consent."""
+    filled(checkout)
+    ours, theirs = pty.openpty()
+    command = ["make", "-s", "clean", f"PYTHON={sys.executable}"]
+    with subprocess.Popen(command, cwd=checkout, stdin=theirs, stdout=subprocess.PIPE) as process:
+        os.write(ours, answer)
+        said = process.communicate(timeout=60.0)[0].decode()
+    os.close(ours)
+    os.close(theirs)
+    assert "Delete it? [y/N]" in said
+    assert (process.returncode == 0) is gone
+    assert (checkout / "data" / "model.bin").exists() is not gone
+
+
+def test_clean_names_an_index_whose_journal_it_cannot_read(checkout: Path) -> None:
+    """What cannot be read may be what is wanted most."""
+    filled(checkout)
+    (checkout / "data" / "index" / "products" / "journal.json").write_text("{")
+    assert clean.contents(checkout)[0] == "the index 'products', whose journal cannot be read"
+
+
+class OneTask:
+    """A client of an Airflow whose run has one task, which goes through the given states."""
+
+    def __init__(self, states: list[dict[str, Any]], record: dict[str, Any], log: list[str]) -> None:
+        self.states, self.record, self.lines = states, record, log
+        self.given_up = False
+
+    def run_state(self, *_: object) -> str:
+        return "running" if len(self.states) > 1 else "failed"
+
+    def task_instances(self, *_: object) -> list[dict[str, Any]]:
+        each = self.states.pop(0) if len(self.states) > 1 else self.states[0]
+        common = {"dag_id": "train_and_index", "task_id": "download", "map_index": -1, "max_tries": 4, "duration": 1.0}
+        return [{**common, "end_date": datetime.now(UTC).isoformat(), **each}]
+
+    def progress(self, *_: object) -> dict[str, Any]:
+        return {}
+
+    def stored(self, *_: object) -> dict[str, Any]:
+        return self.record
+
+    def log(self, *_: object) -> list[str]:
+        return self.lines
+
+    def get(self, path: str) -> dict[str, Any]:
+        assert path == "/dags/train_and_index/tasks/download"
+        delay = {"__type": "TimeDelta", "days": 0, "seconds": 15, "microseconds": 0}
+        return {"retry_delay": delay, "retry_exponential_backoff": 2.0}
+
+    def retry_by(self, instance: dict[str, Any]) -> datetime:
+        return AirflowClient.retry_by(cast("AirflowClient", self), instance)
+
+    def give_up(self, *_: object) -> None:
+        self.given_up = True
+
+
+def failing(kind: str, *, recorded: bool) -> OneTask:
+    """A task that fails three times with errors of a class, told by its record or by its log alone."""
+    # The second try begins and fails between two looks.
+    seen = [("running", 1), ("up_for_retry", 1), ("up_for_retry", 2), ("queued", 2), ("up_for_retry", 3), ("failed", 3)]
+    states = [{"state": state, "try_number": number} for state, number in seen]
+    record = {"class": kind, "what": "It broke.", "next_step": "Mend it."} if recorded else {}
+    return OneTask(states, record, ["began", f"\n{kind}: It broke. Mend it."])
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+@pytest.mark.parametrize(("kind", "tries"), [("QuotaExceeded", 1), ("StorageFull", 1), ("SourceUnreachable", 2)])
+def test_the_demo_does_not_wait_out_what_will_not_heal(
+    kind: str, tries: int, recorded: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A quota comes back tomorrow; a person watches now."""
+    monkeypatch.setattr("include.local.watch.POLL_SECONDS", 0.0)
+    client, shown = failing(kind, recorded=recorded), io.StringIO()
+    with pytest.raises(server.AirflowFailed, match=rf"^Task download failed\. {kind}: It broke\. Mend it\."):
+        watch(cast("AirflowClient", client), "run", Console(file=shown, soft_wrap=True))
+    assert client.given_up
+    assert f"download: try {tries} of 5 failed: {kind}: It broke. Mend it." in shown.getvalue()
+    assert shown.getvalue().count("failed:") == tries
+
+
+def test_the_demo_waits_for_retries_that_heal_and_says_when_they_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`up_for_retry` alone says neither how often nor how long."""
+    monkeypatch.setattr("include.local.watch.POLL_SECONDS", 0.0)
+    client, shown = failing("TrainingInterrupted", recorded=True), io.StringIO()
+    assert watch(cast("AirflowClient", client), "run", Console(file=shown, soft_wrap=True)) == "failed"
+    assert not client.given_up
+    waits = re.findall(r"the next try starts by \d\d:\d\d:\d\d, within (\d+) s", shown.getvalue())
+    assert [round(int(wait), -1) for wait in waits] == [30, 60, 120], "twice the delay that doubles, at most"

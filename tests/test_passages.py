@@ -35,6 +35,13 @@ from tests.conftest import REAL_DATA
         ("• one two • three four\n five six // seven eight", ["one two", "three four", "five six", "seven eight"]),
         ("5 in. long and 7 . 3 lbs. heavy", ["5 in. long and 7 . 3 lbs. heavy"]),
         ("Really? Yes! “It is.” He knew.", ["Really? Yes!", "“It is.”", "He knew."]),
+        ("Weighs 60 g. IPX4 rated.", ["Weighs 60 g.", "IPX4 rated."]),
+        ("The power is 2200 W. It is new.", ["The power is 2200 W.", "It is new."]),
+        ("Lasts 8 h. on 5 V. or more. By J. Smith.", ["Lasts 8 h. on 5 V. or more.", "By J. Smith."]),
+        ("容量是一点七升。采用不锈钢材质！保修期为两年？", ["容量是一点七升。", "采用不锈钢材质！", "保修期为两年？"]),
+        ("「ガラス製です。」軽いです。", ["「ガラス製です。」", "軽いです。"]),
+        ("यह किताब अच्छी है। इसमें सौ पृष्ठ हैं॥ नई है।", ["यह किताब अच्छी है।", "इसमें सौ पृष्ठ हैं॥", "नई है।"]),
+        ("هل هو أحمر؟ نعم. یہ نیا ہے۔ اچھا ہے۔", ["هل هو أحمر؟", "نعم. یہ نیا ہے۔", "اچھا ہے۔"]),
         ("", []),
         (" \n\t ", []),
     ],
@@ -44,7 +51,7 @@ def test_splits_where_a_reader_would(text: str, expected: list[str]) -> None:
     assert sentences(text) == expected
 
 
-@given(st.text(alphabet="abAB .!?\n•*/5,;:'\"()", max_size=600))
+@given(st.text(alphabet="abAB gW8。।؟.!?\n•*/5,;:'\"()", max_size=600))
 def test_loses_no_letter_and_keeps_to_the_limit(text: str) -> None:
     """A sentence that vanishes can never be quoted, one without end is no quote."""
     made = sentences(text)
@@ -73,6 +80,7 @@ def test_a_long_run_is_cut_at_a_comma() -> None:
 def test_keywords_drop_what_every_question_has() -> None:
     """ "What is the" would match every sentence."""
     assert keywords("What is the capacity of these kettles?") == ["capacity", "kettl"]
+    assert keywords("किताब की कीमत") == ["किताब", "की", "कीमत"]
 
 
 def test_overlap_weighs_rare_words_more() -> None:

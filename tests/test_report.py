@@ -8,12 +8,12 @@ from typing import Any, Literal
 
 import pytest
 
-from include import artifacts
+from include import artifacts, failure
 from include.charts import bar_chart, histogram, interval_chart, line_chart, ticks
 from include.errors import DamagedArtifact
-from include.html_page import table, text
+from include.html_page import STYLE, table, text
 from include.report import page_of_run, report
-from tests.browser import chromium
+from tests.browser import chromium, keep
 
 EVIL = "<script>alert('x')</script> \"quoted\" & <b>bold</b>"
 RUN = "manual__2026-11-22T10:00:00+00:00"
@@ -110,7 +110,11 @@ def results(root: Path) -> dict[str, Any]:
             **counts,
             "reasons": {"no title": 7},
             "cleaned": {"entities": 17},
+            "mended": {"uid was a number": 31},
+            "ignored": {EVIL: 83},
+            "warnings": [f"trn: 83 of 90 products have no content; ignored fields: {EVIL} (83)."],
             "links": 743,
+            "links_nowhere": 641,
             "title_chars": {"p5": 17, "median": 40, "p95": 125},
             "title_histogram": {"bounds": [8, 12, 16, 24], "counts": [3, 40, 47]},
             "title_scripts": {"Latin": 88, "Han": 2},
@@ -148,6 +152,7 @@ def test_shows_every_part(root: Path, results: dict[str, Any]) -> None:
             "125",
             *("+0.0600 ▲ better", "+0.020 to +0.090", "+0.0100 ≈ within noise", "0.870 to 0.940"),
             *("0.15 in hybrid search", "held-out products", "not found", "In small print: the 95 % interval"),
+            *("uid was a number", "31", "Fields that were ignored", "83 of 90 products have no content", "641"),
             *("743", "88 (97.8%)", "90 (90.0%)"),
             '{"uid":"0001"',
         ),
@@ -267,16 +272,113 @@ def test_who_decided_is_shown(root: Path, results: dict[str, Any], approved: boo
         assert shown in reader.words, shown
 
 
-def test_a_run_that_failed_shows_what_there_is(root: Path, results: dict[str, Any]) -> None:
-    """After a failure Airflow hands over nothing for the stages that did not run."""
+FAILED = {
+    "class": "TooManyRejects",
+    "what": "/data/trn.json: 30.0 % of the lines are unusable, over the 20.0 % allowed. Commonest: no title.",
+    "next_step": "Look at rejected.parquet. Raise max_reject_share only if the reasons are right.",
+    "terminal": True,
+    "task": "fine_tune",
+    "map_index": -1,
+    "try_number": 1,
+    "max_tries": 5,
+    "retry_at": None,
+    "log": "dags/train_and_index/runs/manual__x/tasks/fine_tune?try_number=1",
+}
+
+
+def failed(results: dict[str, Any], *records: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """The results of a run that failed after convert."""
     lost = dict.fromkeys(("fine_tune", "evaluate", "shards", "verify", "approve", "publish"))
-    results |= {**lost, "failed": ["fine_tune"]}
-    reader = read(report(results, root=root, run_id=RUN, logical_date=None).path / "report.html")
-    assert "The run failed" in reader.words
-    assert "Failed: fine_tune." in reader.words
-    assert "Published" not in reader.words
-    assert "Lines by fate" in reader.words
-    assert "The list of shards is missing" in reader.words
+    return {**results, **lost, "failed": list(records), **more}
+
+
+def test_a_run_that_failed_shows_why_what_to_do_and_what_there_is(root: Path, results: dict[str, Any]) -> None:
+    """The reader comes for one sentence; eight times "is missing" and an empty plot bury it."""
+    made = report(failed(results, FAILED), root=root, run_id=RUN, logical_date=None)
+    reader = read(made.path / "report.html")
+    words = " ".join(reader.words.replace(STYLE, "").split())
+    sought = ("This run failed", "fine_tune failed", FAILED["what"], "What to do: Look", "Log of fine_tune", "What the")
+    at = [words.index(each) for each in sought]
+    assert at == sorted(at), "the message comes first"
+    assert "TooManyRejects, try 1 of 5" in reader.words
+    hrefs = [attributes["href"] for tag, attributes in reader.tags if tag == "a"]
+    assert hrefs == ["../../../../dags/train_and_index/runs/manual__x/tasks/fine_tune?try_number=1"]
+    assert "90 products; trn: 100 read = 90 accepted + 7 rejected + 3 merged" in words
+    assert "12,345 bytes" in words
+    assert "missing" not in words
+    assert not [tag for tag, _ in reader.tags if tag in ("svg", "table", "figure")]
+    assert [each for each in ("Published", "No decision", "Lines by fate") if each in words] == []
+
+
+def test_shards_that_failed_alike_are_told_once(root: Path, results: dict[str, Any]) -> None:
+    """Thirty times the same message is a page that nobody reads to its end."""
+    shards = [{**FAILED, "task": "shard.embed", "map_index": n, "log": f"log/{n}"} for n in range(30)]
+    reader = read(report(failed(results, *shards), root=root, run_id=RUN, logical_date=None).path / "report.html")
+    assert reader.words.count("30.0 % of the lines") == 1
+    assert "shard.embed failed, shards 0, 1, 2, 3, 4, 5, 6, 7 and 22 more" in reader.words
+
+
+def test_a_task_that_was_killed_has_no_message_but_a_log(root: Path, results: dict[str, Any]) -> None:
+    """The kernel's out-of-memory killer lets nobody write a last word."""
+    killed = failure.silent("fine_tune", -1, "dags/d/runs/r/tasks/fine_tune")
+    reader = read(report(failed(results, killed), root=root, run_id=RUN, logical_date=None).path / "report.html")
+    assert "It left no message" in reader.words
+    assert "Log of fine_tune" in reader.words
+    assert "None" not in reader.words
+
+
+def test_a_run_that_a_person_ended_says_so(root: Path, results: dict[str, Any]) -> None:
+    """Who looks at a red run the next morning should not hunt for a fault that never was."""
+    killed = failure.silent("fine_tune", -1, "dags/d/runs/r/tasks/fine_tune")
+    ended = failed(results, killed, stopped=True)
+    reader = read(report(ended, root=root, run_id=RUN, logical_date=None).path / "report.html")
+    assert "This run was ended by a person" in reader.words
+    assert "fine_tune was running then" in reader.words
+    waiting = failed(results, stopped=True)
+    reader = read(report(waiting, root=root, run_id=RUN, logical_date=None).path / "report.html")
+    assert "This run was ended by a person" in reader.words
+    assert "No task had failed" in reader.words
+
+
+def test_a_failures_text_cannot_become_part_of_the_page(root: Path, results: dict[str, Any]) -> None:
+    """Messages quote the catalogue, and a run's id is whatever its trigger says."""
+    evil = {**FAILED, "what": EVIL, "next_step": EVIL, "class": EVIL, "log": f'"><script>{EVIL}'}
+    reader = read(report(failed(results, evil), root=root, run_id=EVIL, logical_date=None).path / "report.html")
+    assert not {tag for tag, _ in reader.tags} & {"script", "iframe", "img"}
+
+
+LONG = "/data/" + "a-very-long-folder-name/" * 12 + "products.json.gz"
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("kind", ["success", "failed"])
+def test_on_a_phone_nothing_sticks_out(root: Path, results: dict[str, Any], kind: str) -> None:
+    """Wide tables scroll inside their own box; a page that scrolls sideways is not read on a phone."""
+    facts = results if kind == "success" else failed(results, {**FAILED, "what": LONG, "task": "shard.embed" * 6})
+    made = report(facts, root=root, run_id=RUN * 3, logical_date=None)
+    with chromium() as browser:
+        page = browser.new_context(viewport={"width": 375, "height": 800}).new_page()
+        page.goto((made.path / "report.html").as_uri())
+        keep(page, f"report-{kind}-phone")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 375
+        wide = """[...document.querySelectorAll("main *")].filter(each =>
+            each.getBoundingClientRect().right > 375 && !each.closest(".scroll")).map(each => each.outerHTML)"""
+        assert page.evaluate(wide) == []
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(("system", "chosen"), [("light", "dark"), ("dark", "light"), ("dark", None)])
+def test_the_chosen_theme_counts_before_the_systems(
+    root: Path, results: dict[str, Any], system: Literal["light", "dark"], chosen: str | None
+) -> None:
+    """A white page inside a dark UI blinds; opened alone, the file follows the system."""
+    made = report(results, root=root, run_id=RUN, logical_date=None)
+    with chromium() as browser:
+        page = browser.new_context(color_scheme=system).new_page()
+        page.goto((made.path / "report.html").as_uri())
+        page.evaluate("chosen => { if (chosen) document.documentElement.dataset.theme = chosen; }", chosen)
+        back = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert back == {"dark": "rgb(18, 22, 27)", "light": "rgb(246, 247, 248)"}[chosen or system]
 
 
 def test_an_evaluation_without_intervals_still_shows_what_changed(root: Path, results: dict[str, Any]) -> None:

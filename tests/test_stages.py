@@ -13,7 +13,7 @@ import pytest
 
 from include import artifacts, stages
 from include.catalogue import PRODUCTS_FILE, read_rows
-from include.errors import NoLiveIndex, Terminal, Transient, VitrineError
+from include.errors import NoLiveIndex, NotPublished, Terminal, Transient, VitrineError
 from include.forms import pipeline_settings
 from include.settings import AnswerSettings
 from include.verify import read_version
@@ -40,11 +40,11 @@ MALFORMED: dict[str, tuple[Callable[[], bytes], str, str]] = {
     "truncated": (lambda: packed(LINE * 500)[:-200], "download", "truncated|cut|ends"),
     "an html page": (lambda: b"<!DOCTYPE html><html><body>Sign in</body></html>", "download", "web page|HTML"),
     "empty file": (lambda: b"", "download", "empty"),
-    "zip-slip member": (lambda: archive({"../../etc/trn.json": LINE}), "convert", r"\.\./"),
-    "no trn.json": (lambda: archive({"readme.txt": b"hello", "data/other.csv": b"a,b"}), "convert", "trn"),
+    "zip-slip member": (lambda: archive({"../../etc/trn.json": LINE}), "download", r"\.\./"),
+    "no trn.json": (lambda: archive({"readme.txt": b"hello", "data/other.csv": b"a,b"}), "download", "trn"),
     "empty trn.json": (lambda: packed(b""), "convert", "no|empty"),
     "every line bad": (lambda: packed(b"not json\n" * 50), "convert", "50"),
-    "flipped byte": (lambda: flipped(packed(LINE * 500)), "convert", "damaged|CRC|corrupt"),
+    "flipped byte": (lambda: flipped(packed(LINE * 500)), "download", "damaged|CRC|corrupt"),
 }
 
 
@@ -221,3 +221,24 @@ def test_a_trial_on_the_sample_leaves_the_real_index_live(root: Path, tmp_path: 
     run = stages.Run(settings=pipeline_settings(conf), root=root, run_id="look", logical_date=datetime.now(UTC))
     assert stages.open_store(run).live() == real["version"]
     assert go("meant", replace_with_sample="products")["published"]
+
+
+@pytest.mark.parametrize(
+    ("states", "told"),
+    [
+        ({"convert": "failed", "publish": "upstream_failed"}, "convert failed"),
+        ({"shard.embed_1": "failed", "publish": "upstream_failed", "report": "failed"}, r"shard\.embed_1 failed"),
+        ({"convert": "success", "publish": "skipped"}, "a person ended the run"),
+        ({"publish": "None"}, "a person ended the run"),
+        ({}, "a person ended the run"),
+    ],
+)
+def test_a_run_without_a_decision_is_no_success(states: dict[str, str], told: str) -> None:
+    """Alerts look at the run's state, which is this task's: nothing published, nothing green."""
+    with pytest.raises(NotPublished, match=f"has not come to its decision: {told}"):
+        stages.outcome(states)
+
+
+def test_a_failed_report_does_not_fail_a_published_run() -> None:
+    """The index is live: a red run would send somebody to mend what works."""
+    stages.outcome({"publish": "success", "report": "failed"})

@@ -11,17 +11,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from include import artifacts, checkpoint, loss
 from include.batches import locate_texts
 from include.encoder import Encoder
 from include.errors import BadModel, BadSettings, EmptyCatalogue, TrainingDiverged, TrainingInterrupted
-from include.fit import adamw, learning_rate
+from include.fit import Training, adamw, learning_rate
 from include.pairs import find_pairs
 from include.settings import TrainSettings
 from include.tokens import CatalogueTokens, tokenise
-from include.train import HISTORY_FILE, train, train_in_subprocess
+from include.train import HISTORY_FILE, UNTRAINED, train, train_in_subprocess
 from include.train_process import ERROR_MARK, Heard, run_as_child
 from tests.small import Product, products
 
@@ -182,7 +182,7 @@ def test_an_infinite_gradient_ends_training_before_it_reaches_the_weights(
     monkeypatch.setattr(loss, "contrastive_loss", lambda *args, **kwargs: Burst.apply(plain(*args, **kwargs)))
     with pytest.raises(TrainingDiverged, match="step 1"):
         train(catalogue, settings(tiny_base), root=root)
-    assert checkpoint.newest(next(root.glob("model/.scratch-*"))) is None
+    assert not list(root.glob("model/.scratch-*"))  # no checkpoint
 
 
 def test_want_of_gpu_memory_names_the_batch_size(
@@ -198,11 +198,52 @@ def test_want_of_gpu_memory_names_the_batch_size(
         train(catalogue, settings(tiny_base), root=root)
 
 
-def test_a_catalogue_without_contents_says_so(make_catalogue: MakeCatalogue, root: Path, tiny_base: Path) -> None:
-    """The user must learn what to add to the catalogue, not see a traceback of numpy."""
+def test_titles_alone_give_the_base_model_as_it_is(
+    make_catalogue: MakeCatalogue, root: Path, tiny_base: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A catalogue of titles can be searched; the user must learn that nothing was trained, and what is missing."""
     path = make_catalogue([Product("1", "kettle", ""), Product("2", "lamp", "")])
-    with pytest.raises(EmptyCatalogue, match="0 have both a title and a content"):
-        train(path, settings(tiny_base), root=root)
+    made = train(path, settings(tiny_base), root=root)
+    assert made.stats["untrained"] == UNTRAINED
+    assert (made.stats["steps"], made.stats["pairs"]) == (0, 0)
+    assert "0 have both a title and a content" in caplog.text
+    assert same_weights(made.path, tiny_base)
+    assert json.loads((made.path / HISTORY_FILE).read_text())["steps"] == []
+    again = train_in_subprocess(path, settings(tiny_base), root=root)
+    assert again.reused
+    assert again.stats == made.stats
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_base_model_with_broken_weights_is_refused_by_the_tensors_name(
+    catalogue: Path, root: Path, tmp_path: Path, tiny_base: Path, value: float
+) -> None:
+    """Trained on, it ends as a loss that is NaN at step 1, which reads like a learning rate too high."""
+    broken = tmp_path / "broken"
+    shutil.copytree(tiny_base, broken)
+    weights = load_file(broken / WEIGHTS)
+    name = next(each for each in weights if each.endswith("layer.1.ffn.lin1.weight"))
+    weights[name][3, :5] = value
+    save_file(weights, broken / WEIGHTS, metadata={"format": "pt"})
+    with pytest.raises(BadModel, match=r"5 of [\d,]+ weights of \S*layer\.1\.ffn\.lin1\.weight are NaN") as failure:
+        train(catalogue, settings(broken), root=root)
+    assert str(broken) in failure.value.what
+    assert artifacts.published(root, "model") == []
+
+
+def test_a_checkpoint_with_broken_weights_is_refused(catalogue: Path, root: Path, tiny_base: Path) -> None:
+    """Going on from it would train noise for hours."""
+    chosen = settings(tiny_base, max_steps=4)
+    made = train(catalogue, chosen, root=root)
+    scratch = root / "model" / f".scratch-{made.fingerprint}"
+    made.path.rename(root / "moved-away")
+    scratch.mkdir()
+    training = Training(Encoder.load(tiny_base, max_tokens=32, precision="float32"), torch.optim.AdamW([torch.ones(1)]))
+    state = training.state()
+    state["model"]["embeddings.word_embeddings.weight"][0, 0] = float("nan")
+    checkpoint.save(scratch, {**state, "step": 2}, step=2, fingerprint=made.fingerprint)
+    with pytest.raises(BadModel, match=r"step 2 .*word_embeddings\.weight are NaN"):
+        train(catalogue, chosen, root=root)
 
 
 def test_a_checkpoint_of_other_settings_is_refused(catalogue: Path, root: Path, tiny_base: Path) -> None:
@@ -238,10 +279,9 @@ def test_a_subprocess_error_keeps_its_class_and_message(
     make_catalogue: MakeCatalogue, root: Path, tiny_base: Path
 ) -> None:
     """Airflow retries by class: a Terminal error that came back as another would be retried for hours."""
-    path = make_catalogue([Product("1", "kettle", ""), Product("2", "lamp", "")])
-    with pytest.raises(EmptyCatalogue, match="0 have both a title and a content") as failure:
-        train_in_subprocess(path, settings(tiny_base), root=root)
-    assert "Use a catalogue" in failure.value.next_step
+    with pytest.raises(EmptyCatalogue, match="holds no product") as failure:
+        train_in_subprocess(make_catalogue([]), settings(tiny_base), root=root)
+    assert "Check the source" in failure.value.next_step
 
 
 def test_a_sink_that_fails_ends_the_subprocess(catalogue: Path, root: Path, tiny_base: Path) -> None:

@@ -295,3 +295,22 @@ def test_the_sample_is_spread_over_every_shard(
     borders = np.cumsum(sizes)
     counts = np.bincount(np.searchsorted(borders, [int(uid) for uid in asked], side="right"), minlength=4)
     assert counts.tolist() == [3, 3, 3, 3]
+
+
+@pytest.mark.parametrize(("worded", "share"), [(0, None), (1, 1.0)])
+def test_titles_without_a_letter_are_no_fault_of_the_text_index(
+    root: Path, tiny_model: Path, caplog: pytest.LogCaptureFixture, worded: int, share: float | None
+) -> None:
+    """Signs alone have no word to search by: "the text index is missing" sends the user to look for a fault."""
+    rows = [row._replace(title="\N{GRINNING FACE}" * (n + 1)) for n, row in enumerate(products(20))]
+    rows[:worded] = products(worded)
+    made = build_version(root, write_catalogue(root, rows), publish_model(root, tiny_model))
+    assert made.stats["found_by_words"] == share
+    assert ("BM25 is not checked: none of 20" in caplog.text) is (worded == 0)
+
+
+def test_products_of_one_title_find_each_other(root: Path, tiny_model: Path) -> None:
+    """Of a hundred equal titles BM25 returns ten: any of them shows that the text index is there."""
+    rows = [Product(f"{number:010d}", "Kettle", "") for number in range(60)]
+    made = build_version(root, write_catalogue(root, rows), publish_model(root, tiny_model))
+    assert made.stats["found_by_words"] == 1.0

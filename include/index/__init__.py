@@ -18,14 +18,15 @@ imports neither pyarrow nor qdrant_client.
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from include.errors import BadSettings, Terminal
+from include.index.connection import ServerConnection as ServerConnection
 from include.progress import Sink
 from include.settings import IndexSettings
 
@@ -91,74 +92,6 @@ class Spec:
     dim: int
     hnsw_m: int
     hnsw_ef_construct: int
-
-
-@dataclass(frozen=True)
-class ServerConnection:
-    """Where a Qdrant server is.
-
-    Attributes:
-        url: Such as `https://qdrant.example:6333`; a prefix path is kept.
-        api_key: None for a server without one.
-        prefer_grpc: Use gRPC where the client can; faster for loading.
-        grpc_port: The server's gRPC port.
-        timeout: Seconds that one request may take.
-        location: `:memory:` for the client's simulation in this process (tests); then url is not used.
-    """
-
-    url: str = "http://localhost:6333"
-    api_key: str | None = field(default=None, repr=False)  # a secret: never in a log
-    prefer_grpc: bool = False
-    grpc_port: int = 6334
-    timeout: int = 60
-    location: str | None = None
-
-    @property
-    def name(self) -> str:
-        """How messages call the server."""
-        return self.location or self.url
-
-    @classmethod
-    def from_fields(
-        cls, host: str | None, port: int | None, password: str | None, extra: Mapping[str, Any] | None = None
-    ) -> Self:
-        """Build from the plain fields of an Airflow connection of type `qdrant`.
-
-        Args:
-            host: Host name, or a whole url.
-            port: REST port; 6333 where it is not given.
-            password: The api key.
-            extra: Known keys, all optional: `url` (instead of host and port), `api_key` (instead of the
-                password), `prefer_grpc` (also spelt `prefer_gprc`, as Airflow's provider does),
-                `grpc_port`, `timeout` (seconds), `https` (true, false; by default true where there is an api
-                key and the host is not this machine), `prefix` (path before the server's own).
-
-        Raises:
-            BadSettings: Neither host nor url, a key that is not known, or a value of the wrong type.
-        """
-        known = ("url", "api_key", "prefer_grpc", "prefer_gprc", "grpc_port", "timeout", "https", "prefix")
-        given = {key: value for key, value in (extra or {}).items() if value not in (None, "")}
-        fix = "Correct the Airflow connection (Admin > Connections)."
-        if unknown := sorted(set(given) - set(known)):
-            raise BadSettings(f"The Qdrant connection's extra has unknown keys: {', '.join(unknown)}.", fix)
-        api_key = given.get("api_key") or password or None
-        url = str(given.get("url") or (host if host and "://" in host else ""))
-        if not url:
-            if not host:
-                raise BadSettings("The Qdrant connection has neither a host nor a `url` in its extra.", fix)
-            local = host in ("localhost", "127.0.0.1", "::1")
-            secure = _flag("https", given.get("https", api_key is not None and not local), fix)
-            shown = f"[{host}]" if ":" in host else host
-            url = f"{'https' if secure else 'http'}://{shown}:{port or 6333}"
-        if prefix := str(given.get("prefix", "")).strip("/"):
-            url = f"{url.rstrip('/')}/{prefix}"
-        return cls(
-            url=url.rstrip("/"),
-            api_key=api_key,
-            prefer_grpc=_flag("prefer_grpc", given.get("prefer_grpc", given.get("prefer_gprc", False)), fix),
-            grpc_port=_number("grpc_port", given.get("grpc_port", cls.grpc_port), fix),
-            timeout=_number("timeout", given.get("timeout", cls.timeout), fix),
-        )
 
 
 class Searcher(Protocol):
@@ -281,21 +214,3 @@ def refuse_live(version: str, live: str | None, collection: str) -> None:
             f"Index version {version} of collection {collection} is live and cannot be deleted.",
             "Publish another version, or roll back to one, first.",
         )
-
-
-def _flag(name: str, value: object, fix: str) -> bool:
-    if isinstance(value, bool):
-        return value
-    if str(value).lower() in ("true", "false", "1", "0"):
-        return str(value).lower() in ("true", "1")
-    raise BadSettings(f"The Qdrant connection's `{name}` must be true or false, not {value!r}.", fix)
-
-
-def _number(name: str, value: object, fix: str) -> int:
-    try:
-        number = int(str(value))
-    except ValueError:
-        number = 0
-    if number < 1:
-        raise BadSettings(f"The Qdrant connection's `{name}` must be a whole number above 0, not {value!r}.", fix)
-    return number

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from include import artifacts
+from include.space import no_space_explained
 
 DIRECTORY = "building"
 ABANDONED_SECONDS = 7 * 24 * 3600.0  # far longer than a run with all its retries
@@ -25,9 +26,10 @@ LOCK_TIMEOUT = 600.0  # seconds; held while an old version's files are removed
 def deciding(root: Path) -> Iterator[None]:
     """Hold the lock under which shards are claimed and deleted."""
     place = root / DIRECTORY
-    place.mkdir(parents=True, exist_ok=True)
-    with artifacts.lock(place / ".lock", timeout=LOCK_TIMEOUT):
-        yield
+    with no_space_explained(root):
+        place.mkdir(parents=True, exist_ok=True)
+        with artifacts.lock(place / ".lock", timeout=LOCK_TIMEOUT):
+            yield
 
 
 def claim(root: Path, version: str, summary: Mapping[str, Any]) -> bool:

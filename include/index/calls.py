@@ -1,12 +1,13 @@
 """Calls to a Qdrant server: bounded retries, and errors that say what to do.
 
-The client's own retries do not wait, and its errors are those of httpx, gRPC and pydantic.
+The client's own retries do not wait, and its errors are those of httpx, gRPC and pydantic. They may quote a key, so
+that ours are raised without them as a cause: a traceback would print both.
 """
 
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import grpc
@@ -15,12 +16,14 @@ from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
 from include.errors import StoreUnavailable, Terminal, VitrineError
+from include.redaction import foreign
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
 ATTEMPTS = 4
+LONGEST_REASON = 400  # characters of what the server or a library said
 LONGEST_WAIT = 30.0  # seconds between two attempts
 FAILURES = (
     ResponseHandlingException,
@@ -50,10 +53,12 @@ class Caller:
     Args:
         server: Its name in messages.
         backoff: Seconds before the second attempt; each further one waits twice as long.
+        secrets: Keys and passwords that no message may hold: a server or a library may quote them.
     """
 
-    def __init__(self, server: str, *, backoff: float = 0.5) -> None:
+    def __init__(self, server: str, *, backoff: float = 0.5, secrets: Sequence[str] = ()) -> None:
         self.server = server
+        self._secrets = secrets
         self.backoff = backoff
 
     def __call__(
@@ -80,15 +85,16 @@ class Caller:
             try:
                 return request()
             except FAILURES as error:
-                status, reason = _read(error)
+                status, text = _read(error)
+                reason = foreign(text, self._secrets)[:LONGEST_REASON]  # hidden first: a cut key would show its half
                 if status in tolerate:
                     return None  # type: ignore[return-value]
-                self._refuse(action, status, reason, missing, error)
+                self._refuse(action, status, reason, missing)
                 if attempt == ATTEMPTS:
                     raise StoreUnavailable(
                         f"The Qdrant server at {self.server} did not {action} in {attempt} attempts: {reason}.",
                         "Check that it runs and can be reached (the connection `qdrant_default`), then retry.",
-                    ) from error
+                    ) from None
                 wait = min(self.backoff * 2 ** (attempt - 1), LONGEST_WAIT)
                 if isinstance(error, ResourceExhaustedResponse):
                     wait = min(max(wait, error.retry_after_s), LONGEST_WAIT)
@@ -96,30 +102,29 @@ class Caller:
                 time.sleep(wait)
         raise RuntimeError("unreachable: the last attempt returns or raises")
 
-    def _refuse(
-        self, action: str, status: int | None, reason: str, missing: VitrineError | None, error: Exception
-    ) -> None:
+    def _refuse(self, action: str, status: int | None, reason: str, missing: VitrineError | None) -> None:
         """Raise if trying again cannot help."""
         what = f"The Qdrant server at {self.server} refused to {action}: {reason}."
         if status in (401, 403):
             raise Terminal(
                 what, "Set the api key (password) of the connection `qdrant_default`; writing needs a full key."
-            ) from error
+            ) from None
         if status == 404 and missing is not None:
-            raise missing from error
+            raise missing from None
         if status == 200:
             raise Terminal(
                 f"What answers at {self.server} is not a Qdrant server that this client knows: {reason}.",
                 "Check the address and port in the connection `qdrant_default`.",
-            ) from error
+            ) from None
         if status is not None and status < 500 and status not in (408, 429):
-            raise Terminal(what, "The request itself is wrong: the server's words above say how.") from error
+            raise Terminal(what, "The request itself is wrong: the server's words above say how.") from None
 
 
 def _read(error: Exception) -> tuple[int | None, str]:
     """HTTP status (None without an answer, 200 for an answer that cannot be read) and the reason."""
     if isinstance(error, UnexpectedResponse):
-        return error.status_code, " ".join(str(error).split())
+        content = error.content[:10_000].decode("utf-8", "replace")
+        return error.status_code, f"status {error.status_code} ({error.reason_phrase}): {content}"
     if isinstance(error, ResourceExhaustedResponse):
         return 429, str(error)
     if isinstance(error, json.JSONDecodeError | AssertionError):

@@ -38,10 +38,12 @@ from include.index import (
     point_id,
     refuse_live,
 )
-from include.index.edge_shard import build, engine_explained, load
+from include.index.edge_process import build_apart
+from include.index.edge_shard import engine_explained, load
 from include.index.fusion import depth, fuse_hits, unmatched
 from include.progress import Sink
 from include.settings import IndexSettings
+from include.space import no_space_explained
 
 KIND = "edge"
 FORMAT = 1  # of a shard: points, payloads, text index, the engine's files; raise it when they change
@@ -81,7 +83,7 @@ class EdgeStore:
         """
 
         def write(space: artifacts.Workspace) -> dict[str, Any]:
-            return build(space.path / SHARD_DIRECTORY, shard, batches, self.index, total, sink)
+            return build_apart(space.path / SHARD_DIRECTORY, shard, batches, self.index, total, sink)
 
         settings = {"hnsw_m": self.index.hnsw_m, "hnsw_ef_construct": self.index.hnsw_ef_construct}
         made = artifacts.build(self.root, KIND, FORMAT, write, settings=settings, inputs=inputs)
@@ -173,7 +175,7 @@ class EdgeStore:
             )
         path = self._alias()
         path.parent.mkdir(parents=True, exist_ok=True)
-        with artifacts.no_space_explained(path.parent):
+        with no_space_explained(path.parent):
             artifacts.write_json(path, {"version": version})
 
     def _alias(self) -> Path:

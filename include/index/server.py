@@ -18,7 +18,7 @@ from typing import Any
 
 from qdrant_client import QdrantClient, models
 
-from include.errors import StoreUnavailable, Terminal, UnknownVersion
+from include.errors import BadSettings, StoreUnavailable, Terminal, UnknownVersion
 from include.index import (
     TEXT_FIELD,
     PointBatch,
@@ -27,8 +27,10 @@ from include.index import (
     refuse_live,
 )
 from include.index.calls import Caller
+from include.index.connection import FIX
 from include.index.server_search import ServerSearcher
 from include.progress import Progress, Sink
+from include.redaction import foreign
 from include.settings import IndexSettings
 
 FORMAT = 1  # of a version's collection: points, payloads, text index; raise it when they change
@@ -63,19 +65,9 @@ class ServerStore:
         self.connection = connection
         self.poll = poll
         self.seal_timeout = seal_timeout
-        self._call = Caller(connection.name, backoff=backoff)
+        self._call = Caller(connection.name, backoff=backoff, secrets=connection.secrets)
         self._checked = False
-        if connection.location is not None:
-            self._client = QdrantClient(location=connection.location)
-        else:
-            self._client = QdrantClient(
-                url=connection.url,
-                api_key=connection.api_key,
-                prefer_grpc=connection.prefer_grpc,
-                grpc_port=connection.grpc_port,
-                timeout=connection.timeout,
-                check_compatibility=False,  # `_check_version` says it as an error, not as a warning
-            )
+        self._client = _client(connection)
 
     def collection(self, version: str) -> str:
         """The name of a version's collection."""
@@ -188,7 +180,7 @@ class ServerStore:
                 progress.update(min(info.indexed_vectors_count or 0, total))
                 if info.status == models.CollectionStatus.RED:
                     raise StoreUnavailable(
-                        f"Indexing {name} on {self.connection.name} failed: {info.optimizer_status}.",
+                        f"Indexing {name} on {self.connection.name} failed: {foreign(info.optimizer_status)}.",
                         "Look at the server's log and disk, then retry.",
                     )
                 # Twice in a row: for a moment after the change the optimiser has not noticed yet.
@@ -293,6 +285,25 @@ class ServerStore:
                 "Upgrade the server, or choose store = 'embedded'.",
             )
         self._checked = True
+
+
+def _client(connection: ServerConnection) -> QdrantClient:
+    """A client, which has not connected yet."""
+    if connection.location is not None:
+        return QdrantClient(location=connection.location)
+    try:
+        return QdrantClient(
+            url=connection.url,
+            api_key=connection.api_key,
+            prefer_grpc=connection.prefer_grpc,
+            grpc_port=connection.grpc_port,
+            timeout=connection.timeout,
+            headers={"authorization": f"Basic {connection.basic}"} if connection.basic else None,
+            check_compatibility=False,  # `_check_version` says it as an error, not as a warning
+        )
+    except ValueError as error:
+        reason = foreign(error, connection.secrets)
+        raise BadSettings(f"The Qdrant address {connection.name} is not valid: {reason}.", FIX) from None
 
 
 def _parts(batch: PointBatch) -> Iterator[PointBatch]:

@@ -1,7 +1,11 @@
 """The few calls of Airflow's REST API that the demo and the tests make."""
 
 import json
+import secrets
+import time
 from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 from urllib.parse import quote
 
@@ -9,7 +13,8 @@ import httpx
 
 DAG_IDS = ("answer_question", "roll_back", "train_and_index")
 HTTP_NOT_FOUND = 404
-HTTP_CONFLICT = 409
+PASSING = (500, 502, 503, 504)  # 500: with SQLite, Airflow says so while another writes
+RETRY_DELAYS = (0.3, 0.9, 2.7)  # seconds before each further attempt to start a run
 
 
 class AirflowClient:
@@ -58,11 +63,16 @@ class AirflowClient:
         """Whether all of Vitrine's DAGs have been parsed."""
         return {dag["dag_id"] for dag in self.get("/dags", limit=100)["dags"]} >= set(DAG_IDS)
 
-    def ensure_pool(self, name: str, slots: int, description: str) -> None:
-        """Create a pool unless it exists; an existing one keeps its size."""
-        body = {"name": name, "slots": slots, "description": description}
-        answer = self._http.post("/api/v2/pools", json=body)
-        if answer.status_code != HTTP_CONFLICT:
+    def ensure_pool(self, name: str, slots: int, description: str, *, unset: int) -> None:
+        """Create a pool unless it exists; an existing one keeps its size, but for one of `unset` slots."""
+        found = self._http.get(f"/api/v2/pools/{name}")  # first: a refused creation is a stack trace in the log
+        if found.status_code == HTTP_NOT_FOUND:
+            body = {"name": name, "slots": slots, "description": description}
+            self._http.post("/api/v2/pools", json=body).raise_for_status()
+            return
+        found.raise_for_status()
+        if found.json()["slots"] == unset:
+            answer = self._http.patch(f"/api/v2/pools/{name}", params={"update_mask": "slots"}, json={"slots": slots})
             answer.raise_for_status()
 
     def unpause(self, dag_id: str) -> None:
@@ -70,11 +80,32 @@ class AirflowClient:
         self._http.patch(f"/api/v2/dags/{dag_id}", json={"is_paused": False}).raise_for_status()
 
     def trigger(self, dag_id: str, conf: Mapping[str, Any], logical_date: str | None = None) -> str:
-        """Start a run and return its id."""
-        body = {"logical_date": logical_date, "conf": dict(conf)}
-        answer = self._http.post(f"/api/v2/dags/{dag_id}/dagRuns", json=body)
-        answer.raise_for_status()
-        return str(answer.json()["dag_run_id"])
+        """Start a run and return its id.
+
+        The id is made here, so that a request which failed in passing, or whose answer was lost, is repeated without a
+        second run.
+        """
+        run_id = f"manual__{datetime.now(UTC).isoformat()}__{secrets.token_hex(4)}"
+        path = f"/api/v2/dags/{dag_id}/dagRuns"
+        body = {"dag_run_id": run_id, "logical_date": logical_date, "conf": dict(conf)}
+        for delay in (*RETRY_DELAYS, None):
+            try:
+                self._http.post(path, json=body).raise_for_status()
+                return run_id
+            except httpx.HTTPError as error:
+                failed = error
+                if isinstance(error, httpx.HTTPStatusError) and error.response.status_code not in PASSING:
+                    break
+            if delay is not None:
+                time.sleep(delay)
+        with suppress(httpx.HTTPError):  # 409, or no answer at all: an attempt that seemed to fail may have made it
+            self.run_state(dag_id, run_id)
+            return run_id
+        raise failed
+
+    def give_up(self, dag_id: str, run_id: str) -> None:
+        """Mark a run as failed, so that nothing of it is tried again."""
+        self._http.patch(f"/api/v2/dags/{dag_id}/dagRuns/{quote(run_id)}", json={"state": "failed"}).raise_for_status()
 
     def run_state(self, dag_id: str, run_id: str) -> str:
         """queued, running, success or failed."""
@@ -98,13 +129,28 @@ class AirflowClient:
 
     def progress(self, dag_id: str, run_id: str, task_id: str, map_index: int) -> dict[str, Any]:
         """What the task last put in its state store under `progress`; empty before it did."""
-        path = f"/api/v2/dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances/{task_id}/state-store/progress"
+        return self.stored(dag_id, run_id, task_id, map_index, "progress")
+
+    def stored(self, dag_id: str, run_id: str, task_id: str, map_index: int, key: str) -> dict[str, Any]:
+        """What the task last put in its state store under `key`; empty before it did."""
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances/{task_id}/state-store/{key}"
         answer = self._http.get(path, params={"map_index": map_index})
         if answer.status_code == HTTP_NOT_FOUND:
             return {}
         answer.raise_for_status()
         value = answer.json()["value"]
         return dict(json.loads(value) if isinstance(value, str) else value)
+
+    def retry_by(self, instance: Mapping[str, Any]) -> datetime:
+        """When the next try of a task instance that is `up_for_retry` starts at the latest.
+
+        Airflow doubles the task's delay with each try, draws from once to twice that, and does not tell what it drew.
+        """
+        task = self.get(f"/dags/{instance['dag_id']}/tasks/{instance['task_id']}")
+        delay = timedelta(**{name: task["retry_delay"][name] for name in ("days", "seconds", "microseconds")})
+        factor = task["retry_exponential_backoff"] or 1.0
+        drawn = delay if factor == 1.0 else 2 * delay * factor ** (instance["try_number"] - 1)
+        return datetime.fromisoformat(instance["end_date"]) + drawn
 
     def xcom(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> Any:
         """A task's return value."""

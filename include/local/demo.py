@@ -2,6 +2,7 @@
 
 Starts Airflow (or uses the one from `make up`), triggers `train_and_index` through its REST API, shows
 each task's progress, asks through `answer_question`, and prints where to look. On a terminal it stays up until Ctrl-C.
+The source comes by environment (`GIVEN_SOURCE`), as it was typed: no shell reads it on the way.
 """
 
 import argparse
@@ -10,34 +11,38 @@ import os
 import re
 import signal
 import sys
+import threading
 import time
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import httpx
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-from include.errors import BadSource, VitrineError
+from include import download
+from include.errors import BadSource, SourceUnreachable, VitrineError
 from include.local import server
 from include.local.client import AirflowClient
-from include.progress import clock, pace
+from include.local.watch import PIPELINE, failure, watch
+from include.progress import clock
+from include.redaction import public
 from include.settings import REPOSITORY, data_directory
 
-PIPELINE = "train_and_index"
-ENDED = {"success", "failed"}
 INTERRUPTED = 130  # as a shell says of Ctrl-C
 HOME = REPOSITORY / ".airflow"
-# Enough training for a clear gain, in about a minute on two cores; the Trigger form's defaults train longer.
-QUICK = {"epochs": 1, "max_pairs": 1200, "batch_size": 32, "max_tokens": 64, "eval_corpus": 1000}
-POLL_SECONDS = 2.0  # each poll is work for the web server, on the cores that train
+PRESET = "quick"  # enough training for a clear gain, in about a minute on two cores
+REACH_SECONDS = 30.0
 console = Console(highlight=False, soft_wrap=True)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the demo; the exit status is 0 only if every task and every question succeeded."""
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
-    parser.add_argument("--source", default="sample", help="sample, a path, an address, or a Google Drive id")
+    parser.add_argument(
+        "--source",
+        default=os.environ.get("GIVEN_SOURCE") or "sample",
+        help="sample, a path, an address, or a Google Drive id",
+    )
     parser.add_argument("--question", action="append", help="ask this instead; may be given several times")
     options = parser.parse_args(arguments)
     logging.getLogger("httpx").setLevel(logging.WARNING)
@@ -50,6 +55,8 @@ def main(arguments: list[str] | None = None) -> int:
     ours = local is None
     try:
         source = resolve(options.source)
+        with console.status("Looking at the source …"):
+            reach(source)
         if local is None:
             with console.status("Starting Airflow (about half a minute) …"):
                 local = server.start(HOME, data_directory())
@@ -84,11 +91,9 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(client: AirflowClient, source: str, questions: list[str] | None) -> None:
     for dag_id in (PIPELINE, "answer_question", "roll_back"):
         client.unpause(dag_id)
-    run_id = client.trigger(PIPELINE, {"source": source, **QUICK})
-    console.print(
-        f"Triggered {PIPELINE} ({run_id}) on {source}, with {QUICK['max_pairs']:,} training pairs to be quick\n"
-    )
-    state = watch(client, run_id)
+    run_id = client.trigger(PIPELINE, {"source": source, "preset": PRESET})
+    console.print(f"Triggered {PIPELINE} ({run_id}) on {source}, with the preset {PRESET}\n")
+    state = watch(client, run_id, console)
     if state != "success":
         raise server.AirflowFailed(failure(client, run_id), "The task's full log is in the UI; `make up` opens it.")
     _show_results(client, run_id)
@@ -110,87 +115,35 @@ def resolve(source: str) -> str:
     return str(path.resolve())
 
 
-def watch(client: AirflowClient, run_id: str) -> str:
-    """Show a bar for each task until the run has ended; returns its state."""
-    columns = (SpinnerColumn(finished_text=" "), TextColumn("{task.description:<22}"), BarColumn(24))
-    with Progress(*columns, TextColumn("{task.fields[note]}"), TimeElapsedColumn(), console=console) as bars:
-        lines: dict[tuple[str, int], TaskID] = {}
-        told: dict[tuple[str, int], tuple[str, float]] = {}
-        while True:
-            state = client.run_state(PIPELINE, run_id)
-            for each in client.task_instances(PIPELINE, run_id):
-                if each["state"] in (None, "scheduled", "queued", "removed"):
-                    continue
-                key = (each["task_id"], each["map_index"])
-                name = each["task_id"] + (f" {each['map_index'] + 1}" if each["map_index"] >= 0 else "")
-                if key not in lines:
-                    lines[key] = bars.add_task(name, total=None, note="")
-                _update(client, run_id, bars, lines[key], each, told, quiet=not console.is_terminal)
-            if state in ENDED:
-                return state
-            time.sleep(POLL_SECONDS)
+def reach(source: str) -> None:
+    """See that a source is there, before anything is started; nothing of it is fetched.
 
-
-def _update(
-    client: AirflowClient,
-    run_id: str,
-    bars: Progress,
-    line: TaskID,
-    each: dict[str, Any],
-    told: dict[tuple[str, int], tuple[str, float]],
-    *,
-    quiet: bool,
-) -> None:
-    key = (each["task_id"], each["map_index"])
-    before, when = told.get(key, ("", 0.0))
-    if before in ENDED:
+    Raises:
+        BadSource: It is not there, or may not be read.
+        SourceUnreachable: It does not answer, at all or within half a minute.
+        QuotaExceeded: Google Drive refuses the file for now.
+    """
+    if source == "sample":
         return
-    state = each["state"]
-    shot = client.progress(PIPELINE, run_id, *key) if state in ("running", "success") else {}
-    note = describe(shot) if shot else ""
-    if state == "success":
-        bars.update(line, total=1, completed=1, note=f"{note or 'done'}")
-    else:
-        shown = note if state == "running" else f"{state} {note}"
-        if state == "up_for_retry" and state != before:
-            lines = client.log(PIPELINE, run_id, key[0], each["try_number"], key[1])
-            console.print("\n".join(f"  {key[0]} will be tried again: {text}" for text in errors(lines)), markup=False)
-        total = shot.get("total")
-        bars.update(line, total=total, completed=shot.get("done", 0) if total else 0, note=shown)
-    # Without a terminal there are no bars: a line when a task changes, and one every ten seconds.
-    if quiet and (state != before or time.monotonic() - when > 10.0):
-        took = f" in {each['duration']:.1f} s" if state in ENDED and each["duration"] else ""
-        console.print(f"  {bars.tasks[line].description:<18} {state}{took}   {note}", markup=False)
-        when = time.monotonic()
-    elif state == before:
-        return
-    told[key] = (state, when)
+    dated = source.replace("{date}", datetime.now(UTC).strftime("%Y-%m-%d"))
+    raised: list[Exception] = []
 
+    def look() -> None:
+        try:
+            download.reach(dated)
+        except Exception as error:
+            raised.append(error)
 
-def describe(shot: dict[str, Any]) -> str:
-    """A snapshot of `include.progress` as a short text."""
-    count = f"{shot['done']:,}" + (f"/{shot['total']:,}" if shot.get("total") else "")
-    text = f"{count} {shot['unit']}, {pace(shot['rate'])}/s"
-    if shot.get("seconds_left"):
-        text += f", {clock(shot['seconds_left'])} left"
-    if "loss" in shot:
-        text += f", loss {shot['loss']:.3f}"
-    return text
-
-
-def failure(client: AirflowClient, run_id: str) -> str:
-    """Which tasks failed, each with the last lines of its log."""
-    text = ""
-    for each in client.task_instances(PIPELINE, run_id):
-        if each["state"] == "failed":
-            lines = client.log(PIPELINE, run_id, each["task_id"], each["try_number"], each["map_index"])
-            text += f"Task {each['task_id']} failed. The end of its log:\n" + "\n".join(lines[-15:]) + "\n"
-    return text or f"Run {run_id} failed before any task did."
-
-
-def errors(lines: list[str]) -> list[str]:
-    """The lines of a task's log that carry an exception."""
-    return [text for line in lines for text in line.split("\n") if re.match(r"\w+: ", text)][-1:]
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    thread.join(REACH_SECONDS)
+    if thread.is_alive():
+        raise SourceUnreachable(
+            f"{public(dated)} does not answer within {REACH_SECONDS:.0f} seconds.",
+            "Check the address, the network and the proxy variables.",
+        )
+    if raised:
+        raise raised[0]
 
 
 def ask(client: AirflowClient, question: str, version: str) -> None:

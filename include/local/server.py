@@ -1,7 +1,8 @@
-"""Start and stop Airflow on this machine: its own home, a free port, bound to loopback.
+"""Start and stop Airflow on this machine: its own home, a port that stays, bound to loopback.
 
-Three of its processes: scheduler (with the LocalExecutor), DAG processor, web server. `airflow standalone` would add a
-triggerer, which nothing here needs, and log servers that listen on every interface.
+Four processes: scheduler (with the LocalExecutor), DAG processor, web server, and a triggerer, which no DAG here needs
+but without which Airflow's start page shows a fault. `airflow standalone` would add log servers that listen on every
+interface. What Airflow is told is derived from where its home and this checkout are now: both can be moved or copied.
 """
 
 import json
@@ -19,19 +20,34 @@ from pathlib import Path
 import httpx
 
 from include.artifacts import write_json
-from include.errors import VitrineError
+from include.errors import BadSettings, VitrineError
+from include.local import users
 from include.local.client import AirflowClient
+from include.local.processes import parent, session, start_time, words
 from include.settings import REPOSITORY
 
+STATE_FILE = "vitrine.json"
+PORT_FILE = "port.json"
 READY_SECONDS = 180.0
 STOP_SECONDS = 20.0
-COMPONENTS = ("metadatabase", "scheduler", "dag_processor")
-# The leader waits for any of the three to end, and then ends itself.
+FIRST_PORT = 8080
+COMPONENTS = ("metadatabase", "scheduler", "dag_processor", "triggerer")
+# How many tasks run at once, by pool: the pipeline's, those of them that compute on the GPU (or on the CPU that stands
+# in for it), and questions, which are answered however much the pipeline has to do.
+POOLS = {
+    "default_pool": (3, "The pipeline's tasks, but those in the pool gpu."),
+    "gpu": (1, "One slot for each GPU (or for the CPU that stands in for it)."),
+    "questions": (4, "Questions and rolling back: these do not wait for the pipeline."),
+}
+AIRFLOWS_OWN_SIZE = 128  # of default_pool, in a home that nobody has set another size in
+# The leader waits for any of its processes to end, and then ends itself. $0 is Python: the environment's own `airflow`
+# names the place where it was installed, which a checkout that was moved has left.
 SCRIPT = """
-airflow db migrate || exit 1
-airflow scheduler --skip-serve-logs &
-airflow dag-processor &
-airflow api-server &
+"$0" -m airflow db migrate || exit 1
+"$0" -m airflow scheduler --skip-serve-logs &
+"$0" -m airflow dag-processor &
+"$0" -m airflow api-server &
+"$0" -m airflow triggerer --skip-serve-logs &
 wait -n
 echo "One of Airflow's processes has ended."
 exit 1
@@ -70,13 +86,11 @@ class Local:
 
     @property
     def state_file(self) -> Path:
-        return self.home / "vitrine.json"
+        return self.home / STATE_FILE
 
     def login(self) -> tuple[str, str]:
-        """The user name and password that Airflow made."""
-        file = self.home / "simple_auth_manager_passwords.json.generated"
-        ((user, password),) = json.loads(file.read_text(encoding="utf-8")).items()
-        return user, password
+        """The administrator's user name and the password that Airflow made."""
+        return users.ADMIN, users.passwords(self.home)[users.ADMIN]
 
     def alive(self) -> bool:
         """Whether the leader is still the process that was started."""
@@ -88,14 +102,26 @@ class Local:
 
 
 def environment(home: Path, data: Path, port: int) -> dict[str, str]:
-    """What Airflow's processes need, beside the caller's own environment."""
+    """All of an Airflow process's environment: the caller's own, and what Airflow needs."""
+    # The caller's own Airflow settings, its database above all, are none of this one's business.
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW__")}
     return {
+        **inherited,
         "AIRFLOW_HOME": str(home),
+        # Each path: `airflow.cfg`, once written, holds those of the place where it was written.
+        "AIRFLOW_CONFIG": str(home / "airflow.cfg"),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
+        "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
+        "AIRFLOW__LOGGING__DAG_PROCESSOR_CHILD_PROCESS_LOG_DIRECTORY": str(home / "logs" / "dag_processor"),
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(users.password_file(home)),
+        "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": users.setting(home),
         "AIRFLOW__CORE__DAGS_FOLDER": str(REPOSITORY / "dags"),
         "AIRFLOW__CORE__PLUGINS_FOLDER": str(REPOSITORY / "plugins"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__CORE__PARALLELISM": "4",
+        "AIRFLOW__CORE__PARALLELISM": str(sum(slots for slots, _ in POOLS.values())),
         "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"http://127.0.0.1:{port}/execution/",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONNECT_ARGS": "include.local.database.SQLITE",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONNECT_ARGS_ASYNC": "include.local.database.SQLITE",
         "AIRFLOW__API__HOST": "127.0.0.1",
         "AIRFLOW__API__PORT": str(port),
         "AIRFLOW__API__BASE_URL": f"http://127.0.0.1:{port}",
@@ -118,37 +144,43 @@ def environment(home: Path, data: Path, port: int) -> dict[str, str]:
 
 
 def running(home: Path) -> Local | None:
-    """The instance that was started with this home, if it is still alive."""
+    """The instance that was started with this home, if it is still alive.
+
+    A copy of a home has the state file of the original, whose processes are none of the copy's; a home that was moved
+    while its Airflow ran takes it along, and since that still works in the old place, it is ended.
+    """
     try:
-        state = json.loads((home / "vitrine.json").read_text(encoding="utf-8"))
+        state = json.loads((home / STATE_FILE).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     found = Local(home, state["port"], state["pid"], state["began"])
-    if not found.alive():
+    if state.get("inode") != home.stat().st_ino:
+        found.state_file.unlink(missing_ok=True)
+        return None
+    if not found.alive() or state["home"] != str(home):
         stop(found)  # of a leader that died, tasks may still run
         return None
     return found
 
 
-def start(home: Path, data: Path, *, extra: Mapping[str, str] | None = None) -> Local:
+def start(home: Path, data: Path, *, port: int | None = None, extra: Mapping[str, str] | None = None) -> Local:
     """Start Airflow and wait until all its parts are healthy and the DAGs are there.
 
     Args:
         home: Its `AIRFLOW_HOME`, made if absent.
         data: Vitrine's data directory.
+        port: Of the UI and the API; that of `lasting_port` if absent.
         extra: More environment variables.
 
     Raises:
         AirflowFailed: It ended, or was not ready after three minutes; the message has its last log lines.
     """
     home.mkdir(parents=True, exist_ok=True)
-    port = free_port()
-    # The caller's own Airflow settings, its database above all, are none of this one's business.
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW__")}
+    port = lasting_port(home) if port is None else port
     with (home / "airflow.log").open("wb") as output:
         process = subprocess.Popen(
-            ["bash", "-c", SCRIPT],
-            env={**inherited, **environment(home, data, port), **(extra or {})},
+            ["bash", "-c", SCRIPT, sys.executable],
+            env={**environment(home, data, port), **(extra or {})},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -156,7 +188,8 @@ def start(home: Path, data: Path, *, extra: Mapping[str, str] | None = None) -> 
             start_new_session=True,
         )
     local = Local(home, port, process.pid, start_time(process.pid), process)
-    write_json(local.state_file, {"pid": local.pid, "port": port, "began": local.began})
+    here = {"home": str(home), "inode": home.stat().st_ino}
+    write_json(local.state_file, {"pid": local.pid, "port": port, "began": local.began, **here})
     try:
         _wait_ready(local, process)
     except BaseException:
@@ -168,7 +201,10 @@ def start(home: Path, data: Path, *, extra: Mapping[str, str] | None = None) -> 
 def stop(local: Local) -> None:
     """End the processes that `start` made, and nothing else."""
     for number, patience in ((signal.SIGTERM, STOP_SECONDS), (signal.SIGKILL, 5.0)):
-        for pid in _session(local):
+        members = session(local.pid, local.began)
+        # The triggerer ends its own child; where that is told to end as well, they wait ten seconds for each other.
+        spared = {pid for pid in members if "triggerer" in words(parent(pid))} if number == signal.SIGTERM else set()
+        for pid in set(members) - spared:
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
         if _ended(local, patience):
@@ -183,36 +219,36 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def start_time(pid: int) -> int:
-    """When a process began, in clock ticks since boot; -1 where there is none."""
-    found = _stat(pid)
-    return -1 if found is None else int(found[19])
-
-
-def _stat(pid: int) -> list[str] | None:
-    """The fields of Linux's /proc/PID/stat from the state on; None where no such process lives."""
+def last_port(home: Path) -> int:
+    """The port of the last start; 8080 before the first."""
     try:
-        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    fields = text.rpartition(")")[2].split()
-    return None if fields[0] == "Z" else fields
+        return int(json.loads((home / PORT_FILE).read_text(encoding="utf-8"))["port"])
+    except FileNotFoundError:
+        return FIRST_PORT
 
 
-def _session(local: Local) -> list[int]:
-    """The living processes of the leader's session: tasks have process groups of their own, but not sessions.
+def lasting_port(home: Path) -> int:
+    """The port of `VITRINE_PORT`, else that of the last start, else 8080; where it is taken, the next free one.
 
-    The kernel does not give the leader's pid away while its session has members. So if another process has it, then
-    there are no members left, and a session of that number is somebody else's.
+    It is written down in the home, so that addresses, bookmarks and logins stay good over a restart.
+
+    Raises:
+        BadSettings: `VITRINE_PORT` is not a port.
+        AirflowFailed: Another program has it and the 100 behind it.
     """
-    if start_time(local.pid) not in (local.began, -1):
-        return []
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        fields = _stat(int(entry.name))
-        if fields is not None and int(fields[3]) == local.pid:
-            found.append(int(entry.name))
-    return found
+    if asked := os.environ.get("VITRINE_PORT", "").strip():
+        if not asked.isdecimal() or not 1024 <= int(asked) <= 65535:
+            raise BadSettings(f"VITRINE_PORT is {asked!r}, which is not a port.", "Write a number from 1024 to 65535.")
+        first = int(asked)
+    else:
+        first = last_port(home)
+    for port in range(first, min(first + 100, 65536)):
+        with socket.socket() as probe, suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # what was closed just now is free
+            probe.bind(("127.0.0.1", port))
+            write_json(home / PORT_FILE, {"port": port})
+            return port
+    raise AirflowFailed(f"No port from {first} on is free.", "Set VITRINE_PORT to one that is.")
 
 
 def last_lines(path: Path, count: int = 20) -> str:
@@ -222,16 +258,16 @@ def last_lines(path: Path, count: int = 20) -> str:
 
 def _wait_ready(local: Local, process: "subprocess.Popen[bytes]") -> None:
     deadline = time.monotonic() + READY_SECONDS
-    passwords = local.home / "simple_auth_manager_passwords.json.generated"
     while time.monotonic() < deadline:
         if process.poll() is not None:
             break
         health = AirflowClient.health(local.url)
         healthy = all(health.get(name, {}).get("status") == "healthy" for name in COMPONENTS)
-        if healthy and passwords.exists():
+        if healthy and users.ADMIN in users.passwords(local.home):
             with suppress(httpx.HTTPError), local.client() as client:  # up, and not yet ready to answer
                 if client.dags_ready():
-                    client.ensure_pool("gpu", 1, "One slot for each GPU (or for the CPU that stands in for it).")
+                    for name, (slots, description) in POOLS.items():
+                        client.ensure_pool(name, slots, description, unset=AIRFLOWS_OWN_SIZE)
                     return
         time.sleep(0.5)
     raise AirflowFailed(
@@ -245,7 +281,7 @@ def _ended(local: Local, patience: float) -> bool:
     while time.monotonic() < deadline:
         if local.process is not None:
             local.process.poll()
-        if not _session(local):
+        if not session(local.pid, local.began):
             return True
         time.sleep(0.1)
     return False

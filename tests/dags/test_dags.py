@@ -1,12 +1,14 @@
 """dags/: they parse, they are what the README says, and they stay light."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from include.settings import GROUPS, REPOSITORY, AnswerSettings
+from include.settings import GROUPS, REPOSITORY, AnswerSettings, PresetSettings
 
 DAG_IDS = {"answer_question", "roll_back", "train_and_index"}
 HEAVY = ("torch", "transformers", "pandas", "numpy", "pyarrow", "qdrant_client", "qdrant_edge", "onnxruntime", "gdown")
@@ -42,15 +44,16 @@ def test_the_pipeline_has_its_stages_in_order(dags: dict[str, Any]) -> None:
         "approve": {"download", "convert", "fine_tune", "evaluate", "shard.upsert", "verify"},
         "publish": {"verify", "evaluate", "approve"},
         "report": {"download", "convert", "fine_tune", "evaluate", "shard.upsert", "verify", "approve", "publish"},
+        "outcome": {"shard.upsert", "publish"},
     }
 
 
 def test_a_failed_run_gets_its_report_and_stays_failed(dags: dict[str, Any]) -> None:
     """By its trigger rule alone, `report` would be the leaf that decides the run's state: a success."""
-    report = dags["train_and_index"].get_task("report")
-    assert report.is_teardown
-    assert not report.on_failure_fail_dagrun
-    assert report.trigger_rule == "all_done_setup_success"
+    report, outcome = (dags["train_and_index"].get_task(name) for name in ("report", "outcome"))
+    assert report.is_teardown and outcome.is_teardown
+    assert (report.on_failure_fail_dagrun, outcome.on_failure_fail_dagrun) == (False, True)
+    assert report.trigger_rule == outcome.trigger_rule == "all_done_setup_success"
 
 
 def test_every_task_has_retries_a_time_limit_and_the_retry_policy(dags: dict[str, Any]) -> None:
@@ -59,7 +62,7 @@ def test_every_task_has_retries_a_time_limit_and_the_retry_policy(dags: dict[str
         for task in dag.tasks:
             assert task.retries == 4, task.task_id
             assert task.execution_timeout.total_seconds() >= 900
-            assert task.retry_exponential_backoff
+            assert task.retry_exponential_backoff == 2.0, "True is taken for a factor of one"
             assert [rule.exception for rule in task.retry_policy.rules] == [
                 "include.errors.Terminal",
                 "include.errors.QuotaExceeded",
@@ -79,7 +82,18 @@ def test_the_retry_policy_tells_terminal_from_transient(dags: dict[str, Any]) ->
     assert decide(errors.BadSource("x")).action is RetryAction.FAIL
     assert decide(errors.SourceUnreachable("x")).action is RetryAction.RETRY
     assert decide(errors.QuotaExceeded("x")).retry_delay.total_seconds() == 6 * 3600
-    assert decide(ValueError("x")).action is RetryAction.DEFAULT
+    assert decide(ValueError("x")).action is RetryAction.RETRY
+
+
+def test_the_wait_before_each_try_is_known_and_doubles(dags: dict[str, Any]) -> None:
+    """Airflow's own is drawn by lot on the scheduler, so that no log could say when the next try is."""
+    from include.errors import SourceUnreachable
+
+    policy = dags["train_and_index"].get_task("download").retry_policy
+    waits = [policy.evaluate(SourceUnreachable("x"), number, 4).retry_delay.total_seconds() for number in (1, 2, 3, 4)]
+    assert waits == [15, 30, 60, 120]
+    cleared = policy.evaluate(SourceUnreachable("x"), 6, 9)  # at its second try, Airflow counts on and gives four more
+    assert cleared.retry_delay.total_seconds() == 15
 
 
 def test_gpu_work_waits_for_the_gpu_pool(dags: dict[str, Any]) -> None:
@@ -88,16 +102,72 @@ def test_gpu_work_waits_for_the_gpu_pool(dags: dict[str, Any]) -> None:
     assert {name for name, pool in pools.items() if pool == "gpu"} == {"fine_tune", "evaluate", "shard.embed"}
 
 
+def test_questions_wait_for_no_slot_of_the_pipeline(dags: dict[str, Any]) -> None:
+    """Four runs in `download` held a question for 101 s."""
+    pools = {dag_id: {task.pool for task in dag.tasks} for dag_id, dag in dags.items()}
+    assert pools["answer_question"] == pools["roll_back"] == {"questions"}
+    assert pools["train_and_index"] == {"default_pool", "gpu"}
+
+
+@pytest.mark.parametrize(("given", "queue"), [(None, "default"), ("questions", "questions")])
+def test_the_queue_of_questions_can_be_set(given: str | None, queue: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Celery's workers take only from the queues that they are told."""
+    from airflow.dag_processing.dagbag import DagBag
+
+    monkeypatch.delenv("VITRINE_ANSWER_QUEUE", raising=False)
+    if given:
+        monkeypatch.setenv("VITRINE_ANSWER_QUEUE", given)
+    monkeypatch.delitem(sys.modules, "dags.stage_task", raising=False)
+    found = DagBag(str(REPOSITORY / "dags" / "answer_question.py"))
+    assert {task.queue for task in found.dags["answer_question"].tasks} == {queue}
+
+
 def test_the_forms_offer_every_setting_with_title_description_and_section(dags: dict[str, Any]) -> None:
     """What is not on the form cannot be set from the UI."""
-    names = {name for group in GROUPS.values() for name in group.model_fields}
+    names = {name for group in (PresetSettings, *GROUPS.values()) for name in group.model_fields}
     assert set(dags["train_and_index"].params) == names
     answer = dags["answer_question"].params
     assert set(answer) == {"question", "store", "collection", *AnswerSettings.model_fields}
     for dag in dags.values():
         for name in dag.params:
             param = dag.params.get_param(name)
-            assert param.schema["title"] and param.schema["section"] and param.description, name
+            assert param.schema["title"] and param.schema["section"] and param.schema["description_md"], name
+            assert param.description is None, "the form would show it instead, with its Markdown marks"
+
+
+def test_every_form_can_be_triggered_untouched(dags: dict[str, Any]) -> None:
+    """A required field that is empty turns its section red and disables the form's button."""
+    for dag in dags.values():
+        for name in dag.params:
+            param = dag.params.get_param(name)
+            required = "null" not in param.schema["type"]
+            assert not required or param.resolve() not in (None, ""), (dag.dag_id, name)
+            assert required == (name in {"source", "preset", "promote", "question"}), "only these get a star"
+
+
+def test_the_pipelines_form_begins_with_catalogue_preset_and_promote(dags: dict[str, Any]) -> None:
+    """Who triggers for the first time should not have to find three fields among forty."""
+    params = dags["train_and_index"].params
+    sections = {name: params.get_param(name).schema["section"] for name in params}
+    assert list(sections)[:3] == ["source", "preset", "promote"]
+    assert {name for name, section in sections.items() if section == "Start here"} == {"source", "preset", "promote"}
+    assert all(section.startswith("Advanced: ") for section in list(sections.values())[3:])
+
+
+def test_the_rollbacks_form_offers_what_the_data_directory_keeps(tmp_path: Path) -> None:
+    """Damaged data must cost the offers, never the DAG; and the DAG processor may not see the data at all."""
+    code = "import runpy; dag = runpy.run_path('dags/roll_back.py')['TO']; print(dag.schema['examples'], dag.resolve())"
+    journal = tmp_path / "index" / "products" / "journal.json"
+    journal.parent.mkdir(parents=True)
+    for content in (None, "{broken", '{"history": [{}], "intent": null, "deleting": []}'):
+        if content is not None:
+            journal.write_text(content)
+        environment = {**os.environ, "VITRINE_DATA": str(tmp_path), "PYTHONPATH": str(REPOSITORY)}
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=REPOSITORY, env=environment
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.strip().splitlines()[-1] == "[] None"
 
 
 def test_the_documentation_pages_explain_operation(dags: dict[str, Any]) -> None:
@@ -125,7 +195,7 @@ def test_a_dag_file_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert len(files) == 6
+    assert len(files) == 8
     assert done.stdout.strip().splitlines()[-1] == "[]"
 
 

@@ -84,7 +84,7 @@ class Airflow:
 def airflow(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Iterator[Airflow]:
     """Started once a session and stopped at its end; the DAGs are unpaused."""
     folder = tmp_path_factory.mktemp("airflow")
-    local = server.start(folder / "home", folder / "data")
+    local = server.start(folder / "home", folder / "data", port=server.free_port())
     try:
         with local.client() as client:
             for dag_id in DAG_IDS:

@@ -1,5 +1,6 @@
 """What a person sees: Airflow's UI in headless Chromium, with the mouse and the keyboard."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,11 +9,11 @@ from playwright.sync_api import Page, expect
 
 from include.index import open_store
 from include.settings import IndexSettings
-from tests.browser import chromium, login, require_chromium
+from tests.browser import chromium, keep, login, require_chromium
 from tests.system.conftest import PIPELINE, Airflow
 
 pytestmark = [pytest.mark.airflow, pytest.mark.browser]
-SECTIONS = ("Catalogue source", "Cleaning", "Fine-tuning", "Evaluation and the gate", "Embedding", "Index")
+SECTIONS = ("Start here", "Advanced: catalogue", "Advanced: fine-tuning", "Advanced: index")
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +55,6 @@ def test_a_question_is_asked_from_the_form_and_the_result_is_seen(page: Page, ai
     """The analyst's way without any other tool."""
     open_trigger_form(page, airflow, "answer_question")
     dialog = page.get_by_role("dialog")
-    dialog.get_by_role("button", name="Question", exact=True).click()
     dialog.locator("textarea").first.fill("Which lamp is for the garden?")
     dialog.get_by_role("button", name="Trigger").last.click()
     expect(page.get_by_role("dialog")).to_be_hidden()
@@ -62,8 +62,26 @@ def test_a_question_is_asked_from_the_form_and_the_result_is_seen(page: Page, ai
     run_id = runs[0]["dag_run_id"]
     assert runs[0]["conf"]["question"] == "Which lamp is for the garden?"
     assert airflow.client.wait("answer_question", run_id)["state"] == "success"
-    page.goto(f"{airflow.local.url}/dags/answer_question/runs/{run_id}/tasks/answer_question/xcom")
-    expect(page.get_by_text("Which lamp is for the garden?").first).to_be_visible()
+    page.goto(f"{airflow.local.url}/dags/answer_question/runs/{run_id}")
+    page.locator('a[title="Report"]').click()
+    card = page.frame_locator("iframe").get_by_role("article")
+    expect(card.get_by_role("heading", name="Which lamp is for the garden?")).to_be_visible()
+    expect(card.get_by_text("uid").first).to_be_visible()
+    keep(page, "run-of-answer-question")
+
+
+def test_a_question_that_failed_says_why_on_its_run(page: Page, airflow: Airflow) -> None:
+    """Message and next step where the run is, and the way from there to the log."""
+    run_id = airflow.client.trigger("answer_question", {"question": "a kettle", "version": "0" * 16})
+    assert airflow.client.wait("answer_question", run_id)["state"] == "failed"
+    page.goto(f"{airflow.local.url}/dags/answer_question/runs/{run_id}/plugin/report")
+    alert = page.frame_locator("iframe").get_by_role("alert")
+    expect(alert).to_contain_text("Index version 0000000000000000 does not exist")
+    expect(alert).to_contain_text("Or ask for `live`.")
+    keep(page, "failed-run-of-answer-question")
+    alert.get_by_role("link").click()
+    page.wait_for_url(re.compile("/tasks/answer_question"))
+    expect(page.get_by_text("does not exist").first).to_be_visible()
 
 
 def test_the_ask_page_answers(page: Page, airflow: Airflow) -> None:
@@ -73,6 +91,38 @@ def test_the_ask_page_answers(page: Page, airflow: Airflow) -> None:
     frame.locator("textarea").first.fill("Which kettle is made of glass?")
     frame.get_by_role("button", name="Ask").first.click()
     expect(frame.get_by_text("uid").first).to_be_visible()
+
+
+TABS, ROUNDS = 8, 5
+
+
+def test_many_tabs_ask_at_once_and_each_question_is_answered(page: Page, airflow: Airflow) -> None:
+    """Of four tabs that asked at once, one got "Database error" and one no answer: 8 tabs, 40 questions."""
+
+    def asked() -> int:
+        return int(airflow.client.get("/dags/answer_question/dagRuns", limit=1)["total_entries"])
+
+    before = asked()
+    tabs = [page.context.new_page() for _ in range(TABS)]
+    for tab in tabs:
+        tab.goto(f"{airflow.local.url}/vitrine/ask")
+    for number in range(ROUNDS):
+        for place, tab in enumerate(tabs):
+            tab.get_by_role("textbox", name="Question").fill(f"Which kettle of tab {place}, question {number}?")
+        for tab in tabs:
+            tab.get_by_role("button", name="Ask").click()
+        for place, tab in enumerate(tabs):
+            card = tab.get_by_role("article").first
+            expect(
+                card.get_by_role("heading").first, f"tab {place}: {tab.locator('#problem').inner_text()}"
+            ).to_have_text(f"Which kettle of tab {place}, question {number}?", timeout=300_000)
+            expect(card.get_by_text("uid").first).to_be_visible()
+            expect(tab.get_by_role("article")).to_have_count(number + 1)
+            expect(tab.get_by_role("alert")).to_be_hidden()
+    assert asked() - before == TABS * ROUNDS, "none was lost, and none was asked twice"
+    keep(tabs[0], "one-of-eight-tabs")
+    for tab in tabs:
+        tab.close()
 
 
 def test_a_person_looks_at_the_figures_approves_and_the_run_publishes(page: Page, airflow: Airflow) -> None:

@@ -1,0 +1,275 @@
+"""The Airflow of `make up`, as a person has it: copied, restarted, asked from a shell, and busy."""
+
+import hashlib
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from rich.console import Console
+
+from include.local import server, users
+from include.local.client import DAG_IDS, AirflowClient
+from include.local.server import AirflowFailed
+from include.local.watch import watch
+from include.settings import REPOSITORY
+from tests.browser import chromium, keep, login, require_chromium
+from tests.system.conftest import PIPELINE, Airflow
+
+pytestmark = pytest.mark.airflow
+FAULT = re.compile(r"Traceback|\[(warning|error|critical) *\]|^\w*(Error|Warning|Exception)\b", re.IGNORECASE)
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An Airflow home in which a run was made, stopped."""
+    home = tmp_path_factory.mktemp("original") / "home"
+    local = server.start(home, home.parent / "data", port=server.free_port())
+    try:
+        with local.client() as client:
+            run_id = client.trigger("answer_question", {"question": "a lamp"})
+            deadline = time.monotonic() + 120.0
+            while not client.task_instances("answer_question", run_id)[0]["start_date"]:
+                assert time.monotonic() < deadline, "the run did not start: is the DAG paused?"
+                time.sleep(0.5)
+            client.give_up("answer_question", run_id)  # there is no index: it would be tried again
+    finally:
+        server.stop(local)
+    return home
+
+
+@pytest.fixture(scope="module")
+def before(original: Path) -> dict[str, tuple[int, str]]:
+    """Each of the original's files: its time of change and its hash."""
+    return contents(original)
+
+
+@pytest.fixture(scope="module")
+def copy(original: Path, before: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[server.Local]:
+    """A copy of the home in another place, in which a colleague has got a login, started."""
+    home = tmp_path_factory.mktemp("copy with blanks") / "home"
+    shutil.copytree(original, home)
+    users.add(home, "ana", "viewer")
+    port = server.free_port()
+    local = server.start(home, home.parent / "data", port=port)
+    try:
+        yield local
+    finally:
+        server.stop(local)
+
+
+def contents(folder: Path) -> dict[str, tuple[int, str]]:
+    return {
+        str(path.relative_to(folder)): (path.stat().st_mtime_ns, hashlib.sha256(path.read_bytes()).hexdigest())
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_a_copy_has_the_runs_and_leaves_the_original_alone(
+    original: Path, before: dict[str, tuple[int, str]], copy: server.Local
+) -> None:
+    """A copied checkout wrote into the original's database and logs, and nothing said so."""
+    assert f"sqlite:///{original}/airflow.db" in (copy.home / "airflow.cfg").read_text(), (
+        "the old place is written there"
+    )
+    with copy.client() as client:
+        assert len(client.get("/dags/answer_question/dagRuns")["dag_runs"]) == 1
+        run_id = client.trigger("answer_question", {"question": "a kettle"})
+        deadline = time.monotonic() + 120.0
+        while not list((copy.home / "logs").glob(f"dag_id=answer_question/run_id={run_id}/**/*.log")):
+            assert time.monotonic() < deadline, "no log in the copy"
+            time.sleep(0.5)
+        assert len(client.get("/dags/answer_question/dagRuns")["dag_runs"]) == 2
+        client.give_up("answer_question", run_id)
+    assert contents(original) == before
+
+
+def test_a_normal_start_leaves_no_fault_in_the_log(original: Path, copy: server.Local) -> None:
+    """Who looks for the cause of a failure finds these first."""
+    for home in (original, copy.home):
+        lines = (home / "airflow.log").read_text(encoding="utf-8").splitlines()
+        assert any("Uvicorn running" in line for line in lines)
+        assert [line for line in lines if FAULT.search(line)] == []
+
+
+def test_a_colleague_logs_in_with_the_role_that_was_given(copy: server.Local) -> None:
+    """SimpleAuthManager has one user, an administrator, unless it is told of more."""
+    password = users.passwords(copy.home)["ana"]
+    with AirflowClient(copy.url, "ana", password) as ana, copy.client():
+        assert {dag["dag_id"] for dag in ana.get("/dags")["dags"]} == set(DAG_IDS)
+        with pytest.raises(httpx.HTTPStatusError, match="403"):
+            ana.trigger("answer_question", {"question": "a lamp"})
+
+
+def test_all_parts_are_healthy_on_the_start_page(airflow: Airflow) -> None:
+    """A red "Triggerer" on the first page that a new user sees."""
+    health = AirflowClient.health(airflow.local.url)
+    assert {name: part["status"] for name, part in health.items()} == dict.fromkeys(server.COMPONENTS, "healthy")
+
+
+@pytest.mark.browser
+def test_the_start_page_shows_no_fault(airflow: Airflow) -> None:
+    """What a person sees, not what the API says."""
+    require_chromium()
+    user, password = airflow.local.login()
+    with chromium() as browser:
+        page = browser.new_context(viewport={"width": 1400, "height": 1000}).new_page()
+        login(page, airflow.local.url, password, user)
+        page.goto(airflow.local.url)
+        page.get_by_text("Triggerer").first.wait_for()
+        page.get_by_text("Dag Processor", exact=False).first.wait_for()
+        keep(page, "start-page")
+        colours = {
+            page.get_by_text(name, exact=False).first.evaluate("e => getComputedStyle(e.closest('button,a,div')).color")
+            for name in ("MetaDatabase", "Scheduler", "Triggerer", "Dag Processor")
+        }
+        assert len(colours) == 1, "one of them looks unlike the others"
+
+
+def test_stopping_takes_seconds(original: Path, tmp_path: Path) -> None:
+    """A triggerer and its child that are ended at once wait ten seconds for each other."""
+    home = tmp_path / "home"
+    shutil.copytree(original, home)
+    local = server.start(home, tmp_path / "data", port=server.free_port())
+    began = time.monotonic()
+    server.stop(local)
+    assert time.monotonic() - began < 9.0
+    assert not local.alive()
+
+
+class Held(ThreadingHTTPServer):
+    """A server whose answers are held until they are let go: `404`, so that no run goes on from there."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        held = self
+        self.asked, self.free = threading.Semaphore(0), threading.Event()
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_HEAD(self) -> None:
+                held.asked.release()
+                held.free.wait()
+                self.send_error(404)
+
+            do_GET = do_HEAD
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        super().__init__(("127.0.0.1", 0), Handler)
+
+
+@pytest.fixture(scope="module")
+def live(airflow: Airflow) -> str:
+    """A run that has published an index."""
+    return airflow.run()
+
+
+def test_a_question_is_answered_while_the_pipeline_has_all_its_slots(airflow: Airflow, live: str) -> None:
+    """Four runs in `download` held a question for 101 s: as long as the downloads took."""
+    with Held() as held:
+        threading.Thread(target=held.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{held.server_port}"
+        runs = [airflow.client.trigger(PIPELINE, {**airflow.conf, "source": f"{url}/{number}"}) for number in range(4)]
+        try:
+            for _ in range(3):
+                assert held.asked.acquire(timeout=120.0), "fewer downloads run than the pipeline has slots"
+            run_id = airflow.client.trigger("answer_question", {"question": "a lamp", "threshold": 0.0})
+            ended = airflow.client.wait("answer_question", run_id, timeout=60.0)
+            assert ended["state"] == "success"
+            assert {airflow.client.run_state(PIPELINE, each) for each in runs} == {"running"}
+        finally:
+            held.free.set()
+            for each in runs:
+                airflow.client.wait(PIPELINE, each)
+            held.shutdown()
+
+
+def test_the_lines_of_the_readme_lead_from_a_shell_to_an_answer(airflow: Airflow, live: str) -> None:
+    """What is printed is what is tried first."""
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    (lines,) = re.findall(r"^## From a shell to an answer\n.*?^```bash\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    assert lines.count("\n") == 6
+    given = {"AIRFLOW": airflow.local.url, "PASSWORD": airflow.local.login()[1]}
+    clean = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", lines], env={**clean, **given}, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    answer = json.loads(done.stdout)
+    assert answer["state"] == "success"
+    (result,) = answer["results"].values()
+    assert result["answers"][0]["question"] == "Which lamp is for the garden?"
+
+
+def test_the_demo_tells_a_refused_connection_within_a_minute(airflow: Airflow) -> None:
+    """It took 5 min 48 s of `up_for_retry`, and the reason stood in a log."""
+    url = f"http://127.0.0.1:{server.free_port()}/catalogue.zip"
+    run_id = airflow.client.trigger(PIPELINE, {**airflow.conf, "source": url})
+    shown = io.StringIO()
+    began = time.monotonic()
+    with pytest.raises(AirflowFailed, match=r"^Task download failed\. SourceUnreachable: .*Connection refused"):
+        watch(airflow.client, run_id, Console(file=shown, soft_wrap=True))
+    assert time.monotonic() - began < 60.0
+    assert airflow.client.run_state(PIPELINE, run_id) == "failed"
+    text = shown.getvalue()
+    assert "download: try 1 of 5 failed: SourceUnreachable: " in text
+    assert re.search(r"download: the next try starts by \d\d:\d\d:\d\d, within (\d+) s", text)
+    assert "download: try 2 of 5 failed: " in text
+
+
+@pytest.fixture(scope="module")
+def daily(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home of an Airflow whose pipeline is scheduled daily, not started."""
+    home = tmp_path_factory.mktemp("daily") / "home"
+    home.mkdir()
+    for words in ("db migrate", "dags reserialize"):
+        done = airflow_command(home, words, "0 3 * * *")
+        assert done.returncode == 0, done.stdout + done.stderr
+    return home
+
+
+def airflow_command(home: Path, words: str, schedule: str) -> "subprocess.CompletedProcess[str]":
+    """`make airflow ARGS=words`, with another home."""
+    code = (
+        f"from pathlib import Path; from include.local import up; up.HOME = Path({str(home)!r}); up.main(['airflow'])"
+    )
+    given = {"GIVEN_ARGS": words, "VITRINE_SCHEDULE": schedule, "VITRINE_DATA": str(home / "data")}
+    return subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, **given}, capture_output=True, text=True, check=False
+    )
+
+
+def documented_backfill() -> tuple[str, str]:
+    """The schedule and the arguments that docs/operations.md prints; the DAG's own page has the same line."""
+    text = (REPOSITORY / "docs" / "operations.md").read_text(encoding="utf-8")
+    ((schedule, words),) = re.findall(r"VITRINE_SCHEDULE='(.+?)' make up\n +make airflow ARGS='(backfill .+?)'", text)
+    assert f"`airflow {words}`" in (REPOSITORY / "dags" / "train_and_index.py").read_text(encoding="utf-8")
+    return schedule, words
+
+
+def test_the_documented_backfill_makes_the_runs_that_the_text_says(daily: Path) -> None:
+    """It gave one run, not seven, and a bare end date left its own 03:00 out."""
+    schedule, words = documented_backfill()
+    expected = [f"2026-11-0{day} 03:00:00+00:00" for day in range(1, 8)]
+    dry = airflow_command(daily, f"{words} --dry-run", schedule)
+    assert dry.returncode == 0, dry.stdout + dry.stderr
+    assert re.findall(r"2026-11-\d\d 03:00:00\+00:00", dry.stdout.partition("Runs to be attempted")[2]) == expected
+    made = airflow_command(daily, words, schedule)
+    assert made.returncode == 0, made.stdout + made.stderr
+    listed = airflow_command(daily, "dags list-runs train_and_index --output json", schedule)
+    runs = json.loads(listed.stdout[listed.stdout.index("[{") :])
+    assert sorted(run["logical_date"].replace("T", " ") for run in runs) == expected
