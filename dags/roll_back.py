@@ -15,14 +15,16 @@ from include.earlier_versions import PATTERN, earlier_versions, version_of
 from include.forms import OPEN_SECTION, environment, from_form, parse
 from include.settings import IndexSettings, data_directory
 
+KEPT = earlier_versions(data_directory(), parse(IndexSettings, environment(IndexSettings)))
 TO = Param(
     None,
     type=["null", "string"],
     title="Version",
-    description_md="Empty: the one that was live before this one. Else choose from the list, which opens with a click "
-    "and shows the versions that are kept when this page is loaded, or write a version's 16 hexadecimal digits.",
+    description_md="Empty: the one that was live before. Else choose from the list that opens with a click, or "
+    "write a version's 16 hexadecimal digits. Kept (without those of the last minutes):\n\n"
+    + "\n".join(f"* {line}" for line in KEPT or ["none"]),
     pattern=PATTERN,
-    examples=earlier_versions(data_directory(), parse(IndexSettings, environment(IndexSettings))),
+    examples=KEPT,
     section=OPEN_SECTION,
 )
 

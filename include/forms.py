@@ -5,6 +5,7 @@
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -17,6 +18,9 @@ from include.settings import GROUPS, PRESETS, START, AnswerSettings, Group, Pipe
 
 T = TypeVar("T", bound=Group)
 FIRST_SECTION = "Start here"
+CODE = re.compile(r"`([^`]+)`")
+PUNCTUATION = re.compile(r"[^\w\s]|_")
+ESCAPED = r"\\\g<0>"
 OPEN_SECTION = "Run Parameters"  # of this name, and of no other, Airflow's form shows the fields without a click
 BEGIN = "<!-- settings: made by `make settings` -->"
 END = "<!-- /settings -->"
@@ -102,14 +106,19 @@ def form_fields(groups: Iterable[type[Group]], only: Iterable[str] | None = None
                 "default": default,
                 "title": group.model_fields[name].title,
                 "section": FIRST_SECTION if name in START else f"Advanced: {group.section}",
-                # Airflow renders this one's Markdown, and only where there is no `description`.
-                "description_md": group.model_fields[name].description,
+                "description_md": described(f"{group.model_fields[name].description}{_hint(name, schema, default)}"),
             }
-            if name not in START:
-                fields[name]["description_md"] += _hint(name, schema, default)
             if default is not None and "enum" in fields[name] and None in fields[name]["enum"]:
                 fields[name]["values_display"] = {"null": f"default ({default})"}
     return {name: fields[name] for name in sorted(fields, key=_position)}
+
+
+def described(text: str) -> str:
+    """A text for a field's `description_md`: Airflow's form renders that one's Markdown, and shows `description` raw.
+
+    Code becomes bold: the form's code has a background that covers the lines above and below it.
+    """
+    return CODE.sub(lambda code: f"**{PUNCTUATION.sub(ESCAPED, code[1])}**", text)
 
 
 def _schemas(group: type[Group]) -> dict[str, dict[str, Any]]:
@@ -138,6 +147,8 @@ def _emptiable(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 def _hint(name: str, schema: Mapping[str, Any], default: Any) -> str:
     """What may be filled in, since the form cuts a number to its range without a word, and what empty means."""
+    if name in START:
+        return ""
     hints = [f"Allowed: {allowed(schema)}"] if "maximum" in schema else []
     if name in _preset_names():
         values = ", ".join(f"{preset} {_shown(value)}" for preset, value in _by_preset(name).items())

@@ -117,6 +117,8 @@ def test_the_form_has_choices_ranges_and_sections() -> None:
         "Advanced: index",
     ]
     assert list(fields)[:3] == list(START)
+    assert fields["collection"]["description_md"].count(r"**\<collection\>\_\<version\>**") == 1, "bold, and as it is"
+    assert not [name for name, field in fields.items() if "`" in field["description_md"]]
     assert set(form_fields([IndexSettings], ["store"])) == {"store"}
 
 
