@@ -302,7 +302,7 @@ class EvaluateSettings(Group):
         None,
         title="Replace with the sample",
         description="The synthetic sample never replaces a real catalogue by itself, unless the collection's name is "
-        "written here, such as `products`.",
+        "written here, such as `products`. Empty: it does not.",
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$",
     )
     older_dates: Literal["build", "refuse"] = Field(

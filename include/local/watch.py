@@ -21,6 +21,7 @@ from include.progress import clock, pace
 PIPELINE = "train_and_index"
 ENDED = {"success", "failed"}
 UNSEEN = {None, "scheduled", "queued", "removed"}  # states of tasks that have not begun
+OUTCOME = "outcome"  # fails after the others, and only says that one of them did
 POLL_SECONDS = 2.0  # each poll is work for the web server, on the cores that train
 # How many failures of a class the demo waits through; all others heal, or end the run by themselves.
 PATIENCE = {"QuotaExceeded": 0, "StorageFull": 0, "SourceUnreachable": 1, "StoreUnavailable": 1}
@@ -148,14 +149,17 @@ def why(client: AirflowClient, run_id: str, each: dict[str, Any]) -> tuple[str, 
 
 
 def failure(client: AirflowClient, run_id: str) -> str:
-    """Which tasks failed and why, the reason first; then the last lines of each one's log."""
+    """Which tasks failed and why, the reason first; without a next step to go by, also the last lines of its log."""
     text = ""
     for each in client.task_instances(PIPELINE, run_id):
-        if each["state"] == "failed" and each["try_number"] > 0:
-            _, reason = why(client, run_id, each)
+        if each["state"] != "failed" or each["try_number"] == 0 or each["task_id"] == OUTCOME:
+            continue
+        kept, reason = why(client, run_id, each)
+        text += f"Task {each['task_id']} failed. {reason}\n"
+        if not kept:
             lines = client.log(PIPELINE, run_id, each["task_id"], each["try_number"], each["map_index"])
             log = "\n".join(f"  {line}" for line in "\n".join(lines[-15:]).splitlines())
-            text += f"Task {each['task_id']} failed. {reason}\nThe end of its log:\n{log}\n"
+            text += f"The end of its log:\n{log}\n"
     return text or f"Run {run_id} failed before any task did."
 
 
