@@ -46,8 +46,8 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def stopped(original: Path) -> float:
-    """An Airflow in which a run was made, stopped; how many seconds the stopping took."""
+def stopped(original: Path) -> None:
+    """An Airflow in which a run was made, stopped."""
     local = server.start(original, original.parent / "data", port=server.free_port())
     shutil.copy(local.log, original.parent / "start.log")
     try:
@@ -59,13 +59,11 @@ def stopped(original: Path) -> float:
                 time.sleep(0.5)
             client.give_up("answer_question", run_id)  # there is no index: it would be tried again
     finally:
-        began = time.monotonic()
         server.stop(local)
-    return time.monotonic() - began
 
 
 @pytest.fixture(scope="module")
-def before(original: Path, stopped: float) -> dict[str, tuple[int, str]]:
+def before(original: Path, stopped: None) -> dict[str, tuple[int, str]]:
     """Each of the original's files: its time of change and its hash."""
     return contents(original)
 
@@ -155,11 +153,6 @@ def test_the_start_page_shows_no_fault(airflow: Airflow) -> None:
         assert colours[0] != WHITE
 
 
-def test_stopping_takes_seconds(stopped: float) -> None:
-    """A triggerer and its child that are both told to end wait ten seconds for each other."""
-    assert stopped < 10.0
-
-
 class Held(ThreadingHTTPServer):
     """A server whose answers are held until they are let go: `404`, so that no run goes on from there."""
 
@@ -235,7 +228,8 @@ def test_the_demo_tells_a_refused_connection_within_a_minute(airflow: Airflow) -
     with pytest.raises(AirflowFailed, match=r"^Task download failed\. SourceUnreachable: .*Connection refused"):
         watch(airflow.client, run_id, Console(file=shown, soft_wrap=True))
     assert time.monotonic() - began < 60.0
-    assert airflow.client.run_state(PIPELINE, run_id) == "failed"
+    airflow.client.wait(PIPELINE, run_id, timeout=120.0)  # its report is still written
+    assert airflow.tasks(run_id)[("download", -1)]["try_number"] == 2, "it was tried again"
     text = shown.getvalue()
     assert "download: try 1 of 5 failed: SourceUnreachable: " in text
     assert re.search(r"download: the next try starts by \d\d:\d\d:\d\d, within (\d+) s", text)
