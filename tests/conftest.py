@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 # Airflow reads its configuration when it is first imported: these must stand before any test module does that.
@@ -34,8 +34,10 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 from tests.small import Product, products, write_catalogue
 
 # `make test` draws the same examples each time; with VITRINE_FUZZ=1 it looks for new ones.
-settings.register_profile("repeatable", derandomize=True, database=None)
-settings.register_profile("fuzz", print_blob=True)
+# How long an example takes is the machine's business, not the code's: no deadline, no check for slow ones.
+SLOW = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("repeatable", derandomize=True, database=None, **SLOW)
+settings.register_profile("fuzz", print_blob=True, **SLOW)
 settings.load_profile("fuzz" if os.environ.get("VITRINE_FUZZ") else "repeatable")
 
 REAL_DATA = REPOSITORY.parent / "shared" / "data"

@@ -1,9 +1,11 @@
 """The pinned packages install on every Python that README.md promises."""
 
+import os
 import re
 from importlib import metadata
 
 import pytest
+from hypothesis import settings
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
@@ -50,3 +52,9 @@ def test_the_environment_is_the_pinned_one() -> None:
     there = installed()
     other = {name: each.version for name, each in there.items() if not re.match(re.escape(pins()[name]), each.version)}
     assert other == {}
+
+
+def test_property_tests_have_no_deadline() -> None:
+    """An example that takes 200 ms on a busy machine failed `make test`, whatever the code did."""
+    assert settings().deadline is None
+    assert settings().derandomize or os.environ.get("VITRINE_FUZZ")
