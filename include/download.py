@@ -84,7 +84,7 @@ def reach(source: str) -> str:
 def _look(source: str, *, pinned: bool) -> Remote:
     """Find out what `source` is. A file of that name wins over a Drive id."""
     scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", source)
-    if (scheme and scheme[1].lower() == "file") or (scheme is None and _is_here(source)):
+    if (scheme and scheme[1].lower() == "file") or (scheme is None and is_here(source)):
         return sources.local(source)
     if identifier := drive.file_id(source):
         return drive.look(identifier, pinned=pinned)
@@ -95,7 +95,7 @@ def _look(source: str, *, pinned: bool) -> Remote:
     return object_stores.stored(source, pinned=pinned)
 
 
-def _is_here(source: str) -> bool:
+def is_here(source: str) -> bool:
     """Whether a file of that name exists; what cannot be a path, or may not be looked at, does not."""
     try:
         return Path(source).expanduser().exists()

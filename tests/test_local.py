@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -37,7 +37,48 @@ def test_a_path_is_made_absolute_and_everything_else_is_left(tmp_path: Path, mon
     (tmp_path / "sample").mkdir()
     assert resolve("sample") == "sample"
     with pytest.raises(BadSource, match=r"no file .*typo\.zip"):
-        resolve("typo.zip")
+        reach(resolve("typo.zip"))
+
+
+@pytest.mark.parametrize("source", ["~nosuchuser/x.zip", "x" * 300, "a\0b.jsonl", "http://[::1"])
+def test_no_path_is_too_odd_for_the_demo(source: str) -> None:
+    """A traceback before anything has begun is the worst of welcomes."""
+    with pytest.raises(BadSource):
+        reach(resolve(source))
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("https://ana:geheim@h.example/x.zip?sig=geheim", "on https://h.example/x.zip?…, with"),
+        ("/data/my [/] x.zip", "on /data/my [/] x.zip, with"),
+        ("/data/my [b] x.zip", "on /data/my [b] x.zip, with"),
+    ],
+)
+def test_the_demo_shows_its_source_as_it_is_but_for_secrets(
+    source: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Danger: a password on the screen; or brackets, which the console would take for markup, end the demo."""
+
+    class Client:
+        triggered: dict[str, Any]
+
+        def unpause(self, _: str) -> None:
+            pass
+
+        def trigger(self, _: str, conf: dict[str, Any]) -> str:
+            self.triggered = conf
+            return "run"
+
+    shown, client = io.StringIO(), Client()
+    monkeypatch.setattr(demo, "console", Console(file=shown, soft_wrap=True))
+    monkeypatch.setattr(demo, "watch", lambda *_: "failed")
+    monkeypatch.setattr(demo, "failure", lambda *_: "It broke.")
+    with pytest.raises(server.AirflowFailed, match="It broke"):
+        demo._run(cast("AirflowClient", client), source, None)
+    assert client.triggered["source"] == source
+    assert told in shown.getvalue()
+    assert "geheim" not in shown.getvalue()
 
 
 def test_progress_is_described_in_words() -> None:
@@ -57,7 +98,7 @@ def test_progress_is_described_in_words() -> None:
 
 def state(home: Path) -> dict[str, object]:
     """A state file's content as the Airflow of `home` leaves it."""
-    return {"pid": os.getpid(), "port": 1, "began": 1, "home": str(home), "inode": home.stat().st_ino}
+    return {"pid": os.getpid(), "port": 1, "began": 1, "home": str(home), "inode": server.identity(home)}
 
 
 @pytest.fixture
@@ -366,14 +407,6 @@ class OneTask:
     def log(self, *_: object) -> list[str]:
         return self.lines
 
-    def get(self, path: str) -> dict[str, Any]:
-        assert path == "/dags/train_and_index/tasks/download"
-        delay = {"__type": "TimeDelta", "days": 0, "seconds": 15, "microseconds": 0}
-        return {"retry_delay": delay, "retry_exponential_backoff": 2.0}
-
-    def retry_by(self, instance: dict[str, Any]) -> datetime:
-        return AirflowClient.retry_by(cast("AirflowClient", self), instance)
-
     def give_up(self, *_: object) -> None:
         self.given_up = True
 
@@ -383,7 +416,8 @@ def failing(kind: str, *, recorded: bool) -> OneTask:
     # The second try begins and fails between two looks.
     seen = [("running", 1), ("up_for_retry", 1), ("up_for_retry", 2), ("queued", 2), ("up_for_retry", 3), ("failed", 3)]
     states = [{"state": state, "try_number": number} for state, number in seen]
-    record = {"class": kind, "what": "It broke.", "next_step": "Mend it."} if recorded else {}
+    at = (datetime.now(UTC) + timedelta(seconds=15)).isoformat()
+    record = {"class": kind, "what": "It broke.", "next_step": "Mend it.", "retry_at": at} if recorded else {}
     return OneTask(states, record, ["began", f"\n{kind}: It broke. Mend it."])
 
 
@@ -408,5 +442,5 @@ def test_the_demo_waits_for_retries_that_heal_and_says_when_they_come(monkeypatc
     client, shown = failing("TrainingInterrupted", recorded=True), io.StringIO()
     assert watch(cast("AirflowClient", client), "run", Console(file=shown, soft_wrap=True)) == "failed"
     assert not client.given_up
-    waits = re.findall(r"the next try starts by \d\d:\d\d:\d\d, within (\d+) s", shown.getvalue())
-    assert [round(int(wait), -1) for wait in waits] == [30, 60, 120], "twice the delay that doubles, at most"
+    waits = re.findall(r"the next try is at \d\d:\d\d:\d\d, in (\d+) s", shown.getvalue())
+    assert [14 <= int(wait) <= 15 for wait in waits] == [True, True, True], "as the task's record has it"

@@ -6,6 +6,7 @@ Needs nothing but Python, since it also has to work where the virtual environmen
 import json
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 KEPT = (".airflow", "data")  # of the checkout, in the order in which they are told
@@ -52,16 +53,21 @@ def _live(journal: Path) -> str:
     name = journal.parent.name
     try:
         last = json.loads(journal.read_text(encoding="utf-8"))["history"][-1]
+        return f"the live index {name!r}: version {last['version']}, live since {last['published_at']}"
     except IndexError:
         return ""
     except (ValueError, KeyError, TypeError, OSError):
         return f"the index {name!r}, whose journal cannot be read"
-    return f"the live index {name!r}: version {last.get('version')}, live since {last.get('published_at')}"
 
 
 def _size(folder: Path) -> int:
-    """Bytes of all files; a link counts as itself."""
-    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_symlink() or path.is_file())
+    """Bytes of all files; a link counts as itself, and what vanishes meanwhile (Airflow may be running) as nothing."""
+    total = 0
+    for parent, _, files in os.walk(folder):
+        for name in files:
+            with suppress(OSError):
+                total += os.lstat(os.path.join(parent, name)).st_size  # noqa: PTH118 - much quicker for many files
+    return total
 
 
 if __name__ == "__main__":

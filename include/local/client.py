@@ -5,7 +5,7 @@ import secrets
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Self
 from urllib.parse import quote
 
@@ -140,17 +140,6 @@ class AirflowClient:
         answer.raise_for_status()
         value = answer.json()["value"]
         return dict(json.loads(value) if isinstance(value, str) else value)
-
-    def retry_by(self, instance: Mapping[str, Any]) -> datetime:
-        """When the next try of a task instance that is `up_for_retry` starts at the latest.
-
-        Airflow doubles the task's delay with each try, draws from once to twice that, and does not tell what it drew.
-        """
-        task = self.get(f"/dags/{instance['dag_id']}/tasks/{instance['task_id']}")
-        delay = timedelta(**{name: task["retry_delay"][name] for name in ("days", "seconds", "microseconds")})
-        factor = task["retry_exponential_backoff"] or 1.0
-        drawn = delay if factor == 1.0 else 2 * delay * factor ** (instance["try_number"] - 1)
-        return datetime.fromisoformat(instance["end_date"]) + drawn
 
     def xcom(self, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> Any:
         """A task's return value."""

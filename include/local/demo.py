@@ -8,7 +8,6 @@ The source comes by environment (`GIVEN_SOURCE`), as it was typed: no shell read
 import argparse
 import logging
 import os
-import re
 import signal
 import sys
 import threading
@@ -20,9 +19,9 @@ import httpx
 from rich.console import Console
 
 from include import download
-from include.errors import BadSource, SourceUnreachable, VitrineError
+from include.errors import SourceUnreachable, VitrineError
 from include.local import server
-from include.local.client import AirflowClient
+from include.local.client import DAG_IDS, AirflowClient
 from include.local.watch import PIPELINE, failure, watch
 from include.progress import clock
 from include.redaction import public
@@ -32,6 +31,7 @@ INTERRUPTED = 130  # as a shell says of Ctrl-C
 HOME = REPOSITORY / ".airflow"
 PRESET = "quick"  # enough training for a clear gain, in about a minute on two cores
 REACH_SECONDS = 30.0
+FULL_LOG = "The task's full log is in the UI; `make up` opens it."
 console = Console(highlight=False, soft_wrap=True)
 
 
@@ -89,13 +89,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(client: AirflowClient, source: str, questions: list[str] | None) -> None:
-    for dag_id in (PIPELINE, "answer_question", "roll_back"):
+    for dag_id in DAG_IDS:
         client.unpause(dag_id)
     run_id = client.trigger(PIPELINE, {"source": source, "preset": PRESET})
-    console.print(f"Triggered {PIPELINE} ({run_id}) on {source}, with the preset {PRESET}\n")
+    console.print(f"Triggered {PIPELINE} ({run_id}) on {public(source)}, with the preset {PRESET}\n", markup=False)
     state = watch(client, run_id, console)
     if state != "success":
-        raise server.AirflowFailed(failure(client, run_id), "The task's full log is in the UI; `make up` opens it.")
+        raise server.AirflowFailed(failure(client, PIPELINE, run_id), FULL_LOG)
     _show_results(client, run_id)
     version = client.xcom(PIPELINE, run_id, "publish")["version"]
     for question in questions or _questions(client, run_id, source):
@@ -104,15 +104,8 @@ def _run(client: AirflowClient, source: str, questions: list[str] | None) -> Non
 
 def resolve(source: str) -> str:
     """A path is made absolute, since Airflow's tasks run in another directory; all else stays."""
-    path = Path(source).expanduser()
-    if source == "sample" or "://" in source or "{date}" in source or re.fullmatch(r"[\w-]{25,}", source):
-        return source
-    if not path.exists():
-        raise BadSource(
-            f"There is no file {path.resolve()}.",
-            "SOURCE is a path, an address with :// in it, or a Google Drive id.",
-        )
-    return str(path.resolve())
+    is_file = source != "sample" and download.is_here(source)
+    return str(Path(source).expanduser().resolve()) if is_file else source
 
 
 def reach(source: str) -> None:
@@ -152,8 +145,7 @@ def ask(client: AirflowClient, question: str, version: str) -> None:
     run_id = client.trigger("answer_question", {"question": question, "version": version})
     ended = client.wait("answer_question", run_id)
     if ended.get("state") != "success":
-        lines = client.log("answer_question", run_id, "answer_question", 1)
-        raise server.AirflowFailed(f"The question {question!r} failed:\n" + "\n".join(lines[-15:]))
+        raise server.AirflowFailed(f"{question!r}: {failure(client, 'answer_question', run_id)}", FULL_LOG)
     (result,) = ended["results"].values()
     for each in result["answers"]:
         console.print(f"\nQ: {each['question']}", style="bold", markup=False)
@@ -181,9 +173,8 @@ def _show_results(client: AirflowClient, run_id: str) -> None:
     version = client.xcom(PIPELINE, run_id, "verify")["stats"]
     decision = client.xcom(PIPELINE, run_id, "publish")
     console.print(f"Index: {version['points']:,} points, recall@10 {version['recall']:.3f}")
-    console.print(
-        f"Version {decision['version']}: {'live' if decision['published'] else 'not live'}; {decision['reason']}"
-    )
+    told = "live" if decision["published"] else "not live"
+    console.print(f"Version {decision['version']}: {told}; {decision['reason']}", markup=False)
 
 
 def _questions(client: AirflowClient, run_id: str, source: str) -> list[str]:

@@ -7,6 +7,7 @@ interface. What Airflow is told is derived from where its home and this checkout
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -130,7 +131,7 @@ def environment(home: Path, data: Path, port: int) -> dict[str, str]:
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.7",
         "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "120",
         "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
-        "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",  # the Test button; every user of this Airflow is its admin
+        "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",  # the Test button, for those who may edit connections
         "PYTHONPATH": f"{REPOSITORY}:{REPOSITORY / 'plugins'}",  # plugins: where Airflow finds our connection type
         "PYTHONWARNINGS": "ignore",
         "PYTHONDONTWRITEBYTECODE": "",  # each task imports torch anew: from compiled modules, in a third of the time
@@ -155,7 +156,7 @@ def running(home: Path) -> Local | None:
     except FileNotFoundError:
         return None
     found = Local(home, state["port"], state["pid"], state["began"])
-    here = home.stat().st_ino
+    here = identity(home)
     if state.get("inode", here) != here:  # absent from what an earlier version of Vitrine wrote
         found.state_file.unlink(missing_ok=True)
         return None
@@ -163,6 +164,12 @@ def running(home: Path) -> Local | None:
         stop(found)  # of a leader that died, tasks may still run
         return None
     return found
+
+
+def identity(home: Path) -> list[int]:
+    """What tells a folder from its copy, wherever that lies."""
+    found = home.stat()
+    return [found.st_dev, found.st_ino]
 
 
 def start(home: Path, data: Path, *, port: int | None = None, extra: Mapping[str, str] | None = None) -> Local:
@@ -176,7 +183,13 @@ def start(home: Path, data: Path, *, port: int | None = None, extra: Mapping[str
 
     Raises:
         AirflowFailed: It ended, or was not ready after three minutes; the message has its last log lines.
+        BadSettings: The home's path cannot be that of a database.
     """
+    if found := re.search(r"[?#%$]", str(home)):
+        raise BadSettings(
+            f"The path of Airflow's home, {home}, holds the sign {found[0]}, which an SQLite address cannot.",
+            "Move the checkout into a folder without it.",
+        )
     home.mkdir(parents=True, exist_ok=True)
     port = lasting_port(home) if port is None else port
     with (home / "airflow.log").open("wb") as output:
@@ -190,7 +203,7 @@ def start(home: Path, data: Path, *, port: int | None = None, extra: Mapping[str
             start_new_session=True,
         )
     local = Local(home, port, process.pid, start_time(process.pid), process)
-    here = {"home": str(home), "inode": home.stat().st_ino}
+    here = {"home": str(home), "inode": identity(home)}
     write_json(local.state_file, {"pid": local.pid, "port": port, "began": local.began, **here})
     try:
         _wait_ready(local, process)

@@ -33,6 +33,8 @@ def up() -> None:
     if local is None:
         print("Starting Airflow (about half a minute) …", flush=True)
         local = server.start(HOME, data_directory())
+    else:
+        print("Airflow runs already; other VITRINE_… variables count from its next start: `make down`, `make up`.")
     name, password = local.login()
     print(f"Airflow's UI: {local.url}   user: {name}   password: {password}\n`make down` stops it.")
 

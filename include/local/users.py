@@ -5,6 +5,7 @@ Airflow's SimpleAuthManager takes names and roles from its settings, which `incl
 """
 
 import json
+import os
 import re
 import secrets
 from pathlib import Path
@@ -63,7 +64,10 @@ def add(home: Path, name: str, role: str) -> str:
     home.mkdir(parents=True, exist_ok=True)
     known = passwords(home)
     password = known.get(name) or secrets.token_urlsafe(12)
-    write_json(password_file(home), {**known, name: password})
-    password_file(home).chmod(0o600)
+    before = os.umask(0o077)  # nobody else may read it, not even for a moment
+    try:
+        write_json(password_file(home), {**known, name: password})
+    finally:
+        os.umask(before)
     write_json(home / "users.json", {key: value for key, value in {**roles(home), name: role}.items() if key != ADMIN})
     return password

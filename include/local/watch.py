@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
@@ -85,16 +85,14 @@ class Watch:
     def _tell_retry(self, each: dict[str, Any]) -> None:
         """Why a task failed, which try it was, and when the next one is, if the demo waits for it."""
         key = (each["task_id"], each["map_index"])
-        kind, reason = why(self.client, self.run_id, each)
-        self._print(f"  {key[0]}: try {each['try_number']} of {each['max_tries'] + 1} failed: {reason}")
-        self.failures[key, kind] += 1
-        if self.failures[key, kind] > PATIENCE.get(kind, each["max_tries"]):
-            self.given_up = f"Task {key[0]} failed. {reason}"
-        else:
-            at = self.client.retry_by(each)
-            seconds = max((at - datetime.now(UTC)).total_seconds(), 0.0)
-            local = at.astimezone()
-            self._print(f"  {key[0]}: the next try starts by {local:%H:%M:%S}, within {seconds:.0f} s")
+        reason = why(self.client, PIPELINE, self.run_id, each)
+        self._print(f"  {key[0]}: try {each['try_number']} of {each['max_tries'] + 1} failed: {reason.text}")
+        self.failures[key, reason.kind] += 1
+        if self.failures[key, reason.kind] > PATIENCE.get(reason.kind, each["max_tries"]):
+            self.given_up = f"Task {key[0]} failed. {reason.text}"
+        elif reason.retry_at is not None:
+            seconds = max((reason.retry_at - datetime.now(UTC)).total_seconds(), 0.0)
+            self._print(f"  {key[0]}: the next try is at {reason.retry_at.astimezone():%H:%M:%S}, in {seconds:.0f} s")
 
     def _print(self, text: str) -> None:
         self.bars.console.print(text, markup=False)
@@ -135,29 +133,46 @@ def describe(shot: dict[str, Any]) -> str:
     return text
 
 
-def why(client: AirflowClient, run_id: str, each: dict[str, Any]) -> tuple[str, str]:
-    """The class of the error that a task instance failed with, and its message: from its record, else from its log.
+class Reason(NamedTuple):
+    """Why a task instance failed.
 
-    A process that was killed leaves no record, and perhaps no error in its log: then the class is empty.
+    Attributes:
+        kind: The class of the error; empty where its process was killed and left no word.
+        text: The class, the message and the next step.
+        retry_at: When its next try starts; None where there is none, or where a killed process could not say.
+        recorded: Whether the task itself left this; else it is from its log.
     """
-    kept = client.stored(PIPELINE, run_id, each["task_id"], each["map_index"], "failure")
+
+    kind: str
+    text: str
+    retry_at: datetime | None = None
+    recorded: bool = False
+
+
+def why(client: AirflowClient, dag_id: str, run_id: str, each: dict[str, Any]) -> Reason:
+    """Why a task instance failed: from the record that it left, else from its log."""
+    kept = client.stored(dag_id, run_id, each["task_id"], each["map_index"], "failure")
     if kept.get("class"):
-        return kept["class"], f"{kept['class']}: {kept['what']} {kept['next_step']}".strip()
-    lines = client.log(PIPELINE, run_id, each["task_id"], each["try_number"], each["map_index"])
+        text = f"{kept['class']}: {kept['what']} {kept['next_step']}".strip()
+        at = kept.get("retry_at")
+        return Reason(kept["class"], text, datetime.fromisoformat(at) if at else None, recorded=True)
+    lines = client.log(dag_id, run_id, each["task_id"], each["try_number"], each["map_index"])
     found = errors(lines)
-    return (found[0].partition(": ")[0], found[0]) if found else ("", "Its process ended without a message.")
+    return (
+        Reason(found[0].partition(": ")[0], found[0]) if found else Reason("", "Its process ended without a message.")
+    )
 
 
-def failure(client: AirflowClient, run_id: str) -> str:
-    """Which tasks failed and why, the reason first; without a next step to go by, also the last lines of its log."""
+def failure(client: AirflowClient, dag_id: str, run_id: str) -> str:
+    """Which tasks failed and why, the reason first; where a task left no record, also the last lines of its log."""
     text = ""
-    for each in client.task_instances(PIPELINE, run_id):
+    for each in client.task_instances(dag_id, run_id):
         if each["state"] != "failed" or each["try_number"] == 0 or each["task_id"] == OUTCOME:
             continue
-        kept, reason = why(client, run_id, each)
-        text += f"Task {each['task_id']} failed. {reason}\n"
-        if not kept:
-            lines = client.log(PIPELINE, run_id, each["task_id"], each["try_number"], each["map_index"])
+        reason = why(client, dag_id, run_id, each)
+        text += f"Task {each['task_id']} failed. {reason.text}\n"
+        if not reason.recorded:
+            lines = client.log(dag_id, run_id, each["task_id"], each["try_number"], each["map_index"])
             log = "\n".join(f"  {line}" for line in "\n".join(lines[-15:]).splitlines())
             text += f"The end of its log:\n{log}\n"
     return text or f"Run {run_id} failed before any task did."
