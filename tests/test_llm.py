@@ -119,6 +119,9 @@ def test_an_answer_without_citation_is_marked() -> None:
     assert check_citations(NOTHING, 2).warnings == []
 
 
+ANALYSIS = "<|channel|>analysis<|message|>Maybe [2], or [9]."
+COMMENTARY = '<|start|>assistant<|channel|>commentary to=functions.find <|constrain|>json<|message|>{"of": [2]}'
+FINAL = "<|channel|>final<|message|>"
 UNGIVEN = "The model cited {}, which it was not given: removed."
 
 
@@ -129,14 +132,30 @@ UNGIVEN = "The model cited {}, which it was not given: removed."
         ("Both [2–3, 1].", "Both [1][2][3].", [1, 2, 0]),
         ("It holds 1 l 【2】.", "It holds 1 l [1].", [1]),
         ("It holds 1 l 【2†source】.", "It holds 1 l [1].", [1]),
+        ("It holds 1 l 【2:0†source】 or【1†L3-L5】.", "It holds 1 l [1] or[2].", [1, 0]),
+        ("Both [1 and 2].", "Both [1][2].", [0, 1]),
+        ("All [3, 2 and 1], [1, 2, and 3] and [1 & 2].", "All [1][2][3], [3][2][1] and [3][2].", [2, 1, 0]),
+        ("Both [2;3], [Product 2, Product #3] and [ #2 ].", "Both [1][2], [1][2] and [1].", [1, 2]),
         ("It holds 1 l[^1].", "It holds 1 l[1].", [0]),
         ("It holds 1 l [product 3].", "It holds 1 l [1].", [2]),
         ("It holds ［1］.", "It holds [1].", [0]),
         ("Sizes [10] inches and [4] x [5] cm [1]", "Sizes 10 inches and 4 x 5 cm [1]", [0]),
         ("It weighs [15-20] kg [1], [30]% less, [12] in. long.", "It weighs 15-20 kg [1], 30% less, 12 in. long.", [0]),
+        ("Cut [1]. Drawer size [10]", "Cut [1]. Drawer size 10", [0]),
+        ("Model no. [7], Type: [12], VERSION [4-6] [1].", "Model no. 7, Type: 12, VERSION 4-6 [1].", [0]),
+        ("Sizes [10], [12] and [14-16] [1]; 4 x [5] [1]", "Sizes 10, 12 and 14-16 [1]; 4 x 5 [1]", [0]),
+        ("Size [2] [1].", "Size [1] [2].", [1, 0]),
         ("<think>Maybe [2], no: [1].</think>\n\nIt holds 1 l [1].", "It holds 1 l [1].", [0]),
         ("Maybe [2].</think>It holds 1 l [1].", "It holds 1 l [1].", [0]),
         ("<THINK>One</THINK>It <think>two <think></think>holds [1].<thinking>so [2]", "It holds [1].", [0]),
+        (f"{ANALYSIS}<|end|><|start|>assistant{FINAL}It holds [1].<|return|>", "It holds [1].", [0]),
+        (f"{ANALYSIS}{FINAL}It holds [1].", "It holds [1].", [0]),
+        (f"Maybe [2]<|end|><|start|>assistant{FINAL}It holds [1].<|end|>", "It holds [1].", [0]),
+        (f"{ANALYSIS}{COMMENTARY}<|call|><|start|>assistant{FINAL}It holds [1].", "It holds [1].", [0]),
+        ("<|start|>assistant<|message|>It holds [1].<|end|><|start|>user<|message|>And [2]?", "It holds [1].", [0]),
+        ("<|start|>assistant It holds [1].<|end|>", "It holds [1].", [0]),
+        (f"{FINAL}<think>Maybe [2].</think>It holds [1].<|return|>{FINAL}And [3]", "It holds [1].", [0]),
+        ("analysisMaybe [2].assistantfinalIt holds [1].", "It holds [1].", [0]),
     ],
 )
 def test_models_write_citations_in_many_ways(sent: str, text: str, cited: list[int]) -> None:
@@ -147,8 +166,14 @@ def test_models_write_citations_in_many_ways(sent: str, text: str, cited: list[i
 def test_what_is_no_citation_does_not_vanish_silently() -> None:
     """A measure keeps its number; an invented source goes, with a warning; a mixed bracket keeps what is right."""
     assert check_citations("Red [9] in colour [1].", 3).warnings == [UNGIVEN.format("[9]")]
+    assert check_citations("Red [9 and 8] 【7:0†source】.", 3).warnings[0] == UNGIVEN.format("[9], [8], [7]")
+    assert check_citations("Size [^9], size [product 8], 【7†source】 cm [1].", 3) == Reply(
+        "Size, size, cm [1].", [0], [UNGIVEN.format("[9], [8], [7]")]
+    )
+    assert check_citations("Of this resize [9]. A product [8], [7]", 3).warnings[0] == UNGIVEN.format("[9], [8], [7]")
     assert check_citations("Red [1, 9].", 3) == Reply("Red [1].", [0], [UNGIVEN.format("[9]")])
     assert check_citations("Red [2-5].", 3) == Reply("Red [1][2].", [1, 2], [UNGIVEN.format("[4], [5]")])
+    assert check_citations("Red [1[9]], [[9]2], [3[9][8]].", 3).text == "Red [1 ], [ 2], [3  ]."
     assert check_citations("Model [X10] and [1] and [see below].", 3).text == "Model [X10] and [1] and [see below]."
 
 
@@ -173,6 +198,8 @@ def test_reasoning_takes_time_in_proportion() -> None:
     began = time.process_time()
     without_reasoning("<think>" * 200_000)
     check_citations("[1, " * 100_000 + "[" * 100_000 + "【1†" * 50_000, 3)
+    check_citations("[1 and product 2, " * 20_000 + "x [9[9]]" * 20_000 + "size [9], [9]" * 20_000, 3)
+    without_reasoning(ANALYSIS * 20_000 + "<|start|>assistant" * 20_000 + "analysis" * 50_000)
     assert time.process_time() - began < 5
 
 
@@ -191,9 +218,10 @@ def test_a_reply_in_parts_is_joined(endpoint: Endpoint) -> None:
 
 def test_reasoning_without_an_answer_is_named(endpoint: Endpoint) -> None:
     """The token limit ended the reply inside the reasoning: an empty answer would hide why."""
-    endpoint.say("<think>Let me see. The kettle")
-    with pytest.raises(GeneratorUnavailable, match=r"reasoning, and no answer.*longer replies"):
-        write_answer("How much?", PRODUCTS, endpoint.connection())
+    for sent in ("<think>Let me see. The kettle", ANALYSIS, "<|channel|>analysis"):
+        endpoint.say(sent)
+        with pytest.raises(GeneratorUnavailable, match=r"reasoning, and no answer.*longer replies"):
+            write_answer("How much?", PRODUCTS, endpoint.connection())
 
 
 JSON = st.recursive(
