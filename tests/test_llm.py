@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from include.errors import BadSettings, GeneratorUnavailable, Terminal, Transient, VitrineError
@@ -28,13 +28,14 @@ PRODUCTS = [
 
 
 class Endpoint(ThreadingHTTPServer):
-    """An OpenAI-compatible endpoint: answers with `status` and `body`, keeps each request."""
+    """An OpenAI-compatible endpoint: answers with `status`, `header` and `body`, keeps each request."""
 
     daemon_threads = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.status = 200
+        self.header: dict[str, str] = {}
         self.body: bytes = b""
         self.hang = threading.Event()
         self.hangs = False
@@ -58,6 +59,8 @@ class Handler(BaseHTTPRequestHandler):
             self.server.hang.wait(30)
             return
         self.send_response(self.server.status)
+        for name, value in self.server.header.items():
+            self.send_header(name, value)
         self.send_header("Content-Length", str(len(self.server.body)))
         self.end_headers()
         self.wfile.write(self.server.body)
@@ -198,8 +201,8 @@ def test_reasoning_takes_time_in_proportion() -> None:
     began = time.process_time()
     without_reasoning("<think>" * 200_000)
     check_citations("[1, " * 100_000 + "[" * 100_000 + "【1†" * 50_000, 3)
-    check_citations("[1 and product 2, " * 20_000 + "x [9[9]]" * 20_000 + "size [9], [9]" * 20_000, 3)
-    without_reasoning(ANALYSIS * 20_000 + "<|start|>assistant" * 20_000 + "analysis" * 50_000)
+    check_citations("[1 and product 2, " * 10_000 + "x [9[9]]" * 10_000 + "size [9], [9]" * 10_000, 3)
+    without_reasoning(ANALYSIS * 10_000 + "<|start|>assistant" * 10_000 + "analysis" * 10_000)
     assert time.process_time() - began < 5
 
 
@@ -244,6 +247,12 @@ PIECES = [
     "†",
     "<think>",
     "</think>",
+    "<|channel|>",
+    "<|message|>",
+    "final",
+    "<|end|>",
+    " and ",
+    "size ",
     "kg",
     "\ud800",
     "it",
@@ -261,15 +270,60 @@ BODY = (
 )
 
 
-@given(BODY)
-def test_whatever_a_model_replies_is_an_answer_or_one_of_our_errors(body: bytes) -> None:
+ANY_VALUE = st.text("\x80\xffaz09;=,\"'*%/ ", max_size=12)  # what an HTTP header may hold, in latin-1
+CHARSETS = ["utf-8", "latin-1", "utf-16", "utf-32", "utf-7", "idna", "punycode", "undefined", "rot13", "base64", "zip"]
+TYPE = st.builds(
+    "{}; {}{}".format,
+    st.sampled_from(["application/json", "text/html", "text/event-stream", "image/png", ""]),
+    st.sampled_from(["charset=", "charset*=utf-8''%00", 'charset="', ""]),
+    st.sampled_from(CHARSETS) | ANY_VALUE,
+)
+HEADER = st.fixed_dictionaries(
+    {},
+    optional={
+        "Content-Type": TYPE | ANY_VALUE,
+        "Content-Encoding": st.sampled_from(["gzip", "deflate", "identity", "br", "gzip, gzip", "nonsense"])
+        | ANY_VALUE,
+        "Content-Length": st.sampled_from(["0", "1", "-1", "99999999999999999999"]) | ANY_VALUE,
+        "Retry-After": st.sampled_from(["-1", "1e99", "soon", "Wed, 99 Foo 0000 25:61:61 GMT"]) | ANY_VALUE,
+        "Location": st.sampled_from(["http://[", "//xn--\xff", "file:///etc/passwd", "http://h:99999/"]) | ANY_VALUE,
+        "Set-Cookie": ANY_VALUE,
+    },
+)
+SUCCESSES, REDIRECTS = (201, 202, 204, 206, 226), (300, 301, 302, 303, 304, 307, 308)
+REFUSALS = (400, 401, 402, 403, 404, 405, 408, 409, 410, 413, 415, 418, 422, 425, 429, 431, 451, 499)
+FAILURES = (500, 501, 502, 503, 504, 507, 511, 520, 529, 599)
+STATUS = st.sampled_from((101, 199, *SUCCESSES, *REDIRECTS, *REFUSALS, *FAILURES))
+GOOD = json.dumps({"choices": [{"message": {"content": "It holds 1.7 litres [1]."}}]}).encode()
+
+
+@given(BODY | st.just(GOOD) | st.just(KEY.encode()), st.just(200) | STATUS, st.just({}) | HEADER)
+@settings(max_examples=300)
+@example(b"\xffno", 200, {"Content-Type": "text/html; charset=idna"})
+@example(b"\xffno", 503, {"Content-Type": "text/html; charset=utf-16"})
+@example(b"no", 401, {"Content-Type": "text/html; charset=base64"})
+@example(b"no", 200, {"Content-Type": "text/html; charset*=utf-8''%00"})
+@example(GOOD, 200, {"Content-Encoding": "gzip"})
+@example(b"", 302, {"Location": "http://["})
+@example(KEY.encode(), 500, {"Retry-After": "soon"})
+def test_whatever_a_model_replies_is_an_answer_or_one_of_our_errors(
+    body: bytes, status: int, header: dict[str, str]
+) -> None:
     """An unexplained exception is retried four times, and tells the reader nothing."""
-    with patch("httpx.post", return_value=httpx.Response(200, content=body)):
+
+    def reply_of(_: httpx.Request) -> httpx.Response:  # as a stream: decoded where a server's reply would be
+        raw = [(name.encode(), value.encode("latin-1")) for name, value in header.items()]
+        return httpx.Response(status, headers=raw, stream=httpx.ByteStream(body))
+
+    played = httpx.Client(transport=httpx.MockTransport(reply_of), trust_env=False)
+    with played, patch("httpx.post", played.post):
         try:
-            reply = write_answer("How much?", PRODUCTS, LlmConnection("http://127.0.0.1/v1", "m"))
+            reply = write_answer("How much?", PRODUCTS, LlmConnection("http://127.0.0.1/v1", "m", KEY))
         except VitrineError as error:
             assert error.next_step
+            assert KEY not in f"{error} {error.next_step}"
             return
+    assert status == 200, "an answer of a refusal"
     json.dumps(reply.text, ensure_ascii=False).encode()
     assert reply.text == reply.text.strip()
     assert set(reply.cited) <= {0, 1}
@@ -308,6 +362,23 @@ def test_another_kind_of_server_is_named_as_such(endpoint: Endpoint, body: bytes
     """A login page with status 200 must not become the answer."""
     endpoint.body = body
     with pytest.raises(BadSettings, match="not an OpenAI-compatible"):
+        write_answer("How much?", PRODUCTS, endpoint.connection())
+
+
+@pytest.mark.parametrize("charset", ["idna", "utf-16", "base64", "rot13", "undefined", "no-such"])
+def test_an_odd_charset_does_not_hide_what_was_sent(endpoint: Endpoint, charset: str) -> None:
+    """JSON is UTF-8, whatever a proxy writes over it; and what is no JSON is shown, not decoded into another error."""
+    endpoint.header = {"Content-Type": f"text/html; charset={charset}"}
+    assert write_answer("How much?", PRODUCTS, endpoint.connection()).cited == [0]
+    endpoint.body = "<html>Bitte später".encode()
+    with pytest.raises(BadSettings, match="not an OpenAI-compatible endpoint; it sent: <html>Bitte später"):
+        write_answer("How much?", PRODUCTS, endpoint.connection())
+
+
+def test_a_reply_that_is_not_packed_as_it_says_is_named_so(endpoint: Endpoint) -> None:
+    """ "Did not answer" would send the reader to look for a server that is down."""
+    endpoint.header = {"Content-Encoding": "gzip"}
+    with pytest.raises(GeneratorUnavailable, match=r"could not be unpacked.*DecodingError"):
         write_answer("How much?", PRODUCTS, endpoint.connection())
 
 
