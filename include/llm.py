@@ -159,7 +159,9 @@ def _complete(conversation: Sequence[Mapping[str, str]], connection: LlmConnecti
     url = public(f"{connection.base_url}/chat/completions")
     answered = _post(conversation, connection, url)
     status = answered.status_code
-    said = foreign(answered.text[:10_000], connection.secrets)[:300]  # hidden first: a cut key would show its half
+    # JSON is UTF-8; some charsets that a header may name, such as idna, decode nothing. Secrets are hidden before the
+    # text is cut: half a key would be shown.
+    said = foreign(answered.content[:10_000].decode("utf-8", "replace"), connection.secrets)[:300]
     if status in (408, 425, 429) or status >= 500:
         raise GeneratorUnavailable(f"{url} answered with status {status}: {said}", _LATER)
     if status in (401, 403):
@@ -188,6 +190,9 @@ def _post(conversation: Sequence[Mapping[str, str]], connection: LlmConnection, 
     except (httpx.InvalidURL, httpx.UnsupportedProtocol, ValueError) as error:
         reason = foreign(error, connection.secrets)
         raise BadSettings(f"The language model's address {shown} is not valid ({reason}).", _FIX) from None
+    except httpx.DecodingError as error:
+        reason = f"{type(error).__name__}: {foreign(error, connection.secrets)}"
+        raise GeneratorUnavailable(f"{shown} sent a reply that could not be unpacked ({reason}).", _LATER) from None
     except httpx.HTTPError as error:
         reason = f"{type(error).__name__}: {foreign(error, connection.secrets)}"
         raise GeneratorUnavailable(f"{shown} did not answer ({reason}).", _LATER) from None

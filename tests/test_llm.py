@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from include.errors import BadSettings, GeneratorUnavailable, Terminal, Transient, VitrineError
@@ -28,13 +28,14 @@ PRODUCTS = [
 
 
 class Endpoint(ThreadingHTTPServer):
-    """An OpenAI-compatible endpoint: answers with `status` and `body`, keeps each request."""
+    """An OpenAI-compatible endpoint: answers with `status`, `header` and `body`, keeps each request."""
 
     daemon_threads = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.status = 200
+        self.header: dict[str, str] = {}
         self.body: bytes = b""
         self.hang = threading.Event()
         self.hangs = False
@@ -58,6 +59,8 @@ class Handler(BaseHTTPRequestHandler):
             self.server.hang.wait(30)
             return
         self.send_response(self.server.status)
+        for name, value in self.server.header.items():
+            self.send_header(name, value)
         self.send_header("Content-Length", str(len(self.server.body)))
         self.end_headers()
         self.wfile.write(self.server.body)
@@ -119,6 +122,9 @@ def test_an_answer_without_citation_is_marked() -> None:
     assert check_citations(NOTHING, 2).warnings == []
 
 
+ANALYSIS = "<|channel|>analysis<|message|>Maybe [2], or [9]."
+COMMENTARY = '<|start|>assistant<|channel|>commentary to=functions.find <|constrain|>json<|message|>{"of": [2]}'
+FINAL = "<|channel|>final<|message|>"
 UNGIVEN = "The model cited {}, which it was not given: removed."
 
 
@@ -129,14 +135,30 @@ UNGIVEN = "The model cited {}, which it was not given: removed."
         ("Both [2–3, 1].", "Both [1][2][3].", [1, 2, 0]),
         ("It holds 1 l 【2】.", "It holds 1 l [1].", [1]),
         ("It holds 1 l 【2†source】.", "It holds 1 l [1].", [1]),
+        ("It holds 1 l 【2:0†source】 or【1†L3-L5】.", "It holds 1 l [1] or[2].", [1, 0]),
+        ("Both [1 and 2].", "Both [1][2].", [0, 1]),
+        ("All [3, 2 and 1], [1, 2, and 3] and [1 & 2].", "All [1][2][3], [3][2][1] and [3][2].", [2, 1, 0]),
+        ("Both [2;3], [Product 2, Product #3] and [ #2 ].", "Both [1][2], [1][2] and [1].", [1, 2]),
         ("It holds 1 l[^1].", "It holds 1 l[1].", [0]),
         ("It holds 1 l [product 3].", "It holds 1 l [1].", [2]),
         ("It holds ［1］.", "It holds [1].", [0]),
         ("Sizes [10] inches and [4] x [5] cm [1]", "Sizes 10 inches and 4 x 5 cm [1]", [0]),
         ("It weighs [15-20] kg [1], [30]% less, [12] in. long.", "It weighs 15-20 kg [1], 30% less, 12 in. long.", [0]),
+        ("Cut [1]. Drawer size [10]", "Cut [1]. Drawer size 10", [0]),
+        ("Model no. [7], Type: [12], VERSION [4-6] [1].", "Model no. 7, Type: 12, VERSION 4-6 [1].", [0]),
+        ("Sizes [10], [12] and [14-16] [1]; 4 x [5] [1]", "Sizes 10, 12 and 14-16 [1]; 4 x 5 [1]", [0]),
+        ("Size [2] [1].", "Size [1] [2].", [1, 0]),
         ("<think>Maybe [2], no: [1].</think>\n\nIt holds 1 l [1].", "It holds 1 l [1].", [0]),
         ("Maybe [2].</think>It holds 1 l [1].", "It holds 1 l [1].", [0]),
         ("<THINK>One</THINK>It <think>two <think></think>holds [1].<thinking>so [2]", "It holds [1].", [0]),
+        (f"{ANALYSIS}<|end|><|start|>assistant{FINAL}It holds [1].<|return|>", "It holds [1].", [0]),
+        (f"{ANALYSIS}{FINAL}It holds [1].", "It holds [1].", [0]),
+        (f"Maybe [2]<|end|><|start|>assistant{FINAL}It holds [1].<|end|>", "It holds [1].", [0]),
+        (f"{ANALYSIS}{COMMENTARY}<|call|><|start|>assistant{FINAL}It holds [1].", "It holds [1].", [0]),
+        ("<|start|>assistant<|message|>It holds [1].<|end|><|start|>user<|message|>And [2]?", "It holds [1].", [0]),
+        ("<|start|>assistant It holds [1].<|end|>", "It holds [1].", [0]),
+        (f"{FINAL}<think>Maybe [2].</think>It holds [1].<|return|>{FINAL}And [3]", "It holds [1].", [0]),
+        ("analysisMaybe [2].assistantfinalIt holds [1].", "It holds [1].", [0]),
     ],
 )
 def test_models_write_citations_in_many_ways(sent: str, text: str, cited: list[int]) -> None:
@@ -147,8 +169,14 @@ def test_models_write_citations_in_many_ways(sent: str, text: str, cited: list[i
 def test_what_is_no_citation_does_not_vanish_silently() -> None:
     """A measure keeps its number; an invented source goes, with a warning; a mixed bracket keeps what is right."""
     assert check_citations("Red [9] in colour [1].", 3).warnings == [UNGIVEN.format("[9]")]
+    assert check_citations("Red [9 and 8] 【7:0†source】.", 3).warnings[0] == UNGIVEN.format("[9], [8], [7]")
+    assert check_citations("Size [^9], size [product 8], 【7†source】 cm [1].", 3) == Reply(
+        "Size, size, cm [1].", [0], [UNGIVEN.format("[9], [8], [7]")]
+    )
+    assert check_citations("Of this resize [9]. A product [8], [7]", 3).warnings[0] == UNGIVEN.format("[9], [8], [7]")
     assert check_citations("Red [1, 9].", 3) == Reply("Red [1].", [0], [UNGIVEN.format("[9]")])
     assert check_citations("Red [2-5].", 3) == Reply("Red [1][2].", [1, 2], [UNGIVEN.format("[4], [5]")])
+    assert check_citations("Red [1[9]], [[9]2], [3[9][8]].", 3).text == "Red [1 ], [ 2], [3  ]."
     assert check_citations("Model [X10] and [1] and [see below].", 3).text == "Model [X10] and [1] and [see below]."
 
 
@@ -173,6 +201,8 @@ def test_reasoning_takes_time_in_proportion() -> None:
     began = time.process_time()
     without_reasoning("<think>" * 200_000)
     check_citations("[1, " * 100_000 + "[" * 100_000 + "【1†" * 50_000, 3)
+    check_citations("[1 and product 2, " * 10_000 + "x [9[9]]" * 10_000 + "size [9], [9]" * 10_000, 3)
+    without_reasoning(ANALYSIS * 10_000 + "<|start|>assistant" * 10_000 + "analysis" * 10_000)
     assert time.process_time() - began < 5
 
 
@@ -191,9 +221,10 @@ def test_a_reply_in_parts_is_joined(endpoint: Endpoint) -> None:
 
 def test_reasoning_without_an_answer_is_named(endpoint: Endpoint) -> None:
     """The token limit ended the reply inside the reasoning: an empty answer would hide why."""
-    endpoint.say("<think>Let me see. The kettle")
-    with pytest.raises(GeneratorUnavailable, match=r"reasoning, and no answer.*longer replies"):
-        write_answer("How much?", PRODUCTS, endpoint.connection())
+    for sent in ("<think>Let me see. The kettle", ANALYSIS, "<|channel|>analysis"):
+        endpoint.say(sent)
+        with pytest.raises(GeneratorUnavailable, match=r"reasoning, and no answer.*longer replies"):
+            write_answer("How much?", PRODUCTS, endpoint.connection())
 
 
 JSON = st.recursive(
@@ -216,6 +247,12 @@ PIECES = [
     "†",
     "<think>",
     "</think>",
+    "<|channel|>",
+    "<|message|>",
+    "final",
+    "<|end|>",
+    " and ",
+    "size ",
     "kg",
     "\ud800",
     "it",
@@ -233,15 +270,60 @@ BODY = (
 )
 
 
-@given(BODY)
-def test_whatever_a_model_replies_is_an_answer_or_one_of_our_errors(body: bytes) -> None:
+ANY_VALUE = st.text("\x80\xffaz09;=,\"'*%/ ", max_size=12)  # what an HTTP header may hold, in latin-1
+CHARSETS = ["utf-8", "latin-1", "utf-16", "utf-32", "utf-7", "idna", "punycode", "undefined", "rot13", "base64", "zip"]
+TYPE = st.builds(
+    "{}; {}{}".format,
+    st.sampled_from(["application/json", "text/html", "text/event-stream", "image/png", ""]),
+    st.sampled_from(["charset=", "charset*=utf-8''%00", 'charset="', ""]),
+    st.sampled_from(CHARSETS) | ANY_VALUE,
+)
+HEADER = st.fixed_dictionaries(
+    {},
+    optional={
+        "Content-Type": TYPE | ANY_VALUE,
+        "Content-Encoding": st.sampled_from(["gzip", "deflate", "identity", "br", "gzip, gzip", "nonsense"])
+        | ANY_VALUE,
+        "Content-Length": st.sampled_from(["0", "1", "-1", "99999999999999999999"]) | ANY_VALUE,
+        "Retry-After": st.sampled_from(["-1", "1e99", "soon", "Wed, 99 Foo 0000 25:61:61 GMT"]) | ANY_VALUE,
+        "Location": st.sampled_from(["http://[", "//xn--\xff", "file:///etc/passwd", "http://h:99999/"]) | ANY_VALUE,
+        "Set-Cookie": ANY_VALUE,
+    },
+)
+SUCCESSES, REDIRECTS = (201, 202, 204, 206, 226), (300, 301, 302, 303, 304, 307, 308)
+REFUSALS = (400, 401, 402, 403, 404, 405, 408, 409, 410, 413, 415, 418, 422, 425, 429, 431, 451, 499)
+FAILURES = (500, 501, 502, 503, 504, 507, 511, 520, 529, 599)
+STATUS = st.sampled_from((101, 199, *SUCCESSES, *REDIRECTS, *REFUSALS, *FAILURES))
+GOOD = json.dumps({"choices": [{"message": {"content": "It holds 1.7 litres [1]."}}]}).encode()
+
+
+@given(BODY | st.just(GOOD) | st.just(KEY.encode()), st.just(200) | STATUS, st.just({}) | HEADER)
+@settings(max_examples=300)
+@example(b"\xffno", 200, {"Content-Type": "text/html; charset=idna"})
+@example(b"\xffno", 503, {"Content-Type": "text/html; charset=utf-16"})
+@example(b"no", 401, {"Content-Type": "text/html; charset=base64"})
+@example(b"no", 200, {"Content-Type": "text/html; charset*=utf-8''%00"})
+@example(GOOD, 200, {"Content-Encoding": "gzip"})
+@example(b"", 302, {"Location": "http://["})
+@example(KEY.encode(), 500, {"Retry-After": "soon"})
+def test_whatever_a_model_replies_is_an_answer_or_one_of_our_errors(
+    body: bytes, status: int, header: dict[str, str]
+) -> None:
     """An unexplained exception is retried four times, and tells the reader nothing."""
-    with patch("httpx.post", return_value=httpx.Response(200, content=body)):
+
+    def reply_of(_: httpx.Request) -> httpx.Response:  # as a stream: decoded where a server's reply would be
+        raw = [(name.encode(), value.encode("latin-1")) for name, value in header.items()]
+        return httpx.Response(status, headers=raw, stream=httpx.ByteStream(body))
+
+    played = httpx.Client(transport=httpx.MockTransport(reply_of), trust_env=False)
+    with played, patch("httpx.post", played.post):
         try:
-            reply = write_answer("How much?", PRODUCTS, LlmConnection("http://127.0.0.1/v1", "m"))
+            reply = write_answer("How much?", PRODUCTS, LlmConnection("http://127.0.0.1/v1", "m", KEY))
         except VitrineError as error:
             assert error.next_step
+            assert KEY not in f"{error} {error.next_step}"
             return
+    assert status == 200, "an answer of a refusal"
     json.dumps(reply.text, ensure_ascii=False).encode()
     assert reply.text == reply.text.strip()
     assert set(reply.cited) <= {0, 1}
@@ -280,6 +362,23 @@ def test_another_kind_of_server_is_named_as_such(endpoint: Endpoint, body: bytes
     """A login page with status 200 must not become the answer."""
     endpoint.body = body
     with pytest.raises(BadSettings, match="not an OpenAI-compatible"):
+        write_answer("How much?", PRODUCTS, endpoint.connection())
+
+
+@pytest.mark.parametrize("charset", ["idna", "utf-16", "base64", "rot13", "undefined", "no-such"])
+def test_an_odd_charset_does_not_hide_what_was_sent(endpoint: Endpoint, charset: str) -> None:
+    """JSON is UTF-8, whatever a proxy writes over it; and what is no JSON is shown, not decoded into another error."""
+    endpoint.header = {"Content-Type": f"text/html; charset={charset}"}
+    assert write_answer("How much?", PRODUCTS, endpoint.connection()).cited == [0]
+    endpoint.body = "<html>Bitte später".encode()
+    with pytest.raises(BadSettings, match="not an OpenAI-compatible endpoint; it sent: <html>Bitte später"):
+        write_answer("How much?", PRODUCTS, endpoint.connection())
+
+
+def test_a_reply_that_is_not_packed_as_it_says_is_named_so(endpoint: Endpoint) -> None:
+    """ "Did not answer" would send the reader to look for a server that is down."""
+    endpoint.header = {"Content-Encoding": "gzip"}
+    with pytest.raises(GeneratorUnavailable, match=r"could not be unpacked.*DecodingError"):
         write_answer("How much?", PRODUCTS, endpoint.connection())
 
 
