@@ -13,6 +13,7 @@ from tests.browser import chromium, keep, login, require_chromium
 from tests.system.conftest import PIPELINE, Airflow
 
 pytestmark = [pytest.mark.airflow, pytest.mark.browser]
+NONSENSE = ("zxqv " * 100, "zzzzzzzz", "qqqq " * 50, "!!!", "§§§§ ¤¤¤¤", "7 7 7 7 7 7 7 7", "漢字", "a")
 SECTIONS = ("Start here", "Advanced: catalogue", "Advanced: fine-tuning", "Advanced: index")
 
 
@@ -91,6 +92,20 @@ def test_the_ask_page_answers(page: Page, airflow: Airflow) -> None:
     frame.locator("textarea").first.fill("Which kettle is made of glass?")
     frame.get_by_role("button", name="Ask").first.click()
     expect(frame.get_by_text("uid").first).to_be_visible()
+
+    # A random model is close to some nonsense: the page asks the first line of it that the index does not answer.
+    run_id = airflow.client.trigger("answer_question", {"question": "\n".join(NONSENSE)})
+    assert airflow.client.wait("answer_question", run_id)["state"] == "success"
+    answers = airflow.client.xcom("answer_question", run_id, "answer_question")["answers"]
+    unanswered = next(each for each in answers if not each["found"])
+    frame.locator("textarea").first.fill(unanswered["question"])
+    frame.get_by_role("button", name="Ask").first.click()
+    nearest = frame.get_by_role("article").first.get_by_role("list", name="The nearest products")
+    expect(nearest.get_by_role("listitem")).to_have_count(len(unanswered["nearest"]))
+    for place, product in enumerate(unanswered["nearest"]):
+        expect(nearest.get_by_role("listitem").nth(place)).to_contain_text(product["uid"])
+    expect(frame.get_by_role("article").first.get_by_text("Nothing in the catalogue answers this.")).to_be_visible()
+    keep(page, "ask-nearest-products-of-the-index")
 
 
 TABS, ROUNDS = 8, 5
