@@ -42,7 +42,9 @@ def _made(kind: Any, name: str) -> Any:
             f"There is no Airflow connection `{name}`.",
             'Make it in the UI under Admin > Connections; docs/operations.md, "Connections", says with which fields.',
         ) from None
-    made = kind.from_fields(found.host, found.port, found.password, found.extra_dejson, schema=found.schema)
+    made = kind.from_fields(
+        found.host, found.port, found.password, found.extra_dejson, schema=found.schema, login=found.login
+    )
     for secret in spellings(made.secrets):
         mask_secret(secret)
     return made
