@@ -7,6 +7,7 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
 from include.errors import BadSettings
+from include.redaction import spellings
 from include.settings import AnswerSettings, IndexSettings
 
 
@@ -29,7 +30,11 @@ def answer_connections(settings: AnswerSettings, index: IndexSettings) -> tuple[
 
 
 def _made(kind: Any, name: str) -> Any:
-    """The connection of that name as `kind` reads it; its secrets, as they are sent, are made known to the masker."""
+    """The connection of that name as `kind` reads it.
+
+    Its secrets are made known to Airflow's masker in every spelling: an error that is none of ours may quote a password
+    percent-encoded or the header that carried it, and lands in the log and in the run's report as it is.
+    """
     try:
         found = Connection.get(name)
     except AirflowNotFoundException:
@@ -37,7 +42,9 @@ def _made(kind: Any, name: str) -> Any:
             f"There is no Airflow connection `{name}`.",
             'Make it in the UI under Admin > Connections; docs/operations.md, "Connections", says with which fields.',
         ) from None
-    made = kind.from_fields(found.host, found.port, found.password, found.extra_dejson, schema=found.schema)
-    for secret in made.secrets:
+    made = kind.from_fields(
+        found.host, found.port, found.password, found.extra_dejson, schema=found.schema, login=found.login
+    )
+    for secret in spellings(made.secrets):
         mask_secret(secret)
     return made

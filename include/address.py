@@ -6,6 +6,7 @@ path into Schema. Credentials inside the address are taken out: they travel in a
 
 import base64
 import ipaddress
+import logging
 import re
 from collections.abc import Mapping
 from contextlib import suppress
@@ -15,6 +16,8 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from include.errors import BadSettings
 from include.redaction import printable, public, shown
+
+log = logging.getLogger(__name__)
 
 SCHEMES = ("http", "https")
 _NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_.])?")
@@ -79,10 +82,10 @@ def read_address(
         host = _host(parts.netloc.rpartition("@")[2])
     except ValueError:  # also UnicodeError; its text may quote a password, and stays out
         raise BadSettings(f"{name} has the address {public(text)}, which is not valid.", fix) from None
-    if parts.username is not None and "@" in parts.path:
+    if re.search("[@:]", parts.netloc) and "@" in parts.path:  # a password's `/` may have ended the host
         raise BadSettings(
-            f"{name} has an address with a user and two `@`: {public(text)}.",
-            f"In a password write @ as %40, / as %2F, : as %3A. {fix}",
+            f"{name} has an address with an `@` behind a user or a port and a `/`: {public(text)}.",
+            f"In a password write @ as %40, / as %2F, : as %3A; in a path write @ as %40. {fix}",
         )
     try:
         own_port = parts.port
@@ -119,6 +122,16 @@ def known_fields(extra: object, known: tuple[str, ...], name: str, fix: str) -> 
             f"{name}'s extra has unknown keys: {printable(', '.join(unknown))}.", f"Known: {', '.join(known)}. {fix}"
         )
     return given
+
+
+def warn_of_login(login: str | None, name: str) -> None:
+    """Say that Airflow's Login is not used, if it is filled in; not what it is, since it may be a misplaced key."""
+    if login and login.strip():
+        log.warning(
+            "%s has a Login, which is not used: the password is sent as the api key. For HTTP Basic write user and "
+            "password into the host, as http://user:password@host.",
+            name,
+        )
 
 
 def secrets_of(api_key: str | None, basic: str | None) -> tuple[str, ...]:

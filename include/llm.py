@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from include.address import known_fields, read_address, secrets_of
+from include.address import known_fields, read_address, secrets_of, warn_of_login
 from include.errors import BadSettings, GeneratorUnavailable
 from include.index import Hit
 from include.redaction import api_key, foreign, hide, printable, public
@@ -70,6 +70,7 @@ class LlmConnection:
         extra: Mapping[str, Any] | None = None,
         *,
         schema: str | None = None,
+        login: str | None = None,
     ) -> Self:
         """Build from the plain fields of an Airflow connection.
 
@@ -80,12 +81,14 @@ class LlmConnection:
             password: The api key; white space around it is dropped.
             extra: `model` (needed), `base_url` (instead of the host), `timeout` (seconds).
             schema: `http` or `https`, or the path, which Airflow's URI form puts here.
+            login: Not used, which a warning says.
 
         Raises:
             BadSettings: No address or no valid one, ports that contradict each other, no model, a key that is not
                 known, or a bad timeout. No secret is in the message.
         """
         given = known_fields(extra, ("model", "base_url", "timeout"), _NAME, _FIX)
+        warn_of_login(login, _NAME)
         key = api_key(password, f"{_NAME}'s api key (password)", _FIX)
         text = str(given.get("base_url") or host or "").strip()
         if not text:

@@ -93,10 +93,15 @@ def foreign(error: object, secrets: Iterable[str | None] = ()) -> str:
 
 def hide(text: str, secrets: Iterable[str | None]) -> str:
     """`text` with each of `secrets` replaced: as it is, escaped, percent-encoded, or as base64."""
-    spellings = {spelling for secret in secrets if secret for spelling in _spellings(secret)}
-    for spelling in sorted(spellings, key=len, reverse=True):
+    for spelling in spellings(secrets):
         text = text.replace(spelling, HIDDEN)
     return text
+
+
+def spellings(secrets: Iterable[str | None]) -> list[str]:
+    """How each of `secrets` may be written in a foreign text, the longest first; those under SHORTEST left out."""
+    found = {spelling for secret in secrets if secret for spelling in _spellings(secret)}
+    return sorted(found, key=lambda spelling: (-len(spelling), spelling))
 
 
 def _spellings(secret: str) -> Iterable[str]:

@@ -35,7 +35,7 @@ class LanguageModelHook(BaseHook):
         found = self.get_connection(self.conn_id)
         try:
             made = LlmConnection.from_fields(
-                found.host, found.port, found.password, found.extra_dejson, schema=found.schema
+                found.host, found.port, found.password, found.extra_dejson, schema=found.schema, login=found.login
             )
             return True, check_connection(made)
         except VitrineError as error:

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import grpc
 from pydantic import ValidationError
-from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
+from qdrant_client.common.client_exceptions import QdrantException, ResourceExhaustedResponse
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
 from include.errors import StoreUnavailable, Terminal, VitrineError
@@ -25,13 +25,18 @@ T = TypeVar("T")
 ATTEMPTS = 4
 LONGEST_REASON = 400  # characters of what the server or a library said
 LONGEST_WAIT = 30.0  # seconds between two attempts
+UNREADABLE = (
+    json.JSONDecodeError,  # the client's for an answer that is not JSON
+    UnicodeDecodeError,  # … that is not text
+    RecursionError,  # … that is nested too deeply
+    AssertionError,  # … without a result
+)
 FAILURES = (
     ResponseHandlingException,
     UnexpectedResponse,
-    ResourceExhaustedResponse,
+    QdrantException,  # status 429; where Retry-After is no number, such as a date, the client's base class
     grpc.RpcError,
-    json.JSONDecodeError,  # the client's for an answer that is not JSON
-    AssertionError,  # the client's for an answer without a result
+    *UNREADABLE,
 )
 HTTP_OF_GRPC = {
     grpc.StatusCode.UNAVAILABLE: 503,
@@ -125,9 +130,9 @@ def _read(error: Exception) -> tuple[int | None, str]:
     if isinstance(error, UnexpectedResponse):
         content = error.content[:10_000].decode("utf-8", "replace")
         return error.status_code, f"status {error.status_code} ({error.reason_phrase}): {content}"
-    if isinstance(error, ResourceExhaustedResponse):
+    if isinstance(error, QdrantException):
         return 429, str(error)
-    if isinstance(error, json.JSONDecodeError | AssertionError):
+    if isinstance(error, UNREADABLE):
         return 200, f"{type(error).__name__}: {error}"
     if isinstance(error, ResponseHandlingException):
         readable = not isinstance(error.source, ValidationError | ValueError)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from include.address import known_fields, read_address, secrets_of
+from include.address import known_fields, read_address, secrets_of, warn_of_login
 from include.errors import BadSettings
 from include.redaction import api_key, hide, printable, public
 
@@ -54,6 +54,7 @@ class ServerConnection:
         extra: Mapping[str, Any] | None = None,
         *,
         schema: str | None = None,
+        login: str | None = None,
     ) -> Self:
         """Build from the plain fields of an Airflow connection of type `qdrant`.
 
@@ -66,6 +67,7 @@ class ServerConnection:
                 `grpc_port`, `timeout` (seconds), `https` (true, false; by default true where there is an api
                 key and the host is not this machine), `prefix` (path before the server's own).
             schema: `http` or `https`, or a path as in `prefix`, which Airflow's URI form puts here.
+            login: Not used, which a warning says.
 
         Raises:
             BadSettings: No address or no valid one, ports that contradict each other, a key that is not known, or
@@ -77,6 +79,7 @@ class ServerConnection:
             NAME,
             FIX,
         )
+        warn_of_login(login, NAME)
         key = api_key(given.get("api_key") or password, f"{NAME}'s api key", FIX)
         text = str(given.get("url") or host or "").strip()
         if not text:

@@ -1,15 +1,24 @@
 """dags/failures.py: which tasks failed, and what they left, mapped ones included."""
 
+import base64
+import html
 import io
 import json
+from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from include.errors import BadSource, SourceUnreachable
+from include.errors import BadSource, SourceUnreachable, Terminal
+from include.settings import IndexSettings
+from tests.index.stub_server import stub_server
 
-pytestmark = pytest.mark.airflow
+pytestmark = [
+    pytest.mark.airflow,
+    pytest.mark.filterwarnings("ignore:Api key is used with an insecure connection"),
+]
 
 RUN = "manual__2026-11-22T10:00:00+00:00"
 
@@ -141,3 +150,79 @@ def test_the_last_try_says_that_it_was_the_last(failing: Any) -> None:
     store, _, log = failing(SourceUnreachable("No answer."), try_number=5)
     assert store["failure"]["retry_at"] is None
     assert log[-1]["event"].endswith("Try 5 of 5: there is no further one.")
+
+
+QUOTED = {  # what a foreign text may quote of a connection, by who knows it: Airflow, our redaction, or both
+    "the key as typed": "sk-made-up\n",
+    "the key as sent": "sk-made-up",
+    "the password": "hunter@2/x",
+    "the password, percent-encoded": "hunter%402%2Fx",
+    "the password as the client writes it": "hunter%402/x",
+    "the Basic header": base64.b64encode(b"me:hunter@2/x").decode(),
+}
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A Qdrant server that refuses everything and quotes what it was sent, behind a connection full of secrets."""
+    from airflow.sdk._shared.secrets_masker import reset_secrets_masker
+
+    from dags import connections
+    from include.index.server import ServerStore
+
+    def reply(request: Any) -> tuple[int, Any]:
+        sent = [request.headers["api-key"], request.headers["authorization"], *QUOTED.values()]
+        return 400, {"status": {"error": " ".join(sent)}}
+
+    reset_secrets_masker()
+    with stub_server(reply) as stub:
+        fields = {"conn_type": "qdrant", "host": stub.url.replace("//", "//me:hunter%402%2Fx@")}
+        monkeypatch.setenv("AIRFLOW_CONN_QDRANT_DEFAULT", json.dumps({**fields, "password": "sk-made-up\n"}))
+        yield ServerStore(IndexSettings(store="server"), connections.server_connection(), backoff=0.0)
+    reset_secrets_masker()
+
+
+def as_seen(root: Path, store: Store, pushed: dict[str, Any], log: Any) -> dict[str, str]:
+    """What of a failed try people see, by where they look. The log's lines pass Airflow's masker in the supervisor."""
+    from airflow.sdk.log import redact
+
+    from include.report import report
+
+    page = report({"failed": [pushed["failure"]]}, root=root, run_id=RUN, logical_date=None).path / "report.html"
+    lines = "\n".join(str(redact(json.dumps(each))) for each in log)
+    return {
+        "state store": json.dumps(store),
+        "XCom": json.dumps(pushed),
+        "report": html.unescape(page.read_text(encoding="utf-8")),
+        "log": lines,
+    }
+
+
+def assert_unseen(seen: dict[str, str]) -> None:
+    for place, text in seen.items():
+        assert "***" in text, f"{place} does not hold the message"
+        for what, part in {**QUOTED, "a part": "hunter", "another": "made-up"}.items():
+            assert part not in text, f"{what} is shown in the {place}: {text}"
+
+
+def test_what_a_server_quotes_of_a_connection_is_shown_nowhere(failing: Any, server: Any, root: Path) -> None:
+    """Danger: the server's words go into the message, and from there to everyone who may read a run."""
+    with pytest.raises(Terminal) as caught:
+        server.versions()
+    store, pushed, log = failing(caught.value)
+    assert "***" in str(caught.value) and "hunter" not in str(caught.value), "ours is clean before any masker"
+    assert_unseen(as_seen(root, store, pushed, log))
+
+
+@pytest.mark.parametrize("what", QUOTED)
+def test_an_unforeseen_error_that_quotes_a_connection_is_shown_without_it(
+    failing: Any, server: Any, root: Path, what: str
+) -> None:
+    """Danger: the masker knows the password as typed, and a library's error quotes it as it was sent."""
+    try:
+        raise RuntimeError(f"a library's own words: {QUOTED[what]}!")
+    except RuntimeError as error:
+        store, pushed, log = failing(error)
+    assert store["failure"]["class"] == "RuntimeError"
+    assert any("exception" in each for each in log), "the frames are there, and clean"
+    assert_unseen(as_seen(root, store, pushed, log))
