@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from include import artifacts
 from include.comparison import Comparison, comparisons, interval, label
 from include.errors import AlreadyAsked
+from include.space import no_space_explained
 
 if TYPE_CHECKING:  # a DAG file imports this module: nothing heavy
     from include.catalogue_change import CatalogueChange, Objection
@@ -81,14 +82,16 @@ def ask_once(root: Path, run_id: str, about: Mapping[str, Any]) -> None:
 
     Raises:
         AlreadyAsked: The run has asked about something else.
+        StorageFull: The disk has no room for the note.
     """
     note = root / "approval" / f"{hashlib.sha256(run_id.encode()).hexdigest()[:32]}.json"
     asked = {"run_id": run_id, **about}
     try:
         before = json.loads(note.read_bytes())
     except FileNotFoundError:
-        note.parent.mkdir(parents=True, exist_ok=True)
-        artifacts.write_json(note, asked)
+        with no_space_explained(root):
+            note.parent.mkdir(parents=True, exist_ok=True)
+            artifacts.write_json(note, asked)
         return
     if before != asked:
         raise AlreadyAsked(

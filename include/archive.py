@@ -18,7 +18,7 @@ from isal.igzip_lib import IsalError
 
 from include.archive_members import Member, find_members, tar_entries, zip_entries
 from include.errors import BadSource
-from include.file_kind import HEAD, TAR_BLOCK, container, foreign, is_tar
+from include.file_kind import HEAD, TAR_BLOCK, container, foreign, is_tar, unknown
 from include.lines import Reads, line_blocks
 
 MAX_RATIO = 200  # unpacked to packed; catalogues in JSON lines reach about 30, a bomb 1,000
@@ -141,7 +141,7 @@ class Archive:
                 f"{where} is not JSON lines, nor gzipped JSON lines: {inside} is {found.name}.",
                 "Unpack the outer layer and give what is in it, or give the JSON lines themselves.",
             )
-        if found := foreign(head):
+        if found := foreign(head) or unknown(head):
             raise BadSource(
                 f"{where} is not JSON lines: {found.said()}.", found.next_step(member.name, gzipped=gzipped)
             )

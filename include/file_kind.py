@@ -1,95 +1,70 @@
 """What a file is that is no JSON lines: told by its first bytes, with the command that makes JSON lines of it."""
 
-import csv
-import json
 import re
-import shlex
 import tarfile
-from dataclasses import dataclass
-from pathlib import PurePosixPath
+import zlib
 
-from include.field_names import renaming
-from include.line_parser import FIELDS
-from include.lines import BYTE_ORDER_MARK, printable
+from include.kind import Kind
+from include.lines import BYTE_ORDER_MARK
+from include.text_kind import text_kind, unknown_text
 
 HEAD = 64 * 1024  # bytes that are looked at
 TAR_BLOCK = 512  # bytes of a tar's first header
 
-# {file} is its name, quoted for a shell.
-_EXPORT = "Export the products as JSON lines, one object with uid, title and content a line"
 _BUNZIP, _UNXZ, _UNZSTD = (f"{program} -dc {{file}} > catalogue.jsonl" for program in ("bzip2", "xz", "zstd"))
+_INFLATE = (
+    'python -c "import sys, zlib; packed = zlib.decompressobj(); [sys.stdout.buffer.write(packed.decompress(part)) '
+    "for part in open(sys.argv[1], 'rb')]\" {file} > catalogue.jsonl"
+)
 _FROM_PARQUET = (
     'python -c "import json, sys, pyarrow.parquet as p; [print(json.dumps(row, default=str)) for part in '
     'p.ParquetFile(sys.argv[1]).iter_batches() for row in part.to_pylist()]" {file} > catalogue.jsonl'
 )
-_FROM_CSV = (
-    'python -c "import csv, json, sys; [print(json.dumps(row)) for row in csv.DictReader(open(sys.argv[1], '
-    "newline='', encoding='utf-8-sig'), delimiter=sys.argv[2])]\" {file} "
+_FROM_ARROW = (
+    'python -c "import json, sys, pyarrow.ipc as p; [print(json.dumps(row, default=str)) for part in '
+    "p.open_stream(open(sys.argv[1], 'rb')) for row in part.to_pylist()]\" {file} > catalogue.jsonl"
 )
-_FROM_PYTHON = (
-    'python -c "import ast, json, sys; [print(json.dumps(ast.literal_eval(line))) for line in open(sys.argv[1])]" '
-    "{file} > catalogue.jsonl"
+_FROM_FEATHER = (
+    'python -c "import json, sys, pyarrow.feather as p; [print(json.dumps(row, default=str)) for row in '
+    'p.read_table(sys.argv[1]).to_pylist()]" {file} > catalogue.jsonl'
 )
-_MAGIC: tuple[tuple[bytes, str, str], ...] = (
-    (b"PAR1", "a Parquet file", _FROM_PARQUET),
-    (b"BZh", "packed by bzip2", _BUNZIP),
-    (b"\xfd7zXZ\x00", "packed by xz", _UNXZ),
-    (b"\x28\xb5\x2f\xfd", "packed by Zstandard", _UNZSTD),
-    (b"\x04\x22\x4d\x18", "packed by LZ4", "lz4 -dc {file} > catalogue.jsonl"),
-    (b"\x1f\x9d", "packed by compress", "uncompress -c {file} > catalogue.jsonl"),
-    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", "7z x {file}"),
-    (b"Rar!\x1a\x07", "a RAR archive", "unrar x {file}"),
-    (b"SQLite format 3\x00", "an SQLite database", ""),
-    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Microsoft Office file, such as an Excel workbook (.xls)", ""),
-    (b"%PDF", "a PDF document", ""),
-    (b"ARROW1", "an Arrow (Feather) file", ""),
-    (b"ORC", "an ORC file", ""),
-    (b"Obj\x01", "an Avro file", ""),
-    (b"\x89HDF\r\n", "an HDF5 file", ""),
-    (b"\x93NUMPY", "a NumPy array", ""),
-    (b"\x80\x04\x95", "a Python pickle", ""),
-    (b"\x89PNG", "a picture (PNG)", ""),
-    (b"\xff\xd8\xff", "a picture (JPEG)", ""),
+_ICONV = "iconv -f {coding} -t UTF-8 {{file}} > catalogue.jsonl"
+_MAGIC: tuple[tuple[bytes, str, str], ...] = (  # regular expressions; the first that fits counts
+    (rb"PAR1", "a Parquet file", _FROM_PARQUET),
+    (rb"BZh", "packed by bzip2", _BUNZIP),
+    (rb"\xfd7zXZ\x00", "packed by xz", _UNXZ),
+    (rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18", "packed by Zstandard", _UNZSTD),  # or a skippable frame before it
+    (rb"\x04\x22\x4d\x18", "packed by LZ4", "lz4 -dc {file} > catalogue.jsonl"),
+    (rb"\x1f\x9d", "packed by compress", "uncompress -c {file} > catalogue.jsonl"),
+    (rb"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", "7z x {file}"),
+    (rb"Rar!\x1a\x07", "a RAR archive", "unrar x {file}"),
+    (rb"07070[127][0-9A-Fa-f]{30}|\xc7\x71|\x71\xc7", "a cpio archive", "cpio -id < {file}"),
+    (rb"!<arch>\n", "an ar archive, such as a Debian package (.deb)", "ar x {file}"),
+    (rb"SQLite format 3\x00", "an SQLite database", ""),
+    (rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Microsoft Office file, such as an Excel workbook (.xls)", ""),
+    (rb"%PDF", "a PDF document", ""),
+    (rb"ARROW1|FEA1", "an Arrow (Feather) file", _FROM_FEATHER),
+    (rb"\xff\xff\xff\xff.{3}\0", "an Arrow stream", _FROM_ARROW),
+    (rb"ORC", "an ORC file", ""),
+    (rb"Obj\x01", "an Avro file", ""),
+    (rb"\x89HDF\r\n", "an HDF5 file", ""),
+    (rb"\x93NUMPY", "a NumPy array", ""),
+    (rb"\x80[\x02-\x05]", "a Python pickle", ""),
+    (rb"\x89PNG", "a picture (PNG)", ""),
+    (rb"\xff\xd8\xff", "a picture (JPEG)", ""),
+    (rb"\xff\xfe\0\0|\0\0\xfe\xff", "text in UTF-32", _ICONV.format(coding="UTF-32")),
+    (rb"([^\0].\0\0){2}", "text in UTF-32", _ICONV.format(coding="UTF-32LE")),
+    (rb"(\0\0.[^\0]){2}", "text in UTF-32", _ICONV.format(coding="UTF-32BE")),
+    (rb"\xff\xfe|\xfe\xff", "text in UTF-16", _ICONV.format(coding="UTF-16")),
+    (rb"([^\0]\0){2}", "text in UTF-16", _ICONV.format(coding="UTF-16LE")),
+    (rb"(\0[^\0]){2}", "text in UTF-16", _ICONV.format(coding="UTF-16BE")),
 )
+_CONTROL = re.compile(rb"[\0-\x08\x0e-\x1f]")
 _CONTAINERS = (
     (b"PK\x03\x04", "a ZIP archive"),
     (b"PK\x05\x06", "a ZIP archive without any file in it"),
     (b"\x1f\x8b", "a gzip file"),
 )
-_DELIMITERS = {",": ",", ";": "';'", "\t": "$'\\t'", "|": "'|'"}  # as a shell wants them
-_HEADING = re.compile(r"[A-Za-z_#\u00c0-\uffff][\w .:#/()-]{0,40}")
-_KEY = re.compile(r"""(["'])([^"'\\]{1,40})\1\s*:""")
-
-
-@dataclass(frozen=True)
-class Kind:
-    """What a file is.
-
-    Attributes:
-        name: As in "it is …".
-        command: That makes JSON lines of it, with {file} for its name; empty where there is no such line.
-        fields: Of its first record, where they can be seen.
-    """
-
-    name: str
-    command: str
-    fields: tuple[str, ...] = ()
-
-    def said(self) -> str:
-        """`it is a CSV table, with the fields asin, title`."""
-        return f"it is {self.name}" + (f", with the fields {', '.join(self.fields)}" if self.fields else "")
-
-    def next_step(self, file: str, *, gzipped: bool = False) -> str:
-        """What to do about it; `file` is its name, or that of the gzip file that it is in."""
-        step = _EXPORT
-        if self.command:
-            name = printable(PurePosixPath(file).name)
-            first = f"Unpack it (`gzip -d {shlex.quote(name)}`), then make" if gzipped else "Make"
-            name = shlex.quote(name.removesuffix(".gz") if gzipped else name)
-            step = f"{first} JSON lines of it (`{self.command.replace('{file}', name)}`)"
-        lacking = [field for field in FIELDS[:3] if field not in self.fields]
-        rename = renaming(self.fields, lacking)
-        return f"{step}{rename and ', ' + rename}, then give that as `source` and trigger again."
 
 
 def is_tar(head: bytes) -> bool:
@@ -117,84 +92,32 @@ def foreign(head: bytes) -> Kind | None:
         head: HEAD bytes, or all there are.
     """
     for magic, name, command in _MAGIC:
-        if head.startswith(magic):
+        if re.match(magic, head, re.DOTALL):
             return Kind(name, command)
-    if head[:4] in (b"\xff\xfe\x00\x00", b"\x00\x00\xfe\xff"):
-        return Kind("text in UTF-32", "iconv -f UTF-32 -t UTF-8 {file} > catalogue.jsonl")
-    if head[:2] in (b"\xff\xfe", b"\xfe\xff") or (any(head[:40]) and not (any(head[1:40:2]) and any(head[:40:2]))):
-        endian = "LE" if head[1:2] == b"\0" else "BE" if head[:1] == b"\0" else ""
-        return Kind("text in UTF-16", f"iconv -f UTF-16{endian} -t UTF-8 {{file}} > catalogue.jsonl")
-    text = head.removeprefix(BYTE_ORDER_MARK).decode("utf-8", "replace").lstrip()
-    return _markup(text) or _json(text) or _table(text)
+    return Kind("packed by zlib", _INFLATE) if _inflates(head) else text_kind(_text(head))
 
 
-def _markup(text: str) -> Kind | None:
-    start = text[:100].lower()
-    if re.match(r"<(!doctype html|html|head|body)\b", start):
-        return Kind("a web page (HTML)", "")
-    if start.startswith("<?xml"):
-        return Kind("an XML document, such as an object store sends for an error", "")
-    if start.startswith("version https://git-lfs"):
-        return Kind("a Git LFS pointer, not the file that it points at", "")
-    return None
+def unknown(head: bytes) -> Kind | None:
+    """What a file that is none of those is called, if not one of its first lines begins as a JSON object does.
+
+    Args:
+        head: HEAD bytes, or all there are.
+    """
+    found = unknown_text(_text(head), cut=len(head) >= HEAD)
+    if found and _CONTROL.search(head[:40]):
+        return Kind(f"neither text nor a known format: its first bytes are {head[:8].hex(' ')}", "")
+    return found
 
 
-def _json(text: str) -> Kind | None:
-    """JSON in another layout than one object a line, and what Python prints for a dictionary."""
-    first, _, rest = text.partition("\n")
-    first = first.rstrip()
-    if re.match(r"\[\s*(\{|$)", text):
-        return Kind("one JSON array", "jq -c '.[]' {file} > catalogue.jsonl", _keys(text[1:]))
-    if re.match(r"\{\s*u?'", text):
-        return Kind("Python dictionaries, not JSON (single quotes)", _FROM_PYTHON, _keys(text))
-    second, _, third = rest.lstrip().partition("\n")
-    alike = second.rstrip().endswith("},") or not third
-    if first.endswith("},") and alike and isinstance(_value(first[:-1]), dict):
-        return Kind(
-            "JSON objects with commas between them", "sed 's/},[[:space:]]*$/}/' {file} > catalogue.jsonl", _keys(text)
-        )
-    spread = re.match(r"\{\s*\n\s*(\"|$)", text) or (text[:1] == "{" and _value(first) is None and _spans_lines(text))
-    if spread:
-        return Kind("JSON with each object on several lines", "jq -c . {file} > catalogue.jsonl", _keys(text))
-    return None
-
-
-def _value(text: str) -> object:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _spans_lines(text: str) -> bool:
-    try:
-        _, end = json.JSONDecoder().raw_decode(text)
-    except (ValueError, RecursionError):
+def _inflates(head: bytes) -> bool:
+    """Whether this is a zlib stream: its two first bytes may also begin a text."""
+    if head[:1] != b"x" or len(head) < 8:
         return False
-    return "\n" in text[:end]
-
-
-def _keys(text: str) -> tuple[str, ...]:
-    """The field names of the first object; of a cut or foreign one, what looks like them."""
     try:
-        value, _ = json.JSONDecoder().raw_decode(text.lstrip())
-        names = list(value) if isinstance(value, dict) else []
-    except (ValueError, RecursionError):
-        names = [match[2] for match in _KEY.finditer(text.partition("}")[0])]
-    return tuple(printable(name, 40) for name in dict.fromkeys(names))[:12]
+        return bool(zlib.decompressobj().decompress(head))
+    except zlib.error:
+        return False
 
 
-def _table(text: str) -> Kind | None:
-    """A table whose first line is a heading: at least two names, and more lines like it."""
-    lines = text.split("\n")
-    if len(lines) < 2 or "{" in lines[0] or lines[1].lstrip().startswith("{"):
-        return None
-    for delimiter, quoted in _DELIMITERS.items():
-        try:
-            names = [name.strip() for name in next(csv.reader([lines[0].rstrip("\r")], delimiter=delimiter))]
-        except (csv.Error, StopIteration):
-            continue
-        if len(names) > 1 and all(map(_HEADING.fullmatch, names)) and (delimiter in lines[1] or not lines[1]):
-            name = {",": "a CSV table", "\t": "a table with tabs (TSV)"}.get(delimiter, f"a CSV table with {quoted}")
-            return Kind(name, f"{_FROM_CSV}{quoted} > catalogue.jsonl", tuple(names[:12]))
-    return None
+def _text(head: bytes) -> str:
+    return head.removeprefix(BYTE_ORDER_MARK).decode("utf-8", "replace").lstrip(" \t\r\n")

@@ -20,6 +20,7 @@ from include import artifacts
 from include.artifacts import Artifact
 from include.errors import DamagedArtifact
 from include.report_page import render
+from include.space import no_space_explained
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +44,9 @@ def report(results: Mapping[str, Any], *, root: Path, run_id: str, logical_date:
 
     Returns:
         Artifact of kind `report` with `report.html`.
+
+    Raises:
+        StorageFull: The disk has no room for it.
     """
     facts = {
         "results": json.loads(json.dumps(results, default=str)),
@@ -62,8 +66,9 @@ def report(results: Mapping[str, Any], *, root: Path, run_id: str, logical_date:
 
     made = artifacts.build(root, "report", REPORT_VERSION, write, settings={"facts": digest})
     entry = _entry(root, run_id)
-    entry.parent.mkdir(exist_ok=True)
-    artifacts.write_json(entry, {"run_id": run_id, "logical_date": logical_date, "fingerprint": made.fingerprint})
+    with no_space_explained(root):
+        entry.parent.mkdir(exist_ok=True)
+        artifacts.write_json(entry, {"run_id": run_id, "logical_date": logical_date, "fingerprint": made.fingerprint})
     log.info("report of run %s: %s", run_id, made.path / PAGE)
     return made
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from include.artifacts import write_json
 from include.errors import BadSource, SourceUnreachable
-from include.file_kind import HEAD, TAR_BLOCK, container, foreign, is_tar
+from include.file_kind import HEAD, TAR_BLOCK, container, foreign, is_tar, unknown
 from include.progress import Progress
 from include.space import require
 
@@ -184,7 +184,7 @@ def _guess(head: bytes, text: bytes) -> str:
         return "the file is empty"
     if not text:
         return "it begins with nothing but white space"
-    if found := container(head):
+    if found := container(head) or unknown(head):
         return f"it is {found.name}"
     return f"it begins with the bytes {head[:8].hex(' ')}, which are neither ZIP, gzip, tar nor JSON lines"
 

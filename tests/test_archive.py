@@ -14,10 +14,14 @@ import sys
 import tarfile
 import tracemalloc
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import pyarrow
+import pyarrow.feather
+import pyarrow.ipc
 import pytest
 
 from include import archive
@@ -33,6 +37,12 @@ def zipped(path: Path, members: Mapping[str, bytes], *, method: int = zipfile.ZI
         for name, data in members.items():
             out.writestr(name, data)
     return path
+
+
+def step_of(path: Path) -> str:
+    with pytest.raises(BadSource) as caught:
+        lines_of(path)
+    return caught.value.next_step
 
 
 def lines_of(path: Path, role: str = "trn") -> list[bytes]:
@@ -59,11 +69,16 @@ def test_trn_is_found_in_any_folder(tmp_path: Path, folder: str, name: str) -> N
 def test_three_files_are_told_apart(tmp_path: Path) -> None:
     """Danger: labels are read as products."""
     path = zipped(
-        tmp_path / "c.zip", {f"{role}.json.gz": gzip.compress(role.encode()) for role in ("lbl", "tst", "trn")}
+        tmp_path / "c.zip",
+        {f"{role}.json.gz": gzip.compress(f'{{"{role}":1}}'.encode()) for role in ("lbl", "tst", "trn")},
     )
     with Archive(path) as opened:
         assert set(opened.members) == {"trn", "tst", "lbl"}
-    assert [lines_of(path, role) for role in ("trn", "tst", "lbl")] == [[b"trn"], [b"tst"], [b"lbl"]]
+    assert [lines_of(path, role) for role in ("trn", "tst", "lbl")] == [
+        [b'{"trn":1}'],
+        [b'{"tst":1}'],
+        [b'{"lbl":1}'],
+    ]
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, bytes], ids=["gzip", "plain"])
@@ -227,7 +242,7 @@ def test_damage_anywhere_is_an_error_of_ours_or_no_error(tmp_path: Path) -> None
     seed = 20240501
     print("seed", seed)
     rng = random.Random(seed)
-    rows = "".join(rng.choice("abcdef \n") for _ in range(3000)).encode()
+    rows = "".join(rng.choice("abcdef \n{") for _ in range(3000)).encode()
     for pack in ("zip", "gz"):
         path = tmp_path / f"c.{pack}"
         if pack == "zip":
@@ -329,6 +344,19 @@ def test_a_bomb_in_a_tar_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 ROWS = [{"asin": f"A{number}", "title": f"kettle {number}", "description": "x y"} for number in range(9)]
 TEXT = "".join(json.dumps(row) + "\n" for row in ROWS)
 FIELDS = "asin, title, description"
+
+
+def arrow(kind: str) -> bytes:
+    sink = io.BytesIO()
+    table = pyarrow.Table.from_pylist(ROWS)
+    if kind == "feather":
+        pyarrow.feather.write_feather(table, sink)
+    else:
+        with pyarrow.ipc.new_stream(sink, table.schema) as out:
+            out.write_table(table)
+    return sink.getvalue()
+
+
 # What is in the file, what the message calls it, and what the next step says.
 OTHERS: dict[str, tuple[bytes, str, str]] = {
     "csv": (b"asin,title,description\nA1,kettle,x\n", f"CSV table, with the fields {FIELDS}", "csv.DictReader"),
@@ -353,6 +381,48 @@ OTHERS: dict[str, tuple[bytes, str, str]] = {
     "xls": (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(80), "Excel", "Export the products"),
     "html": (b"<!DOCTYPE html><html>Sorry</html>", "a web page", "Export the products"),
     "pdf": (b"%PDF-1.7 ...", "a PDF document", "Export the products"),
+    "zlib": (zlib.compress(TEXT.encode()), "packed by zlib", "zlib.decompressobj"),
+    "zst, skippable": (b"\x50\x2a\x4d\x18\x04\0\0\0abcd\x28\xb5\x2f\xfd\x24\0", "packed by Zstandard", "zstd -dc"),
+    "cpio": (b"070701" + b"0" * 104 + b"trn.json\0", "a cpio archive", "cpio -id <"),
+    "deb": (b"!<arch>\ndebian-binary   1700000000  0     0     100644  4         `\n2.0\n", "Debian package", "ar x"),
+    "utf-32": (TEXT.encode("utf-32"), "text in UTF-32", "iconv -f UTF-32 -t UTF-8"),
+    "utf-32-le": (TEXT.encode("utf-32-le"), "text in UTF-32", "iconv -f UTF-32LE"),
+    "utf-32-be": (TEXT.encode("utf-32-be"), "text in UTF-32", "iconv -f UTF-32BE"),
+    "feather": (arrow("feather"), "an Arrow (Feather) file", "pyarrow.feather"),
+    "feather 1": (b"FEA1" + bytes(60) + b"FEA1", "an Arrow (Feather) file", "pyarrow.feather"),
+    "arrow stream": (arrow("stream"), "an Arrow stream", "open_stream"),
+    "xml": (b"<catalog>\n<product id='1'>kettle</product>\n</catalog>\n", "an XML document", "Export the products"),
+    "xml comment": (b"<!-- of today -->\n<rss version='2.0'/>", "an XML document", "Export the products"),
+    "yaml": (b"- asin: A1\n  title: kettle 1\n", "YAML", "safe_load_all"),
+    "yaml document": (b"---\nasin: A1\ntitle: kettle 1\n", "YAML", "safe_load_all"),
+    "yaml list": (b"products:\n  - asin: A1\n", "YAML", "safe_load_all"),
+    "sql": (b"-- MySQL dump 10.13\n\nDROP TABLE IF EXISTS `p`;\n", "an SQL dump", "Export the products"),
+    "sql rows": (b"INSERT INTO p VALUES ('A1', 'kettle');\n" * 9, "an SQL dump", "Export the products"),
+    "rs": (
+        b"".join(b"\x1e%b\n" % row for row in TEXT.encode().splitlines()),
+        f"RFC 7464), with the fields {FIELDS}",
+        "tr -d",
+    ),
+    "list inside": (json.dumps({"products": ROWS}).encode(), f"a list, 'products', with the fields {FIELDS}", "jq -c"),
+    "pages": (
+        json.dumps({"meta": {"n": 9}, "title": "shop", "a b": ROWS}, indent=1).encode(),
+        "a list, 'a b'",
+        "jq -c",
+    ),
+    "long list": (json.dumps({"total": 9000, "products": ROWS * 1000}).encode(), "around a list, 'products'", "jq -c"),
+    "long lines": (
+        ('{"products": [\n' + ",\n".join(TEXT.splitlines() * 1000) + "\n]}").encode(),
+        f"around a list, 'products', with the fields {FIELDS}",
+        "jq -c",
+    ),
+    "prose": (b"Dear reader,\n\nthese are our products.\n", "it begins 'Dear reader,'", "Export the products"),
+    "numbers": (b"1\n2\n3\n", "without a JSON object in its first lines: it begins '1'", "Export the products"),
+    "lists": (b'["A1", "kettle"]\n["A2", "pan"]\n', 'it begins \'["A1", "kettle"]\'', "Export the products"),
+    "unknown": (
+        b"\x01\x02\x03\x04 \x05",
+        "neither text nor a known format: its first bytes are 01 02 03",
+        "Export the",
+    ),
 }
 NESTED = ["gzip", "zip", "tar"]
 
@@ -394,7 +464,7 @@ def test_what_is_no_json_lines_is_named_with_the_next_step(tmp_path: Path, kind:
         Archive(place(tmp_path, data, where))
     assert name in caught.value.what
     assert step in caught.value.next_step
-    assert ("rename asin to uid, description to content" in caught.value.next_step) == (FIELDS in name)
+    assert ("rename asin to uid, description to content" in caught.value.next_step) == (FIELDS in caught.value.what)
 
 
 @pytest.mark.parametrize("where", ["gzip", "zip", "tar"])
@@ -431,7 +501,11 @@ def test_the_command_for_a_table_does_what_it_says(tmp_path: Path, separator: st
     assert json.loads((tmp_path / "catalogue.jsonl").read_text()) == {"asin": "007", "title": "kettle"}
 
 
-@pytest.mark.parametrize("kind", ["python", "commas", "bz2", "xz", "utf-16", "utf-16-le", "pretty", "array"])
+COMMANDS = ["python", "commas", "bz2", "xz", "utf-16", "utf-16-le", "pretty", "array", "zlib", "utf-32", "utf-32-le"]
+COMMANDS += ["utf-32-be", "feather", "arrow stream", "rs", "list inside", "pages"]
+
+
+@pytest.mark.parametrize("kind", COMMANDS)
 def test_the_other_commands_do_what_they_say(tmp_path: Path, kind: str) -> None:
     """Danger: as above."""
     path = place(tmp_path, OTHERS[kind][0], "plain")
@@ -444,9 +518,38 @@ def test_the_other_commands_do_what_they_say(tmp_path: Path, kind: str) -> None:
     assert [json.loads(line) for line in (tmp_path / "catalogue.jsonl").read_text().splitlines()] == ROWS
 
 
-@pytest.mark.parametrize("first", [b"[1, 2]", b"not json, surely", b'{"uid":"1"', b"null", b"{}", b'{"a": 1},', b"{"])
+@pytest.mark.parametrize("kind", ["yaml", "yaml document", "yaml list"])
+def test_the_command_for_yaml_does_what_it_says(tmp_path: Path, kind: str) -> None:
+    """Danger: as above; it prints what the file holds."""
+    path = place(tmp_path, OTHERS[kind][0], "plain")
+    command = step_of(path).split("`")[1].replace("python", sys.executable, 1)
+    subprocess.run(["bash", "-c", command], check=True, cwd=tmp_path)
+    row = json.loads((tmp_path / "catalogue.jsonl").read_text())
+    assert (row["products"][0] if kind == "yaml list" else row)["asin"] == "A1"
+
+
+FIRST = [b"<b>kettle</b>", b"- a: 1", b"---", b"INSERT INTO p VALUES (1);", b"\x00\x01", b"x^2", b"A" * 70_000]
+FIRST += [b'{"variants": [{"id": 1}, {"i', b'{"products": [{"id": 1, "title": "a"}]}', b"x\x9c\x01"]
+
+
+@pytest.mark.parametrize(
+    "first", [*FIRST, b"[1, 2]", b"not json, surely", b'{"uid":"1"', b"null", b"{}", b'{"a": 1},', b"{"]
+)
 def test_one_bad_first_line_does_not_condemn_the_file(tmp_path: Path, first: bytes) -> None:
     """Danger: a catalogue is refused as a whole where one line would have been set aside."""
     path = tmp_path / "c.jsonl"
     path.write_bytes(first + b"\n" + LINE * 5)
     assert len(lines_of(path)) == 6
+
+
+@pytest.mark.parametrize(
+    "keys", [("uid", "title", "variants"), ("variants", "uid", "title"), ("reviews", "price", "title")]
+)
+def test_a_product_that_has_a_list_of_objects_is_a_line(tmp_path: Path, keys: tuple[str, ...]) -> None:
+    """Danger: a catalogue of one product is taken for an object around a list of products."""
+    values = {key: [{"id": 1, "colour": "red"}] if key.endswith("s") else "x" for key in keys}
+    path = tmp_path / "c.jsonl"
+    path.write_text(json.dumps(values) + "\n")
+    assert len(lines_of(path)) == 1
+    path.write_text(json.dumps(values) + "\n" + json.dumps(values))
+    assert len(lines_of(path)) == 2

@@ -353,7 +353,7 @@ def test_an_empty_file_is_refused(root: Path, data: bytes) -> None:
 
 def test_a_file_of_bad_lines_alone_is_refused(root: Path) -> None:
     """Danger: every line is bad and the run goes on with nothing; also with all rejects allowed."""
-    source = publish(root, b"bad\n" * 50)
+    source = publish(root, b"{bad\n" * 50)
     with pytest.raises(
         TooManyRejects, match=r"50 of 50 lines were rejected \(100.0%, the limit is 20.0%\): not JSON 50 \(line 1\)"
     ):
@@ -441,7 +441,7 @@ def test_threads_end_with_the_conversion(root: Path, running_threads: Callable[[
     """Danger: a failed conversion leaves a thread that holds the file open."""
     before = running_threads()
     with pytest.raises(TooManyRejects):
-        convert(publish(root, b"bad\n" * 9), ConvertSettings(), root=root)
+        convert(publish(root, b"{bad\n" * 9), ConvertSettings(), root=root)
     converted(root, [row()])
     assert running_threads() == before
 
@@ -522,7 +522,7 @@ def test_a_uid_with_blanks_or_as_a_number_is_the_same_product(root: Path) -> Non
     ("labels", "said"),
     [
         ([row(uid=f"L{n}") for n in range(5)], "lbl has 5 lines, of which 5 are accepted"),
-        ([b"bad"] * 1000, "lbl has 1,000 lines, of which 0 are accepted"),
+        ([b"{bad"] * 1000, "lbl has 1,000 lines, of which 0 are accepted"),
         ([], "lbl has 0 lines"),
         (None, "the source has no lbl file"),
     ],

@@ -43,7 +43,7 @@ def archive(size: int = 600_000) -> bytes:
     """A ZIP of about `size` bytes that do not compress."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as packed:
-        packed.writestr(zipfile.ZipInfo("LF-Amazon-1.3M/trn.json.gz"), random.Random(1).randbytes(size))
+        packed.writestr(zipfile.ZipInfo("LF-Amazon-1.3M/trn.json.gz"), b"{" + random.Random(1).randbytes(size))
     return out.getvalue()
 
 
@@ -162,6 +162,8 @@ def test_the_format_is_read_from_the_bytes_not_the_name(tmp_path: Path, root: Pa
         (b"PK\x05\x06" + bytes(18), "without any file"),
         (b"uid,title\n1,kettle\n", "CSV table, with the fields uid, title"),
         (b"\x01\x02\x03\x04", "01 02 03 04"),
+        (b"<rss version='2.0'>\n</rss>", "it is an XML document"),
+        (b"Dear reader,\nhere it is.", "it begins 'Dear reader,'"),
         (gzip.compress(b"asin,title\n1,kettle\n"), "inside.zip|CSV table, with the fields asin, title"),
         (ZIP[:-200], "truncated or damaged ZIP"),
         (ZIP[:100], "truncated or damaged ZIP"),

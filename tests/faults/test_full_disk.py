@@ -11,11 +11,12 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
 from include import artifacts, checkpoint
+from include.approval import ask_once
 from include.convert import convert
 from include.download import download
 from include.embed import embed
@@ -27,6 +28,7 @@ from include.index.upsert import upsert
 from include.journal import Journal
 from include.plan import plan_shards
 from include.publish import history, publish
+from include.report import page_of_run, report
 from include.settings import (
     REPOSITORY,
     ConvertSettings,
@@ -54,8 +56,10 @@ KINDS = {
     "upsert": ["edge", "building"],
     "verify": ["version"],
     "publish": ["index"],
+    "report": ["report"],
 }
-UNDER_WAY = [stage for stage in KINDS if stage not in ("plan_shards", "publish")]  # those that tell of progress
+# Those that tell of progress; the others are filled as they write their page or plan, or the journal.
+UNDER_WAY = [stage for stage in KINDS if stage not in ("plan_shards", "publish", "report")]
 
 Sink = Callable[[dict[str, Any]], None]
 
@@ -119,6 +123,9 @@ class Shop:
             run_id="run",
         )
 
+    def report(self, _: Sink | None) -> Any:
+        return report({"publish": {"published": True}}, root=self.root, run_id="run", logical_date=day(1).isoformat())
+
     def files(self, kinds: list[str]) -> dict[str, str]:
         """The files of these kinds, with their hashes."""
         found = [file for kind in kinds for file in (self.root / kind).rglob("*") if file.is_file()]
@@ -155,6 +162,35 @@ def whole(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Shop:
     return shop
 
 
+def unavailable(reason: str) -> NoReturn:
+    """Skip; in CI fail, where a skip would go unseen for ever."""
+    if os.environ.get("CI"):
+        pytest.fail(f"{reason}; CI has to be allowed to mount")
+    pytest.skip(reason)
+
+
+@pytest.fixture
+def ext4(tmp_path: Path) -> Iterator[Path]:
+    """A file system on blocks, in an image of 160 MiB, where holes are not as in memory."""
+    image, place = tmp_path / "image", tmp_path / "ext4"
+    place.mkdir()
+    with image.open("wb") as stream:
+        stream.truncate(160 * MIB)
+    for command in (
+        ["mkfs.ext4", "-q", "-F", "-m", "0", str(image)],
+        ["mount", "-o", "loop", str(image), str(place)],
+    ):
+        if shutil.which(command[0]) is None:
+            pytest.skip(f"{command[0]} is not installed")
+        made = subprocess.run(command, check=False, capture_output=True, text=True)
+        if made.returncode != 0:
+            pytest.skip(f"{command[0]} is refused here: {made.stderr.strip()}")  # a container seldom has loop devices
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of its own, of 160 MiB; skipped where none can be mounted."""
@@ -163,7 +199,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     command = ["mount", "-t", "tmpfs", "-o", "size=160m", "tmpfs", str(place)]
     mounted = subprocess.run(command, check=False, capture_output=True, text=True)
     if mounted.returncode != 0:
-        pytest.skip(f"a small file system cannot be mounted here: {mounted.stderr.strip()}")
+        unavailable(f"a small file system cannot be mounted here: {mounted.stderr.strip()}")
     try:
         yield place
     finally:
@@ -197,6 +233,9 @@ def require_undisturbed(stage: str, shop: Shop, whole: Shop) -> None:
     if stage == "publish":
         assert answers(open_store(INDEX, root=shop.root), shop.root, "golden bottle number 39") == "0000000039"
         assert [entry["action"] for entry in history(shop.root, "products")] == ["published"]
+        return
+    if stage == "report":  # it says when it was made
+        assert page_of_run(shop.root, "run") == shop.only("report") / "report.html"
         return
     if stage == "upsert":  # the engine names its segments anew each time
         version = read_version(whole.only("version"))
@@ -334,6 +373,81 @@ def test_a_publication_without_room_for_its_journal_changes_nothing(
     (disk / "ballast").unlink()
     shop.run("publish")
     require_undisturbed("publish", shop, whole)
+
+
+@pytest.mark.parametrize("stage", ["plan_shards", "report"])
+def test_a_disk_that_fills_up_as_a_small_file_is_written(
+    stage: str, whole: Shop, disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stage of one small file tells of no progress, and is as full a disk's as any."""
+    shop = before(stage, whole, disk)
+    write = Path.write_text
+
+    def on_a_full_disk(self: Path, *args: Any, **more: Any) -> int:
+        if self.is_relative_to(disk):
+            fill(disk)
+        return write(self, *args, **more)
+
+    monkeypatch.setattr(Path, "write_text", on_a_full_disk)
+    with pytest.raises(StorageFull, match="MiB free"):
+        shop.run(stage)
+    assert shop.litter() == []
+    assert artifacts.published(shop.root, KINDS[stage][0]) == []
+    assert page_of_run(shop.root, "run") is None
+
+    monkeypatch.undo()
+    (disk / "ballast").unlink()
+    shop.run(stage)
+    require_undisturbed(stage, shop, whole)
+
+
+def test_a_report_that_is_written_but_not_entered_is_entered_by_the_retry(
+    whole: Shop, disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The note by which the run's tab finds its page is the last that is written."""
+    shop = before("report", whole, disk)
+    write = artifacts.write_json
+
+    def on_a_full_disk(path: Path, value: Any) -> None:
+        if path.parent.name == "by_run":
+            fill(disk)
+        write(path, value)
+
+    monkeypatch.setattr(artifacts, "write_json", on_a_full_disk)
+    with pytest.raises(StorageFull, match="MiB free"):
+        shop.run("report")
+    assert shop.litter() == []
+    assert page_of_run(shop.root, "run") is None
+
+    monkeypatch.undo()
+    (disk / "ballast").unlink()
+    shop.run("report")
+    require_undisturbed("report", shop, whole)
+
+
+def test_a_question_to_a_person_needs_room_for_its_note(whole: Shop, disk: Path) -> None:
+    """The task approve notes what it asked: half a note would stop every later try."""
+    shop = before("publish", whole, disk)
+    fill(disk)
+    with pytest.raises(StorageFull, match="MiB free"):
+        ask_once(shop.root, "run", {"live": None})
+    assert shop.litter() == []
+    (disk / "ballast").unlink()
+    ask_once(shop.root, "run", {"live": None})
+    ask_once(shop.root, "run", {"live": None})
+
+
+@pytest.mark.parametrize("stage", ["upsert", "report"])
+def test_a_full_disk_of_blocks_is_told_alike(stage: str, whole: Shop, ext4: Path) -> None:
+    """What fills up in memory and what fills up on blocks differ in their holes, and in when a write fails."""
+    shop = before(stage, whole, ext4)
+    ballast = fill(ext4)
+    with pytest.raises(StorageFull, match="MiB free"):
+        shop.run(stage)
+    assert shop.litter() == []
+    ballast.unlink()
+    shop.run(stage)
+    require_undisturbed(stage, shop, whole)
 
 
 def test_a_shard_is_opened_only_where_its_maps_have_room(whole: Shop, disk: Path) -> None:
