@@ -16,10 +16,10 @@ from pathlib import Path
 from isal import igzip
 from isal.igzip_lib import IsalError
 
-from include.archive_members import Member, find_members, tar_entries, zip_entries
+from include.archive_members import Member, StrictHeader, find_members, tar_entries, zip_entries
 from include.errors import BadSource
 from include.file_kind import HEAD, TAR_BLOCK, container, foreign, is_tar
-from include.lines import Reads, line_blocks
+from include.lines import BLOCK, Reads, line_blocks
 
 MAX_RATIO = 200  # unpacked to packed; catalogues in JSON lines reach about 30, a bomb 1,000
 FREE_BYTES = 64 * 2**20  # small files may unpack to this much, whatever the ratio
@@ -92,8 +92,11 @@ class Archive:
             self._is_tar = is_tar(stream.peek(TAR_BLOCK))
         if not self._is_tar:
             return {"trn": single}
-        with self._tar() as archive:
-            return find_members(tar_entries(archive, size), self._name)
+        with self._tar() as (archive, unpacked):
+            members = find_members(tar_entries(archive, size), self._name)
+            while unpacked.read(BLOCK):  # what follows the last member: only its end has gzip's checksum
+                pass
+        return members
 
     def _where(self, member: Member) -> str:
         return f"{member.name} in {self._name}" if self._zip or self._is_tar else member.name
@@ -113,7 +116,7 @@ class Archive:
             with self._zip.open(member.name) as stream:
                 yield stream
         elif self._is_tar:
-            with self._tar() as archive:
+            with self._tar() as (archive, _):
                 found = next(entry for entry in archive if entry.isreg() and entry.name == member.name)
                 with closing(archive.extractfile(found)) as stream:  # type: ignore[type-var]  # a file, so not None
                     yield stream  # type: ignore[misc]
@@ -122,13 +125,13 @@ class Archive:
                 yield stream
 
     @contextmanager
-    def _tar(self) -> Iterator[tarfile.TarFile]:
-        """The tar, read from its beginning to its end, unpacked on the way."""
+    def _tar(self) -> Iterator[tuple[tarfile.TarFile, "_Counted"]]:
+        """The tar, read from its beginning to its end, unpacked on the way; and the stream that it is read from."""
         limit = max(MAX_RATIO * self.path.stat().st_size, FREE_BYTES)
         with _explained(self._name), self.path.open("rb") as stream:
             unpacked = _Counted(_ungzipped(_Counted(stream, limit, self._name)), limit, self._name)
-            with tarfile.open(fileobj=unpacked, mode="r|", bufsize=2**20) as archive:  # type: ignore[call-overload]
-                yield archive
+            with tarfile.open(fileobj=unpacked, mode="r|", bufsize=2**20, tarinfo=StrictHeader) as archive:  # type: ignore[call-overload]
+                yield archive, unpacked
 
     def _refuse_what_is_no_lines(self, member: Member) -> None:
         with self._opened(member) as (outer, stream):
