@@ -196,7 +196,7 @@ def request_approval(run: Run, results: Mapping[str, Any], link: str) -> Summary
     if not decided.ask:
         log.info("nobody is asked: %s", decided.reason)
         return {"asked": False, "reason": decided.reason}
-    now, live = datetime.now(UTC), store.live()
+    now, live = datetime.now(UTC), decided.live
     asked = request(
         results,
         live=live,
