@@ -40,6 +40,7 @@ class Archive:
     """
 
     members: dict[str, Member]
+    gzipped: set[str]  # roles of the members that are gzip themselves
 
     def __init__(self, path: Path, name: str = "") -> None:
         self.path = path
@@ -55,8 +56,7 @@ class Archive:
                 self.members = find_members(zip_entries(self._zip), self._name, self._kind_in_zip)
             else:
                 self.members = self._single_or_tar()
-            for member in self.members.values():
-                self._refuse_what_is_no_lines(member)
+            self.gzipped = {role for role, member in self.members.items() if self._holds_lines_in_gzip(member)}
         except BaseException:
             self.__exit__()
             raise
@@ -133,7 +133,8 @@ class Archive:
             with tarfile.open(fileobj=unpacked, mode="r|", bufsize=2**20, tarinfo=StrictHeader) as archive:  # type: ignore[call-overload]
                 yield archive, unpacked
 
-    def _refuse_what_is_no_lines(self, member: Member) -> None:
+    def _holds_lines_in_gzip(self, member: Member) -> bool:
+        """Whether it is gzip; BadSource if it is not JSON lines."""
         with self._opened(member) as (outer, stream):
             gzipped = outer.peek(2) == GZIP
             head = stream.peek(HEAD)
@@ -148,6 +149,7 @@ class Archive:
             raise BadSource(
                 f"{where} is not JSON lines: {found.said()}.", found.next_step(member.name, gzipped=gzipped)
             )
+        return gzipped
 
     def _kind_in_zip(self, name: str) -> str:
         """What a member of the ZIP is, where its first bytes say so."""
