@@ -17,6 +17,7 @@ from dags.failures import failures_told
 from dags.stage_task import QUESTIONS, common, form
 from include import stages
 from include.forms import OPEN_SECTION, from_form
+from include.questions import LONGEST_TEXT
 from include.settings import AnswerSettings, IndexSettings, data_directory
 
 QUESTION = Param(
@@ -26,7 +27,7 @@ QUESTION = Param(
     description_md="One question, or several, one a line.",
     format="multiline",
     minLength=1,
-    maxLength=20_000,
+    maxLength=LONGEST_TEXT,
     section=OPEN_SECTION,
 )
 INDEX_FIELDS = ("store", "collection")

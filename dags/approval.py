@@ -14,7 +14,7 @@ from airflow.providers.standard.operators.hitl import HITLOperator
 from dags.failures import failures_told
 from dags.stage_task import common, current_run
 from include import stages
-from include.approval import APPROVE, REJECT, answered
+from include.approval import APPROVE, REJECT, answered, asked_about
 
 
 class ApprovalOperator(HITLOperator):
@@ -57,8 +57,13 @@ class ApprovalOperator(HITLOperator):
 
     def _take(self, context: Any, event: dict[str, Any]) -> Any:
         said = super().execute_complete(context, event)
-        person = said["responded_by_user"]
-        answer = answered(said["chosen_options"], by=person and person["name"], at=said["responded_at"])
+        run, person = current_run(), said["responded_by_user"]
+        answer = answered(
+            said["chosen_options"],
+            by=person and person["name"],
+            at=said["responded_at"],
+            live=asked_about(run.root, run.run_id)["live"],  # of the process that asked only its note is left
+        )
         self.log.info("answer: %s", answer)
         return answer
 

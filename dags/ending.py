@@ -1,6 +1,6 @@
 """The two tasks that end a run, whatever became of it: its report, and its state.
 
-Both are teardowns in Airflow's sense: they run after a failure too, and in a run that a person has marked as failed.
+Both are teardowns in Airflow's sense: they run after a failure too, and in a run that was marked as failed.
 The report's own failure changes nothing; that of `outcome` is the run's, so a run is green exactly if publish has
 succeeded.
 (Not a DAG file: see .airflowignore.)
@@ -27,7 +27,7 @@ def report(results: Mapping[str, Any]) -> Any:
         before = get_current_context()["task"].get_flat_relative_ids(upstream=True)
         # What a task returned that has not succeeded is an earlier attempt's.
         kept = {name: value for name, value in results.items() if states.get(name, "success") == "success"}
-        # No task of ours skips another: where one was skipped, a person has ended the run.
+        # No task of ours skips another: where one was skipped, a person or a program has ended the run.
         stopped = states.get("publish") != "success" and "skipped" in states.values()
         facts = {**kept, "failed": failures_of(before, states), "stopped": stopped}
         date = logical_date(dag_run).isoformat()

@@ -84,7 +84,7 @@ def ask_once(root: Path, run_id: str, about: Mapping[str, Any]) -> None:
         AlreadyAsked: The run has asked about something else.
         StorageFull: The disk has no room for the note.
     """
-    note = root / "approval" / f"{hashlib.sha256(run_id.encode()).hexdigest()[:32]}.json"
+    note = _note(root, run_id)
     asked = {"run_id": run_id, **about}
     try:
         before = json.loads(note.read_bytes())
@@ -101,16 +101,28 @@ def ask_once(root: Path, run_id: str, about: Mapping[str, Any]) -> None:
         )
 
 
-def answered(chosen: Sequence[str], *, by: str | None, at: datetime) -> dict[str, Any]:
+def asked_about(root: Path, run_id: str) -> dict[str, Any]:
+    """What a run has asked about: see `ask_once`."""
+    found: dict[str, Any] = json.loads(_note(root, run_id).read_bytes())
+    return found
+
+
+def answered(chosen: Sequence[str], *, by: str | None, at: datetime, live: str | None) -> dict[str, Any]:
     """The result of the task approve, see `include.verdict.Answer`.
 
     Args:
         chosen: The chosen options.
         by: The person's name; None where nobody answered in time.
         at: When.
+        live: The version that was live when the question was asked; None for none.
     """
     approved = list(chosen) == [APPROVE] and by is not None
-    return {"asked": True, "approved": approved, "by": by, "at": at.astimezone(UTC).isoformat(timespec="seconds")}
+    told = {"by": by, "at": at.astimezone(UTC).isoformat(timespec="seconds"), "live": live}
+    return {"asked": True, "approved": approved, **told}
+
+
+def _note(root: Path, run_id: str) -> Path:
+    return root / "approval" / f"{hashlib.sha256(run_id.encode()).hexdigest()[:32]}.json"
 
 
 def _compared(found: Comparison) -> str:

@@ -16,10 +16,10 @@ from pathlib import Path
 from isal import igzip
 from isal.igzip_lib import IsalError
 
-from include.archive_members import Member, find_members, tar_entries, zip_entries
+from include.archive_members import Member, StrictHeader, find_members, tar_entries, zip_entries
 from include.errors import BadSource
 from include.file_kind import HEAD, TAR_BLOCK, container, foreign, is_tar, unknown
-from include.lines import Reads, line_blocks
+from include.lines import BLOCK, Reads, line_blocks
 
 MAX_RATIO = 200  # unpacked to packed; catalogues in JSON lines reach about 30, a bomb 1,000
 FREE_BYTES = 64 * 2**20  # small files may unpack to this much, whatever the ratio
@@ -40,6 +40,7 @@ class Archive:
     """
 
     members: dict[str, Member]
+    gzipped: set[str]  # roles of the members that are gzip themselves
 
     def __init__(self, path: Path, name: str = "") -> None:
         self.path = path
@@ -55,8 +56,7 @@ class Archive:
                 self.members = find_members(zip_entries(self._zip), self._name, self._kind_in_zip)
             else:
                 self.members = self._single_or_tar()
-            for member in self.members.values():
-                self._refuse_what_is_no_lines(member)
+            self.gzipped = {role for role, member in self.members.items() if self._holds_lines_in_gzip(member)}
         except BaseException:
             self.__exit__()
             raise
@@ -92,8 +92,11 @@ class Archive:
             self._is_tar = is_tar(stream.peek(TAR_BLOCK))
         if not self._is_tar:
             return {"trn": single}
-        with self._tar() as archive:
-            return find_members(tar_entries(archive, size), self._name)
+        with self._tar() as (archive, unpacked):
+            members = find_members(tar_entries(archive, size), self._name)
+            while unpacked.read(BLOCK):  # what follows the last member: only its end has gzip's checksum
+                pass
+        return members
 
     def _where(self, member: Member) -> str:
         return f"{member.name} in {self._name}" if self._zip or self._is_tar else member.name
@@ -113,7 +116,7 @@ class Archive:
             with self._zip.open(member.name) as stream:
                 yield stream
         elif self._is_tar:
-            with self._tar() as archive:
+            with self._tar() as (archive, _):
                 found = next(entry for entry in archive if entry.isreg() and entry.name == member.name)
                 with closing(archive.extractfile(found)) as stream:  # type: ignore[type-var]  # a file, so not None
                     yield stream  # type: ignore[misc]
@@ -122,15 +125,16 @@ class Archive:
                 yield stream
 
     @contextmanager
-    def _tar(self) -> Iterator[tarfile.TarFile]:
-        """The tar, read from its beginning to its end, unpacked on the way."""
+    def _tar(self) -> Iterator[tuple[tarfile.TarFile, "_Counted"]]:
+        """The tar, read from its beginning to its end, unpacked on the way; and the stream that it is read from."""
         limit = max(MAX_RATIO * self.path.stat().st_size, FREE_BYTES)
         with _explained(self._name), self.path.open("rb") as stream:
             unpacked = _Counted(_ungzipped(_Counted(stream, limit, self._name)), limit, self._name)
-            with tarfile.open(fileobj=unpacked, mode="r|", bufsize=2**20) as archive:  # type: ignore[call-overload]
-                yield archive
+            with tarfile.open(fileobj=unpacked, mode="r|", bufsize=2**20, tarinfo=StrictHeader) as archive:  # type: ignore[call-overload]
+                yield archive, unpacked
 
-    def _refuse_what_is_no_lines(self, member: Member) -> None:
+    def _holds_lines_in_gzip(self, member: Member) -> bool:
+        """Whether it is gzip; BadSource if it is not JSON lines."""
         with self._opened(member) as (outer, stream):
             gzipped = outer.peek(2) == GZIP
             head = stream.peek(HEAD)
@@ -145,6 +149,7 @@ class Archive:
             raise BadSource(
                 f"{where} is not JSON lines: {found.said()}.", found.next_step(member.name, gzipped=gzipped)
             )
+        return gzipped
 
     def _kind_in_zip(self, name: str) -> str:
         """What a member of the ZIP is, where its first bytes say so."""

@@ -11,6 +11,7 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import Self
 
 from include.errors import BadSource
 from include.lines import printable
@@ -53,6 +54,29 @@ class Entry:
     size: int
     is_file: bool
     fault: str
+
+
+class StrictHeader(tarfile.TarInfo):
+    """A member's header in a tar. One that is damaged or cut is an error, not the end of the archive.
+
+    `tarfile` takes it for the end: a flipped byte, and every member behind it is gone. Only a block of zeros is the
+    end; GNU tar, Python and the others that follow POSIX write two, so a file without any is cut.
+    """
+
+    @classmethod
+    def fromtarfile(cls, archive: tarfile.TarFile) -> Self:
+        """The next header.
+
+        Raises:
+            tarfile.EOFHeaderError: There is a block of zeros instead: the end.
+            tarfile.ReadError: It is damaged, or the file ends without such a block.
+        """
+        try:
+            return super().fromtarfile(archive)
+        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]  # typeshed lacks it
+            raise
+        except tarfile.HeaderError as error:
+            raise tarfile.ReadError(f"{error} of a member, at byte {archive.offset:,}") from error
 
 
 def zip_entries(archive: zipfile.ZipFile) -> Iterator[Entry]:

@@ -17,8 +17,17 @@ from typing import Any
 from include import errors
 from include.errors import VitrineError
 from include.progress import Sink
+from include.settings import REPOSITORY
+
+log = logging.getLogger(__name__)
 
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+
+
+def environment() -> dict[str, str]:
+    """Ours, in which a child also finds `include`, wherever it is started."""
+    path = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")]))
+    return {**os.environ, "PYTHONPATH": path}
 
 
 def report(work: Callable[[Sink], dict[str, Any]]) -> int:
@@ -53,6 +62,28 @@ def report(work: Callable[[Sink], dict[str, Any]]) -> int:
             logging.getLogger().removeHandler(handler)
         say("result", **made)
     return 0
+
+
+def heard(line: str | bytes, sink: Sink | None) -> dict[str, Any] | None:
+    """Act on a line of the child's standard output; returns it where it says how the work ended.
+
+    Args:
+        line: As it was read.
+        sink: Receives progress.
+    """
+    try:
+        said: dict[str, Any] = json.loads(line)
+    except ValueError:  # cut off by the child's death
+        log.warning("the process left an unfinished line: %r", line[:200])
+        return None
+    if said["type"] == "progress":
+        if sink is not None:
+            sink(said["snapshot"])
+        return None
+    if said["type"] == "log":
+        log.log(said["level"], "%s", said["message"])
+        return None
+    return said
 
 
 def told(error: VitrineError) -> dict[str, str]:

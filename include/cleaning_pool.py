@@ -7,7 +7,6 @@ the same wherever they were read.
 import os
 import pickle
 import queue
-import signal
 import subprocess
 import sys
 from collections import deque
@@ -17,6 +16,7 @@ from contextlib import suppress
 from itertools import chain, islice
 from typing import IO, cast
 
+from include.child import environment, signal_name
 from include.cleaning_process import SIZE
 from include.errors import CleaningInterrupted
 from include.rows import RowReader, Rows
@@ -98,11 +98,10 @@ class _Worker:
     """One `include.cleaning_process`."""
 
     def __init__(self, max_title_chars: int, max_content_chars: int) -> None:
-        path = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")]))
         self._child = subprocess.Popen(
             [sys.executable, "-m", "include.cleaning_process", str(max_title_chars), str(max_content_chars)],
             cwd=REPOSITORY,
-            env={**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": "0"},  # one hash for one uid in all of them
+            env={**environment(), "PYTHONHASHSEED": "0"},  # one hash for one uid in all of them
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             pipesize=PIPE_BYTES,
@@ -132,12 +131,8 @@ class _Worker:
         status = self._child.wait()
         if status >= 0:
             return RuntimeError(f"Cleaning process {self._child.pid} ended with status {status}; its output says why.")
-        try:
-            name = signal.Signals(-status).name
-        except ValueError:
-            name = f"signal {-status}"
         return CleaningInterrupted(
-            f"Cleaning process {self._child.pid} was ended by {name}.",
+            f"Cleaning process {self._child.pid} was ended by {signal_name(status)}.",
             "Retry the task: it converts again from the beginning. If nobody killed it, the machine probably ran out "
             "of memory.",
         )

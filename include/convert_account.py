@@ -44,6 +44,12 @@ def warnings(role: str, counts: Mapping[str, Any], labels: Mapping[str, Any] | N
                 f"{said}: lbl has {labels['read']:,} lines, of which {labels['accepted']:,} are accepted. Check that "
                 "it is the lbl of this catalogue, and whole."
             )
+    if role == "tst" and not accepted:
+        reasons = f": {named_reasons(counts)}" if counts["rejected"] else ""
+        found.append(
+            f"tst: none of {counts['read']:,} lines is a product{reasons}. Evaluation has no questions from it, so "
+            "query_to_label is not measured."
+        )
     if role == "lbl" and counts["rejected"] > MOST * counts["read"]:
         found.append(
             f"lbl: {counts['rejected']:,} of {counts['read']:,} lines were rejected: {named_reasons(counts)}. "

@@ -6,16 +6,15 @@ the address of its log, relative to the UI's.
 """
 
 import re
-import textwrap
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
 from include.errors import Terminal, VitrineError
+from include.lines import wrapped
 from include.progress import clock
 
-WIDTH = 100  # characters; so much of a log is seen without scrolling sideways
 UNFORESEEN = (
     "This is no failure that Vitrine expects: the frames in the task's log show where it came from. "
     "Clear the task to try again, and report it with those frames if it comes back."
@@ -67,7 +66,7 @@ def told(failure: Mapping[str, Any], now: datetime) -> str:
     """The record as lines for a log: what, the next step, which try this was and when the next one is."""
     lines = [*sentences(f"{failure['class']}: {failure['what']}")]
     lines += sentences(f"Next: {failure['next_step']}") if failure["next_step"] else []
-    return "\n".join(_wrapped(each) for each in [*lines, trying(failure, now)])
+    return "\n".join(line for each in [*lines, trying(failure, now)] for line in wrapped(each))
 
 
 def trying(failure: Mapping[str, Any], now: datetime) -> str:
@@ -84,8 +83,3 @@ def trying(failure: Mapping[str, Any], now: datetime) -> str:
 def _until(at: datetime, now: datetime) -> str:
     seconds = max((at - now).total_seconds(), 0.0)
     return f"in {seconds:.0f} s" if seconds < 60 else f"in {clock(seconds)}"
-
-
-def _wrapped(line: str) -> str:
-    """At most WIDTH characters a line; a word that is longer, such as a path, stays whole."""
-    return textwrap.fill(line, WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)

@@ -235,6 +235,8 @@ def allowed(schema: Mapping[str, Any]) -> str:
     """A setting's choices or range in words."""
     if "enum" in schema:
         return ", ".join(f"`{value}`" for value in schema["enum"] if value is not None)
+    if schema.get("type") == "boolean":
+        return "`true`, `false`"
     if "maximum" in schema:
         low = f"{schema['minimum']:,} to" if "minimum" in schema else f"over {schema['exclusiveMinimum']:,}, to"
         return f"{low} {schema['maximum']:,}"

@@ -10,8 +10,9 @@ The new model passes if, on the same held-out queries,
 
 each beyond noise: the 95 % interval of the difference (`include.bootstrap`) excludes 0. A model that is
 live already passes. A base model that is used as it is, because the catalogue gives nothing to train on, has only
-the live model to be held to. `tolerance` is slack in nDCG@10: worse then means worse by more than it, and better
-not worse by as much.
+the live model to be held to. Where the catalogue has no question to measure by, a model passes only if none is live:
+it replaces nothing, and such a catalogue would never have an index. `tolerance` is slack in nDCG@10: worse then means
+worse by more than it, and better not worse by as much.
 """
 
 from collections.abc import Mapping, Sequence
@@ -63,7 +64,8 @@ def decide(
     # An interval cannot lie below -1, so at 1 even that end must pass.
     better = [each for each in against_base if each["low"] > -tolerance or tolerance >= 1]
     # What was not measured is not known to be worse, but a live model does not give way to it.
-    proven = bool(better) or (bool(untrained) and (bool(judged) or not has_rival)) or tolerance >= 1
+    excused = bool(untrained) if judged else not has_rival
+    proven = bool(better) or excused or tolerance >= 1
     passed = is_live or (not worse and proven)
     slack = f" (tolerance {tolerance})" if tolerance else ""
     if is_live:
@@ -73,7 +75,12 @@ def decide(
     elif untrained:
         reason = untrained + ("" if passed else UNMEASURED.format("the live model stays"))
     elif not judged:
-        reason = "the new model is not compared with any" + UNMEASURED.format("nothing shows that it is better")
+        so = (
+            "nothing shows that it is better"
+            if has_rival
+            else "nothing could be measured, and no live model is replaced"
+        )
+        reason = "the new model is not compared with any" + UNMEASURED.format(so)
     elif not better:
         reason = f"by nDCG@10 the new model does not beat the base: it is {_said(against_base)}{slack}"
     else:

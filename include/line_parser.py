@@ -110,7 +110,7 @@ class LineParser:
         self._packed_weights: dict[bytes, bytes | None] = {ABSENT[0]: None, ABSENT[1]: None}
 
     def parse(self, line: bytes) -> Fields | None:
-        """The fields of a line, which may still have its `\\n`; None for one of whitespace alone.
+        """The fields of a line, which may still have its `\\n`; None for whitespace or a byte-order mark alone.
 
         Raises:
             Refused: With the reason.
@@ -123,10 +123,10 @@ class LineParser:
                 line.decode()  # the parser does not look into what it skips
             row = self._decode(line)
         except UNDECODABLE:
-            if not line.strip():
+            if not line.removeprefix(BYTE_ORDER_MARK).strip():
                 return None
             row, mended = self._parse_leniently(line)
-        if len(line) > MAX_LINE:
+        if len(line) - line.endswith(b"\n") > MAX_LINE:
             raise Refused(LONG_LINE)
         uid = row.uid
         # The cheap test first: nearly every uid is a short word of letters and digits.

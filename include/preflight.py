@@ -53,8 +53,7 @@ def base_model(run: "Run") -> None:
     """Whether there is such a base model, as far as that can be told without fetching it."""
     from include.base_model import check_base
 
-    if run.settings.train.retrain != "never":
-        check_base(run.settings.train.base_model)
+    check_base(run.settings.train.base_model)  # also where nothing is trained: evaluation compares with it
 
 
 def promotion(run: "Run") -> str | None:

@@ -245,7 +245,7 @@ def _decide(
         answer=answer,
         against=against,
     )
-    return replace(decided, change=change, against=against)
+    return replace(decided, change=change, against=against, live=live)
 
 
 def _date(journal: Journal, version: str) -> str:

@@ -1,16 +1,15 @@
 """Questions as people write them, and answers as a log shows them: plain text in, plain text out."""
 
-import textwrap
 import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from include.errors import BadQuestion
+from include.lines import wrapped
 
 LONGEST_QUESTION = 2000  # characters
 LONGEST_TEXT = 20_000  # characters of all questions that one run takes
 SHOWN = 200  # characters of a refused question that its entry repeats
-LOG_WIDTH = 100  # characters; so much of a log is seen without scrolling sideways
 
 
 def split_lines(text: str) -> list[str]:
@@ -67,27 +66,20 @@ def refused(question: str, fault: BadQuestion) -> dict[str, Any]:
 
 def as_text(entry: Mapping[str, Any]) -> str:
     """A question with what came of it, for a log: answer, sources (or the nearest products), warnings, one a line."""
-    lines = [*_wrapped("Question: ", entry["question"])]
+    lines = [*_labelled("Question: ", entry["question"])]
     if error := entry["error"]:
-        return "\n".join([*lines, *_wrapped("Not asked: ", error["what"]), *_wrapped("Next: ", error["next_step"])])
-    lines += _wrapped("Answer: ", entry["answer"])
+        return "\n".join([*lines, *_labelled("Not asked: ", error["what"]), *_labelled("Next: ", error["next_step"])])
+    lines += _labelled("Answer: ", entry["answer"])
     products = entry["sources"] or entry["nearest"]
     if products and not entry["found"]:
         lines.append("The nearest products:")
     for number, each in enumerate(products, 1):
-        lines += _wrapped(f"[{number}] ", f"{each['title'] or '(no title)'} · uid {each['uid']} · {each['score']:.3f}")
+        lines += _labelled(f"[{number}] ", f"{each['title'] or '(no title)'} · uid {each['uid']} · {each['score']:.3f}")
         if each["snippet"] != each["title"]:
-            lines += _wrapped("      ", each["snippet"])
-    lines += [line for warning in entry["warnings"] for line in _wrapped("Warning: ", warning)]
+            lines += _labelled("      ", each["snippet"])
+    lines += [line for warning in entry["warnings"] for line in _labelled("Warning: ", warning)]
     return "\n".join(lines)
 
 
-def _wrapped(label: str, text: str) -> list[str]:
-    """At most `LOG_WIDTH` characters a line, later lines set in; a longer word stays whole."""
-    return textwrap.wrap(
-        label + " ".join(text.split()),
-        LOG_WIDTH,
-        subsequent_indent="      ",
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+def _labelled(label: str, text: str) -> list[str]:
+    return wrapped(label + " ".join(text.split()), indent="      ")

@@ -11,6 +11,7 @@ from include.html_page import Markup, element, join, section, text
 BASE = "../../../../"
 SHARDS_SHOWN = 8
 SHOWN = {"fine_tune": ("pairs", "steps", "first_loss", "last_loss"), "verify": ("points", "recall")}
+ENDED = "It was ended with the run, or had been killed before: it left no message. Its log shows how far it came."
 AGAIN = "To go on, clear the first task that is not green, with those after it: what is stored is not made again."
 
 
@@ -37,7 +38,7 @@ def _failure(group: Sequence[Failure], *, stopped: bool) -> Markup:
     title = f"{first['task']} failed" + (f", {_shards(shards)}" if shards else "")
     if stopped and first["class"] is None:
         title = f"{first['task']} was running then"
-        first = {**first, "what": "It was marked as failed by hand, and stopped.", "next_step": AGAIN}
+        first = {**first, "what": ENDED, "next_step": AGAIN}
     tries = f"{first['class']}, try {first['try_number']} of {first['max_tries']}" if first["class"] else ""
     links = [_log(each) for each in group[:SHARDS_SHOWN]]
     return section(title, _box(first["what"], sentences(first["next_step"]), tries), element("p", join(links)))

@@ -24,7 +24,7 @@ def render(facts: Mapping[str, Any], written_at: datetime) -> str:
     results, metrics = facts["results"], facts["metrics"]
     if results.get("failed") or results.get("stopped"):
         about = f"{facts['run_id']} · written {written_at:%Y-%m-%d %H:%M} UTC"
-        verdict = "This run was ended by a person" if results.get("stopped") else "This run failed"
+        verdict = "This run was ended from outside" if results.get("stopped") else "This run failed"
         head = [element("h1", verdict), element("p", about, class_="sub")]
         return page(f"{verdict}: {facts['run_id']}", join([*head, failed_run(results)]))
     decided = [results.get(name) or {} for name in ("publish", "approve")]

@@ -196,7 +196,7 @@ def request_approval(run: Run, results: Mapping[str, Any], link: str) -> Summary
     if not decided.ask:
         log.info("nobody is asked: %s", decided.reason)
         return {"asked": False, "reason": decided.reason}
-    now, live = datetime.now(UTC), store.live()
+    now, live = datetime.now(UTC), decided.live
     asked = request(
         results,
         live=live,
@@ -255,7 +255,7 @@ def outcome(states: Mapping[str, str]) -> None:
     if states.get("publish") == "success":
         return
     failed = [name for name, state in states.items() if state == "failed" and name not in ("report", "outcome")]
-    why = f"{', '.join(failed)} failed" if failed else "a person ended the run, or skipped a task of it"
+    why = f"{', '.join(failed)} failed" if failed else "the run was ended from outside, or a task of it skipped"
     raise NotPublished(f"The run has not come to its decision: {why}.", "The run's Report tab says what to do.")
 
 

@@ -181,7 +181,7 @@ def _identity(catalogue: Path, tokenizer: "Tokenizer", max_tokens: int) -> dict[
 
 
 def _bytes(file: Path, longest: int, width: type[np.integer[Any]]) -> float:
-    """At most written for a file: an offset a text; a word piece is three bytes of text or more (seen: 4 to 5)."""
+    """About what is written for a file: an offset a text; a word piece takes 3 bytes of text or more (seen: 4 to 5)."""
     metadata = pq.read_metadata(file)
     groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
     columns = [group.column(number) for group in groups for number in range(group.num_columns)]

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from include.artifacts import Artifact
-from include.child import end_with, raised, report, signal_name, told
+from include.child import end_with, environment, heard, raised, report, signal_name, told
 from include.errors import TrainingInterrupted, VitrineError
 from include.progress import Sink, Snapshot
 from include.settings import REPOSITORY, TrainSettings
@@ -54,11 +54,10 @@ def train_in_subprocess(
     command += [f"--settings={settings.model_dump_json()}", f"--parent={os.getpid()}", f"--nonce={nonce}"]
     if negatives is not None:
         command.append(f"--negatives={negatives.resolve()}")
-    path = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")]))
     child = subprocess.Popen(
         command,
         cwd=REPOSITORY,
-        env={**ENVIRONMENT, **os.environ, "PYTHONPATH": path},
+        env={**ENVIRONMENT, **environment()},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -68,12 +67,12 @@ def train_in_subprocess(
     )
     log.info("training runs in process %d", child.pid)
     last_words: deque[str] = deque(maxlen=STDERR_LINES)
-    heard = Heard(sink)
-    listener = threading.Thread(target=_listen, args=(child.stderr, last_words, heard), daemon=True)
+    training = Heard(sink)
+    listener = threading.Thread(target=_listen, args=(child.stderr, last_words, training), daemon=True)
     listener.start()
     try:
         for line in child.stdout or ():
-            heard.take(line)
+            training.take(line)
         child.wait()
     finally:  # also when a signal handler or the sink raises
         if child.poll() is None:
@@ -87,7 +86,7 @@ def train_in_subprocess(
         for pipe in (child.stdout, child.stderr):
             if pipe is not None:
                 pipe.close()
-    return heard.outcome(child.returncode, list(last_words))
+    return training.outcome(child.returncode, list(last_words))
 
 
 class Heard:
@@ -105,20 +104,7 @@ class Heard:
 
     def take(self, line: str) -> None:
         """Act on one line of the child's standard output."""
-        try:
-            said = json.loads(line)
-        except ValueError:  # cut off by the child's death
-            log.warning("the training process left an unfinished line: %s", line.rstrip()[:200])
-            return
-        if said["type"] == "progress":
-            if said["snapshot"]["unit"] == "steps":
-                self._last = said["snapshot"]
-            if self._sink is not None:
-                self._sink(said["snapshot"])
-        elif said["type"] == "log":
-            log.log(said["level"], "%s", said["message"])
-        else:
-            self._end = said
+        self._end = heard(line, self._keep) or self._end
 
     def take_from_another(self, line: str) -> None:
         """Act on the error of a process that does not report."""
@@ -126,6 +112,13 @@ class Heard:
             self._other = self._other or json.loads(line)
         except ValueError:  # another process wrote into the line
             log.warning("a training process left an unreadable error: %s", line.rstrip())
+
+    def _keep(self, snapshot: Snapshot) -> None:
+        """Pass progress on, and remember how far the training is."""
+        if snapshot["unit"] == "steps":
+            self._last = snapshot
+        if self._sink is not None:
+            self._sink(snapshot)
 
     def outcome(self, status: int, last_words: list[str]) -> Artifact:
         """The child's result, or the exception that stands for its failure.
@@ -219,10 +212,10 @@ def run_as_child(work: Callable[[Sink | None], Artifact], *, parent: int | None)
     return report(told_whole)
 
 
-def _listen(stream: IO[str], last_words: "deque[str]", heard: Heard) -> None:
+def _listen(stream: IO[str], last_words: "deque[str]", training: Heard) -> None:
     for line in stream:
         if line.startswith(ERROR_MARK):
-            heard.take_from_another(line.removeprefix(ERROR_MARK))
+            training.take_from_another(line.removeprefix(ERROR_MARK))
             continue
         last_words.append(line)
         if line.strip():

@@ -7,10 +7,12 @@ what no answer could change.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from include.catalogue_change import CatalogueChange, Objection
 from include.settings import EvaluateSettings
+
+UNRECORDED: Final = ""  # in an answer from before it was kept what the question was about
 
 
 @dataclass(frozen=True)
@@ -21,11 +23,14 @@ class Answer:
         approved: Whether the version may go live.
         by: Who answered; None where nobody did in time, which is no approval.
         at: When, ISO 8601; without an answer, when the time was over.
+        live: The version that was live when the question was asked, None for none: what the person was shown is a
+            comparison with it.
     """
 
     approved: bool
     by: str | None
     at: str
+    live: str | None = UNRECORDED
 
     @classmethod
     def of(cls, approval: Mapping[str, Any] | None) -> Self | None:
@@ -33,7 +38,7 @@ class Answer:
         if approval is None or not approval["asked"]:
             return None
         by = approval["by"]
-        return cls(bool(approval["approved"]) and by is not None, by, approval["at"])
+        return cls(bool(approval["approved"]) and by is not None, by, approval["at"], approval.get("live", UNRECORDED))
 
     def __str__(self) -> str:
         if self.by is None:
@@ -50,6 +55,7 @@ class Verdict:
         ask: Whether only a person's answer is missing.
         change: What the version changes in the live one's catalogue; None where there is nothing to compare.
         against: What speaks against that change; None where nothing does.
+        live: The version that it was decided over; None for none.
     """
 
     publish: bool
@@ -57,6 +63,7 @@ class Verdict:
     ask: bool = False
     change: CatalogueChange | None = None
     against: Objection | None = None
+    live: str | None = None
 
 
 def verdict(
@@ -75,7 +82,8 @@ def verdict(
     1. `promote = never`: not published.
     2. It is live already: it stays.
     3. The live version stands for a newer date: not published, whoever approves.
-    4. `promote = approval`: a person's answer decides, also against what follows; no answer is no.
+    4. `promote = approval`: a person's answer decides, also against what follows; no answer is no, and so is a yes
+       to replacing another version than the one that is live now.
     5. Too much of the live catalogue would be gone, or a sample would replace a real one: not published.
     6. The gate decides.
 
@@ -96,7 +104,7 @@ def verdict(
     if (reason := older(live, live_date, logical_date)) is not None:
         return Verdict(False, reason)
     if evaluate.promote == "approval":
-        return _approved(gate, against, answer)
+        return _approved(gate, against, answer, live)
     return _automatic(gate, against)
 
 
@@ -122,11 +130,20 @@ def _automatic(gate: Mapping[str, Any] | None, against: Objection | None) -> Ver
     return Verdict(gate["passed"], f"published: {gate['reason']}" if gate["passed"] else said(gate))
 
 
-def _approved(gate: Mapping[str, Any] | None, against: Objection | None, answer: Answer | None) -> Verdict:
+def _approved(
+    gate: Mapping[str, Any] | None, against: Objection | None, answer: Answer | None, live: str | None
+) -> Verdict:
     told = "; ".join(
         words for words in (against and against.words, None if gate is None else said(gate)) if words is not None
     )
     if answer is None:
         return Verdict(False, "; ".join(filter(None, ("nobody was asked: clear the task approve", told))), ask=True)
+    if answer.approved and answer.live not in (UNRECORDED, live):
+        seen, now = (f"version {each}" if each else "nothing" for each in (answer.live, live))
+        return Verdict(
+            False,
+            f"kept, not published: {answer}, when {seen} was live; now it is {now}, and nobody has compared with that. "
+            "Trigger a new run: it reuses everything that is unchanged and asks anew.",
+        )
     overruled = answer.approved and (against is not None or (gate is not None and not gate["passed"]))
     return Verdict(answer.approved, (", although " if overruled else "; ").join(filter(None, (str(answer), told))))

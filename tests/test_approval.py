@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from include.approval import answered, ask_once, request
+from include.approval import answered, ask_once, asked_about, request
 from include.catalogue_change import CatalogueChange, objection
 from include.errors import AlreadyAsked
 from include.settings import EvaluateSettings
@@ -108,12 +108,12 @@ def test_figures_that_are_not_there_are_left_out(missing: str) -> None:
 
 def test_only_a_persons_approve_is_an_approval() -> None:
     """At the end of the time Airflow answers by itself, as nobody."""
-    yes = {"asked": True, "approved": True, "by": "ana", "at": "2026-11-22T10:00:00+00:00"}
-    assert answered(["Approve"], by="ana", at=NOW) == yes
-    assert not answered(["Reject"], by="ana", at=NOW)["approved"]
-    assert not answered(["Approve"], by=None, at=NOW)["approved"]
-    assert not answered(["Reject"], by=None, at=NOW)["approved"]
-    assert not answered([], by="ana", at=NOW)["approved"]
+    yes = {"asked": True, "approved": True, "by": "ana", "at": "2026-11-22T10:00:00+00:00", "live": "v0"}
+    assert answered(["Approve"], by="ana", at=NOW, live="v0") == yes
+    assert not answered(["Reject"], by="ana", at=NOW, live="v0")["approved"]
+    assert not answered(["Approve"], by=None, at=NOW, live="v0")["approved"]
+    assert not answered(["Reject"], by=None, at=NOW, live="v0")["approved"]
+    assert not answered([], by="ana", at=NOW, live="v0")["approved"]
 
 
 def test_a_run_asks_about_one_thing_only(root: Path) -> None:
@@ -126,3 +126,4 @@ def test_a_run_asks_about_one_thing_only(root: Path) -> None:
     ask_once(root, "another run", about | {"verify": "v2"})
     notes = [json.loads(path.read_text())["verify"] for path in (root / "approval").glob("*.json")]
     assert sorted(notes) == ["v1", "v2"]
+    assert asked_about(root, "run")["live"] is None

@@ -335,6 +335,46 @@ def test_a_tar_that_is_cut_is_named(tmp_path: Path, mode: str) -> None:
     assert re.search(r"ends too early|damaged", refusal(path))
 
 
+@pytest.mark.parametrize("mode", ["w", "w:gz"])
+@pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_damage_to_a_later_header_of_a_tar_does_not_end_it(tmp_path: Path, form: int, mode: str) -> None:
+    """Danger: tarfile takes it for the end: the labels are gone, links lead nowhere, and the run is green."""
+    name = "lbl.json" if form == tarfile.USTAR_FORMAT else f"{'long/' * 40}lbl.json"  # GNU and PAX: two headers more
+    sound = tarred(tmp_path / "c.tar", {"trn.json": LINE, "tst.json": LINE, name: LINE}, "w", format=form).read_bytes()
+    start = 4 * 512 + 512  # behind the folder, and two members with a block of data each
+    end = sound.rindex(LINE) + 512  # of the last member's data: zeros follow
+    path = tmp_path / "damaged.tar"
+
+    def roles(data: bytes) -> set[str]:
+        path.write_bytes(gzip.compress(data) if mode == "w:gz" else data)
+        with Archive(path) as opened:
+            return set(opened.members)
+
+    assert roles(sound) == {"trn", "tst", "lbl"}
+    assert roles(sound[: end + 512]) == {"trn", "tst", "lbl"}, "one block of zeros is an end"
+    for place in (*range(start, start + 148, 7), start + 300):  # but for the checksum's own bytes
+        data = bytearray(sound)
+        data[place] ^= 1
+        with pytest.raises(BadSource, match=r"damaged\.tar is damaged \(.*at byte 2,560"):
+            roles(data)
+    for cut in (start, start + 1, start + 511, start + 512, end - 1, end, end + 511):
+        with pytest.raises(BadSource, match=r"damaged\.tar (is damaged|ends too early)"):
+            roles(sound[:cut])
+
+
+def test_the_checksum_of_a_gzipped_tar_is_read(tmp_path: Path) -> None:
+    """Danger: a reader of tar stops at the last member, before gzip says that what it read is damaged."""
+    plain = tarred(tmp_path / "c.tar", {"trn.json": LINE, "lbl.json": LINE}, "w").read_bytes()
+    sound = gzip.compress(plain + bytes(4 * 2**20))  # GNU tar pads to its block size, which may be anything
+    path = tmp_path / "c.tar.gz"
+    path.write_bytes(sound)
+    assert lines_of(path) == [LINE[:-1]]
+    path.write_bytes(sound[:-6] + bytes([sound[-6] ^ 1]) + sound[-5:])
+    assert "CRC" in refusal(path)
+    path.write_bytes(sound[:-4])
+    assert "ends too early" in refusal(path)
+
+
 def test_a_bomb_in_a_tar_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Danger: a megabyte unpacks to gigabytes."""
     monkeypatch.setattr(archive, "FREE_BYTES", 2**20)

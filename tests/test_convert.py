@@ -1,9 +1,12 @@
 """Conversion: what is accepted, refused and merged, and that the counts say so."""
 
 import gzip
+import io
 import json
 import logging
+import random
 import shutil
+import tarfile
 import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -20,7 +23,8 @@ from include.catalogue import PRODUCTS, REJECTED, open_parquet
 from include.convert import convert
 from include.errors import BadSource, DamagedArtifact, EmptyCatalogue, TooManyRejects
 from include.field_names import meant
-from include.line_parser import LONG_LINE
+from include.line_parser import LONG_LINE, LineParser, Refused
+from include.lines import MAX_LINE
 from include.sample import write_sample
 from include.seen import SeenHashes
 from include.settings import ConvertSettings
@@ -216,6 +220,19 @@ def test_odd_but_sound_lines_are_accepted(root: Path, number: int) -> None:
     assert {name: stored(made)[0][name] for name in expected} == expected
 
 
+@pytest.mark.parametrize("ascii_only", [True, False])
+@pytest.mark.parametrize("end", [b"", b"\n"])
+def test_the_longest_line_is_accepted_wherever_it_stands(end: bytes, ascii_only: bool) -> None:
+    """Danger: a line's fate depends on whether its end was read with it, so on its place in the file."""
+    letter = b"x" if ascii_only else b"\xc3\xa9"
+    line = row(content="").replace(b'"content": ""', b'"content": "' + letter + b'"')
+    longest = line.replace(letter, letter + b"x" * (MAX_LINE - len(line)))
+    assert len(longest) == MAX_LINE
+    assert LineParser().parse(longest + end) is not None
+    with pytest.raises(Refused, match=LONG_LINE):
+        LineParser().parse(longest + b" " + end)
+
+
 def test_unescaped_line_separators_do_not_cut_lines(root: Path) -> None:
     """Danger: U+2028 or U+0085 as raw bytes in a string, where str.splitlines would cut."""
     line = json.dumps({"uid": "1", "title": "a\u2028b\u0085c", "content": ""}, ensure_ascii=False).encode()
@@ -225,7 +242,8 @@ def test_unescaped_line_separators_do_not_cut_lines(root: Path) -> None:
 
 def test_blank_lines_are_no_records_but_keep_the_numbers(root: Path) -> None:
     """Danger: row and line numbers shift after a blank line, so that target_ind points elsewhere."""
-    made = converted(root, [b"\xef\xbb\xbf" + row(), b"", b" \r", row(uid="2"), b"bad", b""])
+    alone = b"\xef\xbb\xbf\r"  # where an empty file was put among others
+    made = converted(root, [b"\xef\xbb\xbf" + row(), alone, b" \r", row(uid="2"), b"bad", b""])
     assert [product["row"] for product in stored(made)] == [0, 3]
     assert stored(made, "rejected.parquet")[0]["line"] == 5
     counts = made.stats["trn"]
@@ -551,6 +569,18 @@ def test_links_that_lead_somewhere_are_no_warning(root: Path, tmp_path: Path) ->
     assert (counts["links_nowhere"], counts["warnings"]) == (1, [])
 
 
+@pytest.mark.parametrize(("lines", "why"), [([b"bad", row("")], ": not JSON 1 (line 1), uid is empty 1"), ([b""], ".")])
+def test_test_products_of_which_nothing_is_left_are_told(
+    root: Path, tmp_path: Path, lines: list[bytes], why: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Danger: a protocol of the evaluation drops out, and nobody hears of it."""
+    path = archive_of(tmp_path / "c.zip", trn=[row()], tst=lines, lbl=[row("L0")])
+    [warning] = convert(publish(root, path, "c.zip"), ANY, root=root).stats["tst"]["warnings"]
+    assert f"is a product{why}" in warning
+    assert "Evaluation has no questions from it" in warning
+    assert warning in caplog.messages
+
+
 def test_rejected_lines_name_the_fields_that_they_have(root: Path) -> None:
     """Danger: "no uid", ten thousand times, where it is called asin."""
     lines = [json.dumps({"asin": str(n), "title": "kettle", "description": ["x"]}).encode() for n in range(10)]
@@ -613,3 +643,32 @@ def test_the_sample_arrives_as_it_was_written(root: Path, tmp_path: Path) -> Non
         assert counts["cleaned"].get("junk content", 0) == expected["junk"]
         assert counts["cleaned"].get("html tags", 0) == expected["tags"]
     assert made.stats["trn"]["same_text"] >= truth["trn"]["duplicate_text"] > 0
+
+
+@pytest.mark.parametrize("pack", ["plain", "gzip", "stored", "deflated", "gzip in zip", "tar", "tar.gz"])
+def test_room_is_asked_for_by_how_the_lines_are_packed(
+    root: Path, tmp_path: Path, pack: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Danger: an archive that packs nothing is taken for packed lines, and a disk with room enough is refused."""
+    needs: list[float] = []
+    monkeypatch.setattr("include.convert.require", lambda _, need, what: needs.append(need))
+    text = random.Random(1)
+    lines = b"\n".join(
+        row(uid=str(n), title=f"kettle {n}", content="".join(text.choices("abc", k=300))) for n in range(3000)
+    )
+    path = tmp_path / "c"
+    if pack in ("plain", "gzip"):
+        path.write_bytes(lines if pack == "plain" else gzip.compress(lines))
+    elif pack.startswith("tar"):
+        with tarfile.open(path, "w:gz" if pack == "tar.gz" else "w") as tar:
+            info = tarfile.TarInfo("trn.json")
+            info.size = len(lines)
+            tar.addfile(info, io.BytesIO(lines))
+    else:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED if pack == "deflated" else zipfile.ZIP_STORED) as out:
+            out.writestr("trn.json", gzip.compress(lines) if pack == "gzip in zip" else lines)
+    made = convert(publish(root, path, "c"), ANY, root=root)
+    [need] = needs
+    plain = pack in ("plain", "stored", "tar")
+    assert need == pytest.approx(0.5 * len(lines) if plain else 1.4 * path.stat().st_size, rel=0.02)
+    assert sum(file.stat().st_size for file in made.path.glob("*.parquet")) < need

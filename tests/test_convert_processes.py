@@ -149,7 +149,7 @@ def as_judged(lines: list[bytes]) -> None:
     """Assert that these lines, read together and each alone, give what `judged` says."""
     cleaner, products, rejected = Cleaner(60, 200), [], []
     for number, line in enumerate(lines):
-        if not line.strip():
+        if not line.removeprefix(b"\xef\xbb\xbf").strip():
             continue
         found = judged(line)
         title = cleaner.title(found["title"]) if found else ""

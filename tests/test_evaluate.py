@@ -177,18 +177,32 @@ def test_related_titles_decide_only_where_they_were_trained(
 
 
 def test_nothing_to_ask_is_said(
-    make_catalogue: MakeCatalogue, model: Path, root: Path, train: TrainSettings, caplog: pytest.LogCaptureFixture
+    make_catalogue: MakeCatalogue,
+    model: Path,
+    root: Path,
+    tiny_model: Path,
+    tmp_path: Path,
+    train: TrainSettings,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """A gate without figures would let anything through."""
+    """A trained model without figures may become the first index; a live model does not give way to it."""
     catalogue = make_catalogue([Product(f"{n}", f"title {n}", "") for n in range(20)])
     assert title_to_content(catalogue, [], train, SETTINGS) is None
     assert query_to_label(catalogue, [], train, SETTINGS) is None
     made = evaluate(catalogue, model, train, SETTINGS, root=root)
     assert "has nothing to measure models by" in caplog.text
     assert made.stats["protocols"] == {}
-    assert made.stats["gate"]["passed"] is False
+    assert made.stats["gate"]["passed"] is True
     assert "no question to measure models by" in made.stats["gate"]["reason"]
-    assert evaluate(catalogue, model, train, EvaluateSettings(tolerance=1), root=root).stats["gate"]["passed"]
+    assert "no live model is replaced" in made.stats["gate"]["reason"]
+
+    live = LiveModel(other_model(root, tiny_model, tmp_path), 32)
+    gate = evaluate(catalogue, model, train, SETTINGS, root=root, live=live).stats["gate"]
+    assert gate["passed"] is False
+    assert "no question to measure models by" in gate["reason"]
+    assert evaluate(catalogue, model, train, EvaluateSettings(tolerance=1), root=root, live=live).stats["gate"][
+        "passed"
+    ]
 
 
 def test_titles_alone_pass_with_the_base_model_as_it_is(

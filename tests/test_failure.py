@@ -7,6 +7,7 @@ import pytest
 
 from include import failure
 from include.errors import BadSource, SourceUnreachable
+from include.lines import LOG_WIDTH
 
 NOW = datetime(2026, 11, 25, 1, 40, tzinfo=UTC)
 
@@ -33,7 +34,7 @@ def test_lines_are_wrapped_and_a_path_stays_whole() -> None:
     path = "/data/" + "folder/" * 30 + "file-with-hyphens.json"
     lines = failure.told(record(BadSource("word " * 60 + path, "")), NOW).splitlines()
     assert any(path in line for line in lines)
-    assert max(len(line) for line in lines if path not in line) <= failure.WIDTH
+    assert max(len(line) for line in lines if path not in line) <= LOG_WIDTH
 
 
 def test_a_name_with_full_stops_is_no_end_of_a_sentence() -> None:

@@ -82,6 +82,15 @@ def test_a_base_model_as_it_is_need_not_beat_itself(live: dict[str, Any], passed
     assert ("as it is" if passed else "worse than the live model") in made["reason"]
 
 
+@pytest.mark.parametrize("rival", [False, True])
+def test_what_cannot_be_measured_goes_live_only_where_no_model_is(rival: bool) -> None:
+    """Hours of training, a green run, and never an index; but an index that was measured does not give way unseen."""
+    made = decide({}, 0, [], has_rival=rival)
+    assert made["passed"] is not rival
+    words = "nothing shows that it is better" if rival else "nothing could be measured, and no live model is replaced"
+    assert made["reason"].endswith(words)
+
+
 def test_the_culprit_alone_is_named() -> None:
     """A reader looks for what went wrong."""
     made = decide({"titles": protocol(base=BETTER, live=WORSE)}, 0, ["titles"])

@@ -1,7 +1,6 @@
 """What is wrong with a run's settings is told at its start, before anything is fetched."""
 
 import json
-import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -62,9 +61,9 @@ def test_what_is_there_is_no_obstacle(root: Path, tmp_path: Path, tiny_base: Pat
         assert stages.download(run(root / str(number), tmp_path, **values))["stats"]["bytes"] > 0
 
 
-def test_a_run_that_does_not_train_needs_no_base_model(root: Path, tmp_path: Path, tiny_base: Path) -> None:
-    """`retrain = never` embeds with the live model, though its base may be gone by now."""
+def test_a_run_that_does_not_train_needs_its_base_model_too(root: Path, tmp_path: Path, tiny_base: Path) -> None:
+    """`retrain = never` embeds with the live model, and evaluation, after the conversion, compares it with the base."""
     gone = tmp_path / "gone"
-    shutil.copytree(tiny_base, gone)
-    shutil.rmtree(gone)
-    assert stages.download(run(root, tmp_path, base_model=str(gone), retrain="never"))["stats"]["bytes"] > 0
+    with pytest.raises(BadModel, match="does not exist"):
+        stages.download(run(root, tmp_path, base_model=str(gone), retrain="never"))
+    assert stages.download(run(root, tmp_path, base_model=str(tiny_base), retrain="never"))["stats"]["bytes"] > 0

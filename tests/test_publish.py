@@ -120,6 +120,49 @@ def test_an_approval_does_not_put_an_older_date_over_a_newer_one(shop: Shop) -> 
     assert shop.live == 1
 
 
+def test_a_yes_to_replacing_one_version_does_not_replace_another(shop: Shop) -> None:
+    """While a person thought it over, another run published: nobody saw the comparison with what is live now."""
+    shop.publish(1)
+    about_1 = YES | {"live": shop.versions[0]}
+    shop.publish(2)
+    result = shop.publish(3, promote="approval", approval=about_1)
+    assert (result["published"], shop.live) == (False, 2)
+    assert result["reason"] == (
+        f"kept, not published: approved by ana at 2026-01-02T10:00:00+00:00, when version {shop.versions[0]} was live; "
+        f"now it is version {shop.versions[1]}, and nobody has compared with that. Trigger a new run: it reuses "
+        "everything that is unchanged and asks anew."
+    )
+    assert shop.versions[2] in shop.kinds("version"), "the built version is kept"
+    assert "when nothing was live" in shop.publish(3, promote="approval", approval=YES | {"live": None})["reason"]
+    said_no = shop.publish(3, promote="approval", approval=about_1 | {"approved": False})["reason"]
+    assert said_no.startswith("rejected by ana"), "a no stays a no"
+    assert shop.publish(3, promote="approval", approval=YES | {"live": shop.versions[1]})["published"]
+    assert shop.publish(3, promote="approval", approval=about_1)["reason"] == "already live", "a retry"
+
+
+def test_a_yes_from_before_the_question_was_kept_still_counts(shop: Shop) -> None:
+    """A run may wait for three days over an upgrade."""
+    shop.publish(1)
+    assert "live" not in YES
+    assert shop.publish(2, promote="approval", approval=YES)["published"]
+
+
+def test_what_is_foreseen_names_the_version_that_it_compares_with(shop: Shop) -> None:
+    """The request's text and its comparison must be about one live version, also where another is published."""
+    shop.publish(1)
+    foreseen = foresee(
+        shop.root / "version" / shop.versions[1],
+        None,
+        INDEX,
+        EvaluateSettings(promote="approval"),
+        shop.store,
+        root=shop.root,
+        logical_date=day(6),
+    )
+    assert foreseen.change is not None
+    assert foreseen.live == foreseen.change.live_version == shop.versions[0]
+
+
 def test_only_what_an_answer_could_change_is_asked(shop: Shop) -> None:
     """A question whose answer changes nothing teaches people to click without reading."""
 

@@ -327,17 +327,19 @@ def test_a_task_that_was_killed_has_no_message_but_a_log(root: Path, results: di
     assert "None" not in reader.words
 
 
-def test_a_run_that_a_person_ended_says_so(root: Path, results: dict[str, Any]) -> None:
+def test_a_run_that_was_ended_from_outside_says_what_is_known(root: Path, results: dict[str, Any]) -> None:
     """Who looks at a red run the next morning should not hunt for a fault that never was."""
     killed = failure.silent("fine_tune", -1, "dags/d/runs/r/tasks/fine_tune")
     ended = failed(results, killed, stopped=True)
     reader = read(report(ended, root=root, run_id=RUN, logical_date=None).path / "report.html")
-    assert "This run was ended by a person" in reader.words
+    assert "This run was ended from outside" in reader.words
     assert "fine_tune was running then" in reader.words
+    assert "ended with the run, or had been killed before" in reader.words, "memory may have run out before that"
+    assert "by hand" not in reader.words, "a program may have ended it"
     assert "–" not in reader.words, "a dash stands for nothing"
     waiting = failed(results, stopped=True)
     reader = read(report(waiting, root=root, run_id=RUN, logical_date=None).path / "report.html")
-    assert "This run was ended by a person" in reader.words
+    assert "This run was ended from outside" in reader.words
     assert "No task had failed" in reader.words
 
 

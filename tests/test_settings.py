@@ -222,6 +222,7 @@ def test_the_reference_in_the_docs_is_that_of_the_code() -> None:
     page = (REPOSITORY / "docs" / "operations.md").read_text(encoding="utf-8")
     assert reference() in page
     assert allowed(form_fields([TrainSettings])["learning_rate"]) == "over 0, to 0.01"
+    assert "| `symmetric` | `true` | `true`, `false` |" in reference()
     assert "### Preset" in reference() and "| `preset` |" in reference()
 
 

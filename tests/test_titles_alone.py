@@ -33,9 +33,8 @@ def test_a_catalogue_of_titles_alone_goes_live_and_says_that_nothing_was_trained
     results["publish"] = stages.publish(run, results["verify"], results["evaluate"], results["approve"])
     assert results["publish"]["published"]
     assert UNTRAINED in results["publish"]["reason"]
-    page = (
-        Path(stages.report(results, root=root, run_id="run", logical_date="2026-01-01")["path"]) / "report.html"
-    ).read_text()
+    report = stages.report(results, root=root, run_id="run", logical_date=run.logical_date.isoformat())
+    page = (Path(report["path"]) / "report.html").read_text()
     assert f"{UNTRAINED.capitalize()}." in page
     assert "Nothing was measured" in page
     assert "is missing" not in page

@@ -7,7 +7,6 @@ Points come on standard input, batch by batch; what is said on standard output i
 """
 
 import json
-import logging
 import os
 import pickle
 import signal
@@ -20,15 +19,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from include.child import end_with, raised, report, signal_name
+from include.child import end_with, environment, heard, raised, report, signal_name
 from include.errors import StorageFull, StoreUnavailable
 from include.index import PointBatch
 from include.index.edge_shard import build
 from include.progress import Sink
 from include.settings import REPOSITORY, IndexSettings
 from include.space import NEXT_STEP, full, no_space_explained
-
-log = logging.getLogger(__name__)
 
 SIZE = struct.Struct("<Q")  # of the pickled batch that follows; 0 says that all have come
 
@@ -50,12 +47,11 @@ def build_apart(
         RuntimeError: It failed in a way that nobody foresaw; holds its traceback.
         Exception: Whatever `batches` raises.
     """
-    path = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")]))
     given = [str(directory.resolve()), str(shard), index.model_dump_json(), json.dumps(total), str(os.getpid())]
     child = subprocess.Popen(
         [sys.executable, "-m", "include.index.edge_process", *given],
         cwd=REPOSITORY,
-        env={**os.environ, "PYTHONPATH": path},
+        env=environment(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
@@ -64,7 +60,7 @@ def build_apart(
     feeder.start()
     try:
         for line in child.stdout or ():
-            end = _heard(line, sink) or end
+            end = heard(line, sink) or end
         child.wait()
         feeder.join()
     finally:  # also when a signal handler or the sink raises
@@ -77,22 +73,6 @@ def build_apart(
     if feeder.failure is not None:
         raise feeder.failure
     return _outcome(child.returncode, end, directory, shard)
-
-
-def _heard(line: bytes, sink: Sink | None) -> dict[str, Any] | None:
-    """Act on a line of the child's; returns it where it says how the work ended."""
-    try:
-        said: dict[str, Any] = json.loads(line)
-    except ValueError:  # cut off by the child's death
-        return None
-    if said["type"] == "progress":
-        if sink is not None:
-            sink(said["snapshot"])
-        return None
-    if said["type"] == "log":
-        log.log(said["level"], "%s", said["message"])
-        return None
-    return said
 
 
 def _outcome(status: int, end: dict[str, Any], directory: Path, shard: int) -> dict[str, Any]:

@@ -133,7 +133,7 @@ def test_a_run_that_is_marked_failed_stays_failed_and_has_a_report(airflow: Airf
     assert airflow.client.wait(PIPELINE, run_id, timeout=120.0)["state"] == "failed"
     assert airflow.tasks(run_id)[("publish", -1)]["state"] == "skipped"
     words = report(airflow, run_id)
-    assert "This run was ended by a person" in words and "approve was running then" in words
+    assert "This run was ended from outside" in words and "approve was running then" in words
     assert "products; trn:" in words, "what the stages before left"
     until(airflow, run_id, "outcome", "failed")
     assert airflow.client.run_state(PIPELINE, run_id) == "failed"
