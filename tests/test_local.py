@@ -23,7 +23,7 @@ from include.errors import BadSettings, BadSource, SourceUnreachable
 from include.local import clean, demo, server, up, users
 from include.local.client import AirflowClient
 from include.local.demo import reach, resolve
-from include.local.processes import start_time
+from include.local.processes import session, start_time
 from include.local.watch import describe, failure, watch
 
 
@@ -143,6 +143,46 @@ def test_stop_ends_the_whole_group_that_start_made(tmp_path: Path) -> None:
         assert not local.alive()
         assert start_time(child) == -1
     assert start_time(os.getpid()) > 0
+
+
+SCHEDULER = """
+import signal, subprocess, sys
+from pathlib import Path
+from include.local.processes import session, start_time
+code = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); signal.pause()"
+task = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, process_group=0)
+task.stdout.readline()
+def end(*_):
+    task.wait()
+    Path(sys.argv[1]).write_text("told" if start_time(int(sys.argv[2])) > 0 else "nobody to tell")
+    sys.exit()
+signal.signal(signal.SIGTERM, end)
+print(flush=True)
+signal.pause()
+"""
+LEADER = """
+import signal, subprocess, sys
+web = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()", "airflow", "api-server"])
+command = [sys.executable, "-c", sys.argv[1], sys.argv[2], str(web.pid)]
+scheduler = subprocess.Popen(command, stdout=subprocess.PIPE)
+scheduler.stdout.readline()
+print(flush=True)
+signal.pause()
+"""
+
+
+def test_stop_ends_a_running_task_while_there_is_somebody_to_tell(tmp_path: Path) -> None:
+    """It took 20 seconds and a kill; the run then hung for five minutes after the next start."""
+    report = tmp_path / "report"
+    command = [sys.executable, "-c", LEADER, SCHEDULER, str(report)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True) as leader:
+        assert leader.stdout is not None
+        leader.stdout.readline()
+        began = time.monotonic()
+        server.stop(server.Local(tmp_path, 1, leader.pid, start_time(leader.pid), leader))
+        assert time.monotonic() - began < server.STOP_SECONDS / 2, "something had to be killed"
+    assert session(leader.pid, -1) == []
+    assert report.read_text() == "told"
 
 
 def test_free_ports_are_on_loopback() -> None:
