@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -122,3 +123,25 @@ asyncio.run(ask())
     assert [line for line in done.stdout.splitlines() if line.startswith("RESULT")] == [f"RESULT {milliseconds}"] * 2, (
         done.stderr
     )
+
+
+def test_dags_of_the_last_start_are_not_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The database has them at once: with the last start's schedule, and a copy's with the original's place."""
+    now = datetime.now(UTC)
+    times: dict[str, datetime | None] = dict.fromkeys(client.DAG_IDS, now - timedelta(days=1))
+    asked = object.__new__(AirflowClient)
+
+    def ready() -> bool:
+        dags = [{"dag_id": name, "last_parsed_time": at and at.isoformat()} for name, at in times.items()]
+        monkeypatch.setattr(asked, "get", lambda *_, **__: {"dags": dags})
+        return asked.dags_ready(now)
+
+    assert not ready()
+    for left in client.DAG_IDS:
+        assert not ready(), left
+        times[left] = now + timedelta(seconds=3)
+    assert ready()
+    times[client.DAG_IDS[0]] = None
+    assert not ready()
+    del times[client.DAG_IDS[0]]
+    assert not ready()

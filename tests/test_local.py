@@ -20,11 +20,11 @@ from rich.console import Console
 
 from include.artifacts import write_json
 from include.errors import BadSettings, BadSource, SourceUnreachable
-from include.local import clean, demo, server, users
+from include.local import clean, demo, server, up, users
 from include.local.client import AirflowClient
 from include.local.demo import reach, resolve
-from include.local.processes import start_time
-from include.local.watch import describe, watch
+from include.local.processes import session, start_time
+from include.local.watch import describe, failure, watch
 
 
 def test_a_path_is_made_absolute_and_everything_else_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,6 +186,46 @@ def test_stop_ends_the_whole_group_that_start_made(tmp_path: Path) -> None:
     assert start_time(os.getpid()) > 0
 
 
+SCHEDULER = """
+import signal, subprocess, sys
+from pathlib import Path
+from include.local.processes import session, start_time
+code = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); signal.pause()"
+task = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, process_group=0)
+task.stdout.readline()
+def end(*_):
+    task.wait()
+    Path(sys.argv[1]).write_text("told" if start_time(int(sys.argv[2])) > 0 else "nobody to tell")
+    sys.exit()
+signal.signal(signal.SIGTERM, end)
+print(flush=True)
+signal.pause()
+"""
+LEADER = """
+import signal, subprocess, sys
+web = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()", "airflow", "api-server"])
+command = [sys.executable, "-c", sys.argv[1], sys.argv[2], str(web.pid)]
+scheduler = subprocess.Popen(command, stdout=subprocess.PIPE)
+scheduler.stdout.readline()
+print(flush=True)
+signal.pause()
+"""
+
+
+def test_stop_ends_a_running_task_while_there_is_somebody_to_tell(tmp_path: Path) -> None:
+    """It took 20 seconds and a kill; the run then hung for five minutes after the next start."""
+    report = tmp_path / "report"
+    command = [sys.executable, "-c", LEADER, SCHEDULER, str(report)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True) as leader:
+        assert leader.stdout is not None
+        leader.stdout.readline()
+        began = time.monotonic()
+        server.stop(server.Local(tmp_path, 1, leader.pid, start_time(leader.pid), leader))
+        assert time.monotonic() - began < server.STOP_SECONDS / 2, "something had to be killed"
+    assert session(leader.pid, -1) == []
+    assert report.read_text() == "told"
+
+
 def test_free_ports_are_on_loopback() -> None:
     """The demo must not clash with what runs already."""
     assert 1024 < server.free_port() < 65536
@@ -236,15 +276,48 @@ def test_a_user_is_added_beside_the_others_and_keeps_the_password(tmp_path: Path
             users.add(tmp_path, name, role)
 
 
-def test_a_source_that_refuses_is_told_in_seconds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_make_user_says_what_is_left_to_do(
+    tmp_path: Path,
+    leader: "subprocess.Popen[bytes]",
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A login that Airflow does not know yet looks like a mistyped password."""
+    monkeypatch.setattr(up, "HOME", tmp_path)
+
+    def said(name: str, role: str = "") -> list[str]:
+        monkeypatch.setenv("GIVEN_NAME", name)
+        monkeypatch.setenv("GIVEN_ROLE", role)
+        assert up.main(["user"]) == 0
+        return capsys.readouterr().out.splitlines()
+
+    first = said("ana")
+    login = f"user: ana   password: {users.passwords(tmp_path)['ana']}   role: viewer"
+    assert first == [login, "`make up` starts Airflow and says its address."]
+    running = {**state(tmp_path), "pid": leader.pid, "began": start_time(leader.pid), "port": 8123}
+    write_json(tmp_path / "vitrine.json", running)
+    restart = "Airflow runs and takes this up at its next start: `make down`, `make up`, then log in at "
+    assert said("ana") == [login, "Log in at http://127.0.0.1:8123"], "the same login again"
+    assert said("ana", "op")[1] == restart + "http://127.0.0.1:8123"
+    assert said("ben")[1] == restart + "http://127.0.0.1:8123"
+    monkeypatch.setenv("GIVEN_NAME", "a:b")
+    assert up.main(["user"]) == 1
+    assert "NAME is 'a:b'" in capsys.readouterr().err
+
+
+def test_a_source_that_refuses_is_told_in_seconds_and_first(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Airflow started first, and then took 5 min 48 s of retries to say so."""
     monkeypatch.setattr(demo, "HOME", tmp_path / "home")
     monkeypatch.setattr(server, "start", lambda *_, **__: pytest.fail("Airflow was started"))
     began = time.monotonic()
     url = f"http://127.0.0.1:{server.free_port()}/catalogue.zip"
-    with pytest.raises(SourceUnreachable, match="Connection refused"):
+    with pytest.raises(SourceUnreachable, match="Connection refused") as raised:
         reach(url)
     assert demo.main(["--source", url]) == 1
+    shown = capsys.readouterr()
+    assert (shown.out.strip(), shown.err) == (str(raised.value), ""), "the reason and its next step, and nothing else"
     assert time.monotonic() - began < 20.0
     with pytest.raises(SourceUnreachable):
         reach("https://no-such-host.invalid/{date}.zip")
@@ -444,3 +517,30 @@ def test_the_demo_waits_for_retries_that_heal_and_says_when_they_come(monkeypatc
     assert not client.given_up
     waits = re.findall(r"the next try is at \d\d:\d\d:\d\d, in (\d+) s", shown.getvalue())
     assert [14 <= int(wait) <= 15 for wait in waits] == [True, True, True], "as the task's record has it"
+
+
+class Failed:
+    """A client of an Airflow in which a run has failed: `convert` of our own error, `verify` by a kill."""
+
+    def task_instances(self, *_: object) -> list[dict[str, Any]]:
+        tries = {"convert": 1, "verify": 2, "publish": 0, "outcome": 1}  # publish was marked as failed before it began
+        return [
+            {"task_id": name, "map_index": -1, "state": "failed", "try_number": number}
+            for name, number in tries.items()
+        ]
+
+    def stored(self, _dag: str, _run: str, task_id: str, *_: object) -> dict[str, Any]:
+        record = {"class": "BadCatalogue", "what": "No line is a product.", "next_step": "Give another file."}
+        return record if task_id == "convert" else {}
+
+    def log(self, _dag: str, _run: str, task_id: str, *_: object) -> list[str]:
+        return ["began", "half done"] if task_id == "verify" else ["TaskFailed: convert and verify failed."]
+
+
+def test_a_failed_demo_tells_the_reasons_first_and_each_once() -> None:
+    """The run's last task fails because another did, and repeated it all at the end of the text."""
+    assert failure(cast("AirflowClient", Failed()), "train_and_index", "run") == (
+        "Task convert failed. BadCatalogue: No line is a product. Give another file.\n"
+        "Task verify failed. Its process ended without a message.\n"
+        "The end of its log:\n  began\n  half done\n"
+    )

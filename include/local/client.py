@@ -59,9 +59,11 @@ class AirflowClient:
         answer.raise_for_status()
         return answer.json()
 
-    def dags_ready(self) -> bool:
-        """Whether all of Vitrine's DAGs have been parsed."""
-        return {dag["dag_id"] for dag in self.get("/dags", limit=100)["dags"]} >= set(DAG_IDS)
+    def dags_ready(self, since: datetime) -> bool:
+        """Whether all of Vitrine's DAGs have been parsed since then: before, the last start's schedule still holds."""
+        found = {dag["dag_id"]: dag["last_parsed_time"] for dag in self.get("/dags", limit=100)["dags"]}
+        times = [found.get(dag_id) for dag_id in DAG_IDS]
+        return all(each is not None and datetime.fromisoformat(each) >= since for each in times)
 
     def ensure_pool(self, name: str, slots: int, description: str, *, unset: int) -> None:
         """Create a pool unless it exists; an existing one keeps its size, but for one of `unset` slots."""
@@ -78,6 +80,10 @@ class AirflowClient:
     def unpause(self, dag_id: str) -> None:
         """Let a DAG's runs start."""
         self._http.patch(f"/api/v2/dags/{dag_id}", json={"is_paused": False}).raise_for_status()
+
+    def pause(self, dag_id: str) -> None:
+        """Let no more of a DAG's runs start."""
+        self._http.patch(f"/api/v2/dags/{dag_id}", json={"is_paused": True}).raise_for_status()
 
     def trigger(self, dag_id: str, conf: Mapping[str, Any], logical_date: str | None = None) -> str:
         """Start a run and return its id.

@@ -35,6 +35,12 @@ def parent(pid: int) -> int:
     return -1 if found is None else int(found[1])
 
 
+def group(pid: int) -> int:
+    """The process group of a process; -1 where there is no such process."""
+    found = _stat(pid)
+    return -1 if found is None else int(found[2])
+
+
 def words(pid: int) -> list[str]:
     """The command line of a process; empty where there is none."""
     try:

@@ -16,6 +16,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -24,7 +25,7 @@ from include.artifacts import write_json
 from include.errors import BadSettings, VitrineError
 from include.local import users
 from include.local.client import AirflowClient
-from include.local.processes import parent, session, start_time, words
+from include.local.processes import group, parent, session, start_time, words
 from include.settings import REPOSITORY
 
 STATE_FILE = "vitrine.json"
@@ -192,6 +193,7 @@ def start(home: Path, data: Path, *, port: int | None = None, extra: Mapping[str
         )
     home.mkdir(parents=True, exist_ok=True)
     port = lasting_port(home) if port is None else port
+    began = datetime.now(UTC)
     with (home / "airflow.log").open("wb") as output:
         process = subprocess.Popen(
             ["bash", "-c", SCRIPT, sys.executable],
@@ -206,7 +208,7 @@ def start(home: Path, data: Path, *, port: int | None = None, extra: Mapping[str
     here = {"home": str(home), "inode": identity(home)}
     write_json(local.state_file, {"pid": local.pid, "port": port, "began": local.began, **here})
     try:
-        _wait_ready(local, process)
+        _wait_ready(local, process, began)
     except BaseException:
         stop(local)
         raise
@@ -214,16 +216,21 @@ def start(home: Path, data: Path, *, port: int | None = None, extra: Mapping[str
 
 
 def stop(local: Local) -> None:
-    """End the processes that `start` made, and nothing else."""
-    for number, patience in ((signal.SIGTERM, STOP_SECONDS), (signal.SIGKILL, 5.0)):
-        members = session(local.pid, local.began)
-        # The triggerer ends its own child; where that is told to end as well, they wait ten seconds for each other.
-        spared = {pid for pid in members if "triggerer" in words(parent(pid))} if number == signal.SIGTERM else set()
-        for pid in set(members) - spared:
-            with suppress(ProcessLookupError):
-                os.kill(pid, number)
-        if _ended(local, patience):
-            break
+    """End the processes that `start` made, and nothing else.
+
+    Its services are asked to end, and end their own processes. Tasks do not heed SIGTERM and are killed. The web server
+    goes last: a task's supervisor tells it how the task ended, so that the next start tries that again at once; if it
+    is gone, then the supervisor tries for minutes, and the scheduler waits for that.
+    """
+    members = set(session(local.pid, local.began))
+    services = {pid for pid in members if pid == local.pid or parent(pid) not in members - {local.pid}}
+    services = {pid for pid in services if group(pid) == local.pid}
+    web = {pid for pid in services if "airflow api-server" in " ".join(words(pid)).replace("_", "-")}
+    for asked, left in ((services - web, web), (web, set())):
+        _signal(asked, signal.SIGTERM)
+        if not _wait_ended(local, STOP_SECONDS / 2, but=left):
+            _signal(set(session(local.pid, local.began)) - left, signal.SIGKILL)
+            _wait_ended(local, 5.0, but=left)
     local.state_file.unlink(missing_ok=True)
 
 
@@ -271,7 +278,7 @@ def last_lines(path: Path, count: int = 20) -> str:
     return "\n".join(path.read_text(encoding="utf-8", errors="replace").splitlines()[-count:])
 
 
-def _wait_ready(local: Local, process: "subprocess.Popen[bytes]") -> None:
+def _wait_ready(local: Local, process: "subprocess.Popen[bytes]", began: datetime) -> None:
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
@@ -280,7 +287,7 @@ def _wait_ready(local: Local, process: "subprocess.Popen[bytes]") -> None:
         healthy = all(health.get(name, {}).get("status") == "healthy" for name in COMPONENTS)
         if healthy and users.ADMIN in users.passwords(local.home):
             with suppress(httpx.HTTPError), local.client() as client:  # up, and not yet ready to answer
-                if client.dags_ready():
+                if client.dags_ready(began):
                     for name, (slots, description) in POOLS.items():
                         client.ensure_pool(name, slots, description, unset=AIRFLOWS_OWN_SIZE)
                     return
@@ -291,12 +298,21 @@ def _wait_ready(local: Local, process: "subprocess.Popen[bytes]") -> None:
     )
 
 
-def _ended(local: Local, patience: float) -> bool:
+def _signal(pids: set[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+def _wait_ended(local: Local, patience: float, *, but: set[int]) -> bool:
+    """Wait until no process of the session is left but those, and kill the tasks; whether it came to that in time."""
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
         if local.process is not None:
             local.process.poll()
-        if not session(local.pid, local.began):
+        members = set(session(local.pid, local.began))
+        if members <= but:
             return True
+        _signal({pid for pid in members if group(pid) not in (local.pid, -1)}, signal.SIGKILL)
         time.sleep(0.1)
     return False
