@@ -1,26 +1,22 @@
-"""The Airflow of `make up`, as a person has it: copied, restarted, asked from a shell, and busy."""
+"""The Airflow of `make up`, as a person has it: looked at, asked from a shell, and busy."""
 
-import hashlib
 import io
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from rich.console import Console
 
-from include.local import server, users
-from include.local.client import DAG_IDS, AirflowClient
+from include.local import server
+from include.local.client import AirflowClient
 from include.local.server import AirflowFailed
 from include.local.watch import watch
 from include.settings import REPOSITORY
@@ -28,7 +24,6 @@ from tests.browser import chromium, keep, login, require_chromium
 from tests.system.conftest import PIPELINE, Airflow
 
 pytestmark = pytest.mark.airflow
-FAULT = re.compile(r"Traceback|\[(warning|error|critical) *\]|^\w*(Error|Warning|Exception)\b", re.IGNORECASE)
 # The colour that an element is painted on: its own, or that of the nearest element around it that has one.
 BACKGROUND = """element => {
     for (; element; element = element.parentElement) {
@@ -37,94 +32,6 @@ BACKGROUND = """element => {
     }
 }"""
 WHITE = "rgb(255, 255, 255)"
-
-
-@pytest.fixture(scope="module")
-def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the home of the Airflow is that is copied; see `stopped`."""
-    return tmp_path_factory.mktemp("original") / "home"
-
-
-@pytest.fixture(scope="module")
-def stopped(original: Path) -> None:
-    """An Airflow in which a run was made, stopped."""
-    local = server.start(original, original.parent / "data", port=server.free_port())
-    shutil.copy(local.log, original.parent / "start.log")
-    try:
-        with local.client() as client:
-            run_id = client.trigger("answer_question", {"question": "a lamp"})
-            deadline = time.monotonic() + 120.0
-            while not client.task_instances("answer_question", run_id)[0]["start_date"]:
-                assert time.monotonic() < deadline, "the run did not start: is the DAG paused?"
-                time.sleep(0.5)
-            client.give_up("answer_question", run_id)  # there is no index: it would be tried again
-    finally:
-        server.stop(local)
-
-
-@pytest.fixture(scope="module")
-def before(original: Path, stopped: None) -> dict[str, tuple[int, str]]:
-    """Each of the original's files: its time of change and its hash."""
-    return contents(original)
-
-
-@pytest.fixture(scope="module")
-def copy(original: Path, before: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[server.Local]:
-    """A copy of the home in another place, in which a colleague has got a login, started."""
-    home = tmp_path_factory.mktemp("copy with blanks") / "home"
-    shutil.copytree(original, home, symlinks=True)
-    users.add(home, "ana", "viewer")
-    port = server.free_port()
-    local = server.start(home, home.parent / "data", port=port)
-    shutil.copy(local.log, home.parent / "start.log")
-    try:
-        yield local
-    finally:
-        server.stop(local)
-
-
-def contents(folder: Path) -> dict[str, tuple[int, str]]:
-    return {
-        str(path.relative_to(folder)): (path.stat().st_mtime_ns, hashlib.sha256(path.read_bytes()).hexdigest())
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
-
-
-def test_a_copy_has_the_runs_and_leaves_the_original_alone(
-    original: Path, before: dict[str, tuple[int, str]], copy: server.Local
-) -> None:
-    """A copied checkout wrote into the original's database and logs, and nothing said so."""
-    assert f"sqlite:///{original}/airflow.db" in (copy.home / "airflow.cfg").read_text(), (
-        "the old place is written there"
-    )
-    with copy.client() as client:
-        assert len(client.get("/dags/answer_question/dagRuns")["dag_runs"]) == 1
-        run_id = client.trigger("answer_question", {"question": "a kettle"})
-        deadline = time.monotonic() + 120.0
-        while not list((copy.home / "logs").glob(f"dag_id=answer_question/run_id={run_id}/**/*.log")):
-            assert time.monotonic() < deadline, "no log in the copy"
-            time.sleep(0.5)
-        assert len(client.get("/dags/answer_question/dagRuns")["dag_runs"]) == 2
-        client.give_up("answer_question", run_id)
-    assert contents(original) == before
-
-
-def test_a_normal_start_leaves_no_fault_in_the_log(original: Path, copy: server.Local) -> None:
-    """Who looks for the cause of a failure finds these first. The copy's start is the second with its database."""
-    for home in (original, copy.home):
-        lines = (home.parent / "start.log").read_text(encoding="utf-8").splitlines()
-        assert any("Uvicorn running" in line for line in lines)
-        assert [line for line in lines if FAULT.search(line)] == []
-
-
-def test_a_colleague_logs_in_with_the_role_that_was_given(copy: server.Local) -> None:
-    """SimpleAuthManager has one user, an administrator, unless it is told of more."""
-    password = users.passwords(copy.home)["ana"]
-    with AirflowClient(copy.url, "ana", password) as ana, copy.client():
-        assert {dag["dag_id"] for dag in ana.get("/dags")["dags"]} == set(DAG_IDS)
-        with pytest.raises(httpx.HTTPStatusError, match="403"):
-            ana.trigger("answer_question", {"question": "a lamp"})
 
 
 def test_all_parts_are_healthy_on_the_start_page(airflow: Airflow) -> None:
@@ -242,17 +149,17 @@ def daily(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("daily") / "home"
     home.mkdir()
     for words in ("db migrate", "dags reserialize"):
-        done = airflow_command(home, words, "0 3 * * *")
+        done = airflow_command(home, words, VITRINE_SCHEDULE=documented_backfill()[0])
         assert done.returncode == 0, done.stdout + done.stderr
     return home
 
 
-def airflow_command(home: Path, words: str, schedule: str) -> "subprocess.CompletedProcess[str]":
+def airflow_command(home: Path, words: str, **given: str) -> "subprocess.CompletedProcess[str]":
     """`make airflow ARGS=words`, with another home."""
     code = (
         f"from pathlib import Path; from include.local import up; up.HOME = Path({str(home)!r}); up.main(['airflow'])"
     )
-    given = {"GIVEN_ARGS": words, "VITRINE_SCHEDULE": schedule, "VITRINE_DATA": str(home / "data")}
+    given |= {"GIVEN_ARGS": words, "VITRINE_DATA": str(home / "data")}
     return subprocess.run(
         [sys.executable, "-c", code], env={**os.environ, **given}, capture_output=True, text=True, check=False
     )
@@ -267,14 +174,14 @@ def documented_backfill() -> tuple[str, str]:
 
 
 def test_the_documented_backfill_makes_the_runs_that_the_text_says(daily: Path) -> None:
-    """It gave one run, not seven, and a bare end date left its own 03:00 out."""
-    schedule, words = documented_backfill()
+    """It gave one run, not seven, and a bare end date left its own 03:00 out. The schedule is the start's alone."""
+    _, words = documented_backfill()
     expected = [f"2026-11-0{day} 03:00:00+00:00" for day in range(1, 8)]
-    dry = airflow_command(daily, f"{words} --dry-run", schedule)
+    dry = airflow_command(daily, f"{words} --dry-run")
     assert dry.returncode == 0, dry.stdout + dry.stderr
     assert re.findall(r"2026-11-\d\d 03:00:00\+00:00", dry.stdout.partition("Runs to be attempted")[2]) == expected
-    made = airflow_command(daily, words, schedule)
+    made = airflow_command(daily, words)
     assert made.returncode == 0, made.stdout + made.stderr
-    listed = airflow_command(daily, "dags list-runs train_and_index --output json", schedule)
+    listed = airflow_command(daily, "dags list-runs train_and_index --output json")
     runs = json.loads(listed.stdout[listed.stdout.index("[{") :])
     assert sorted(run["logical_date"].replace("T", " ") for run in runs) == expected
