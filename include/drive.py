@@ -21,7 +21,7 @@ from include import transfer
 from include.artifacts import write_json
 from include.errors import BadSettings, BadSource, QuotaExceeded, SourceUnreachable
 from include.progress import Progress
-from include.redaction import foreign, public
+from include.redaction import foreign, public, shown
 from include.space import require
 from include.transfer import Fetched, Partial, Remote
 
@@ -221,11 +221,14 @@ def _cookies() -> MozillaCookieJar | None:
     try:
         jar = MozillaCookieJar(str(Path(name).expanduser()))
         jar.load(ignore_discard=True, ignore_expires=True)
-    except (OSError, LoadError, ValueError, RuntimeError) as error:
+    except (OSError, LoadError, ValueError, RuntimeError) as error:  # its text may quote a line, and so a cookie
+        why = (
+            getattr(error, "strerror", None) or "it is not in Netscape form, seven fields a line with tabs between them"
+        )
         raise BadSettings(
-            f"{COOKIES} names {name}, which cannot be read as cookies: {error}.",
+            f"{COOKIES} names {shown(name)}, which cannot be read as cookies: {why}.",
             "Export a cookies.txt in Netscape form from a signed-in browser, or unset the variable.",
-        ) from error
+        ) from None
     for cookie in jar:
         if cookie.expires == 0:  # so browsers' exports write "until the browser closes"
             cookie.expires, cookie.discard = None, True

@@ -14,6 +14,7 @@ from urllib.parse import quote
 from include.errors import Terminal, VitrineError
 from include.lines import wrapped
 from include.progress import clock
+from include.redaction import addresses_hidden
 
 UNFORESEEN = (
     "This is no failure that Vitrine expects: the frames in the task's log show where it came from. "
@@ -40,7 +41,7 @@ def record(error: BaseException, *, timed_out: bool = False) -> Failure:
     elif timed_out:
         what, next_step = "It ran into its time limit and was stopped.", TIMED_OUT
     else:
-        what, next_step = str(error).strip() or "It came without a message.", UNFORESEEN
+        what, next_step = addresses_hidden(str(error).strip()) or "It came without a message.", UNFORESEEN
     return {"class": name, "what": what, "next_step": next_step, "terminal": isinstance(error, Terminal)}
 
 

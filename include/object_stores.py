@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from include import transfer
 from include.errors import BadSource, SourceUnreachable, VitrineError
@@ -95,7 +96,7 @@ def _open_store(url: str, origin: str, secrets: list[str]) -> tuple[Any, str]:
 def _login(url: str) -> list[str]:
     """`user:password` and `password` of an address, as far as they may reach."""
     login = url.partition("://")[2].rpartition("@")[0]
-    return [login, login.partition(":")[2]]
+    return [login, login.partition(":")[2], unquote(login.partition(":")[2])]
 
 
 @contextmanager

@@ -7,6 +7,7 @@ masker cannot know. So every address and every foreign text in a message of ours
 
 import base64
 import hashlib
+import html
 import json
 import re
 from collections.abc import Iterable
@@ -19,11 +20,14 @@ SHORTEST = 4  # characters: what is shorter stands in any sentence, and hiding i
 LONGEST_SHOWN = 300  # characters of an address or a path in a message
 
 # `user:password@` in an address, also where a sign of the password cuts the address's host short.
-_CREDENTIALS = re.compile(r"(?<=//)[^\s'\"<>]*@")
+_CREDENTIALS = re.compile(r"(?<=//)[^\s<>]*@")
 _MEANT_AS_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/+|//")  # also with a slash too few
 _NO_PORT = re.compile(r"^([^/?#\[\]:]*):(?!\d{0,5}(?:[/?#]|$)).*", re.DOTALL)  # a password whose `@host` was forgotten
 _BARE_CREDENTIALS = re.compile(r"[^/@:]+:.*@", re.DOTALL)
-_QUERY = re.compile(r"[?#][^\s'\")>]+")
+# Up to white space: a secret may hold quotation marks. One that closes the address is not taken along.
+_QUERY = re.compile(r"[?#]\S+?(?=['\")>\]}.,;]*(?:\s|$))")
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
+_ASSIGNED = re.compile(r"\?[^?=]*=.*", re.DOTALL)  # a query where no scheme says that this is an address
 
 
 def public(url: str) -> str:
@@ -53,8 +57,9 @@ def shown(text: str) -> str:
             rest = "…" if re.search(r"[?#]", before) else f"…@{behind}"  # behind may be a query's, or a host
         rest = _NO_PORT.sub(r"\1:…", rest)
         text = meant[0] + re.sub(r"[?#].+", "?…", rest, flags=re.DOTALL)
-    elif not text.startswith("/"):
-        text = _BARE_CREDENTIALS.sub("…@", text)
+    else:
+        text = text if text.startswith("/") else _BARE_CREDENTIALS.sub("…@", text)
+        text = _ASSIGNED.sub("?…", text)
     return shortened(printable(text))
 
 
@@ -91,6 +96,11 @@ def foreign(error: object, secrets: Iterable[str | None] = ()) -> str:
     return printable(" ".join(text.split()))
 
 
+def addresses_hidden(text: str) -> str:
+    """`text` whose addresses have no credentials and no query; all else, line breaks too, stays."""
+    return _ADDRESS.sub(lambda found: _QUERY.sub("?…", _CREDENTIALS.sub("…@", found[0])), text)
+
+
 def hide(text: str, secrets: Iterable[str | None]) -> str:
     """`text` with each of `secrets` replaced: as it is, escaped, percent-encoded, or as base64."""
     for spelling in spellings(secrets):
@@ -112,13 +122,20 @@ def _spellings(secret: str) -> Iterable[str]:
             repr(form)[1:-1],
             repr(raw)[2:-1],
             json.dumps(form)[1:-1],
-            quote(raw, safe=""),
-            quote(raw),
-            quote_plus(raw),
+            json.dumps(form)[1:-1].replace("/", "\\/"),  # as PHP writes JSON
+            html.escape(form),
+            html.escape(form).replace("&#x27;", "&#39;"),
+            *(percent := (quote(raw, safe=""), quote(raw), quote_plus(raw))),
+            *map(_lower, percent),
             base64.b64encode(raw).decode("ascii"),
         ):
             if len(spelling) >= SHORTEST:
                 yield spelling
+
+
+def _lower(quoted: str) -> str:
+    """Percent-encoding with small hexadecimal digits, as some write it."""
+    return re.sub("%[0-9A-F]{2}", lambda found: found[0].lower(), quoted)
 
 
 def api_key(value: object, name: str, fix: str) -> str | None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -13,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from include.local import client, server
+from include.local import client, database, server
 from include.local.client import AirflowClient
 
 LOST = -1  # the run is made, and the connection breaks before the answer
@@ -145,3 +146,21 @@ def test_dags_of_the_last_start_are_not_ready(monkeypatch: pytest.MonkeyPatch) -
     assert not ready()
     del times[client.DAG_IDS[0]]
     assert not ready()
+
+
+def test_a_savepoint_that_reads_and_then_writes_waits_for_its_turn(tmp_path: Path) -> None:
+    """Each run of a backfill is one; beside a running Airflow the seventh ended in "database is locked" at once."""
+    file = tmp_path / "airflow.db"
+    with sqlite3.connect(file) as first:
+        first.execute("CREATE TABLE runs (name TEXT)")
+    other = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    other.execute("INSERT INTO runs VALUES ('of another process')")
+    threading.Timer(0.5, other.execute, ["COMMIT"]).start()
+    mine = sqlite3.connect(file, **database.SQLITE).cursor()
+    mine.execute("SAVEPOINT one")
+    assert mine.execute("SELECT name FROM runs").fetchall() == [("of another process",)]
+    mine.execute("INSERT INTO runs VALUES (?)", ["of the backfill"])
+    mine.execute("RELEASE SAVEPOINT one")
+    mine.connection.commit()
+    assert len(other.execute("SELECT name FROM runs").fetchall()) == 2

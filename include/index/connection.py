@@ -87,6 +87,8 @@ class ServerConnection:
         address = read_address(text, port=port, schema=schema, name=NAME, fix=FIX)
         secret = key is not None or address.user is not None
         secure = _flag("https", given.get("https", secret and not address.local), key)
+        if "https" in given and address.scheme not in (None, "https" if secure else "http"):
+            raise BadSettings(f"{NAME} has {address.scheme}:// in its address, but https {secure} in its extra.", FIX)
         url = address.url("https" if secure else "http", REST_PORT)
         if prefix := str(given.get("prefix", "")).strip("/"):
             url = f"{url}/{prefix}"

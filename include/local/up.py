@@ -13,6 +13,8 @@ from include.local import server, users
 from include.local.demo import HOME
 from include.settings import data_directory
 
+RUNS_ALREADY = "Airflow runs already; other VITRINE_… variables count from its next start: `make down`, `make up`."
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Do one of the four; the exit status is 0 if it was done."""
@@ -34,7 +36,7 @@ def up() -> None:
         print("Starting Airflow (about half a minute) …", flush=True)
         local = server.start(HOME, data_directory())
     else:
-        print("Airflow runs already; other VITRINE_… variables count from its next start: `make down`, `make up`.")
+        print(RUNS_ALREADY)
     name, password = local.login()
     print(f"Airflow's UI: {local.url}   user: {name}   password: {password}\n`make down` stops it.")
 

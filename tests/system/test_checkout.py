@@ -16,6 +16,7 @@ import pytest
 
 from include.local import server, users
 from include.local.client import DAG_IDS, AirflowClient
+from include.local.up import RUNS_ALREADY
 from include.settings import REPOSITORY
 from tests.system.conftest import PIPELINE
 
@@ -179,7 +180,8 @@ def test_a_restart_keeps_the_address_and_the_password(original: Checkout, copy: 
     """Bookmarks, tabs and logins were void after each restart. The copy's port is remembered, not given."""
     assert re.fullmatch(r"Airflow's UI: http://127.0.0.1:\d+ .* password: .+\n`make down` stops it.\n", copy.said)
     assert copy.said == original.said
-    assert type_in(copy.folder, "make up") == copy.said, "it runs: it is only told where"
+    again = type_in(copy.folder, "make up")
+    assert again == f"{RUNS_ALREADY}\n{copy.said}", "it runs: it is only told where"
 
 
 def test_a_normal_start_leaves_no_fault_in_the_log(original: Checkout, copy: Checkout) -> None:
