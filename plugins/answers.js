@@ -1,4 +1,3 @@
-"use strict";
 // What the Ask page and a question's run page share: Airflow's REST API, and how answers and problems look.
 const DAG = "answer_question", TASK = "answer_question";
 // Each page says where Airflow's root is from its own address: Airflow may itself be served under a path.
@@ -7,18 +6,6 @@ const API = `${ROOT}api/v2`;
 const PASSING = new Set([500, 502, 503, 504]);  // 500: with SQLite, Airflow says so while another writes
 const DELAYS = [300, 900, 2700, 5400];  // milliseconds before each further attempt
 const $ = (id) => document.getElementById(id);
-
-// The UI keeps its colour mode in localStorage; without one there, the system's counts.
-const dark = matchMedia("(prefers-color-scheme: dark)");
-function paint() {
-  let chosen = null;
-  try { chosen = localStorage.getItem("theme"); } catch { /* storage is blocked: the system's it is */ }
-  const known = chosen === "dark" || chosen === "light";
-  document.documentElement.dataset.theme = known ? chosen : dark.matches ? "dark" : "light";
-}
-addEventListener("storage", paint);
-dark.addEventListener("change", paint);
-paint();
 
 /** A problem in plain words: `next` is what to do, `offer` a button's {label, act}, `run` the id of the run it was in. */
 class Problem extends Error {
@@ -217,14 +204,3 @@ function complain(error) {
   }
   box.hidden = false;
 }
-
-// The frame in which the UI shows a page may not change the UI's own address; a link of the UI may.
-addEventListener("click", (event) => {
-  const link = event.target.closest("a[target=_top]");
-  if (!link || parent === window || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
-  event.preventDefault();
-  const outer = parent.document.body.appendChild(parent.document.createElement("a"));
-  outer.href = link.href;
-  outer.click();
-  outer.remove();
-});

@@ -24,28 +24,6 @@ NOTE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{tit
 padding: 0 1.25rem; }} h1 {{ font-size: 1.2rem; }}</style></head>
 <body><main><h1>{title}</h1><p>{body}</p></main></body></html>"""
 
-# What a report gets from the UI around it: its colours, kept in localStorage, and its window for links, which the
-# frame's sandbox would not let a page open otherwise. The report's file itself has no script.
-SHOWN = """<script nonce="{nonce}">
-function paint() {{
-  let chosen = null;
-  try {{ chosen = localStorage.getItem("theme"); }} catch {{ /* storage is blocked: the system's it is */ }}
-  if (chosen === "dark" || chosen === "light") document.documentElement.dataset.theme = chosen;
-  else delete document.documentElement.dataset.theme;
-}}
-addEventListener("storage", paint);
-addEventListener("click", event => {{
-  const link = event.target.closest("a[target=_top]");
-  if (!link || parent === window || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
-  event.preventDefault();
-  const outer = parent.document.body.appendChild(parent.document.createElement("a"));
-  outer.href = link.href;
-  outer.click();
-  outer.remove();
-}});
-paint();
-</script></head>"""
-
 
 def filled(name: str, nonce: str) -> str:
     """One of the pages with a script, `ask.html` or `answer.html`, with the style and the script that both share."""
@@ -54,7 +32,7 @@ def filled(name: str, nonce: str) -> str:
     page = (FOLDER / name).read_text(encoding="utf-8")
     parts = {
         "style": (FOLDER / "answers.css").read_text(encoding="utf-8"),
-        "script": (FOLDER / "answers.js").read_text(encoding="utf-8"),
+        "script": "".join((FOLDER / each).read_text(encoding="utf-8") for each in ("frame.js", "answers.js")),
         "longest_question": str(LONGEST_QUESTION),
         "longest_text": str(LONGEST_TEXT),
         "nonce": nonce,
@@ -119,8 +97,9 @@ def make_app() -> Any:
                 "that is still running or has failed. If report has succeeded, the web server sees another data "
                 "directory than the tasks (VITRINE_DATA).",
             )
-        nonce = secrets.token_urlsafe(16)
-        content = found.read_text(encoding="utf-8").replace("</head>", SHOWN.format(nonce=nonce), 1)
+        nonce = secrets.token_urlsafe(16)  # the report's file itself has no script
+        frame = f'<script nonce="{nonce}">\n{(FOLDER / "frame.js").read_text(encoding="utf-8")}</script></head>'
+        content = found.read_text(encoding="utf-8").replace("</head>", frame, 1)
         return page(content, f"script-src 'nonce-{nonce}'; style-src 'unsafe-inline'")
 
     return app
