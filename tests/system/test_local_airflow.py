@@ -139,7 +139,7 @@ def test_the_demo_tells_a_refused_connection_within_a_minute(airflow: Airflow) -
     assert airflow.tasks(run_id)[("download", -1)]["try_number"] == 2, "it was tried again"
     text = shown.getvalue()
     assert "download: try 1 of 5 failed: SourceUnreachable: " in text
-    assert re.search(r"download: the next try starts by \d\d:\d\d:\d\d, within (\d+) s", text)
+    assert re.search(r"download: the next try is at \d\d:\d\d:\d\d, in (\d+) s", text)
     assert "download: try 2 of 5 failed: " in text
 
 
