@@ -50,6 +50,11 @@ class Handler(BaseHTTPRequestHandler):
             return self.connection.close()
         return self._say(fault, {"dag_run_id": run_id})
 
+    def do_PATCH(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.attempts.append(self.path)
+        self._say(self.server.faults.pop(0) if self.server.faults else 200, {})
+
     def do_GET(self) -> None:
         found = [run_id for run_id in self.server.runs if run_id in self.path.replace("%3A", ":").replace("%2B", "+")]
         self._say(200 if found else 404, {"state": "queued"})
@@ -95,6 +100,21 @@ def test_a_trigger_that_cannot_succeed_is_told(airflow: Stub, faults: list[int],
     with AirflowClient(url, "u", "p") as logged_in, pytest.raises(httpx.HTTPStatusError, match=str(faults[0])):
         logged_in.trigger("d", {})
     assert (airflow.runs, len(airflow.attempts)) == ([], attempts)
+
+
+@pytest.mark.parametrize(("faults", "attempts"), [([500, 503], 3), ([500] * 9, 4), ([403], 1)], ids=str)
+def test_a_state_that_is_set_is_set_again_where_it_failed_in_passing(
+    airflow: Stub, faults: list[int], attempts: int
+) -> None:
+    """A demo that gave up ended in "Internal Server Error", and its run went on."""
+    airflow.faults = list(faults)
+    with AirflowClient(f"http://127.0.0.1:{airflow.server_port}", "u", "p") as logged_in:
+        if attempts == len(faults) + 1:
+            logged_in.give_up("d", "r")
+        else:
+            with pytest.raises(httpx.HTTPStatusError, match=str(faults[0])):
+                logged_in.give_up("d", "r")
+    assert airflow.attempts == ["/api/v2/dags/d/dagRuns/r"] * attempts
 
 
 @pytest.mark.airflow

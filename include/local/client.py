@@ -55,9 +55,18 @@ class AirflowClient:
 
     def get(self, path: str, **params: Any) -> Any:
         """GET under `/api/v2`."""
-        answer = self._http.get(f"/api/v2{path}", params=params)
+        answer = self.send("GET", f"/api/v2{path}", params=params)
         answer.raise_for_status()
         return answer.json()
+
+    def send(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """A request that may be sent twice, such as one that sets a state: sent again if it failed in passing."""
+        for delay in RETRY_DELAYS:
+            answer = self._http.request(method, path, **options)
+            if answer.status_code not in PASSING:
+                return answer
+            time.sleep(delay)
+        return self._http.request(method, path, **options)
 
     def dags_ready(self, since: datetime) -> bool:
         """Whether all of Vitrine's DAGs have been parsed since then: before, the last start's schedule still holds."""
@@ -79,11 +88,11 @@ class AirflowClient:
 
     def unpause(self, dag_id: str) -> None:
         """Let a DAG's runs start."""
-        self._http.patch(f"/api/v2/dags/{dag_id}", json={"is_paused": False}).raise_for_status()
+        self.send("PATCH", f"/api/v2/dags/{dag_id}", json={"is_paused": False}).raise_for_status()
 
     def pause(self, dag_id: str) -> None:
         """Let no more of a DAG's runs start."""
-        self._http.patch(f"/api/v2/dags/{dag_id}", json={"is_paused": True}).raise_for_status()
+        self.send("PATCH", f"/api/v2/dags/{dag_id}", json={"is_paused": True}).raise_for_status()
 
     def trigger(self, dag_id: str, conf: Mapping[str, Any], logical_date: str | None = None) -> str:
         """Start a run and return its id.
@@ -111,7 +120,8 @@ class AirflowClient:
 
     def give_up(self, dag_id: str, run_id: str) -> None:
         """Mark a run as failed, so that nothing of it is tried again."""
-        self._http.patch(f"/api/v2/dags/{dag_id}/dagRuns/{quote(run_id)}", json={"state": "failed"}).raise_for_status()
+        path = f"/api/v2/dags/{dag_id}/dagRuns/{quote(run_id)}"
+        self.send("PATCH", path, json={"state": "failed"}).raise_for_status()
 
     def run_state(self, dag_id: str, run_id: str) -> str:
         """queued, running, success or failed."""
@@ -140,7 +150,7 @@ class AirflowClient:
     def stored(self, dag_id: str, run_id: str, task_id: str, map_index: int, key: str) -> dict[str, Any]:
         """What the task last put in its state store under `key`; empty before it did."""
         path = f"/api/v2/dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances/{task_id}/state-store/{key}"
-        answer = self._http.get(path, params={"map_index": map_index})
+        answer = self.send("GET", path, params={"map_index": map_index})
         if answer.status_code == HTTP_NOT_FOUND:
             return {}
         answer.raise_for_status()

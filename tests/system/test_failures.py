@@ -53,7 +53,7 @@ def events(airflow: Airflow, run_id: str, task: str, number: int) -> list[dict[s
 def set_state(airflow: Airflow, run_id: str, state: str) -> None:
     """As the UI's "Mark run as …" does."""
     path = f"/api/v2/dags/{PIPELINE}/dagRuns/{run_id}"
-    airflow.client._http.patch(path, json={"state": state}).raise_for_status()
+    airflow.client.send("PATCH", path, json={"state": state}).raise_for_status()
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +148,7 @@ def test_a_failed_report_alone_does_not_fail_a_published_run(airflow: Airflow) -
         run_id = airflow.client.trigger(PIPELINE, airflow.conf)
         tried = until(airflow, run_id, "report", "up_for_retry")
         path = f"/api/v2/dags/{PIPELINE}/dagRuns/{run_id}/taskInstances/report"
-        airflow.client._http.patch(path, json={"new_state": "failed"}).raise_for_status()
+        airflow.client.send("PATCH", path, json={"new_state": "failed"}).raise_for_status()
         assert airflow.client.wait(PIPELINE, run_id, timeout=120.0)["state"] == "success"
     finally:
         by_run.unlink()
