@@ -51,7 +51,7 @@ def failures_of(task_ids: set[str], states: dict[str, str]) -> list[failure.Fail
 
     Args:
         task_ids: Whose.
-        states: See `stage_task.task_states`.
+        states: See `ending.task_states`.
     """
     context = get_current_context()
     run, ti = context["dag_run"], context["ti"]
