@@ -13,7 +13,7 @@ from include.settings import AnswerSettings, IndexSettings
 
 def server_connection() -> Any:
     """The Qdrant server behind the Airflow connection `qdrant_default`."""
-    from include.index import ServerConnection
+    from include.index.connection import ServerConnection
 
     return _made(ServerConnection, "qdrant_default")
 

@@ -99,8 +99,8 @@ def common(function: Callable[..., Any], hours: float) -> dict[str, Any]:
 
 
 def current_run() -> Any:
-    """The `include.stages.Run` of the running task."""
-    from include.stages import Run
+    """The `include.run.Run` of the running task."""
+    from include.run import Run
 
     context = get_current_context()
     settings = pipeline_settings(dict(context["params"]))

@@ -14,11 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from include import artifacts
+from include.arrays import Vectors
 from include.errors import BadQuestion, BadSettings, DamagedArtifact, NoLiveIndex, UnknownVersion
-from include.index import BM25_WEIGHT, Hit, Searcher, ServerConnection, Store, open_store
+from include.index import BM25_WEIGHT, Hit, Searcher, Store
+from include.index.connection import ServerConnection
+from include.index.stores import open_store
 from include.journal import fitted_weight
 from include.llm import LlmConnection, write_answer
 from include.passages import relevance, sentences, word_overlap
@@ -35,8 +37,6 @@ ENCODED_AT_ONCE = 8  # sentences of like length: less padding, a fifth faster th
 MOST_SENTENCES = 48  # encoded for a question; the rest is left out by word overlap
 QUOTES = 3  # sentences in an answer
 CLOSE = 0.85  # a further quote has at least this share of the best one's score
-
-Vectors = NDArray[np.float32]
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Self
 
+from include.display import printable
 from include.errors import BadSource
-from include.lines import printable
 
 ROLES = ("trn", "tst", "lbl")
 

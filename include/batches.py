@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from include.pairs import NONE, Ints, Pairs
-from include.tokens import CatalogueTokens, Ids
+from include.arrays import Ids, Ints
+from include.pairs import NONE, Pairs
+from include.tokens import CatalogueTokens
 
 MEGA_BATCHES = 8  # sorted by length together: nearly the padding of a full sort, and negatives still change by epoch
 

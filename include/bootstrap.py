@@ -13,7 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from include.metrics import Floats, Metric
+from include.arrays import Floats
+from include.metrics import Metric
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95

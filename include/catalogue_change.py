@@ -14,19 +14,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from include import artifacts
+from include.arrays import Ints
 from include.catalogue import PRODUCTS_FILE, read_rows
 from include.errors import DamagedArtifact
-from include.pairs import hashes
 from include.settings import EvaluateSettings
-from include.verify import read_version
+from include.text_hash import hashes_64
+from include.version import read_version
 
 log = logging.getLogger(__name__)
-
-Keys = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -179,7 +177,7 @@ def is_sample(catalogue: Path, root: Path) -> bool | None:
     return found
 
 
-def uids(catalogue: Path) -> Keys:
+def uids(catalogue: Path) -> Ints:
     """The sorted 64-bit hashes (n,) of a catalogue's uids.
 
     Raises:
@@ -187,7 +185,7 @@ def uids(catalogue: Path) -> Keys:
     """
     artifacts.read(catalogue, verify=False)  # its pages carry checksums of their own
     try:
-        found = [hashes(table["uid"].to_pylist()) for table in read_rows(catalogue / PRODUCTS_FILE, ["uid"])]
+        found = [hashes_64(table["uid"].to_pylist()) for table in read_rows(catalogue / PRODUCTS_FILE, ["uid"])]
     except (OSError, pa.ArrowException) as damage:
         raise DamagedArtifact(
             f"{catalogue / PRODUCTS_FILE} cannot be read ({damage}).", "Clear convert: it is made again."

@@ -20,12 +20,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from include import artifacts
+from include.arrays import Vectors
 from include.catalogue import PRODUCTS_FILE, open_parquet, product_text
 from include.errors import VerificationFailed
 from include.index import Searcher
 from include.plan import Plan, row_group_sizes
 from include.progress import Progress, Sink
-from include.vectors import VECTORS_FILE, Vectors, matrix
+from include.vectors import VECTORS_FILE, matrix
 
 log = logging.getLogger(__name__)
 

@@ -21,6 +21,7 @@ import pyarrow as pa
 from include import artifacts
 from include.archive import Archive
 from include.archive_members import ROLES
+from include.arrays import Keys
 from include.artifacts import Artifact, Workspace
 from include.catalogue import LABELS_FILE, PRODUCTS, PRODUCTS_FILE, QUERIES_FILE, REJECTED, REJECTED_FILE
 from include.cleaning_pool import CleaningPool
@@ -30,7 +31,7 @@ from include.links import links_nowhere, place_of_row
 from include.profile import Profile
 from include.progress import Progress, Sink
 from include.rows import Rows, limited
-from include.seen import Keys, SeenHashes
+from include.seen import SeenHashes
 from include.settings import ConvertSettings
 from include.space import require
 from include.table_writer import TableWriter

@@ -22,25 +22,15 @@ import numpy as np
 import pyarrow as pa
 
 from include import artifacts
+from include.arrays import Ids, Ints, Vectors
 from include.artifacts import Artifact, Workspace
 from include.catalogue import PRODUCTS_FILE, open_parquet, product_text, read_rows
 from include.errors import BadModel
-from include.pairs import Ints
 from include.plan import Plan, Shard, read_plan
 from include.progress import Progress, Sink
 from include.space import require
-from include.tokens import CatalogueTokens, Ids, find, joins
-from include.vectors import (
-    VECTORS_FILE,
-    KnownVectors,
-    Vectors,
-    column,
-    hashes,
-    require_unit,
-    schema,
-    write_whole,
-    writer,
-)
+from include.tokens import CatalogueTokens, find, joins
+from include.vectors import VECTORS_FILE, KnownVectors, column, require_unit, schema, text_hashes, write_whole, writer
 
 if TYPE_CHECKING:
     from include.encoder import Encoder
@@ -96,7 +86,7 @@ def rows_fingerprint(products: Path, row_groups: Sequence[int]) -> str:
         uids = [uid.encode() for uid in table["uid"].to_pylist()]
         digest.update(struct.pack(f"<{len(uids) + 1}I", len(uids), *map(len, uids)))  # so that "ab","c" is not "a","bc"
         digest.update(b"".join(uids))
-        digest.update(hashes(table["text_hash"]).tobytes())
+        digest.update(text_hashes(table["text_hash"]).tobytes())
     return digest.hexdigest()
 
 
@@ -124,7 +114,7 @@ class _Embedding:
         """Make every row group that is not in the scratch directory yet, then join them."""
         groups = self.shard.row_groups
         pieces = [self.space.scratch / f"row-group-{number:05d}.parquet" for number in range(len(groups))]
-        known = KnownVectors(np.concatenate([hashes(table["text_hash"]) for table in self._rows(["text_hash"])]))
+        known = KnownVectors(np.concatenate([text_hashes(table["text_hash"]) for table in self._rows(["text_hash"])]))
         kept = {number for number, piece in enumerate(pieces) if self._is_whole(piece, known)}
         if kept:
             log.info("%s: %d of %d row groups are kept from an earlier try", self.name, len(kept), len(groups))
@@ -143,7 +133,7 @@ class _Embedding:
                 )
                 columns = schema(self.plan.dim, {COUNTS.decode(): json.dumps(counts)})
                 write_whole(piece, pa.table([table["uid"], table["text_hash"], column(made)], schema=columns))
-                known.add(piece, 0, hashes(table["text_hash"]))
+                known.add(piece, 0, text_hashes(table["text_hash"]))
         return self._join(pieces)
 
     def _rows(self, columns: Sequence[str], groups: Sequence[int] | None = None) -> Iterator[pa.Table]:
@@ -155,7 +145,7 @@ class _Embedding:
             return False
         try:
             with open_parquet(piece) as file:
-                known.add(piece, 0, hashes(file.read()["text_hash"]))
+                known.add(piece, 0, text_hashes(file.read()["text_hash"]))
         except (pa.ArrowException, OSError) as damage:
             log.warning("%s: %s of an earlier try is damaged and made again: %s", self.name, piece.name, damage)
             piece.unlink()
@@ -166,7 +156,7 @@ class _Embedding:
         self, table: pa.Table, group: int, known: KnownVectors, progress: Progress, where: str
     ) -> tuple[Vectors, dict[str, Any]]:
         """Vectors (n, dim) of a row group's products, and how they came about."""
-        texts, first, inverse = np.unique(hashes(table["text_hash"]), return_index=True, return_inverse=True)
+        texts, first, inverse = np.unique(text_hashes(table["text_hash"]), return_index=True, return_inverse=True)
         distinct = np.empty((len(texts), self.plan.dim), np.float32)
         new = np.ones(len(texts), dtype=bool)
         for positions, vectors in known.read(texts):

@@ -16,9 +16,10 @@ import numpy as np
 
 from include.base_model import WEIGHTS, check_distilbert
 from include.errors import BadModel, BadSettings
+from include.model_directory import encodable, load_tokenizer, require_dimensions, stored_max_tokens
 from include.onnx_export import write_onnx
 from include.progress import Progress, Sink
-from include.query_encoder import ONNX_FILE, load_tokenizer, printable, require_dimensions, stored_max_tokens
+from include.query_encoder import ONNX_FILE
 
 if TYPE_CHECKING:
     import torch
@@ -135,7 +136,7 @@ class Encoder:
         return [
             np.array(encoded.ids, np.int32)
             for start in range(0, len(texts), TOKENIZE_AT_ONCE)
-            for encoded in self.tokenizer.encode_batch_fast(printable(texts[start : start + TOKENIZE_AT_ONCE]))
+            for encoded in self.tokenizer.encode_batch_fast(encodable(texts[start : start + TOKENIZE_AT_ONCE]))
         ]
 
     def weights(self) -> "Weights":

@@ -51,13 +51,14 @@ from typing import Any
 import numpy as np
 
 from include import artifacts
+from include.arrays import Vectors
 from include.artifacts import Artifact, Workspace
 from include.base_model import WEIGHTS, resolve_base
 from include.bm25 import Bm25
 from include.bootstrap import CONFIDENCE, RESAMPLES, Bootstrap
 from include.catalogue import PRODUCTS_FILE, held_out_rows
 from include.errors import DamagedArtifact
-from include.exact_search import Vectors, dense_search
+from include.exact_search import dense_search
 from include.examples import won_and_lost
 from include.filter_pairs import unreadable
 from include.fit_fusion import candidates, cross_fit, fit
@@ -66,7 +67,7 @@ from include.index import BM25_WEIGHT
 from include.index.fusion import depth
 from include.live import LiveModel
 from include.metrics import Ranking, figures, judge, per_query
-from include.plan import kept_dimensions, model_dim
+from include.model_directory import kept_dimensions, model_dim
 from include.progress import Sink
 from include.protocols import Protocol, query_to_label, title_to_content
 from include.settings import EvaluateSettings, TrainSettings

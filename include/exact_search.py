@@ -5,12 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from include.arrays import Vectors
 from include.metrics import Ranking
 
 BLOCK = 16_384  # corpus rows compared at once
 QUERIES_AT_ONCE = 1024  # with BLOCK rows, 64 MiB of scores
 
-Vectors = npt.NDArray[np.float32]
 Excluded = Sequence[frozenset[int]]  # for each query positions in the corpus that must not be found
 
 

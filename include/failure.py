@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
+from include.display import wrapped
 from include.errors import Terminal, VitrineError
-from include.lines import wrapped
 from include.progress import clock
 from include.redaction import addresses_hidden
 

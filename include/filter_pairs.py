@@ -11,11 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from include.arrays import Ints
 from include.errors import BadSettings
-
-Ints = npt.NDArray[np.int64]
 
 NEXT_STEP = (
     "Set filter_file to the filter_labels_test.txt that belongs to the archive, a path that every worker sees, or "

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from include import checkpoint
+from include.arrays import Ints
 from include.batches import Texts, batches, steps_in_epoch
 from include.distributed import ALONE, Processes
 from include.errors import BadSettings, TrainingDiverged
 from include.negatives import HardNegatives
-from include.pairs import Ints, Pairs
+from include.pairs import Pairs
 from include.progress import Progress, Sink
 from include.settings import TrainSettings
 from include.space import require

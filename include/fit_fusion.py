@@ -11,21 +11,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from include.arrays import Floats, Scores, Vectors
 from include.bootstrap import FEWEST
-from include.exact_search import Vectors
 from include.index import BM25_WEIGHT
 from include.index.fusion import combine
-from include.metrics import Floats, Ranking, judge, ndcg_at
+from include.metrics import Ranking, judge, ndcg_at
 
 GRID = np.arange(21) / 20  # 0 to 1 by 0.05
 PRICE = 0.01  # nDCG@10 that weight 1 must gain over weight 0
 PARTS = 5  # of a crosswise fit: four fifths give nearly the weight that all give, halves often do not
 MOST = 5000  # queries to fit on: more do not change a weight in steps of 0.05
 GATHERED = 8_000_000  # numbers of candidates' vectors in memory at once, 32 MiB
-
-Scores = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)

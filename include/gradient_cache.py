@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from include.arrays import Ids
 from include.distributed import ALONE, Processes
 from include.encoder import Encoder, length_batches
-from include.tokens import Ids
 
 if TYPE_CHECKING:
     import torch

@@ -4,9 +4,9 @@ import shlex
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from include.display import printable
 from include.field_names import renaming
 from include.line_parser import FIELDS
-from include.lines import printable
 
 # {file} in a command is the file's name, quoted for a shell.
 _EXPORT = "Export the products as JSON lines, one object with uid, title and content a line"

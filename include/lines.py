@@ -4,13 +4,11 @@ Lines end at the byte `\\n` and nowhere else. `str.splitlines` would also cut at
 others, which are common inside product texts.
 """
 
-import textwrap
 from collections.abc import Iterator
 from typing import Protocol
 
 MAX_LINE = 10_000_000  # bytes; the reference file's longest line is under 1 MB
 BLOCK = 2 * 2**20  # bytes read at once; at most MAX_LINE. Small enough for the caches of a core
-LOG_WIDTH = 100  # characters; so much of a log is seen without scrolling sideways
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -47,19 +45,3 @@ def line_blocks(stream: Reads, *, block: int = BLOCK, limit: int = MAX_LINE) -> 
         yield whole
     if rest:
         yield bytes(rest).removeprefix(BYTE_ORDER_MARK) if first else bytes(rest)
-
-
-def printable(text: str, length: int = 200) -> str:
-    """The first `length` characters of `text`, with a dot for each that would not show."""
-    cut = text[:length]
-    return cut if cut.isprintable() else "".join(character if character.isprintable() else "·" for character in cut)
-
-
-def excerpt(line: bytes) -> str:
-    """The line's first 200 characters, printable; without its line end."""
-    return printable(line.removesuffix(b"\n")[:800].decode("utf-8", "replace"))
-
-
-def wrapped(text: str, indent: str = "  ") -> list[str]:
-    """Lines of at most LOG_WIDTH characters, later ones set in; a word that is longer, such as a path, stays whole."""
-    return textwrap.wrap(text, LOG_WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)

@@ -11,10 +11,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from include.arrays import Ints
 from include.catalogue import read_rows
 from include.columns import numbers
 
-Ints = npt.NDArray[np.int64]
 NONE = -1
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from include import artifacts
 from include.errors import DamagedArtifact
 from include.index import Store
-from include.verify import read_version
+from include.version import read_version
 
 log = logging.getLogger(__name__)
 

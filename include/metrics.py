@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from include.arrays import Floats
+
 Hits = NDArray[np.bool_]
 Counts = NDArray[np.int64]
-Floats = NDArray[np.float64]
 Ranking = NDArray[np.int64]  # (queries, depth): positions in the corpus, best first, -1 where there is none
 
 DEEPEST_PSP = 5  # the largest k of PSP@k

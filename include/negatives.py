@@ -16,14 +16,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from include import artifacts
+from include.arrays import Ints, Vectors
 from include.artifacts import Artifact, Workspace
 from include.catalogue import PRODUCTS_FILE, read_rows
-from include.index import Store, Vectors
-from include.pairs import NONE, Ints, Pairs, Ragged, hashes
+from include.index import Store
+from include.pairs import NONE, Pairs, Ragged
 from include.progress import Progress, Sink
 from include.query_encoder import QueryEncoder
 from include.space import require
-from include.verify import read_version
+from include.text_hash import hashes_64
+from include.version import read_version
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +70,7 @@ def mine(
     def write(space: Workspace) -> dict[str, Any]:
         products = catalogue / PRODUCTS_FILE
         require(space.path, 8 * count * pq.read_metadata(products).num_rows, "Mining hard negatives")
-        uids = np.concatenate([hashes(table["uid"].to_pylist()) for table in read_rows(products, ["uid"])])
+        uids = np.concatenate([hashes_64(table["uid"].to_pylist()) for table in read_rows(products, ["uid"])])
         order = np.argsort(uids)
         encoder = QueryEncoder(model, dimensions=dimensions)
         found = 0
@@ -83,7 +85,7 @@ def mine(
                     part = table.slice(start, TITLES_AT_ONCE).to_pylist()
                     for row, vector in zip(part, encoder.encode([row["title"] for row in part]), strict=True):
                         hits = search(vector, CANDIDATES * count + 1)
-                        near = hashes(choose(row["uid"], hits, count))
+                        near = hashes_64(choose(row["uid"], hits, count))
                         place = order[np.minimum(np.searchsorted(uids, near, sorter=order), len(order) - 1)]
                         mined.append(place[uids[place] == near].tolist())  # the index may hold what is gone by now
                     progress.advance(len(part))

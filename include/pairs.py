@@ -8,21 +8,19 @@ never opened: it belongs to evaluation.
 Texts are numbers here (equal texts share one), so that millions of pairs are a few flat arrays.
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from include.arrays import Bools, Ints
 from include.catalogue import LABELS_FILE, PRODUCTS_FILE, held_out_rows, read_rows
 from include.errors import EmptyCatalogue
 from include.settings import TrainSettings
+from include.text_hash import hashes_64
 
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
 NONE = -1
 LEAST = 2  # pairs: a batch of one has no negative
 
@@ -189,16 +187,10 @@ def _read(file: Path, columns: Sequence[str]) -> dict[str, Ints]:
             elif name == "row":
                 found[name].append(np.asarray(column, np.int64))
             else:
-                found[name].append(hashes(column.to_pylist()))
+                found[name].append(hashes_64(column.to_pylist()))
     made = {name: np.concatenate([np.empty(0, np.int64), *parts]) for name, parts in found.items()}
     made["offsets"] = np.concatenate([[0], np.cumsum(made["offsets"])])
     return made
-
-
-def hashes(texts: Sequence[str]) -> Ints:
-    """64 bits of each text, 0 for an empty one."""
-    digests = (hashlib.blake2b(text.encode(), digest_size=8).digest() if text else bytes(8) for text in texts)
-    return np.frombuffer(b"".join(digests), np.int64)
 
 
 def _number(*columns: Ints) -> tuple[Any, ...]:

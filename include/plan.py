@@ -20,8 +20,8 @@ from typing import Any
 from include import artifacts
 from include.artifacts import Artifact, Workspace
 from include.catalogue import PRODUCTS_FILE, open_parquet
-from include.errors import BadModel, BadSettings, DamagedArtifact, EmptyCatalogue
-from include.query_encoder import require_dimensions
+from include.errors import BadSettings, DamagedArtifact, EmptyCatalogue
+from include.model_directory import kept_dimensions, model_dim
 from include.settings import EmbedSettings, IndexSettings
 
 log = logging.getLogger(__name__)
@@ -236,34 +236,6 @@ def split(sizes: Sequence[int], shards: int) -> list[tuple[int, ...]]:
     if not groups:
         return []
     return [tuple(groups[start:end]) for start, end in zip(cuts, [*cuts[1:], len(groups)], strict=True)]
-
-
-def model_dim(model: Path) -> int:
-    """Dimension of a model's vectors, from its `config.json`.
-
-    Raises:
-        BadModel: The file is missing or does not say.
-    """
-    config = model / "config.json"
-    try:
-        return int(json.loads(config.read_bytes())["dim"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadModel(
-            f"{config} does not give the model's dimension as `dim` ({error!r}); a DistilBERT model was expected.",
-            "Clear fine_tune to make the model again, or check the base_model setting.",
-        ) from error
-
-
-def kept_dimensions(model: Path, dimensions: int) -> int:
-    """How long an index's vectors are: `dimensions`, or as long as the model's where that is 0.
-
-    Raises:
-        BadModel: See `model_dim`.
-        BadSettings: The model's are shorter.
-    """
-    whole = model_dim(model)
-    require_dimensions(dimensions, whole)
-    return dimensions or whole
 
 
 def relative(path: Path, root: Path) -> str:

@@ -9,24 +9,21 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from include import artifacts
 from include.catalogue_change import is_sample
 from include.errors import DamagedArtifact, OlderDate
 from include.journal import Entry, Journal
+from include.run import Run
 from include.verdict import older
-from include.verify import read_version
-
-if TYPE_CHECKING:
-    from include.stages import Run
+from include.version import read_version
 
 log = logging.getLogger(__name__)
 
-Check = Callable[["Run"], str | None]
+Check = Callable[[Run], str | None]
 
 
-def preflight(run: "Run") -> list[str]:
+def preflight(run: Run) -> list[str]:
     """Run every check; returns what they say, which is also logged as warnings.
 
     Raises:
@@ -41,7 +38,7 @@ def preflight(run: "Run") -> list[str]:
     return notes
 
 
-def filter_file(run: "Run") -> None:
+def filter_file(run: Run) -> None:
     """Whether the reciprocal pairs can be read; whether they fit the archive, evaluation sees."""
     from include.filter_pairs import read_filter_pairs
 
@@ -49,21 +46,21 @@ def filter_file(run: "Run") -> None:
         read_filter_pairs(Path(run.settings.evaluate.filter_file), {})
 
 
-def base_model(run: "Run") -> None:
+def base_model(run: Run) -> None:
     """Whether there is such a base model, as far as that can be told without fetching it."""
     from include.base_model import check_base
 
     check_base(run.settings.train.base_model)  # also where nothing is trained: evaluation compares with it
 
 
-def promotion(run: "Run") -> str | None:
+def promotion(run: Run) -> str | None:
     """Whether the run is to publish at all."""
     if run.settings.evaluate.promote != "never":
         return None
     return "This run can only build: promote is never, so its version is built and verified, but not published."
 
 
-def date(run: "Run") -> str | None:
+def date(run: Run) -> str | None:
     """Whether the live version is of a newer date than the run."""
     evaluate = run.settings.evaluate
     if evaluate.promote == "never":
@@ -82,7 +79,7 @@ def date(run: "Run") -> str | None:
     return f"This run can only build: {reason}, so its version is kept and not published (older_dates = build)."
 
 
-def sample(run: "Run") -> str | None:
+def sample(run: Run) -> str | None:
     """Whether the run is on the synthetic sample while a real catalogue is live."""
     evaluate, collection = run.settings.evaluate, run.settings.index.collection
     by_itself = evaluate.promote == "auto" and evaluate.replace_with_sample != collection
@@ -101,15 +98,13 @@ def sample(run: "Run") -> str | None:
 CHECKS: list[Check] = [filter_file, base_model, promotion, date, sample]
 
 
-def _live(run: "Run") -> tuple[str | None, Entry | None]:
+def _live(run: Run) -> tuple[str | None, Entry | None]:
     """The live version, and what the journal says of it."""
-    from include.stages import open_store
-
-    live = open_store(run).live()
+    live = run.open_store().live()
     return live, Journal.load(run.root, run.settings.index.collection).newest(live)
 
 
-def _live_is_sample(run: "Run", live: str, entry: Entry | None) -> bool | None:
+def _live_is_sample(run: Run, live: str, entry: Entry | None) -> bool | None:
     if entry is not None and entry.sample is not None:
         return entry.sample
     try:

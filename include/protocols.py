@@ -14,18 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow.compute as pc
 
 from include import artifacts
+from include.arrays import Floats, Ints
 from include.catalogue import LABELS_FILE, PRODUCTS_FILE, QUERIES_FILE, open_parquet, read_rows
 from include.filter_pairs import read_filter_pairs
 from include.fit_fusion import MOST
 from include.links import Links, label_frequencies, linked_rows, place_of_row
-from include.metrics import Floats, inverse_propensities
+from include.metrics import inverse_propensities
 from include.settings import EvaluateSettings, TrainSettings
-
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)

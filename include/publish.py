@@ -27,7 +27,7 @@ from include.journal import Entry, Journal, history, now, publishing, require_aw
 from include.retention import delete_old, exists
 from include.settings import EvaluateSettings, IndexSettings
 from include.verdict import Answer, Verdict, said, verdict
-from include.verify import read_version
+from include.version import read_version
 
 __all__ = ["foresee", "history", "publish", "roll_back"]
 

@@ -4,8 +4,8 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from include.display import wrapped
 from include.errors import BadQuestion
-from include.lines import wrapped
 
 LONGEST_QUESTION = 2000  # characters
 LONGEST_TEXT = 20_000  # characters of all questions that one run takes

@@ -14,7 +14,7 @@ from include import artifacts
 from include.errors import DamagedArtifact
 from include.index import Store, building
 from include.journal import Journal, kept
-from include.verify import read_version
+from include.version import read_version
 
 log = logging.getLogger(__name__)
 

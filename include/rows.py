@@ -14,6 +14,7 @@ from io import BytesIO
 from itertools import chain
 
 from include.clean import Cleaner, is_placeholder
+from include.display import excerpt, printable
 from include.line_parser import (
     DIFFER,
     FIELDS,
@@ -28,7 +29,6 @@ from include.line_parser import (
     pack,
     parsed_indices,
 )
-from include.lines import excerpt, printable
 from include.text_hash import text_hash_of_bytes
 
 PLACEHOLDER = "title is a placeholder"

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-Keys = npt.NDArray[np.uint64]
+from include.arrays import Keys
 
 
 class SeenHashes:

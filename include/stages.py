@@ -6,43 +6,22 @@ stage, and returns its own summary. Nothing here knows Airflow; `dags/stage_task
 
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from include.forms import parse
-from include.progress import Sink
-from include.settings import AnswerSettings, IndexSettings, PipelineSettings, SourceSettings
+from include.run import Run
+from include.settings import AnswerSettings, IndexSettings, SourceSettings
 
 if TYPE_CHECKING:
-    from include.index import ServerConnection, Store
+    from include.index.connection import ServerConnection
     from include.llm import LlmConnection
 
 log = logging.getLogger(__name__)
 
 Summary = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Run:
-    """What a stage needs to know of its run.
-
-    Attributes:
-        settings: Of the whole pipeline.
-        root: The data directory.
-        run_id: The run's name.
-        logical_date: The date that the run stands for; a manual run without one has its start.
-        server: Where the Qdrant server is; only for `store = server`.
-        sink: Receives progress.
-    """
-
-    settings: PipelineSettings
-    root: Path
-    run_id: str
-    logical_date: datetime
-    server: "ServerConnection | None" = None
-    sink: Sink | None = None
 
 
 def download(run: Run) -> Summary:
@@ -85,7 +64,7 @@ def fine_tune(run: Run, catalogue: Summary) -> Summary:
         if not nonce and (found := trained_before(path, settings, root=run.root)):
             log.info("reused model %s: neither the catalogue nor a setting of training has changed", found.fingerprint)
             return found.summary()
-        negatives = mine_live(path, settings.hard_negatives, open_store(run), root=run.root, sink=run.sink)
+        negatives = mine_live(path, settings.hard_negatives, run.open_store(), root=run.root, sink=run.sink)
     made = train_in_subprocess(path, settings, root=run.root, negatives=negatives, nonce=nonce, sink=run.sink)
     return made.summary()
 
@@ -95,7 +74,7 @@ def evaluate(run: Run, catalogue: Summary, model: Summary) -> Summary:
     from include.evaluate import evaluate as measure
     from include.live import live_model
 
-    live = live_model(open_store(run), root=run.root)
+    live = live_model(run.open_store(), root=run.root)
     return measure(
         Path(catalogue["path"]),
         Path(model["path"]),
@@ -141,7 +120,7 @@ def upsert(run: Run, embedded: Summary) -> Summary:
         embedded["shard"],
         Path(embedded["embedding"]["path"]),
         run.settings.index,
-        open_store(run),
+        run.open_store(),
         root=run.root,
         sink=run.sink,
     )
@@ -157,7 +136,7 @@ def verify(run: Run, shards: Iterable[Summary] | Summary) -> Summary:
         Path(loaded[0]["plan"]),
         [shard["upsert"] for shard in loaded],
         run.settings.index,
-        open_store(run),
+        run.open_store(),
         root=run.root,
         sink=run.sink,
     )
@@ -181,7 +160,7 @@ def request_approval(run: Run, results: Mapping[str, Any], link: str) -> Summary
     from include.approval import ask_once, request
     from include.publish import foresee
 
-    settings, store = run.settings, open_store(run)
+    settings, store = run.settings, run.open_store()
     if settings.evaluate.promote != "approval":
         return {"asked": False, "reason": f"promote is {settings.evaluate.promote}"}
     decided = foresee(
@@ -225,7 +204,7 @@ def publish(run: Run, version: Summary, evaluation: Summary, approval: Summary) 
         Path(evaluation["path"]),
         run.settings.index,
         run.settings.evaluate,
-        open_store(run),
+        run.open_store(),
         root=run.root,
         logical_date=run.logical_date,
         run_id=run.run_id,
@@ -290,17 +269,10 @@ def roll_back(
     to: str, index: IndexSettings, *, root: Path, run_id: str, server: "ServerConnection | None" = None
 ) -> Summary:
     """Move the alias back to an earlier version that is still kept: `previous`, or a fingerprint."""
-    from include.index import open_store as opened
+    from include.index.stores import open_store as opened
     from include.publish import roll_back as move
 
     return move(to, index, opened(index, root=root, server=server), root=root, run_id=run_id)
-
-
-def open_store(run: Run) -> "Store":
-    """The vector store that the run's settings name."""
-    from include.index import open_store as opened
-
-    return opened(run.settings.index, root=run.root, server=run.server)
 
 
 def as_list(shards: Iterable[Summary] | Summary) -> list[Summary]:
@@ -314,7 +286,7 @@ def _live_model(run: Run) -> Summary:
     from include.live import live_model
 
     index = run.settings.index
-    live = live_model(open_store(run), root=run.root)
+    live = live_model(run.open_store(), root=run.root)
     if live is None:
         raise NoLiveIndex(
             f"retrain is never, which embeds with the live index's model, but collection {index.collection} of store "

@@ -5,9 +5,9 @@ import json
 import re
 import shlex
 
+from include.display import printable
 from include.field_names import meant
 from include.kind import Kind
-from include.lines import printable
 
 _FROM_CSV = (
     'python -c "import csv, json, sys; [print(json.dumps(row)) for row in csv.DictReader(open(sys.argv[1], '

@@ -19,10 +19,11 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 
 from include import artifacts
+from include.arrays import Ids
 from include.artifacts import Artifact, Workspace
 from include.catalogue import LABELS_FILE, PRODUCTS_FILE, read_rows
+from include.model_directory import encodable
 from include.progress import Progress, Sink
-from include.query_encoder import printable
 from include.space import require
 
 if TYPE_CHECKING:
@@ -35,8 +36,6 @@ VERSION = 1
 COLUMNS = ((PRODUCTS_FILE, "title"), (PRODUCTS_FILE, "content"), (LABELS_FILE, "title"))
 AT_ONCE = 4096  # texts: bounds the memory of tokenizers' own objects
 SPECIAL = 2  # CLS and SEP
-
-Ids = npt.NDArray[np.integer[Any]]
 
 
 def tokenise(
@@ -162,7 +161,7 @@ def _write(
 
 def _cut(texts: Sequence[str], tokenizer: "Tokenizer", longest: int) -> Iterator[list[list[int]]]:
     for start in range(0, len(texts), AT_ONCE):
-        found = tokenizer.encode_batch_fast(printable(texts[start : start + AT_ONCE]), add_special_tokens=False)
+        found = tokenizer.encode_batch_fast(encodable(texts[start : start + AT_ONCE]), add_special_tokens=False)
         yield [each.ids[:longest] for each in found]
 
 

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from include import artifacts
+from include.arrays import Hashes, Vectors
 from include.catalogue import open_parquet
 from include.errors import BadModel, DamagedArtifact
 
@@ -23,9 +24,6 @@ log = logging.getLogger(__name__)
 
 VECTORS_FILE = "vectors.parquet"
 UNIT_TOLERANCE = 1e-3  # of a norm: float32 rounding over 768 dimensions stays under 1e-5
-
-Vectors = npt.NDArray[np.float32]
-Hashes = npt.NDArray[np.bytes_]
 
 
 def schema(dim: int, metadata: Mapping[str, str] | None = None) -> pa.Schema:
@@ -69,7 +67,7 @@ def matrix(values: pa.ChunkedArray) -> Vectors:
     return made
 
 
-def hashes(values: pa.ChunkedArray) -> Hashes:
+def text_hashes(values: pa.ChunkedArray) -> Hashes:
     """A `text_hash` column as an array of 16-byte strings (n,), for sorting and searching."""
     packed = b"".join(values.to_pylist())
     return np.frombuffer(packed, dtype="S16")
@@ -136,7 +134,7 @@ class KnownVectors:
                         log.info("%s has vectors of another length; they are not reused", path)
                         continue
                     for group in range(file.num_row_groups):
-                        found = hashes(file.read_row_group(group, columns=["text_hash"])["text_hash"])
+                        found = text_hashes(file.read_row_group(group, columns=["text_hash"])["text_hash"])
                         self.add(path / VECTORS_FILE, group, found)
             except (DamagedArtifact, pa.ArrowException, OSError) as damage:
                 # An older artifact's damage must not stop this one: its texts are embedded instead.

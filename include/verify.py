@@ -16,10 +16,9 @@ from include.index.upsert import require_same_index
 from include.plan import VERSION_VERSION, Plan, read_plan, relative
 from include.progress import Sink
 from include.settings import IndexSettings
+from include.version import VERSION_FILE, read_version
 
 log = logging.getLogger(__name__)
-
-VERSION_FILE = "version.json"
 
 
 def verify(
@@ -95,20 +94,6 @@ def verify(
     if made.reused:
         _require_recall(opened.version, made.stats["recall"], index)
     return made
-
-
-def read_version(path: Path) -> dict[str, Any]:
-    """The content of a version artifact's `version.json`.
-
-    Raises:
-        DamagedArtifact: It is not a version artifact, or does not match its manifest.
-    """
-    artifacts.read(path)
-    try:
-        value: dict[str, Any] = json.loads((path / VERSION_FILE).read_bytes())
-        return value
-    except (OSError, ValueError) as error:
-        raise DamagedArtifact(f"{path / VERSION_FILE} cannot be read ({error!r}).", "Clear verify.") from error
 
 
 def each_shard_once(plan: Plan, shards: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

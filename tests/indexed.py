@@ -10,7 +10,8 @@ from typing import Any
 
 from include import artifacts
 from include.embed import embed
-from include.index import Store, open_store
+from include.index import Store
+from include.index.stores import open_store
 from include.index.upsert import upsert
 from include.plan import plan_shards
 from include.publish import history, publish, roll_back
@@ -55,7 +56,7 @@ def day(number: int) -> datetime:
 
 def answers(store: Store, root: Path, title: str) -> str:
     """The uid that a word search in the live version finds first: shows that the live index works."""
-    from include.verify import read_version
+    from include.version import read_version
 
     live = store.live()
     assert live is not None

@@ -15,7 +15,7 @@ from include.base_model import resolve_base
 from include.embed import embed
 from include.encoder import Encoder
 from include.errors import BadQuestion, BadSettings, GeneratorUnavailable, NoLiveIndex, UnknownVersion
-from include.index import open_store
+from include.index.stores import open_store
 from include.index.upsert import upsert
 from include.llm import LlmConnection
 from include.plan import plan_shards

@@ -26,8 +26,9 @@ import pytest
 
 from include import archive
 from include.archive import Archive
+from include.display import printable
 from include.errors import BadSource, VitrineError
-from include.lines import MAX_LINE, line_blocks, printable
+from include.lines import MAX_LINE, line_blocks
 
 LINE = b'{"uid":"1","title":"kettle"}\n'
 

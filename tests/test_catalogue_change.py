@@ -15,10 +15,11 @@ import pytest
 from include import artifacts
 from include.catalogue import PRODUCTS_FILE
 from include.catalogue_change import CatalogueChange, compare, is_sample, objection
-from include.index import Store, open_store
+from include.index import Store
+from include.index.stores import open_store
 from include.publish import foresee, history, publish, roll_back
 from include.settings import EvaluateSettings, IndexSettings
-from include.verify import read_version
+from include.version import read_version
 from tests.indexed import INDEX, answers, build_version, day, evaluation
 from tests.small import Product, products, publish_model, write_catalogue
 

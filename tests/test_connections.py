@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from include.address import read_address
 from include.errors import BadSettings, VitrineError
-from include.index import Hit, ServerConnection
+from include.index import Hit
+from include.index.connection import ServerConnection
 from include.index.server import ServerStore
 from include.llm import LlmConnection, write_answer
 from include.redaction import api_key, foreign, hide, public, shown

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from include import failure
+from include.display import LOG_WIDTH
 from include.errors import BadSource, SourceUnreachable
-from include.lines import LOG_WIDTH
 
 NOW = datetime(2026, 11, 25, 1, 40, tzinfo=UTC)
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from include.index import open_store
+from include.index.stores import open_store
 from include.live import live_model
 from include.settings import (
     REPOSITORY,
@@ -108,9 +108,9 @@ class Line:
         from include.embed import embed
         from include.evaluate import evaluate
         from include.index.upsert import upsert
+        from include.model_directory import load_tokenizer
         from include.negatives import mine
         from include.plan import plan_shards, read_plan
-        from include.query_encoder import load_tokenizer
         from include.report import report
         from include.tokens import tokenise
         from include.train import train
@@ -199,7 +199,7 @@ def test_a_raised_number_reaches_the_live_index(
     """verify said reused and publish already live, so the old shards went on answering; and the way back stays open."""
     from include.publish import publish, roll_back
     from include.settings import EvaluateSettings
-    from include.verify import read_version
+    from include.version import read_version
 
     catalogue, model = write_catalogue(root, products(60)), publish_model(root, tiny_model)
     store = open_store(INDEX, root=root)

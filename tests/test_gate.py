@@ -12,6 +12,7 @@ from include.base_model import resolve_base
 from include.encoder import Encoder
 from include.forms import pipeline_settings
 from include.gate import METRIC, decide
+from include.run import Run
 from include.settings import MINILM_PACKAGE
 from tests.small import publish_model
 
@@ -122,7 +123,7 @@ def test_a_regression_is_built_but_not_published(root: Path, tiny_base: Path, tm
         "sample_products": 250, "base_model": str(tiny_base), "max_tokens": 24, "holdout": 50,
         "max_content_chars": 150, "min_recall": 0.5, "shards": 1,
     }  # fmt: skip
-    first = stages.Run(pipeline_settings({**conf, "tolerance": 1}), root, "first", datetime(2026, 11, 21, tzinfo=UTC))
+    first = Run(pipeline_settings({**conf, "tolerance": 1}), root, "first", datetime(2026, 11, 21, tzinfo=UTC))
     night = dataclasses.replace(
         first, settings=pipeline_settings(conf), run_id="night", logical_date=datetime(2026, 11, 22, tzinfo=UTC)
     )
@@ -147,4 +148,4 @@ def test_a_regression_is_built_but_not_published(root: Path, tiny_base: Path, tm
     assert not refused["published"]
     assert "worse than the live model on title_to_content" in refused["reason"]
     assert artifacts.locate(root, "version", refused["version"]).is_dir(), "built and verified"
-    assert stages.open_store(night).live() == published["version"] != refused["version"]
+    assert night.open_store().live() == published["version"] != refused["version"]

@@ -12,9 +12,10 @@ import pytest
 from include import artifacts, stages
 from include.errors import StoreUnavailable
 from include.forms import pipeline_settings
-from include.index import open_store
+from include.index.stores import open_store
 from include.negatives import FILE, HardNegatives, choose, mine, mine_live
 from include.pairs import find_pairs
+from include.run import Run
 from include.settings import EvaluateSettings, IndexSettings, TrainSettings
 from tests.indexed import build_version, day, evaluation
 from tests.small import products, write_catalogue
@@ -117,7 +118,7 @@ def test_fine_tune_mines_the_live_index_and_unchanged_data_is_not_trained_on_aga
     publish(version.path, gate, index, EvaluateSettings(), store, root=root, logical_date=day(1), run_id="one")
     chosen = pipeline_settings({"base_model": str(tiny_base), "holdout": 10, "max_steps": 2, "hard_negatives": 2,
                                 "batch_size": 8, "max_tokens": 32, "precision": "float32"})  # fmt: skip
-    run = stages.Run(chosen, root, "run", day(2))
+    run = Run(chosen, root, "run", day(2))
     made = stages.fine_tune(run, {"path": str(catalogue)})
     trained = artifacts.read(Path(made["path"]))
     (mined,) = artifacts.published(root, "negatives")

@@ -11,6 +11,7 @@ from include import artifacts, stages
 from include.errors import OlderDate, Terminal
 from include.forms import pipeline_settings
 from include.preflight import preflight
+from include.run import Run
 from tests.indexed import Shop, day, open_shop
 
 
@@ -27,9 +28,9 @@ def shop(built: Shop, root: Path) -> Shop:
     return made
 
 
-def run(root: Path, date: datetime, **conf: Any) -> stages.Run:
+def run(root: Path, date: datetime, **conf: Any) -> Run:
     settings = pipeline_settings({"source": "no such file.zip", **conf})
-    return stages.Run(settings=settings, root=root, run_id="r", logical_date=date)
+    return Run(settings=settings, root=root, run_id="r", logical_date=date)
 
 
 def test_an_older_run_says_at_its_start_that_it_can_only_build(

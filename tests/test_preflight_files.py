@@ -10,15 +10,16 @@ import pytest
 from include import stages
 from include.errors import BadModel, BadSettings, Terminal
 from include.forms import pipeline_settings
+from include.run import Run
 from include.settings import MINILM_PACKAGE
 
 
-def run(root: Path, tmp_path: Path, **values: object) -> stages.Run:
+def run(root: Path, tmp_path: Path, **values: object) -> Run:
     """A run whose catalogue is good."""
     lines = tmp_path / "catalogue.jsonl"
     lines.write_text(json.dumps({"uid": "1", "title": "A kettle", "content": "It boils water."}) + "\n")
     settings = pipeline_settings({"source": str(lines), **values})
-    return stages.Run(settings, root, "run", datetime(2026, 1, 1, tzinfo=UTC))
+    return Run(settings, root, "run", datetime(2026, 1, 1, tzinfo=UTC))
 
 
 def junk(place: Path) -> Path:

@@ -11,11 +11,14 @@ import pytest
 
 from include import artifacts
 from include.errors import ArtifactBusy, BadSettings, DamagedArtifact, UnknownVersion, VerificationFailed
-from include.index import ServerConnection, building, open_store
+from include.index import building
+from include.index.connection import ServerConnection
+from include.index.stores import open_store
 from include.live import LiveModel, live_model
 from include.publish import foresee, history, publish, roll_back
 from include.settings import EvaluateSettings, IndexSettings
-from include.verify import read_version, verify
+from include.verify import verify
+from include.version import read_version
 from tests.indexed import INDEX, Shop, answers, build_version, day, evaluation, load, open_shop
 from tests.small import products, publish_model, write_catalogue
 

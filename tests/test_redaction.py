@@ -7,7 +7,7 @@ import pytest
 from include.drive import COOKIES, _cookies
 from include.errors import BadSettings
 from include.failure import record
-from include.index import ServerConnection
+from include.index.connection import ServerConnection
 from include.redaction import addresses_hidden, foreign, hide, shown
 
 SECRET = "p4ss/w'rd&"

@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from include import artifacts
 from include.download import download, reach
 from include.errors import VitrineError
-from include.index import ServerConnection, Spec
+from include.index import Spec
+from include.index.connection import ServerConnection
 from include.index.server import ServerStore
 from include.settings import IndexSettings, SourceSettings
 from tests.index.points import DIM, batches, vectors, version_id

@@ -15,8 +15,9 @@ from include import artifacts, stages
 from include.catalogue import PRODUCTS_FILE, read_rows
 from include.errors import NoLiveIndex, NotPublished, Terminal, Transient, VitrineError
 from include.forms import pipeline_settings
+from include.run import Run
 from include.settings import AnswerSettings
-from include.verify import read_version
+from include.version import read_version
 from tests.small import products
 
 LINE = json.dumps({"uid": "0000000001", "title": "A kettle", "content": "It boils water."}).encode() + b"\n"
@@ -62,7 +63,7 @@ def test_a_malformed_catalogue_fails_at_the_right_task_and_leaves_no_artifact(
     file = tmp_path / "catalogue.zip"
     file.write_bytes(content())
     settings = pipeline_settings({"source": str(file)})
-    run = stages.Run(settings=settings, root=root, run_id="r", logical_date=datetime(2026, 11, 22, tzinfo=UTC))
+    run = Run(settings=settings, root=root, run_id="r", logical_date=datetime(2026, 11, 22, tzinfo=UTC))
 
     if failing == "download":
         with pytest.raises(VitrineError, match=words) as caught:
@@ -84,9 +85,9 @@ def test_the_date_in_a_source_is_the_runs_own(root: Path, tmp_path: Path) -> Non
     """A backfill that reads today's file for each past day builds one index many times."""
     (tmp_path / "2026-03-01.jsonl").write_bytes(LINE)
     settings = pipeline_settings({"source": f"{tmp_path}/{{date}}.jsonl"})
-    run = stages.Run(settings=settings, root=root, run_id="r", logical_date=datetime(2026, 3, 1, tzinfo=UTC))
+    run = Run(settings=settings, root=root, run_id="r", logical_date=datetime(2026, 3, 1, tzinfo=UTC))
     assert stages.download(run)["stats"]["bytes"] == len(LINE)
-    other = stages.Run(settings=settings, root=root, run_id="r", logical_date=datetime(2026, 3, 2, tzinfo=UTC))
+    other = Run(settings=settings, root=root, run_id="r", logical_date=datetime(2026, 3, 2, tzinfo=UTC))
     with pytest.raises(Terminal, match=r"2026-03-02\.jsonl"):
         stages.download(other)
 
@@ -102,7 +103,7 @@ def test_real_products_become_a_live_index_of_every_accepted_uid(root: Path, rea
     """The first version lost half of the rows on the way: the count of points is the count of uids."""
     conf = {"source": str(real_zip), "base_model": str(tiny_base), "max_steps": 2, "max_tokens": 16, "shards": 2}
     settings = pipeline_settings({**conf, "row_group_rows": 900, "tolerance": 1.0, "min_recall": 0.5})
-    run = stages.Run(settings=settings, root=root, run_id="r", logical_date=datetime(2026, 11, 22, tzinfo=UTC))
+    run = Run(settings=settings, root=root, run_id="r", logical_date=datetime(2026, 11, 22, tzinfo=UTC))
     catalogue = stages.convert(run, stages.download(run))
     model = stages.fine_tune(run, catalogue)
     evaluation = stages.evaluate(run, catalogue, model)
@@ -114,7 +115,7 @@ def test_real_products_become_a_live_index_of_every_accepted_uid(root: Path, rea
     assert counts["read"] == counts["accepted"] + counts["rejected"] + counts["merged"]
     rows = read_rows(Path(catalogue["path"]) / PRODUCTS_FILE, ["uid"])
     uids = {uid for table in rows for uid in table.column("uid").to_pylist()}
-    store = stages.open_store(run)
+    store = run.open_store()
     searcher = store.open(str(store.live()), [part["upsert"] for part in shards])
     try:
         assert searcher.count() == len(uids) == counts["accepted"]
@@ -123,19 +124,19 @@ def test_real_products_become_a_live_index_of_every_accepted_uid(root: Path, rea
 
 
 @pytest.fixture
-def start(root: Path, catalogue: Path, tiny_base: Path) -> Callable[..., stages.Run]:
+def start(root: Path, catalogue: Path, tiny_base: Path) -> Callable[..., Run]:
     """A function that gives the run of this name with these settings, over a catalogue of 60 products."""
 
-    def make(run_id: str, **conf: Any) -> stages.Run:
+    def make(run_id: str, **conf: Any) -> Run:
         small = {"base_model": str(tiny_base), "max_steps": 2, "batch_size": 8, "max_tokens": 16, "holdout": 10}
         settings = pipeline_settings({**small, "tolerance": 1.0, "min_recall": 0.5, "row_group_rows": 100, **conf})
         date = datetime(2026, 11, 22, tzinfo=UTC)
-        return stages.Run(settings=settings, root=root, run_id=run_id, logical_date=date)
+        return Run(settings=settings, root=root, run_id=run_id, logical_date=date)
 
     return make
 
 
-def test_an_index_of_fewer_dimensions_is_built_and_asked(start: Callable[..., stages.Run], catalogue: Path) -> None:
+def test_an_index_of_fewer_dimensions_is_built_and_asked(start: Callable[..., Run], catalogue: Path) -> None:
     """For Matryoshka models: every stage, and the question, must cut the vectors at the same place."""
     run = start("r", matryoshka="16", dimensions=16)
     model = stages.fine_tune(run, summary(catalogue))
@@ -156,7 +157,7 @@ def summary(path: Path) -> dict[str, Any]:
     return artifacts.read(path).summary()
 
 
-def test_retrain_always_trains_once_a_run(start: Callable[..., stages.Run], catalogue: Path) -> None:
+def test_retrain_always_trains_once_a_run(start: Callable[..., Run], catalogue: Path) -> None:
     """Each run its own model, but a retry that trained again would throw hours away."""
     first = stages.fine_tune(start("one", retrain="always"), summary(catalogue))
     retry = stages.fine_tune(start("one", retrain="always"), summary(catalogue))
@@ -165,7 +166,7 @@ def test_retrain_always_trains_once_a_run(start: Callable[..., stages.Run], cata
     assert retry["fingerprint"] == first["fingerprint"] != other["fingerprint"]
 
 
-def test_retrain_auto_trains_when_something_changed(start: Callable[..., stages.Run], catalogue: Path) -> None:
+def test_retrain_auto_trains_when_something_changed(start: Callable[..., Run], catalogue: Path) -> None:
     """An unchanged catalogue costs seconds, whatever `retrain` said before; a changed setting does not pass unseen."""
     first = stages.fine_tune(start("one"), summary(catalogue))
     again = stages.fine_tune(start("two"), summary(catalogue))
@@ -174,7 +175,7 @@ def test_retrain_auto_trains_when_something_changed(start: Callable[..., stages.
     assert not changed["reused"] and changed["fingerprint"] != first["fingerprint"]
 
 
-def test_retrain_never_takes_the_live_model(start: Callable[..., stages.Run], catalogue: Path) -> None:
+def test_retrain_never_takes_the_live_model(start: Callable[..., Run], catalogue: Path) -> None:
     """A refresh of the index must not wait for training, nor change the model behind the answers."""
     with pytest.raises(NoLiveIndex, match="retrain = auto first"):
         stages.fine_tune(start("too early", retrain="never"), summary(catalogue))
@@ -225,7 +226,7 @@ def test_a_trial_on_the_sample_leaves_the_real_index_live(root: Path, tmp_path: 
 
     def go(run_id: str, **more: Any) -> dict[str, Any]:
         date = datetime(2026, 11, 22, tzinfo=UTC)
-        run = stages.Run(settings=pipeline_settings({**conf, **more}), root=root, run_id=run_id, logical_date=date)
+        run = Run(settings=pipeline_settings({**conf, **more}), root=root, run_id=run_id, logical_date=date)
         catalogue = stages.convert(run, stages.download(run))
         model = stages.fine_tune(run, catalogue)
         evaluation = stages.evaluate(run, catalogue, model)
@@ -239,6 +240,6 @@ def test_a_trial_on_the_sample_leaves_the_real_index_live(root: Path, tmp_path: 
     assert real["published"]
     assert not trial["published"]
     assert trial["reason"].startswith("kept, not published: the synthetic sample would replace a real catalogue: ")
-    run = stages.Run(settings=pipeline_settings(conf), root=root, run_id="look", logical_date=datetime.now(UTC))
-    assert stages.open_store(run).live() == real["version"]
+    run = Run(settings=pipeline_settings(conf), root=root, run_id="look", logical_date=datetime.now(UTC))
+    assert run.open_store().live() == real["version"]
     assert go("meant", replace_with_sample="products")["published"]

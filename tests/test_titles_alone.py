@@ -7,6 +7,7 @@ from typing import Any
 
 from include import stages
 from include.forms import pipeline_settings
+from include.run import Run
 from include.settings import AnswerSettings
 from include.train import UNTRAINED
 from tests.small import products
@@ -20,7 +21,7 @@ def test_a_catalogue_of_titles_alone_goes_live_and_says_that_nothing_was_trained
     source = tmp_path / "titles.jsonl"
     source.write_text("\n".join(lines) + "\n")
     settings = pipeline_settings({"source": str(source), "base_model": str(tiny_base), "shards": 1})
-    run = stages.Run(settings, root, "run", datetime(2026, 1, 1, tzinfo=UTC))
+    run = Run(settings, root, "run", datetime(2026, 1, 1, tzinfo=UTC))
     results: dict[str, Any] = {"download": stages.download(run)}
     catalogue = results["convert"] = stages.convert(run, results["download"])
     model = results["fine_tune"] = stages.fine_tune(run, catalogue)

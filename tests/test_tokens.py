@@ -12,7 +12,7 @@ from include import artifacts
 from include.catalogue import LABELS_FILE, PRODUCTS_FILE, product_text
 from include.encoder import Encoder
 from include.errors import DamagedArtifact
-from include.query_encoder import load_tokenizer
+from include.model_directory import load_tokenizer
 from include.tokens import CatalogueTokens, find, joins, tokenise
 from tests.small import Product, products, write_catalogue
 

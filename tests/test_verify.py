@@ -11,7 +11,8 @@ import pytest
 
 from include import artifacts
 from include.errors import BadSettings, VerificationFailed
-from include.index import Hit, Searcher, Store, open_store
+from include.index import Hit, Searcher, Store
+from include.index.stores import open_store
 from include.settings import IndexSettings
 from include.verify import verify
 from tests.indexed import build_version, load

@@ -19,18 +19,12 @@ imports neither pyarrow nor qdrant_client.
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-import numpy.typing as npt
-
-from include.errors import BadSettings, Terminal
-from include.index.connection import ServerConnection as ServerConnection
+from include.arrays import Vectors
+from include.errors import Terminal
 from include.progress import Sink
-from include.settings import IndexSettings
 
-Vectors = npt.NDArray[np.float32]
 Payload = dict[str, Any]
 
 TEXT_FIELD = "text"  # the payload field that BM25 searches
@@ -180,31 +174,6 @@ class Store(Protocol):
         Raises:
             UnknownVersion: There is no such version.
         """
-
-
-def open_store(index: IndexSettings, *, root: Path, server: ServerConnection | None = None) -> Store:
-    """The store that the settings choose.
-
-    Args:
-        index: Its `store`, `collection` and HNSW settings are used.
-        root: The data directory.
-        server: Needed for `store="server"`.
-
-    Raises:
-        BadSettings: `store="server"` without a connection.
-    """
-    if index.store == "embedded":
-        from include.index.edge import EdgeStore
-
-        return EdgeStore(index, root=root)
-    if server is None:
-        raise BadSettings(
-            "store = 'server' needs a connection to a Qdrant server, and there is none.",
-            "Make the Airflow connection `qdrant_default`, or choose store = 'embedded'.",
-        )
-    from include.index.server import ServerStore
-
-    return ServerStore(index, server)
 
 
 def refuse_live(version: str, live: str | None, collection: str) -> None:

@@ -24,6 +24,7 @@ import numpy as np
 import qdrant_edge
 
 from include import artifacts
+from include.arrays import Vectors
 from include.errors import DamagedArtifact, UnknownVersion
 from include.index import (
     BM25_WEIGHT,
@@ -33,7 +34,6 @@ from include.index import (
     Payload,
     PointBatch,
     Spec,
-    Vectors,
     as_hit,
     point_id,
     refuse_live,

@@ -21,14 +21,11 @@ Scaling gains nothing for a fine-tuned model, and would make a score depend on w
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from include.arrays import AnyFloats
 from include.index import BM25_WEIGHT, Hit
-
-Floats = NDArray[np.floating[Any]]
 
 DEPTH = 50  # candidates from each side
 
@@ -66,7 +63,7 @@ def fuse(
     return sorted(scores, key=lambda item: (-item[1], item[0]))[:top_k]
 
 
-def combine(cosines: Floats, words: Floats, bm25_weight: float | Floats) -> Floats:
+def combine(cosines: AnyFloats, words: AnyFloats, bm25_weight: float | AnyFloats) -> AnyFloats:
     """The fused score of candidates: their cosines and their BM25 scores over the best one, in equal shapes.
 
     `bm25_weight` is a number, or an array that broadcasts against them.

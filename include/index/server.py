@@ -19,15 +19,9 @@ from typing import Any
 from qdrant_client import QdrantClient, models
 
 from include.errors import BadSettings, StoreUnavailable, Terminal, UnknownVersion
-from include.index import (
-    TEXT_FIELD,
-    PointBatch,
-    ServerConnection,
-    Spec,
-    refuse_live,
-)
+from include.index import TEXT_FIELD, PointBatch, Spec, refuse_live
 from include.index.calls import Caller
-from include.index.connection import FIX
+from include.index.connection import FIX, ServerConnection
 from include.index.server_search import ServerSearcher
 from include.progress import Progress, Sink
 from include.redaction import foreign

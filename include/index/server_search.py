@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from qdrant_client import QdrantClient, models
 
+from include.arrays import Vectors
 from include.errors import UnknownVersion
-from include.index import BM25_WEIGHT, SHOWN_FIELDS, TEXT_FIELD, Hit, Payload, Vectors, as_hit, point_id
+from include.index import BM25_WEIGHT, SHOWN_FIELDS, TEXT_FIELD, Hit, Payload, as_hit, point_id
 from include.index.calls import Caller
 from include.index.fusion import depth, fuse_hits, unmatched
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from include.index import open_store
+from include.index.stores import open_store
 from include.settings import REPOSITORY, IndexSettings
 
 pytestmark = pytest.mark.airflow

@@ -22,8 +22,8 @@ from include.download import download
 from include.embed import embed
 from include.errors import StorageFull
 from include.evaluate import evaluate
-from include.index import open_store
 from include.index.edge import EdgeStore
+from include.index.stores import open_store
 from include.index.upsert import upsert
 from include.journal import Journal
 from include.plan import plan_shards
@@ -39,7 +39,8 @@ from include.settings import (
     TrainSettings,
 )
 from include.train import train, train_in_subprocess
-from include.verify import read_version, verify
+from include.verify import verify
+from include.version import read_version
 from tests.indexed import answers, day
 from tests.small import products
 

@@ -16,7 +16,7 @@ SCRIPT = """
 from pathlib import Path
 from datetime import UTC, datetime
 import include.artifacts as artifacts
-from include.index import open_store
+from include.index.stores import open_store
 from include.index.edge import EdgeStore
 from include.journal import Journal
 from include.publish import publish, roll_back

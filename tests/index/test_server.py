@@ -14,8 +14,10 @@ import numpy as np
 import pytest
 
 from include.errors import BadSettings, StoreUnavailable, Terminal, UnknownVersion
-from include.index import PointBatch, ServerConnection, Spec, open_store, point_id
+from include.index import PointBatch, Spec, point_id
+from include.index.connection import ServerConnection
 from include.index.server import ServerStore
+from include.index.stores import open_store
 from include.settings import IndexSettings
 from tests.index.points import batches, vectors
 from tests.index.stub_server import Reply, Request, Stub, ok, stub_server

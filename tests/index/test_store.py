@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 from include.errors import Terminal, UnknownVersion
-from include.index import ServerConnection, Store, open_store
+from include.index import Store
+from include.index.connection import ServerConnection
 from include.index.server import ServerStore
+from include.index.stores import open_store
 from include.settings import IndexSettings
 from tests.index.points import DIM, batches, build, load, vectors, version_id, write_version
 from tests.small import Product, products

@@ -10,7 +10,8 @@ import pytest
 
 from include.embed import embed
 from include.errors import BadSettings, DamagedArtifact, VerificationFailed
-from include.index import PointBatch, open_store
+from include.index import PointBatch
+from include.index.stores import open_store
 from include.index.upsert import upsert
 from include.plan import plan_shards
 from include.settings import EmbedSettings, IndexSettings

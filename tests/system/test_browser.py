@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from include.index import open_store
+from include.index.stores import open_store
 from include.settings import IndexSettings
 from tests.browser import chromium, keep, login, require_chromium
 from tests.system.conftest import PIPELINE, Airflow

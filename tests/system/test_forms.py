@@ -10,7 +10,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from include.earlier_versions import earlier_versions, version_of
 from include.forms import form_fields, pipeline_settings
-from include.index import open_store
+from include.index.stores import open_store
 from include.settings import GROUPS, AnswerSettings, IndexSettings, PipelineSettings, PresetSettings
 from tests.browser import chromium, keep, login, require_chromium
 from tests.system.conftest import PIPELINE, Airflow

@@ -14,8 +14,9 @@ import pytest
 from include import artifacts, stages
 from include.catalogue import PRODUCTS_FILE, read_rows
 from include.forms import pipeline_settings
-from include.index import open_store
+from include.index.stores import open_store
 from include.report import page_of_run
+from include.run import Run
 from include.settings import IndexSettings
 from tests.system.conftest import PIPELINE, Airflow
 
@@ -183,7 +184,7 @@ def undisturbed(airflow: Airflow) -> Undisturbed:
     """The same run without Airflow and without a kill, in another data directory."""
     root = airflow.data.parent / "undisturbed"
     settings = pipeline_settings({**airflow.conf, **KILLED})
-    run = stages.Run(settings=settings, root=root, run_id="undisturbed", logical_date=datetime.now(UTC))
+    run = Run(settings=settings, root=root, run_id="undisturbed", logical_date=datetime.now(UTC))
     catalogue = stages.convert(run, stages.download(run))
     model = stages.fine_tune(run, catalogue)
     (part,) = stages.plan_shards(run, catalogue, model)

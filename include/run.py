@@ -1,0 +1,40 @@
+"""What a stage needs to know of its run."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from include.progress import Sink
+from include.settings import PipelineSettings
+
+if TYPE_CHECKING:
+    from include.index import Store
+    from include.index.connection import ServerConnection
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a stage needs to know of its run.
+
+    Attributes:
+        settings: Of the whole pipeline.
+        root: The data directory.
+        run_id: The run's name.
+        logical_date: The date that the run stands for; a manual run without one has its start.
+        server: Where the Qdrant server is; only for `store = server`.
+        sink: Receives progress.
+    """
+
+    settings: PipelineSettings
+    root: Path
+    run_id: str
+    logical_date: datetime
+    server: "ServerConnection | None" = None
+    sink: Sink | None = None
+
+    def open_store(self) -> "Store":
+        """The vector store that the settings name."""
+        from include.index.stores import open_store
+
+        return open_store(self.settings.index, root=self.root, server=self.server)
