@@ -42,9 +42,10 @@ test: .venv/dev lint  ## lint, then all tests
 test-quick: .venv/dev  ## the tests that need neither Airflow nor a browser
 	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not airflow and not browser" $(ARGS)
 
-lint: .venv/dev  ## ruff, ruff format, mypy --strict on include/
+lint: .venv/dev  ## ruff, ruff format, the import contracts, mypy --strict on include/
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
+	.venv/bin/lint-imports
 	$(PY) -m mypy include
 
 format: .venv/dev  ## put the code into its standard form
@@ -52,7 +53,7 @@ format: .venv/dev  ## put the code into its standard form
 	$(PY) -m ruff check --fix .
 
 settings: .venv/run  ## write the reference of all settings into docs/operations.md
-	@$(RUN) -m include.forms docs/operations.md
+	@$(RUN) -m include.core.forms docs/operations.md
 
 bench: .venv/dev  ## every benchmark against its peer; tables of medians and ratios
 	@set -e; for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(RUN) $$script; done

@@ -2,7 +2,7 @@
 
 The peers read the same gzipped JSON lines, without those that they cannot parse, and write Parquet: pandas, and the raw
 readers Polars (whole and streaming), DuckDB and pyarrow.json. Rows are as long as the real file's
-(`include.sample_size`), `trn` alone. Each measurement is a process of its own: seconds of work (imports apart), and the
+(`include.sample.size`), `trn` alone. Each measurement is a process of its own: seconds of work (imports apart), and the
 highest memory of it and its children together (proportional set size, sampled).
 
 `--full` measures Vitrine alone at 200,000, 1,000,000 and 2,248,619 rows. `--folder` keeps the sources for another time.
@@ -25,7 +25,7 @@ import orjson
 from isal import igzip
 
 from benchmarks._compare import alternate, figure, machine, table
-from include.sample import FOLDER, write_sample
+from include.sample.write import FOLDER, write_sample
 
 FULL = (200_000, 1_000_000, 2_248_619)  # the last one: as many as the real file has
 SEED = 1
@@ -40,8 +40,8 @@ print(json.dumps(time.perf_counter() - began))
 """
 VITRINE = (
     "from pathlib import Path\n"
-    "from include.convert import convert\nfrom include.download import download\n"
-    "from include.settings import ConvertSettings, SourceSettings\n"
+    "from include.catalogue.convert import convert\nfrom include.source.download import download\n"
+    "from include.core.settings import ConvertSettings, SourceSettings\n"
     "made = download(SourceSettings(source=source), root=Path(out)).path",
     "convert(made, ConvertSettings(), root=Path(out))",
 )

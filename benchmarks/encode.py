@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks._compare import alternate, arguments, figure, table
-from include.catalogue import PRODUCTS_FILE, product_text, read_rows
-from include.encoder import Encoder
-from include.settings import MINILM_PACKAGE, ConvertSettings, SourceSettings
+from include.catalogue.schema import PRODUCTS_FILE, product_text, read_rows
+from include.core.settings import MINILM_PACKAGE, ConvertSettings, SourceSettings
+from include.model.encoder import Encoder
 
 MAX_TOKENS = 96
 
@@ -25,7 +25,7 @@ def main() -> None:
     import torch
     from sentence_transformers import SentenceTransformer
 
-    from include.base_model import resolve_base
+    from include.model.base import resolve_base
 
     warnings.simplefilter("ignore")
     with tempfile.TemporaryDirectory() as folder:
@@ -88,8 +88,8 @@ def product_texts(root: Path, count: int) -> list[str]:
 
 def synthetic_catalogue(root: Path, products: int) -> Path:
     """A converted synthetic catalogue under a data directory."""
-    from include.convert import convert
-    from include.download import download
+    from include.catalogue.convert import convert
+    from include.source.download import download
 
     source = download(SourceSettings(sample_products=products, sample_seed=5), root=root)
     return convert(source.path, ConvertSettings(), root=root).path

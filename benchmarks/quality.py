@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks._compare import figure, machine
-from include.convert import convert
-from include.download import download
-from include.evaluate import evaluate
-from include.forms import parse
-from include.settings import ConvertSettings, EvaluateSettings, SourceSettings, TrainSettings
-from include.train import train_in_subprocess
+from include.catalogue.convert import convert
+from include.core.forms import parse
+from include.core.settings import ConvertSettings, EvaluateSettings, SourceSettings, TrainSettings
+from include.evaluation.evaluate import evaluate
+from include.source.download import download
+from include.training.train import train_in_subprocess
 
 REAL = Path(__file__).resolve().parents[2] / "shared" / "data" / "real-trn.zip"
 SHOWN = {"query_to_label": ("p@1", "r@10", "mrr@10"), "title_to_content": ("p@1", "r@10", "mrr@10")}

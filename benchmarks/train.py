@@ -17,14 +17,14 @@ import torch
 
 from benchmarks._compare import alternate, arguments, figure, table
 from benchmarks.encode import synthetic_catalogue
-from include.base_model import resolve_base
-from include.batches import locate_texts
-from include.catalogue import PRODUCTS_FILE, read_rows
-from include.encoder import Encoder
-from include.fit import Batches, fit
-from include.pairs import find_pairs
-from include.settings import MINILM_PACKAGE, TrainSettings
-from include.tokens import CatalogueTokens, tokenise
+from include.catalogue.schema import PRODUCTS_FILE, read_rows
+from include.core.settings import MINILM_PACKAGE, TrainSettings
+from include.model.base import resolve_base
+from include.model.encoder import Encoder
+from include.model.tokens import CatalogueTokens, tokenise
+from include.training.batches import locate_texts
+from include.training.loop import Batches, fit
+from include.training.pairs import find_pairs
 
 MAX_TOKENS = 96
 

@@ -16,9 +16,9 @@ from dags.connections import answer_connections
 from dags.failures import failures_told
 from dags.stage_task import QUESTIONS, common, form
 from include import stages
-from include.forms import OPEN_SECTION, from_form
-from include.questions import LONGEST_TEXT
-from include.settings import AnswerSettings, IndexSettings, data_directory
+from include.answering.questions import LONGEST_TEXT
+from include.core.forms import OPEN_SECTION, from_form
+from include.core.settings import AnswerSettings, IndexSettings, data_directory
 
 QUESTION = Param(
     "Which products would make a good present?",

@@ -14,7 +14,7 @@ from airflow.providers.standard.operators.hitl import HITLOperator
 from dags.failures import failures_told
 from dags.stage_task import common, current_run
 from include import stages
-from include.approval import APPROVE, REJECT, answered, asked_about
+from include.publishing.approval import APPROVE, REJECT, answered, asked_about
 
 
 class ApprovalOperator(HITLOperator):
@@ -69,7 +69,7 @@ class ApprovalOperator(HITLOperator):
 
 
 def approve(results: Mapping[str, Any]) -> Any:
-    """The task `approve`; its result is what `include.publish.publish` takes as `approval`."""
+    """The task `approve`; its result is what `include.publishing.publish.publish` takes as `approval`."""
     doc = str(stages.request_approval.__doc__).partition("\n\n")[0]
     options = {**common(stages.request_approval, hours=1), "task_id": "approve", "doc_md": doc}
     return ApprovalOperator(results=results, **options).output

@@ -6,14 +6,14 @@ from airflow.sdk import Connection
 from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
-from include.errors import BadSettings
-from include.redaction import spellings
-from include.settings import AnswerSettings, IndexSettings
+from include.core.errors import BadSettings
+from include.core.redaction import spellings
+from include.core.settings import AnswerSettings, IndexSettings
 
 
 def server_connection() -> Any:
     """The Qdrant server behind the Airflow connection `qdrant_default`."""
-    from include.index.connection import ServerConnection
+    from include.store.connection import ServerConnection
 
     return _made(ServerConnection, "qdrant_default")
 
@@ -23,7 +23,7 @@ def answer_connections(settings: AnswerSettings, index: IndexSettings) -> tuple[
     server = server_connection() if index.store == "server" else None
     llm = None
     if settings.generator == "llm":
-        from include.llm import LlmConnection
+        from include.answering.llm import LlmConnection
 
         llm = _made(LlmConnection, "llm_default")
     return server, llm

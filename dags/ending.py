@@ -14,7 +14,7 @@ from airflow.sdk import get_current_context, task
 from dags.failures import failures_of, failures_told
 from dags.stage_task import common, logical_date
 from include import stages
-from include.settings import data_directory
+from include.core.settings import data_directory
 
 
 def report(results: Mapping[str, Any]) -> Any:

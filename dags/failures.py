@@ -15,8 +15,8 @@ from airflow.sdk import RetryAction, get_current_context
 from airflow.sdk.exceptions import AirflowSkipException, AirflowTaskTimeout
 from airflow.sdk.log import redact
 
-from include import failure
-from include.errors import VitrineError
+from include.core import failure
+from include.core.errors import VitrineError
 
 log = logging.getLogger(__name__)
 

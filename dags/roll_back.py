@@ -12,9 +12,9 @@ from dags.connections import server_connection
 from dags.failures import failures_told
 from dags.stage_task import QUESTIONS, common, form
 from include import stages
-from include.earlier_versions import PATTERN, earlier_versions, version_of
-from include.forms import OPEN_SECTION, environment, from_form, parse
-from include.settings import IndexSettings, data_directory
+from include.core.forms import OPEN_SECTION, environment, from_form, parse
+from include.core.settings import IndexSettings, data_directory
+from include.publishing.earlier_versions import PATTERN, earlier_versions, version_of
 
 KEPT = earlier_versions(data_directory(), parse(IndexSettings, environment(IndexSettings)))
 TO = Param(

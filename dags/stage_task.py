@@ -22,10 +22,10 @@ from airflow.sdk import (
 
 from dags.connections import server_connection
 from dags.failures import failures_told
-from include.forms import form_fields, pipeline_settings
-from include.progress import Snapshot
-from include.settings import Group, data_directory
-from include.space import no_space_explained
+from include.core.forms import form_fields, pipeline_settings
+from include.core.progress import Snapshot
+from include.core.settings import Group, data_directory
+from include.core.space import no_space_explained
 
 log = logging.getLogger(__name__)
 
@@ -52,10 +52,10 @@ class Retries(ExceptionRetryPolicy):
 # retries are spread over a day.
 RETRY_POLICY = Retries(
     rules=[
-        RetryRule(exception="include.errors.Terminal", action=RetryAction.FAIL),
-        RetryRule(exception="include.errors.QuotaExceeded", retry_delay=timedelta(hours=6)),
-        RetryRule(exception="include.errors.StorageFull", retry_delay=timedelta(minutes=10)),
-        RetryRule(exception="include.errors.Transient", action=RetryAction.RETRY),
+        RetryRule(exception="include.core.errors.Terminal", action=RetryAction.FAIL),
+        RetryRule(exception="include.core.errors.QuotaExceeded", retry_delay=timedelta(hours=6)),
+        RetryRule(exception="include.core.errors.StorageFull", retry_delay=timedelta(minutes=10)),
+        RetryRule(exception="include.core.errors.Transient", action=RetryAction.RETRY),
     ]
 )
 

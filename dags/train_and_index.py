@@ -43,7 +43,7 @@ from dags.approval import approve
 from dags.ending import outcome, report
 from dags.stage_task import form, stage
 from include import stages
-from include.settings import GROUPS, PresetSettings
+from include.core.settings import GROUPS, PresetSettings
 
 GPU = {"pool": "gpu", "queue": os.environ.get("VITRINE_GPU_QUEUE") or "default"}
 CRON = os.environ.get("VITRINE_SCHEDULE") or "0 3 * * 0"

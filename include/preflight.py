@@ -10,13 +10,13 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from include import artifacts
-from include.catalogue_change import is_sample
-from include.errors import DamagedArtifact, OlderDate
-from include.journal import Entry, Journal
+from include.core import artifacts
+from include.core.errors import DamagedArtifact, OlderDate
+from include.publishing.catalogue_change import is_sample
+from include.publishing.verdict import older
 from include.run import Run
-from include.verdict import older
-from include.version import read_version
+from include.store.journal import Entry, Journal
+from include.store.version import read_version
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ def preflight(run: Run) -> list[str]:
 
 def filter_file(run: Run) -> None:
     """Whether the reciprocal pairs can be read; whether they fit the archive, evaluation sees."""
-    from include.filter_pairs import read_filter_pairs
+    from include.evaluation.filter_pairs import read_filter_pairs
 
     if run.settings.evaluate.filter_file:
         read_filter_pairs(Path(run.settings.evaluate.filter_file), {})
@@ -48,7 +48,7 @@ def filter_file(run: Run) -> None:
 
 def base_model(run: Run) -> None:
     """Whether there is such a base model, as far as that can be told without fetching it."""
-    from include.base_model import check_base
+    from include.model.base import check_base
 
     check_base(run.settings.train.base_model)  # also where nothing is trained: evaluation compares with it
 

@@ -5,12 +5,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from include.progress import Sink
-from include.settings import PipelineSettings
+from include.core.progress import Sink
+from include.core.settings import PipelineSettings
 
 if TYPE_CHECKING:
-    from include.index import Store
-    from include.index.connection import ServerConnection
+    from include.store.connection import ServerConnection
+    from include.store.protocol import Store
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,6 @@ class Run:
 
     def open_store(self) -> "Store":
         """The vector store that the settings name."""
-        from include.index.stores import open_store
+        from include.store.stores import open_store
 
         return open_store(self.settings.index, root=self.root, server=self.server)

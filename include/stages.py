@@ -11,13 +11,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from include.forms import parse
+from include.core.forms import parse
+from include.core.settings import AnswerSettings, IndexSettings, SourceSettings
 from include.run import Run
-from include.settings import AnswerSettings, IndexSettings, SourceSettings
 
 if TYPE_CHECKING:
-    from include.index.connection import ServerConnection
-    from include.llm import LlmConnection
+    from include.answering.llm import LlmConnection
+    from include.store.connection import ServerConnection
 
 log = logging.getLogger(__name__)
 
@@ -26,8 +26,8 @@ Summary = dict[str, Any]
 
 def download(run: Run) -> Summary:
     """Say whether the run can be published; fetch the catalogue file: from Google Drive, http(s), a store, or disk."""
-    from include.download import download as fetch
     from include.preflight import preflight
+    from include.source.download import download as fetch
 
     notes = preflight(run)
     settings = run.settings.source
@@ -38,7 +38,7 @@ def download(run: Run) -> Summary:
 
 def convert(run: Run, source: Summary) -> Summary:
     """Clean the lines into Parquet; set unusable ones aside with their reasons."""
-    from include.convert import convert as clean
+    from include.catalogue.convert import convert as clean
 
     return clean(Path(source["path"]), run.settings.convert, root=run.root, sink=run.sink).summary()
 
@@ -54,8 +54,8 @@ def fine_tune(run: Run, catalogue: Summary) -> Summary:
     settings = run.settings.train
     if settings.retrain == "never":
         return _live_model(run)
-    from include.negatives import mine_live
-    from include.train import train_in_subprocess, trained_before
+    from include.training.negatives import mine_live
+    from include.training.train import train_in_subprocess, trained_before
 
     path = Path(catalogue["path"])
     nonce = run.run_id if settings.retrain == "always" else ""
@@ -71,8 +71,8 @@ def fine_tune(run: Run, catalogue: Summary) -> Summary:
 
 def evaluate(run: Run, catalogue: Summary, model: Summary) -> Summary:
     """Measure retrieval on products held out from training: BM25, base, tuned, live; decide on promotion."""
-    from include.evaluate import evaluate as measure
-    from include.live import live_model
+    from include.evaluation.evaluate import evaluate as measure
+    from include.store.live import live_model
 
     live = live_model(run.open_store(), root=run.root)
     return measure(
@@ -89,8 +89,8 @@ def evaluate(run: Run, catalogue: Summary, model: Summary) -> Summary:
 
 def plan_shards(run: Run, catalogue: Summary, model: Summary) -> list[Summary]:
     """Split the catalogue into shards, each a pair of tasks: embed, upsert."""
-    from include.plan import plan_shards as split
-    from include.plan import shard_of
+    from include.index.plan import plan_shards as split
+    from include.index.plan import shard_of
 
     settings = run.settings
     plan = split(Path(catalogue["path"]), Path(model["path"]), settings.embed, settings.index, root=run.root)
@@ -99,7 +99,7 @@ def plan_shards(run: Run, catalogue: Summary, model: Summary) -> list[Summary]:
 
 def embed(run: Run, shard: Summary) -> Summary:
     """Turn a shard's products into vectors; texts that this model has seen before are copied."""
-    from include.embed import embed as encode
+    from include.index.embed import embed as encode
 
     made = encode(
         Path(shard["plan"]),
@@ -129,7 +129,7 @@ def upsert(run: Run, embedded: Summary) -> Summary:
 
 def verify(run: Run, shards: Iterable[Summary] | Summary) -> Summary:
     """Check the built version: counts, sampled payloads and vectors, recall@10 against exact search."""
-    from include.verify import verify as check
+    from include.index.verify import verify as check
 
     loaded = as_list(shards)
     made = check(
@@ -157,8 +157,8 @@ def request_approval(run: Run, results: Mapping[str, Any], link: str) -> Summary
     Raises:
         AlreadyAsked: The run has asked about other figures.
     """
-    from include.approval import ask_once, request
-    from include.publish import foresee
+    from include.publishing.approval import ask_once, request
+    from include.publishing.publish import foresee
 
     settings, store = run.settings, run.open_store()
     if settings.evaluate.promote != "approval":
@@ -197,7 +197,7 @@ def request_approval(run: Run, results: Mapping[str, Any], link: str) -> Summary
 
 def publish(run: Run, version: Summary, evaluation: Summary, approval: Summary) -> Summary:
     """Move the alias to the new version, in one step, unless the gate, a person or a newer date says no."""
-    from include.publish import publish as move
+    from include.publishing.publish import publish as move
 
     return move(
         Path(version["path"]),
@@ -214,7 +214,7 @@ def publish(run: Run, version: Summary, evaluation: Summary, approval: Summary) 
 
 def report(results: Mapping[str, Any], *, root: Path, run_id: str, logical_date: str) -> Summary:
     """Write the run's report: one HTML page, shown as a tab of the run."""
-    from include.report import report as render
+    from include.report.report import report as render
 
     plain = {name: as_list(value or []) if name == "shards" else value for name, value in results.items()}
     return render(plain, root=root, run_id=run_id, logical_date=logical_date).summary()
@@ -229,7 +229,7 @@ def outcome(states: Mapping[str, str]) -> None:
     Raises:
         NotPublished: Naming the tasks that failed.
     """
-    from include.errors import NotPublished
+    from include.core.errors import NotPublished
 
     if states.get("publish") == "success":
         return
@@ -248,8 +248,8 @@ def answer_question(
     llm: "LlmConnection | None" = None,
 ) -> Summary:
     """Answer one question, or several, one a line, from the products that the index finds."""
-    from include.answer import answer
-    from include.questions import as_text, split_lines
+    from include.answering.answer import answer
+    from include.answering.questions import as_text, split_lines
 
     found = answer(
         split_lines(question),
@@ -269,8 +269,8 @@ def roll_back(
     to: str, index: IndexSettings, *, root: Path, run_id: str, server: "ServerConnection | None" = None
 ) -> Summary:
     """Move the alias back to an earlier version that is still kept: `previous`, or a fingerprint."""
-    from include.index.stores import open_store as opened
-    from include.publish import roll_back as move
+    from include.publishing.publish import roll_back as move
+    from include.store.stores import open_store as opened
 
     return move(to, index, opened(index, root=root, server=server), root=root, run_id=run_id)
 
@@ -281,9 +281,9 @@ def as_list(shards: Iterable[Summary] | Summary) -> list[Summary]:
 
 
 def _live_model(run: Run) -> Summary:
-    from include import artifacts
-    from include.errors import NoLiveIndex
-    from include.live import live_model
+    from include.core import artifacts
+    from include.core.errors import NoLiveIndex
+    from include.store.live import live_model
 
     index = run.settings.index
     live = live_model(run.open_store(), root=run.root)

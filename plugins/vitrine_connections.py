@@ -29,8 +29,8 @@ class LanguageModelHook(BaseHook):
 
     def test_connection(self) -> tuple[bool, str]:
         """Ask the model for one word, as questions are asked. Returns whether it answered, and what to tell."""
-        from include.errors import VitrineError
-        from include.llm import LlmConnection, check_connection
+        from include.answering.llm import LlmConnection, check_connection
+        from include.core.errors import VitrineError
 
         found = self.get_connection(self.conn_id)
         try:

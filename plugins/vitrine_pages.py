@@ -27,7 +27,7 @@ padding: 0 1.25rem; }} h1 {{ font-size: 1.2rem; }}</style></head>
 
 def filled(name: str, nonce: str) -> str:
     """One of the pages with a script, `ask.html` or `answer.html`, with the style and the script that both share."""
-    from include.questions import LONGEST_QUESTION, LONGEST_TEXT
+    from include.answering.questions import LONGEST_QUESTION, LONGEST_TEXT
 
     page = (FOLDER / name).read_text(encoding="utf-8")
     parts = {
@@ -49,9 +49,9 @@ def make_app() -> Any:
     from fastapi import Depends, FastAPI
     from fastapi.responses import HTMLResponse
 
-    from include.errors import VitrineError
-    from include.report import page_of_run
-    from include.settings import data_directory
+    from include.core.errors import VitrineError
+    from include.core.settings import data_directory
+    from include.report.report import page_of_run
 
     app = FastAPI(title="Vitrine", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(get_user)])
 

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from include.core.settings import REPOSITORY
+
 # No sandbox: tests run as root in containers. The others keep it from calling home, which a closed network
 # would answer with refusals.
 ARGUMENTS = [
@@ -74,6 +76,6 @@ def login(page: Page, base_url: str, password: str, username: str = "admin") -> 
 
 def keep(page: Page, name: str) -> None:
     """Keep a picture of the page as `build/screenshots/NAME.png`: CI's output, for a look at what people see."""
-    folder = Path(__file__).resolve().parent.parent / "build" / "screenshots"
+    folder = REPOSITORY / "build" / "screenshots"
     folder.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=folder / f"{name}.png", full_page=True)

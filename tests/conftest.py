@@ -102,8 +102,8 @@ def airflow_database() -> None:
 @pytest.fixture(scope="session")
 def minilm_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """all-MiniLM-L6-v2 out of its PyPI package, mapped onto DistilBERT: an artifact of kind `base`."""
-    from include.base_model import resolve_base
-    from include.settings import MINILM_PACKAGE
+    from include.core.settings import MINILM_PACKAGE
+    from include.model.base import resolve_base
 
     return resolve_base(MINILM_PACKAGE, root=tmp_path_factory.mktemp("minilm")).path
 
@@ -120,7 +120,7 @@ def real_zip() -> Path:
 @pytest.fixture(scope="session")
 def tiny_model(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny base model as `Encoder.save` writes it: sentence-transformers layout and an ONNX copy."""
-    from include.encoder import Encoder
+    from include.model.encoder import Encoder
 
     path = tmp_path_factory.mktemp("model") / "tiny"
     Encoder.load(tiny_base, device="cpu", precision="float32").save(path)

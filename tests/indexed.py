@@ -8,15 +8,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from include import artifacts
-from include.embed import embed
-from include.index import Store
-from include.index.stores import open_store
+from include.core import artifacts
+from include.core.settings import EmbedSettings, EvaluateSettings, IndexSettings
+from include.index.embed import embed
+from include.index.plan import plan_shards
 from include.index.upsert import upsert
-from include.plan import plan_shards
-from include.publish import history, publish, roll_back
-from include.settings import EmbedSettings, EvaluateSettings, IndexSettings
-from include.verify import verify
+from include.index.verify import verify
+from include.publishing.publish import history, publish, roll_back
+from include.store.protocol import Store
+from include.store.stores import open_store
 from tests.small import products, publish_model, write_catalogue
 
 
@@ -56,7 +56,7 @@ def day(number: int) -> datetime:
 
 def answers(store: Store, root: Path, title: str) -> str:
     """The uid that a word search in the live version finds first: shows that the live index works."""
-    from include.version import read_version
+    from include.store.version import read_version
 
     live = store.live()
     assert live is not None

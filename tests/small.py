@@ -7,8 +7,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from include import artifacts
-from include.catalogue import (
+from include.catalogue.schema import (
     LABELS_FILE,
     PRODUCTS,
     PRODUCTS_FILE,
@@ -16,7 +15,8 @@ from include.catalogue import (
     REJECTED,
     REJECTED_FILE,
 )
-from include.text_hash import text_hash
+from include.catalogue.text_hash import text_hash
+from include.core import artifacts
 
 COLOURS = ["red", "green", "blue", "black", "white", "yellow", "silver", "golden"]
 THINGS = ["kettle", "lamp", "chair", "camera", "drill", "guitar", "tent", "jacket", "clock", "bottle"]

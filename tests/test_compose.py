@@ -12,9 +12,9 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
+from include.core.settings import REPOSITORY
 from include.local import server
 
-REPOSITORY = Path(__file__).resolve().parent.parent
 COMPOSE = REPOSITORY / "docker-compose.yaml"
 EXAMPLE = REPOSITORY / ".env.example"
 DOCKERFILE = REPOSITORY / "Dockerfile"

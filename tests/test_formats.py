@@ -15,9 +15,7 @@ from typing import Any
 
 import pytest
 
-from include.index.stores import open_store
-from include.live import live_model
-from include.settings import (
+from include.core.settings import (
     REPOSITORY,
     ConvertSettings,
     EmbedSettings,
@@ -26,6 +24,8 @@ from include.settings import (
     SourceSettings,
     TrainSettings,
 )
+from include.store.live import live_model
+from include.store.stores import open_store
 from tests.indexed import INDEX, answers, build_version, day
 from tests.small import products, publish_model, write_catalogue
 
@@ -34,25 +34,25 @@ MODEL = {"model", "evaluation", *INDEXED}
 
 # Number -> kinds of output that it must change; all others must stay.
 CHANGES: dict[str, set[str]] = {
-    "include.sample.VERSION": {"source"},  # beyond it, a file is known by its bytes
-    "include.download.VERSION": {"source"},
-    "include.convert.VERSION": {"catalogue", "tokens", "negatives", *MODEL},
-    "include.tokens.VERSION": {"tokens"},  # a store of what is cut anew otherwise, with the same result
-    "include.base_model.BASE_VERSION": {"base", "evaluation", *MODEL},
-    "include.negatives.VERSION": {"negatives", *MODEL},
-    "include.train.MODEL_VERSION": MODEL,
-    "include.evaluate.FORMAT": {"evaluation"},
-    "include.plan.PLAN_VERSION": {"plan", "version", "server plan", "server version"},
-    "include.embed.EMBED_VERSION": INDEXED,
-    "include.index.edge.FORMAT": {"edge", "plan", "version"},
-    "include.index.server.FORMAT": {"server plan", "server version"},
-    "include.plan.VERSION_VERSION": {"plan", "version", "server plan", "server version"},  # a plan has its name
-    "include.report.REPORT_VERSION": {"report"},
+    "include.sample.write.VERSION": {"source"},  # beyond it, a file is known by its bytes
+    "include.source.download.VERSION": {"source"},
+    "include.catalogue.convert.VERSION": {"catalogue", "tokens", "negatives", *MODEL},
+    "include.model.tokens.VERSION": {"tokens"},  # a store of what is cut anew otherwise, with the same result
+    "include.model.base.BASE_VERSION": {"base", "evaluation", *MODEL},
+    "include.training.negatives.VERSION": {"negatives", *MODEL},
+    "include.training.train.MODEL_VERSION": MODEL,
+    "include.evaluation.evaluate.FORMAT": {"evaluation"},
+    "include.index.plan.PLAN_VERSION": {"plan", "version", "server plan", "server version"},
+    "include.index.vectors.EMBED_VERSION": INDEXED,
+    "include.store.edge.FORMAT": {"edge", "plan", "version"},
+    "include.store.server.FORMAT": {"server plan", "server version"},
+    "include.index.plan.VERSION_VERSION": {"plan", "version", "server plan", "server version"},  # a plan has its name
+    "include.report.report.REPORT_VERSION": {"report"},
 }
 # Numbers that are in no fingerprint of their own, and why that is right.
 ELSEWHERE = {
-    "include.checkpoint.FORMAT": "lies in the scratch directory of one model, and is refused by name where it differs",
-    "include.onnx_export.IR_VERSION": "part of MODEL_VERSION, see test_the_onnx_graph_is_part_of_the_models_format",
+    "include.training.checkpoint.FORMAT": "in one model's scratch directory, and refused by name where it differs",
+    "include.model.onnx_export.IR_VERSION": "see test_the_onnx_graph_is_part_of_the_models_format",
 }
 
 
@@ -87,8 +87,8 @@ def test_every_output_has_a_format_number() -> None:
 
 def test_the_onnx_graph_is_part_of_the_models_format() -> None:
     """Questions are encoded with it, so another graph under an old model's name would never be written."""
-    from include.onnx_export import IR_VERSION, OPSET
-    from include.train import MODEL_VERSION
+    from include.model.onnx_export import IR_VERSION, OPSET
+    from include.training.train import MODEL_VERSION
 
     assert (MODEL_VERSION, OPSET, IR_VERSION) == (2, 20, 9), "with OPSET or IR_VERSION raise MODEL_VERSION as well"
 
@@ -102,19 +102,19 @@ class Line:
 
     def run(self) -> dict[str, str]:
         """The fingerprint of each kind of output."""
-        from include.base_model import resolve_base
-        from include.convert import convert
-        from include.download import download
-        from include.embed import embed
-        from include.evaluate import evaluate
+        from include.catalogue.convert import convert
+        from include.evaluation.evaluate import evaluate
+        from include.index.embed import embed
+        from include.index.plan import plan_shards, read_plan
         from include.index.upsert import upsert
-        from include.model_directory import load_tokenizer
-        from include.negatives import mine
-        from include.plan import plan_shards, read_plan
-        from include.report import report
-        from include.tokens import tokenise
-        from include.train import train
-        from include.verify import verify
+        from include.index.verify import verify
+        from include.model.base import resolve_base
+        from include.model.directory import load_tokenizer
+        from include.model.tokens import tokenise
+        from include.report.report import report
+        from include.source.download import download
+        from include.training.negatives import mine
+        from include.training.train import train
 
         root = self.root
         settings = TrainSettings(
@@ -150,7 +150,7 @@ class Line:
 @pytest.fixture(scope="module")
 def line(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path, tiny_model: Path) -> Iterator[Line]:
     """Everything made once with the present numbers; the base model's package holds a model of a few kilobytes."""
-    import include.base_model as module
+    import include.model.base as module
 
     def copied(source: Path, expected: str, target: Path) -> dict[str, Any]:
         shutil.copytree(tiny_base, target, dirs_exist_ok=True)
@@ -191,15 +191,15 @@ def test_a_raised_number_makes_what_depends_on_it_anew_and_nothing_else(
 
 
 @pytest.mark.parametrize(
-    "name", ["include.embed.EMBED_VERSION", "include.index.edge.FORMAT", "include.plan.PLAN_VERSION"]
+    "name", ["include.index.vectors.EMBED_VERSION", "include.store.edge.FORMAT", "include.index.plan.PLAN_VERSION"]
 )
 def test_a_raised_number_reaches_the_live_index(
     name: str, root: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """verify said reused and publish already live, so the old shards went on answering; and the way back stays open."""
-    from include.publish import publish, roll_back
-    from include.settings import EvaluateSettings
-    from include.version import read_version
+    from include.core.settings import EvaluateSettings
+    from include.publishing.publish import publish, roll_back
+    from include.store.version import read_version
 
     catalogue, model = write_catalogue(root, products(60)), publish_model(root, tiny_model)
     store = open_store(INDEX, root=root)
@@ -220,7 +220,7 @@ def test_a_raised_number_reaches_the_live_index(
     second = release(2)
     assert (second["published"], second["reason"]) == (True, "published")
     assert second["version"] != first["version"]
-    assert (live_shards() == old) is (name == "include.plan.PLAN_VERSION")
+    assert (live_shards() == old) is (name == "include.index.plan.PLAN_VERSION")
     assert answers(store, root, "number 47") == "0000000047"
     assert live_model(store, root=root) is not None
     roll_back("previous", INDEX, store, root=root, run_id="by hand")
@@ -232,8 +232,8 @@ def test_vectors_of_another_format_are_not_copied(
     catalogue: Path, model: Path, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The rebuilt embedding was a copy of the old one: embedded 0, copied 600."""
-    from include.embed import embed
-    from include.plan import plan_shards
+    from include.index.embed import embed
+    from include.index.plan import plan_shards
 
     def counts() -> tuple[int, int]:
         plan = plan_shards(catalogue, model, EmbedSettings(shards=1), INDEX, root=root)
@@ -241,17 +241,17 @@ def test_vectors_of_another_format_are_not_copied(
         return stats["embedded"], stats["copied"]
 
     assert counts() == (60, 0)
-    raised("include.embed.EMBED_VERSION", monkeypatch)
+    raised("include.index.vectors.EMBED_VERSION", monkeypatch)
     assert counts() == (60, 0)
 
 
-@pytest.mark.parametrize("name", ["include.train.MODEL_VERSION", "include.negatives.VERSION"])
+@pytest.mark.parametrize("name", ["include.training.train.MODEL_VERSION", "include.training.negatives.VERSION"])
 def test_a_model_of_another_format_is_not_taken_for_unchanged(
     name: str, root: Path, catalogue: Path, model: Path, tiny_base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With hard negatives the newest model of equal settings is taken, whichever index those came from."""
-    from include.negatives import mine
-    from include.train import train, trained_before
+    from include.training.negatives import mine
+    from include.training.train import train, trained_before
 
     settings = TrainSettings(base_model=str(tiny_base), max_steps=1, batch_size=4, max_tokens=16, hard_negatives=1)
     negatives = mine(catalogue, model, lambda vector, k: [], 1, version="live", root=root)
@@ -267,11 +267,11 @@ def test_an_upgrade_in_the_middle_of_a_run_is_said(
     catalogue: Path, model: Path, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else shards of two formats would go live under one version's name."""
-    from include.embed import embed
-    from include.errors import BadSettings
-    from include.plan import plan_shards
+    from include.core.errors import BadSettings
+    from include.index.embed import embed
+    from include.index.plan import plan_shards
 
     plan = plan_shards(catalogue, model, EmbedSettings(shards=1), INDEX, root=root)
-    raised("include.index.edge.FORMAT", monkeypatch)
+    raised("include.store.edge.FORMAT", monkeypatch)
     with pytest.raises(BadSettings, match=r"planned with the formats .* writes .*Clear plan_shards"):
         embed(plan.path, 0, root=root)

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from include import artifacts, stages
-from include.errors import OlderDate, Terminal
-from include.forms import pipeline_settings
+from include import stages
+from include.core import artifacts
+from include.core.errors import OlderDate, Terminal
+from include.core.forms import pipeline_settings
 from include.preflight import preflight
 from include.run import Run
 from tests.indexed import Shop, day, open_shop

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from include import stages
-from include.errors import BadModel, BadSettings, Terminal
-from include.forms import pipeline_settings
+from include.core.errors import BadModel, BadSettings, Terminal
+from include.core.forms import pipeline_settings
+from include.core.settings import MINILM_PACKAGE
 from include.run import Run
-from include.settings import MINILM_PACKAGE
 
 
 def run(root: Path, tmp_path: Path, **values: object) -> Run:

@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 
-from include import artifacts, stages
-from include.catalogue import PRODUCTS_FILE, read_rows
-from include.errors import NoLiveIndex, NotPublished, Terminal, Transient, VitrineError
-from include.forms import pipeline_settings
+from include import stages
+from include.catalogue.schema import PRODUCTS_FILE, read_rows
+from include.core import artifacts
+from include.core.errors import NoLiveIndex, NotPublished, Terminal, Transient, VitrineError
+from include.core.forms import pipeline_settings
+from include.core.settings import AnswerSettings
 from include.run import Run
-from include.settings import AnswerSettings
-from include.version import read_version
+from include.store.version import read_version
 from tests.small import products
 
 LINE = json.dumps({"uid": "0000000001", "title": "A kettle", "content": "It boils water."}).encode() + b"\n"

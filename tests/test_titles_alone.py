@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from include import stages
-from include.forms import pipeline_settings
+from include.core.forms import pipeline_settings
+from include.core.settings import AnswerSettings
 from include.run import Run
-from include.settings import AnswerSettings
-from include.train import UNTRAINED
+from include.training.train import UNTRAINED
 from tests.small import products
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from include.arrays import Vectors
-from include.catalogue import PRODUCTS_FILE, open_parquet, product_text
-from include.errors import DamagedArtifact, VerificationFailed
-from include.index import PointBatch, point_id
+from include.catalogue.schema import PRODUCTS_FILE, open_parquet, product_text
+from include.core.arrays import Vectors
+from include.core.errors import DamagedArtifact, VerificationFailed
+from include.store.protocol import PointBatch, point_id
 
 __all__ = ["VECTORS_FILE", "PointBatch", "point_id", "read_points"]
 

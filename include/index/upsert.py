@@ -4,13 +4,14 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from include import artifacts
-from include.errors import BadSettings
-from include.index import Spec, Store, building
+from include.core import artifacts
+from include.core.errors import BadSettings
+from include.core.progress import Sink
+from include.core.settings import IndexSettings
+from include.index import claims
+from include.index.plan import Plan, read_plan, relative
 from include.index.points import read_points
-from include.plan import Plan, read_plan, relative
-from include.progress import Sink
-from include.settings import IndexSettings
+from include.store.protocol import Spec, Store
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ def upsert(
         points = read_points(root / opened.catalogue, part.row_groups, embedding)
         loaded = store.upsert(opened.version, shard, points, inputs=inputs, total=part.rows, sink=sink)
         summary = {**loaded, "shard": shard, "embedding": relative(embedding, root)}
-        if building.claim(root, opened.version, summary):
+        if claims.claim(root, opened.version, summary):
             return summary
         log.info("shard %d was deleted with an older version just now: loading it again", shard)
 

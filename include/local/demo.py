@@ -18,14 +18,14 @@ from pathlib import Path
 import httpx
 from rich.console import Console
 
-from include import download
-from include.errors import SourceUnreachable, VitrineError
+from include.core.errors import SourceUnreachable, VitrineError
+from include.core.progress import clock
+from include.core.redaction import public
+from include.core.settings import REPOSITORY, data_directory
 from include.local import server
 from include.local.client import DAG_IDS, AirflowClient
 from include.local.watch import PIPELINE, failure, watch
-from include.progress import clock
-from include.redaction import public
-from include.settings import REPOSITORY, data_directory
+from include.source import download
 
 INTERRUPTED = 130  # as a shell says of Ctrl-C
 HOME = REPOSITORY / ".airflow"
@@ -179,10 +179,10 @@ def _show_results(client: AirflowClient, run_id: str) -> None:
 
 def _questions(client: AirflowClient, run_id: str, source: str) -> list[str]:
     if source == "sample":
-        from include.sample import QUESTIONS
+        from include.sample.write import QUESTIONS
 
         return list(QUESTIONS[:3])
-    from include.catalogue import PRODUCTS_FILE, read_rows
+    from include.catalogue.schema import PRODUCTS_FILE, read_rows
 
     catalogue = Path(client.xcom(PIPELINE, run_id, "convert")["path"])
     titles = next(read_rows(catalogue / PRODUCTS_FILE, ["title"])).column("title").to_pylist()

@@ -21,12 +21,12 @@ from pathlib import Path
 
 import httpx
 
-from include.artifacts import write_json
-from include.errors import BadSettings, VitrineError
+from include.core.artifacts import write_json
+from include.core.errors import BadSettings, VitrineError
+from include.core.settings import REPOSITORY
 from include.local import users
 from include.local.client import AirflowClient
 from include.local.processes import group, parent, session, start_time, words
-from include.settings import REPOSITORY
 
 STATE_FILE = "vitrine.json"
 PORT_FILE = "port.json"

@@ -8,10 +8,10 @@ import os
 import shlex
 import sys
 
-from include.errors import BadSettings, VitrineError
+from include.core.errors import BadSettings, VitrineError
+from include.core.settings import data_directory
 from include.local import server, users
 from include.local.demo import HOME
-from include.settings import data_directory
 
 RUNS_ALREADY = "Airflow runs already; other VITRINE_… variables count from its next start: `make down`, `make up`."
 

@@ -10,8 +10,8 @@ import re
 import secrets
 from pathlib import Path
 
-from include.artifacts import write_json
-from include.errors import BadSettings
+from include.core.artifacts import write_json
+from include.core.errors import BadSettings
 
 ADMIN = "admin"
 ROLES = ("viewer", "user", "op", "admin")

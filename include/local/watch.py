@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
+from include.core.progress import clock, pace
 from include.local.client import AirflowClient
 from include.local.server import AirflowFailed
-from include.progress import clock, pace
 
 PIPELINE = "train_and_index"
 ENDED = {"success", "failed"}
@@ -123,7 +123,7 @@ def watch(client: AirflowClient, run_id: str, console: Console) -> str:
 
 
 def describe(shot: dict[str, Any]) -> str:
-    """A snapshot of `include.progress` as a short text."""
+    """A snapshot of `include.core.progress` as a short text."""
     count = f"{shot['done']:,}" + (f"/{shot['total']:,}" if shot.get("total") else "")
     text = f"{count} {shot['unit']}, {pace(shot['rate'])}/s"
     if shot.get("seconds_left"):

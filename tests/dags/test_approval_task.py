@@ -9,7 +9,7 @@ import pytest
 from airflow.providers.standard.operators.hitl import HITLOperator
 
 from dags import approval
-from include.approval import ask_once
+from include.publishing.approval import ask_once
 
 pytestmark = pytest.mark.airflow
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from dags import connections
-from include.errors import BadSettings
+from include.core.errors import BadSettings
 
 KEY = "sk-made-up-0123456789"
 pytestmark = pytest.mark.airflow

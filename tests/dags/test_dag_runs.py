@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from include.index.stores import open_store
-from include.settings import REPOSITORY, IndexSettings
+from include.core.settings import REPOSITORY, IndexSettings
+from include.store.stores import open_store
 
 pytestmark = pytest.mark.airflow
 

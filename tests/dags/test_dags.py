@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from include.settings import GROUPS, REPOSITORY, AnswerSettings, PresetSettings
+from include.core.settings import GROUPS, REPOSITORY, AnswerSettings, PresetSettings
 
 DAG_IDS = {"answer_question", "roll_back", "train_and_index"}
 HEAVY = ("torch", "transformers", "pandas", "numpy", "pyarrow", "qdrant_client", "qdrant_edge", "onnxruntime", "gdown")
@@ -64,10 +64,10 @@ def test_every_task_has_retries_a_time_limit_and_the_retry_policy(dags: dict[str
             assert task.execution_timeout.total_seconds() >= 900
             assert task.retry_exponential_backoff == 2.0, "True is taken for a factor of one"
             assert [rule.exception for rule in task.retry_policy.rules] == [
-                "include.errors.Terminal",
-                "include.errors.QuotaExceeded",
-                "include.errors.StorageFull",
-                "include.errors.Transient",
+                "include.core.errors.Terminal",
+                "include.core.errors.QuotaExceeded",
+                "include.core.errors.StorageFull",
+                "include.core.errors.Transient",
             ]
 
 
@@ -75,7 +75,7 @@ def test_the_retry_policy_tells_terminal_from_transient(dags: dict[str, Any]) ->
     """A rule whose class does not import only warns while parsing, and then never matches."""
     from airflow.sdk import RetryAction
 
-    from include import errors
+    from include.core import errors
 
     policy = dags["train_and_index"].get_task("download").retry_policy
     decide = lambda error: policy.evaluate(error, 1, 5)  # noqa: E731
@@ -87,7 +87,7 @@ def test_the_retry_policy_tells_terminal_from_transient(dags: dict[str, Any]) ->
 
 def test_the_wait_before_each_try_is_known_and_doubles(dags: dict[str, Any]) -> None:
     """Airflow's own is drawn by lot on the scheduler, so that no log could say when the next try is."""
-    from include.errors import SourceUnreachable
+    from include.core.errors import SourceUnreachable
 
     policy = dags["train_and_index"].get_task("download").retry_policy
     waits = [policy.evaluate(SourceUnreachable("x"), number, 4).retry_delay.total_seconds() for number in (1, 2, 3, 4)]

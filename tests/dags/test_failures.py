@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from include.errors import BadSource, SourceUnreachable, Terminal
-from include.settings import IndexSettings
-from tests.index.stub_server import stub_server
+from include.core.errors import BadSource, SourceUnreachable, Terminal
+from include.core.settings import IndexSettings
+from tests.store.stub_server import stub_server
 
 pytestmark = [
     pytest.mark.airflow,
@@ -168,7 +168,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     from airflow.sdk._shared.secrets_masker import reset_secrets_masker
 
     from dags import connections
-    from include.index.server import ServerStore
+    from include.store.server import ServerStore
 
     def reply(request: Any) -> tuple[int, Any]:
         sent = [request.headers["api-key"], request.headers["authorization"], *QUOTED.values()]
@@ -186,7 +186,7 @@ def as_seen(root: Path, store: Store, pushed: dict[str, Any], log: Any) -> dict[
     """What of a failed try people see, by where they look. The log's lines pass Airflow's masker in the supervisor."""
     from airflow.sdk.log import redact
 
-    from include.report import report
+    from include.report.report import report
 
     page = report({"failed": [pushed["failure"]]}, root=root, run_id=RUN, logical_date=None).path / "report.html"
     lines = "\n".join(str(redact(json.dumps(each))) for each in log)

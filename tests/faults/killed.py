@@ -5,9 +5,9 @@ import select
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parent.parent.parent
+from include.core.settings import REPOSITORY
+
 PRELUDE = """
 import sys
 

@@ -6,13 +6,13 @@ import sys
 import time
 from pathlib import Path
 
-from include import artifacts
-from include.settings import REPOSITORY
+from include.core import artifacts
+from include.core.settings import REPOSITORY
 
 WRITER = """
 import sys, time
 from pathlib import Path
-from include import artifacts
+from include.core import artifacts
 
 def write(space):
     (space.path / "part.bin").write_bytes(b"x" * 1000)

@@ -13,23 +13,23 @@ from typing import Any
 
 import pytest
 
-from include import artifacts, cleaning_pool
-from include.artifacts import Artifact
-from include.cleaning_pool import CleaningPool
-from include.convert import convert
-from include.errors import BadSource, CleaningInterrupted, DamagedArtifact, Transient
-from include.settings import ConvertSettings
+from include.catalogue import cleaning_pool
+from include.catalogue.cleaning_pool import CleaningPool
+from include.catalogue.convert import convert
+from include.core import artifacts
+from include.core.artifacts import Artifact
+from include.core.errors import BadSource, CleaningInterrupted, DamagedArtifact, Transient
+from include.core.settings import REPOSITORY, ConvertSettings
 
 SETTINGS = ConvertSettings(row_group_rows=100)
-REPOSITORY = Path(__file__).resolve().parents[2]
 
 # Converts, says so when the third row group is about to be written, and waits to be killed.
 CHILD = """
 import sys, time
 from pathlib import Path
 import pyarrow.parquet as pq
-from include.convert import convert
-from include.settings import ConvertSettings
+from include.catalogue.convert import convert
+from include.core.settings import ConvertSettings
 
 write, calls = pq.ParquetWriter.write_table, []
 
@@ -99,9 +99,10 @@ CHILD_WITH_PROCESSES = """
 import sys, time
 from pathlib import Path
 import pyarrow.parquet as pq
-from include import cleaning_pool, lines
-from include.convert import convert
-from include.settings import ConvertSettings
+from include.catalogue import cleaning_pool
+from include.formats import lines
+from include.catalogue.convert import convert
+from include.core.settings import ConvertSettings
 
 lines.line_blocks.__kwdefaults__["block"] = 20_000
 start = cleaning_pool.CleaningPool._start
@@ -162,7 +163,7 @@ def test_a_killed_cleaning_process_is_named_and_the_retry_is_whole(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: signal.Signals
 ) -> None:
     """Danger: the conversion hangs, publishes what it has, or doubles rows when it is tried again."""
-    monkeypatch.setattr("include.lines.line_blocks.__kwdefaults__", {"block": 20_000, "limit": 10_000_000})
+    monkeypatch.setattr("include.formats.lines.line_blocks.__kwdefaults__", {"block": 20_000, "limit": 10_000_000})
     source = publish(root, packed_rows(2500))
     read = cleaning_pool._Worker.read
     calls: list[int] = []
@@ -194,7 +195,7 @@ def test_a_mistake_in_a_cleaning_process_comes_with_its_traceback(
 ) -> None:
     """Danger: "the process ended" is all that one learns of a mistake in the code."""
     (tmp_path / "sitecustomize.py").write_text(
-        "import include.rows\ninclude.rows.RowReader.read = lambda self, block: 1 / 0\n"
+        "import include.catalogue.rows\ninclude.catalogue.rows.RowReader.read = lambda self, block: 1 / 0\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with CleaningPool(100, 100, 2) as pool, pytest.raises(RuntimeError, match=r"(?s)begins b'a'.*ZeroDivisionError"):

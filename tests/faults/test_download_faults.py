@@ -16,19 +16,19 @@ from typing import Any
 
 import pytest
 
-from include import artifacts, sample
-from include.download import download
-from include.errors import StorageFull
-from include.settings import SourceSettings
+from include.core import artifacts
+from include.core.errors import StorageFull
+from include.core.settings import REPOSITORY, SourceSettings
+from include.sample.write import write_sample
+from include.source.download import download
 from tests.drive_server import FileServer, Served, serve
 
-REPOSITORY = Path(__file__).resolve().parent.parent.parent
 DRIVE_ID = "12zH4mL2RX8iSvH0VCNnd3QxO4DzuHWnK"
 PROGRAM = """
 import sys
 from pathlib import Path
-from include.download import download
-from include.settings import SourceSettings
+from include.source.download import download
+from include.core.settings import SourceSettings
 made = download(SourceSettings(source=sys.argv[1], sample_products=200_000), root=Path(sys.argv[2]))
 print(made.path)
 """
@@ -120,7 +120,7 @@ def test_a_sample_killed_while_it_is_written_is_written_again(root: Path, tmp_pa
 
     made = download(SourceSettings(sample_products=60), root=root)
 
-    sample.write_sample(tmp_path / "undisturbed.zip", 60, 7)
+    write_sample(tmp_path / "undisturbed.zip", 60, 7)
     assert (made.path / "catalogue.zip").read_bytes() == (tmp_path / "undisturbed.zip").read_bytes()
     assert files(root) == [f"source/{made.fingerprint}/catalogue.zip", f"source/{made.fingerprint}/manifest.json"]
 

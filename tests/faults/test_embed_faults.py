@@ -8,19 +8,19 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from include import artifacts
-from include.embed import embed
-from include.encoder import Encoder
-from include.plan import plan_shards
-from include.settings import EmbedSettings, IndexSettings
-from include.vectors import VECTORS_FILE
+from include.core import artifacts
+from include.core.settings import EmbedSettings, IndexSettings
+from include.index.embed import embed
+from include.index.plan import plan_shards
+from include.index.vectors import VECTORS_FILE
+from include.model.encoder import Encoder
 from tests.faults.killed import kill_at_point
 from tests.small import products, publish_model, write_catalogue
 
 SCRIPT = """
 from pathlib import Path
-import include.embed, include.vectors, os
-from include.encoder import Encoder
+import include.index.embed, include.index.vectors, os
+from include.model.encoder import Encoder
 
 plan, root, point, count = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
 calls = 0
@@ -37,10 +37,10 @@ def stopping_at(count, function):
 if point == "encode":
     Encoder.encode_ids = stopping_at(count, Encoder.encode_ids)
 elif point == "rename":
-    include.vectors.os.replace = stopping_at(count, os.replace)
+    include.index.vectors.os.replace = stopping_at(count, os.replace)
 elif point == "manifest":
-    include.embed.artifacts._write_manifest = stopping_at(count, include.embed.artifacts._write_manifest)
-include.embed.embed(plan, 0, root=root)
+    include.index.embed.artifacts._write_manifest = stopping_at(count, include.index.embed.artifacts._write_manifest)
+include.index.embed.embed(plan, 0, root=root)
 """
 
 

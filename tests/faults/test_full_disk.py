@@ -15,21 +15,10 @@ from typing import Any, NoReturn
 
 import pytest
 
-from include import artifacts, checkpoint
-from include.approval import ask_once
-from include.convert import convert
-from include.download import download
-from include.embed import embed
-from include.errors import StorageFull
-from include.evaluate import evaluate
-from include.index.edge import EdgeStore
-from include.index.stores import open_store
-from include.index.upsert import upsert
-from include.journal import Journal
-from include.plan import plan_shards
-from include.publish import history, publish
-from include.report import page_of_run, report
-from include.settings import (
+from include.catalogue.convert import convert
+from include.core import artifacts
+from include.core.errors import StorageFull
+from include.core.settings import (
     REPOSITORY,
     ConvertSettings,
     EmbedSettings,
@@ -38,9 +27,21 @@ from include.settings import (
     SourceSettings,
     TrainSettings,
 )
-from include.train import train, train_in_subprocess
-from include.verify import verify
-from include.version import read_version
+from include.evaluation.evaluate import evaluate
+from include.index.embed import embed
+from include.index.plan import plan_shards
+from include.index.upsert import upsert
+from include.index.verify import verify
+from include.publishing.approval import ask_once
+from include.publishing.publish import history, publish
+from include.report.report import page_of_run, report
+from include.source.download import download
+from include.store.edge import EdgeStore
+from include.store.journal import Journal
+from include.store.stores import open_store
+from include.store.version import read_version
+from include.training import checkpoint
+from include.training.train import train, train_in_subprocess
 from tests.indexed import answers, day
 from tests.small import products
 
@@ -483,8 +484,8 @@ LIMITED = """
 import resource, sys
 from pathlib import Path
 import torch
-from include import checkpoint
-from include.errors import StorageFull
+from include.training import checkpoint
+from include.core.errors import StorageFull
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, 2**16))
 try:

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from include import artifacts
-from include.index.edge import EdgeStore
-from include.settings import IndexSettings
+from include.core import artifacts
+from include.core.settings import REPOSITORY, IndexSettings
+from include.store.edge import EdgeStore
 from tests.index.points import batches, build, vectors, write_version
 from tests.small import products
 
@@ -20,8 +20,8 @@ COUNT = 2500
 UPSERT = """
 import sys, threading
 from pathlib import Path
-from include.index.edge import EdgeStore
-from include.settings import IndexSettings
+from include.store.edge import EdgeStore
+from include.core.settings import IndexSettings
 from tests.index.points import batches, vectors
 from tests.small import products
 
@@ -44,7 +44,7 @@ store.upsert("0" * 16, 0, until_killed(), inputs={"embedding": "e"}, sink=sink)
 READ = """
 import sys, threading
 from pathlib import Path
-from include.index.edge import EdgeSearcher
+from include.store.edge import EdgeSearcher
 searcher = EdgeSearcher([Path(path) for path in sys.argv[1:]])
 searcher.bm25("kettle", 3)
 print("open", flush=True)
@@ -53,8 +53,8 @@ threading.Event().wait()
 SET_LIVE = """
 import os, signal, sys
 from pathlib import Path
-from include.index.edge import EdgeStore
-from include.settings import IndexSettings
+from include.store.edge import EdgeStore
+from include.core.settings import IndexSettings
 
 root, version, moment = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
 replace = os.replace
@@ -72,7 +72,7 @@ def start(code: str, *arguments: str) -> "subprocess.Popen[str]":
         [sys.executable, "-c", code, *arguments],
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])},
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
     )
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from include import artifacts
-from include.errors import UnknownVersion
-from include.publish import history
+from include.core import artifacts
+from include.core.errors import UnknownVersion
+from include.publishing.publish import history
 from tests.faults.killed import kill_at_point
 from tests.indexed import Shop, answers, day, open_shop
 
@@ -15,12 +15,12 @@ from tests.indexed import Shop, answers, day, open_shop
 SCRIPT = """
 from pathlib import Path
 from datetime import UTC, datetime
-import include.artifacts as artifacts
-from include.index.stores import open_store
-from include.index.edge import EdgeStore
-from include.journal import Journal
-from include.publish import publish, roll_back
-from include.settings import EvaluateSettings, IndexSettings
+import include.core.artifacts as artifacts
+from include.store.stores import open_store
+from include.store.edge import EdgeStore
+from include.store.journal import Journal
+from include.publishing.publish import publish, roll_back
+from include.core.settings import EvaluateSettings, IndexSettings
 
 version, root, action, where, when, count = Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:6], int(sys.argv[6])
 owner, name = {

@@ -17,10 +17,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from include import artifacts
-from include.errors import TrainingInterrupted
-from include.settings import TrainSettings
-from include.train import train, train_in_subprocess
+from include.core import artifacts
+from include.core.errors import TrainingInterrupted
+from include.core.settings import TrainSettings
+from include.training.train import train, train_in_subprocess
 from tests.faults.training_victims import die_in_checkpoint, keep_subprocess, processes, train_and_tell
 from tests.small import products, write_catalogue
 

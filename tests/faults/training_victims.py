@@ -12,8 +12,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from include import checkpoint, encoder, train
-from include.settings import TrainSettings
+from include.core.settings import TrainSettings
+from include.model import encoder
+from include.training import checkpoint, train
 
 HEAVY = ["torch", "transformers.models.distilbert.modeling_distilbert", "tests.faults.training_victims"]
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from include import artifacts
-from include.catalogue import product_text
-from include.index import PointBatch, Spec, Store, point_id
-from include.settings import IndexSettings
+from include.catalogue.schema import product_text
+from include.core import artifacts
+from include.core.settings import IndexSettings
+from include.store.protocol import PointBatch, Spec, Store, point_id
 from tests.small import Product, products
 
 DIM = 24

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from include.errors import DamagedArtifact, VerificationFailed
+from include.catalogue.text_hash import text_hash
+from include.core.errors import DamagedArtifact, VerificationFailed
 from include.index.points import VECTORS_FILE, PointBatch, point_id, read_points
-from include.text_hash import text_hash
 from tests.index.points import vectors
 from tests.small import Product, products
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from include.embed import embed
-from include.errors import BadSettings, DamagedArtifact, VerificationFailed
-from include.index import PointBatch
-from include.index.stores import open_store
+from include.core.errors import BadSettings, DamagedArtifact, VerificationFailed
+from include.core.settings import EmbedSettings, IndexSettings
+from include.index.embed import embed
+from include.index.plan import plan_shards
 from include.index.upsert import upsert
-from include.plan import plan_shards
-from include.settings import EmbedSettings, IndexSettings
+from include.store.protocol import PointBatch
+from include.store.stores import open_store
 
 INDEX = IndexSettings()
 

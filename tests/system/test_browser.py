@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from include.index.stores import open_store
-from include.settings import IndexSettings
+from include.core.settings import IndexSettings
+from include.store.stores import open_store
 from tests.browser import chromium, keep, login, require_chromium
 from tests.system.conftest import PIPELINE, Airflow
 

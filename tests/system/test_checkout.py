@@ -14,10 +14,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from include.core.settings import REPOSITORY
 from include.local import server, users
 from include.local.client import DAG_IDS, AirflowClient
 from include.local.up import RUNS_ALREADY
-from include.settings import REPOSITORY
 from tests.system.conftest import PIPELINE
 
 pytestmark = pytest.mark.airflow

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.conftest import REPOSITORY
-from tests.index.stub_server import Request, ok, stub_server
+from tests.store.stub_server import Request, ok, stub_server
 from tests.system.conftest import Airflow
 
 pytestmark = pytest.mark.airflow

@@ -8,10 +8,10 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from include.earlier_versions import earlier_versions, version_of
-from include.forms import form_fields, pipeline_settings
-from include.index.stores import open_store
-from include.settings import GROUPS, AnswerSettings, IndexSettings, PipelineSettings, PresetSettings
+from include.core.forms import form_fields, pipeline_settings
+from include.core.settings import GROUPS, AnswerSettings, IndexSettings, PipelineSettings, PresetSettings
+from include.publishing.earlier_versions import earlier_versions, version_of
+from include.store.stores import open_store
 from tests.browser import chromium, keep, login, require_chromium
 from tests.system.conftest import PIPELINE, Airflow
 

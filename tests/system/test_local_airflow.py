@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from include.core.settings import REPOSITORY
 from include.local import server
 from include.local.client import AirflowClient
 from include.local.server import AirflowFailed
 from include.local.watch import watch
-from include.settings import REPOSITORY
 from tests.browser import chromium, keep, login, require_chromium
 from tests.system.conftest import PIPELINE, Airflow
 

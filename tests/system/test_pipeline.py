@@ -11,13 +11,14 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from include import artifacts, stages
-from include.catalogue import PRODUCTS_FILE, read_rows
-from include.forms import pipeline_settings
-from include.index.stores import open_store
-from include.report import page_of_run
+from include import stages
+from include.catalogue.schema import PRODUCTS_FILE, read_rows
+from include.core import artifacts
+from include.core.forms import pipeline_settings
+from include.core.settings import IndexSettings
+from include.report.report import page_of_run
 from include.run import Run
-from include.settings import IndexSettings
+from include.store.stores import open_store
 from tests.system.conftest import PIPELINE, Airflow
 
 pytestmark = pytest.mark.airflow
@@ -251,6 +252,6 @@ def training_process(data: Path) -> int | None:
             words = entry.read_bytes().split(b"\0")
         except (FileNotFoundError, ProcessLookupError):
             continue
-        if b"include.train" in words and any(str(data).encode() in word for word in words):
+        if b"include.training.train" in words and any(str(data).encode() in word for word in words):
             return int(entry.parent.name)
     return None

@@ -1,0 +1,85 @@
+"""Questions as people write them, and answers as a log shows them: plain text in, plain text out."""
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from include.core.display import wrapped
+from include.core.errors import BadQuestion
+
+LONGEST_QUESTION = 2000  # characters
+LONGEST_TEXT = 20_000  # characters of all questions that one run takes
+SHOWN = 200  # characters of a refused question that its entry repeats
+
+
+def split_lines(text: str) -> list[str]:
+    """The questions of a text that has one a line; a text without any is one empty question."""
+    return [line.strip() for line in text.split("\n") if line.strip()] or [""]
+
+
+def checked(questions: Sequence[str]) -> list[str | BadQuestion]:
+    """Each question as it is asked, or the reason why it cannot be.
+
+    Raises:
+        BadQuestion: There is no list of questions, or none of them can be asked.
+    """
+    if isinstance(questions, str) or not questions:
+        raise BadQuestion(
+            f"Expected a list of questions, got {type(questions).__name__} {questions!r:.50}.", "Ask at least one."
+        )
+    read = [
+        _checked(question, f"Question {number} of {len(questions)}") for number, question in enumerate(questions, 1)
+    ]
+    faults = [each for each in read if isinstance(each, BadQuestion)]
+    if len(faults) == len(read):
+        raise faults[0]
+    return read
+
+
+def _checked(question: str, name: str) -> str | BadQuestion:
+    # Lone surrogates have no UTF-8, which the engine and JSON need.
+    text = question.encode("utf-8", "replace").decode().strip()
+    if not text:
+        return BadQuestion(f"{name} is empty.", "Write it, or leave it out.")
+    if len(text) > LONGEST_QUESTION:
+        return BadQuestion(
+            f"{name} has {len(text):,} characters; at most {LONGEST_QUESTION:,} are read.",
+            "Shorten it, and ask it again.",
+        )
+    return unicodedata.normalize("NFC", text)  # as the catalogue is: some systems type "é" as "e" and an accent
+
+
+def refused(question: str, fault: BadQuestion) -> dict[str, Any]:
+    """The entry of a question that could not be asked, in the form of an answer's; `error` says why and what next."""
+    text = question.encode("utf-8", "replace").decode().strip()
+    return {
+        "question": text if len(text) <= SHOWN else f"{text[:SHOWN]}…",
+        "answer": "",
+        "found": False,
+        "sources": [],
+        "nearest": [],
+        "warnings": [],
+        "seconds": 0.0,
+        "error": {"what": fault.what, "next_step": fault.next_step},
+    }
+
+
+def as_text(entry: Mapping[str, Any]) -> str:
+    """A question with what came of it, for a log: answer, sources (or the nearest products), warnings, one a line."""
+    lines = [*_labelled("Question: ", entry["question"])]
+    if error := entry["error"]:
+        return "\n".join([*lines, *_labelled("Not asked: ", error["what"]), *_labelled("Next: ", error["next_step"])])
+    lines += _labelled("Answer: ", entry["answer"])
+    products = entry["sources"] or entry["nearest"]
+    if products and not entry["found"]:
+        lines.append("The nearest products:")
+    for number, each in enumerate(products, 1):
+        lines += _labelled(f"[{number}] ", f"{each['title'] or '(no title)'} · uid {each['uid']} · {each['score']:.3f}")
+        if each["snippet"] != each["title"]:
+            lines += _labelled("      ", each["snippet"])
+    lines += [line for warning in entry["warnings"] for line in _labelled("Warning: ", warning)]
+    return "\n".join(lines)
+
+
+def _labelled(label: str, text: str) -> list[str]:
+    return wrapped(label + " ".join(text.split()), indent="      ")

@@ -1,0 +1,1 @@
+"""From lines to clean Parquet, and how the other stages read it."""

@@ -1,0 +1,136 @@
+"""What convert says of its counts: the balance in the log, warnings, and the two refusals.
+
+A person who gave a file with other field names, or labels of another file, reads it here and in the report.
+"""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from include.core.errors import EmptyCatalogue, TooManyRejects
+from include.formats.field_names import listed, renaming
+from include.formats.line_parser import FIELDS
+from include.formats.members import ROLES
+
+log = logging.getLogger(__name__)
+
+MOST = 0.5  # a share above this is "most of them"
+
+
+def warnings(role: str, counts: Mapping[str, Any], labels: Mapping[str, Any] | None) -> list[str]:
+    """What is wrong with most of a file's products, or with most of their links, though the file can be used.
+
+    Args:
+        role: Of the file.
+        counts: Its statistics.
+        labels: Those of `lbl`, None where the source has none.
+    """
+    found = []
+    accepted, empty = counts["accepted"], counts["without_content"]
+    if role != "lbl" and accepted and empty > MOST * accepted:
+        said = f"{role}: {empty:,} of {accepted:,} products have no content"
+        if counts["emptied_contents"]:
+            said += f" ({counts['emptied_contents']:,} had one that cleaning left nothing of)"
+        if counts["ignored"]:
+            said += f"; ignored fields: {listed(counts['ignored'])}"
+        step = renaming(counts["ignored"], ["content"])
+        found.append(f"{said}. Did you mean another field? Then {step}." if step else f"{said}.")
+    if role != "lbl" and (lost := counts["links_nowhere"]) > MOST * counts["links"]:
+        said = f"{role}: {lost:,} of {counts['links']:,} links (target_ind) lead nowhere"
+        if labels is None:
+            found.append(f"{said}: the source has no lbl file. target_ind counts the lines of lbl.json.gz from 0.")
+        else:
+            found.append(
+                f"{said}: lbl has {labels['read']:,} lines, of which {labels['accepted']:,} are accepted. Check that "
+                "it is the lbl of this catalogue, and whole."
+            )
+    if role == "tst" and not accepted:
+        reasons = f": {named_reasons(counts)}" if counts["rejected"] else ""
+        found.append(
+            f"tst: none of {counts['read']:,} lines is a product{reasons}. Evaluation has no questions from it, so "
+            "query_to_label is not measured."
+        )
+    if role == "lbl" and counts["rejected"] > MOST * counts["read"]:
+        found.append(
+            f"lbl: {counts['rejected']:,} of {counts['read']:,} lines were rejected: {named_reasons(counts)}. "
+            "Links to them lead nowhere."
+        )
+    return found
+
+
+def log_counts(stats: Mapping[str, Any]) -> None:
+    """The balance of each file, and what was cleaned, mended or ignored."""
+    for role in ROLES:
+        if role not in stats:
+            continue
+        counts = stats[role]
+        log.info(
+            "%s: read %s = accepted %s + rejected %s + merged %s",
+            role,
+            *(f"{counts[name]:,}" for name in ("read", "accepted", "rejected", "merged")),
+        )
+        if counts["rejected"]:
+            log.info("%s: rejected for %s", role, named_reasons(counts))
+        for name, said in (("cleaned", "texts cleaned"), ("mended", "lines mended")):
+            if counts[name]:
+                done = ", ".join(f"{rule} {count:,}" for rule, count in counts[name].items())
+                log.info("%s: %s: %s", role, said, done)
+        if counts["ignored"]:
+            log.info("%s: ignored fields: %s", role, listed(counts["ignored"]))
+        if counts["emptied_contents"]:
+            log.info("%s: contents that cleaning left nothing of: %s", role, f"{counts['emptied_contents']:,}")
+
+
+def log_warnings(stats: Mapping[str, Any]) -> None:
+    """What is known when all files are through: links that lead nowhere, and the warnings."""
+    for role in ROLES:
+        counts = stats.get(role, {})
+        if lost := counts.get("links_nowhere"):
+            log.info("%s: links that lead nowhere: %s of %s", role, f"{lost:,}", f"{counts['links']:,}")
+        for warning in counts.get("warnings", ()):
+            log.warning("%s", warning)
+
+
+def named_reasons(counts: Mapping[str, Any], most: int = 5) -> str:
+    """The commonest reasons for rejections, each with its first line."""
+    return ", ".join(
+        f"{reason} {count:,} (line {counts['examples'][reason][0]['line']:,})"
+        for reason, count in list(counts["reasons"].items())[:most]
+    )
+
+
+def refuse_empty(counts: Mapping[str, Any], name: str) -> None:
+    """Raise EmptyCatalogue if the file `name` has no line."""
+    if not counts["read"]:
+        raise EmptyCatalogue(f"{name} holds no line with a product.", "Check that the right file was given.")
+
+
+def refuse_many_rejects(counts: Mapping[str, Any], limit: float) -> None:
+    """Raise TooManyRejects if more than this share of `trn` was rejected, EmptyCatalogue if nothing is left."""
+    read, rejected = counts["read"], counts["rejected"]
+    fields, step = _fields_found(counts)
+    if rejected > limit * read:
+        reason = next(iter(counts["reasons"]))
+        example = counts["examples"][reason][0]
+        raise TooManyRejects(
+            f"trn: {rejected:,} of {read:,} lines were rejected ({rejected / read:.1%}, the limit is {limit:.1%}): "
+            f"{named_reasons(counts)}; line {example['line']:,} begins {example['excerpt'][:80]!r}.{fields}",
+            f"Correct the file{step}, or raise max_reject_share if that is how it is.",
+        )
+    if not counts["accepted"]:
+        raise EmptyCatalogue(
+            f"trn: none of {read:,} lines is a product: {named_reasons(counts)}.{fields}",
+            f"Check that the right file was given{step and ', and correct it'}{step}.",
+        )
+
+
+def _fields_found(counts: Mapping[str, Any]) -> tuple[str, str]:
+    """Which fields the rejected lines have, where one was missing or wrong; and which to rename."""
+    found = counts["refused_fields"]
+    if not found:
+        return "", ""
+    lacking = [field for field in FIELDS[:3] if found.get(field, 0) < max(found.values())]
+    required = [field for field in lacking if field != "content"]
+    said = f" These lines have {listed(found)}" + (f"; {' and '.join(required)} expected." if required else ".")
+    step = renaming(found, lacking)
+    return said, f" ({step})" if step else ""

@@ -1,0 +1,263 @@
+"""JSON lines to clean Parquet, streaming: every line is accepted, rejected with a reason, or merged.
+
+For each file (trn, tst, lbl): read = accepted + rejected + merged. Blank lines are no records and are
+counted apart. Memory is bounded by a block of lines, two row groups and 16 bytes a product for each of
+the two tables of hashes, whatever the size of the file. The bytes written are a function of the source
+and the settings alone, however many processes take part.
+
+One thread unpacks and one writes, outside Python's lock; `cleaning_pool.py` parses and cleans; duplicates and
+counts are dealt with here, in the file's order.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import pyarrow as pa
+
+from include.catalogue.account import log_counts, log_warnings, refuse_empty, refuse_many_rejects, warnings
+from include.catalogue.cleaning_pool import CleaningPool
+from include.catalogue.columns import fixed, lists, mask, numbers, strings, strings_of
+from include.catalogue.links import links_nowhere, place_of_row
+from include.catalogue.profile import Profile
+from include.catalogue.rows import Rows, limited
+from include.catalogue.schema import LABELS_FILE, PRODUCTS, PRODUCTS_FILE, QUERIES_FILE, REJECTED, REJECTED_FILE
+from include.catalogue.seen import SeenHashes
+from include.catalogue.table_writer import TableWriter
+from include.core import artifacts
+from include.core.arrays import Keys
+from include.core.artifacts import Artifact, Workspace
+from include.core.progress import Progress, Sink
+from include.core.settings import ConvertSettings
+from include.core.space import require
+from include.formats.archive import Archive
+from include.formats.members import ROLES
+
+VERSION = 3  # of the bytes written: raise it when a rule changes
+FILES = {"trn": PRODUCTS_FILE, "tst": QUERIES_FILE, "lbl": LABELS_FILE}
+
+# Bytes written for a byte of the source; seen: up to 1.25, and a third.
+SHRUNK_PACKED, SHRUNK_PLAIN = 1.4, 0.5
+EXAMPLES = 3  # kept of each reason for a rejection
+
+T = TypeVar("T")
+
+
+def convert(
+    source: Path, settings: ConvertSettings, *, root: Path, sink: Sink | None = None, processes: int | None = None
+) -> Artifact:
+    """Make the catalogue artifact from a source artifact.
+
+    Args:
+        source: Directory of an artifact of kind `source`; its stats name the file and its sha256.
+        settings: The limits. `max_reject_share` decides about success, not about bytes: it is no part of
+            the fingerprint, and is applied to a reused artifact too.
+        root: The data directory.
+        sink: Receives progress, in bytes of the source.
+        processes: That parse and clean a large file; None for one a processor, at most 8.
+
+    Returns:
+        Kind `catalogue`; files as in `include.catalogue.schema`. `stats["products"]` is the number of products;
+        `stats["trn"]`, and `tst` and `lbl` where the source has them, hold what `docs/cleaning.md` lists.
+
+    Raises:
+        BadSource: The file cannot be read, is hostile, or holds no `trn`.
+        EmptyCatalogue: No line, or no usable one.
+        TooManyRejects: More than `max_reject_share` of the lines of `trn` were refused.
+        CleaningInterrupted: One of the processes was killed.
+        DamagedArtifact: The source artifact does not match its manifest.
+    """
+    origin = artifacts.read(source, verify=False)
+
+    def write(space: Workspace) -> Mapping[str, Any]:
+        artifacts.read(source)
+        return _write(source / origin.stats["file"], space.path, settings, sink, processes)
+
+    made = artifacts.build(
+        root,
+        "catalogue",
+        VERSION,
+        write,
+        settings=settings.model_dump(exclude={"max_reject_share"}),
+        inputs={"source": origin.stats["sha256"]},
+    )
+    refuse_many_rejects(made.stats["trn"], settings.max_reject_share)
+    if made.reused:
+        log_counts(made.stats)
+        log_warnings(made.stats)
+    return made
+
+
+def _write(
+    source: Path, target: Path, settings: ConvertSettings, sink: Sink | None, processes: int | None
+) -> dict[str, Any]:
+    stats: dict[str, Any] = {}
+    with Archive(source) as archive:
+        members = {role: archive.members[role] for role in ROLES if role in archive.members}
+        total = sum(member.size for member in members.values())
+        require(target, _bytes(archive, source), "Converting the catalogue")
+        with (
+            Progress("convert", total, unit="bytes", sink=sink) as progress,
+            TableWriter(target / REJECTED_FILE, REJECTED, settings.row_group_rows) as rejected,
+            CleaningPool(settings.max_title_chars, settings.max_content_chars, processes) as pool,
+        ):
+            done = 0
+            for role, member in members.items():
+                with TableWriter(target / FILES[role], PRODUCTS, settings.row_group_rows) as table:
+                    file = _File(role, settings, table, rejected)
+
+                    def tell(read: int, before: int = done) -> None:
+                        progress.done = before + read
+
+                    for rows in pool.rows(_ahead(archive.blocks(role, tell))):
+                        file.add(rows)
+                        progress.update(progress.done, file=role, rows=file.lines)
+                done += member.size
+                progress.update(done)
+                stats[role] = file.stats()
+                log_counts({role: stats[role]})
+                if role == "trn":
+                    refuse_empty(stats[role], member.name)
+                    refuse_many_rejects(stats[role], settings.max_reject_share)
+    _follow_links(stats, target)
+    log_warnings(stats)
+    return {**stats, "products": stats["trn"]["accepted"]}
+
+
+def _follow_links(stats: dict[str, Any], target: Path) -> None:
+    """Count the links that lead to no accepted label, which are known when `lbl` is through, and say what is odd."""
+    labels = stats.get("lbl")
+    places = place_of_row(target / LABELS_FILE) if labels else None
+    for role, counts in stats.items():
+        counts["links_nowhere"] = 0
+        if role != "lbl" and counts["links"]:
+            lost = counts["links"] if places is None else links_nowhere(target / FILES[role], places)
+            counts["links_nowhere"] = lost
+        counts["warnings"] = warnings(role, counts, labels)
+
+
+def _bytes(archive: Archive, source: Path) -> float:
+    """About what is written: by what lies packed, and by the plain lines where an archive packs little or nothing."""
+    need = 0.0
+    for role, member in archive.members.items():
+        packed = SHRUNK_PACKED * min(member.packed, member.size)  # a tar does not say what a member takes in it
+        need += packed if role in archive.gzipped else min(packed, SHRUNK_PLAIN * member.size)
+    return min(need, SHRUNK_PACKED * source.stat().st_size)
+
+
+class _File:
+    """The conversion of one file: duplicates, counts, and the way into the tables."""
+
+    def __init__(self, role: str, settings: ConvertSettings, table: TableWriter, rejected: TableWriter) -> None:
+        self.lines = 0
+        self._role = role
+        self._table = table
+        self._rejected = rejected
+        self._uids = SeenHashes()
+        self._texts = SeenHashes()
+        self._counts: Counter[str] = Counter()
+        self._cleaned: Counter[str] = Counter()
+        self._reasons: Counter[str] = Counter()
+        self._mended: Counter[str] = Counter()
+        self._ignored: Counter[str] = Counter()
+        self._refused_fields: Counter[str] = Counter()
+        self._examples: dict[str, list[dict[str, Any]]] = {}
+        self._profile = Profile(settings.max_title_chars, settings.max_content_chars)
+
+    def add(self, rows: Rows) -> None:
+        self._counts["blank"] += rows.blank
+        self._counts["read"] += rows.total - rows.blank
+        self._counts["emptied_contents"] += rows.emptied
+        self._cleaned.update(rows.cleaned)
+        self._mended.update(rows.mended)
+        self._ignored.update(rows.ignored)
+        self._refused_fields.update(rows.refused_fields)
+        self._add_rejects(rows)
+        if rows.lines:
+            products = product_table(rows, self.lines)
+            texts = np.frombuffer(rows.hashes, np.uint64)[::2]
+            # A label is its row number, which target_ind refers to: two rows of one uid are two labels.
+            if self._role != "lbl":
+                products, texts = self._merge(products, np.frombuffer(rows.uid_keys, np.uint64), texts)
+            self._add_products(products, texts)
+        self.lines += rows.total
+
+    def _merge(self, products: pa.Table, uids: Keys, texts: Keys) -> tuple[pa.Table, Keys]:
+        """Drop rows whose uid has been seen; `texts` are their text hashes."""
+        fresh, first_texts = self._uids.add(uids, texts)
+        if fresh.all():
+            return products, texts
+        self._counts["merged"] += int(np.count_nonzero(~fresh))
+        self._counts["merged_different"] += int(np.count_nonzero(first_texts[~fresh] != texts[~fresh]))
+        return products.filter(mask(fresh)).combine_chunks(), texts[fresh]
+
+    def _add_products(self, products: pa.Table, texts: Keys) -> None:
+        if not len(products):
+            return
+        columns = {name: products[name].chunk(0) for name in ("row", "title", "content", "target_ind")}
+        fresh, first_rows = self._texts.add(texts, numbers(columns["row"]).view(np.uint64))
+        self._counts["accepted"] += len(products)
+        self._counts["distinct_texts"] += int(np.count_nonzero(fresh))
+        self._counts["links"] += len(columns["target_ind"].flatten())
+        self._profile.add(columns["title"], columns["content"], first_rows[~fresh])
+        self._table.add(products)
+
+    def _add_rejects(self, rows: Rows) -> None:
+        if not rows.rejects:
+            return
+        lines = [self.lines + number + 1 for number, _, _ in rows.rejects]
+        reasons = [reason for _, reason, _ in rows.rejects]
+        excerpts = [excerpt for _, _, excerpt in rows.rejects]
+        self._counts["rejected"] += len(lines)
+        self._reasons.update(reasons)
+        for line, reason, excerpt in zip(lines, reasons, excerpts, strict=True):
+            if len(examples := self._examples.setdefault(reason, [])) < EXAMPLES:
+                examples.append({"line": line, "excerpt": excerpt})
+        files = [self._role] * len(lines)
+        columns = [
+            strings_of(files),
+            fixed(np.array(lines, np.int64), pa.int64()),
+            *map(strings_of, (reasons, excerpts)),
+        ]
+        self._rejected.add(pa.Table.from_arrays(columns, schema=REJECTED))
+
+    def stats(self) -> dict[str, Any]:
+        """What the manifest keeps of this file; its table is complete by then."""
+        counts = self._counts
+        accepted = counts["accepted"]
+        return {
+            **{name: counts[name] for name in ("read", "accepted", "rejected", "merged", "blank")},
+            "merged_different": counts["merged_different"],
+            "same_text": accepted - counts["distinct_texts"],
+            "distinct_texts": counts["distinct_texts"],
+            "links": counts["links"],
+            "emptied_contents": counts["emptied_contents"],
+            **self._profile.stats(self._table),
+            "reasons": dict(self._reasons.most_common()),
+            "examples": self._examples,
+            "cleaned": dict(self._cleaned.most_common()),
+            "mended": dict(self._mended.most_common()),
+            "ignored": limited(self._ignored),
+            "refused_fields": limited(self._refused_fields),
+        }
+
+
+def _ahead(items: Iterator[T]) -> Iterator[T]:
+    """The same items, the next one being made in a thread while the last one is used."""
+    end = object()
+    with ThreadPoolExecutor(1, thread_name_prefix="unpack") as pool:
+        pending: Future[Any] = pool.submit(next, items, end)
+        while (item := pending.result()) is not end:
+            pending = pool.submit(next, items, end)
+            yield item
+
+
+def product_table(rows: Rows, before: int) -> pa.Table:
+    """The products of a block, as they will be stored; `before` lines came before it."""
+    lines = fixed(np.frombuffer(rows.lines, np.int64) + before, pa.int64())
+    texts = [strings(column) for column in (rows.uids, rows.titles, rows.contents)]
+    links = [lists(rows.links, rows.indices, pa.int32()), lists(rows.links, rows.weights, pa.float32())]
+    return pa.Table.from_arrays([lines, *texts, fixed(rows.hashes, pa.binary(16)), *links], schema=PRODUCTS)

@@ -1,0 +1,241 @@
+"""Blocks of lines of a catalogue file to clean rows, column by column.
+
+Each line is parsed and checked (`include.formats.line_parser`), then cleaned (`clean.py`), or refused with a reason.
+
+Kept light (no numpy, no pyarrow): `include.catalogue.cleaning_process` starts in a tenth of a second with it.
+"""
+
+import gc
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from io import BytesIO
+from itertools import chain
+
+from include.catalogue.clean import Cleaner, is_placeholder
+from include.catalogue.text_hash import text_hash_of_bytes
+from include.core.display import excerpt, printable
+from include.formats.line_parser import (
+    DIFFER,
+    FIELDS,
+    INDICES,
+    NO_TITLE,
+    NO_WEIGHTS,
+    UNDECODABLE,
+    Fields,
+    LineParser,
+    Refused,
+    decode_many_indices,
+    pack,
+    parsed_indices,
+)
+
+PLACEHOLDER = "title is a placeholder"
+MOST_NAMES = 50  # field names counted apart in one block; more would be somebody's data
+FURTHER_NAMES = "(further names)"
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """A column of strings: the length of each in bytes (int32), and all of them, UTF-8, one after another."""
+
+    lengths: bytes
+    joined: bytes
+
+    @classmethod
+    def of(cls, texts: Sequence[bytes]) -> "Texts":
+        return cls(pack("i", map(len, texts), len(texts)), b"".join(texts))
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What a block of lines holds, column by column, and what it does not; numbers in the machine's byte order.
+
+    Attributes:
+        lines: int64, the line of each product, 0 for the block's first.
+        uids, titles, contents: As many.
+        uid_keys: int64, `hash(uid)`. Equal for equal uids within one conversion, not beyond.
+        hashes: 16 bytes each, `include.catalogue.text_hash`.
+        links: int32, entries in each product's `target_ind` and `target_rel`.
+        indices, weights: int32 and float32, those entries, one product's after another's.
+        rejects: (line, counted likewise; reason; excerpt) of each refused one.
+        total: Lines in the block.
+        blank: Of these, lines of whitespace alone; they are no records.
+        cleaned: Texts that each cleaning rule changed, also of lines that were refused afterwards.
+        mended: Products by what was mended when their line was read.
+        emptied: Products whose content had text, of which cleaning left nothing.
+        ignored: Lines by the name of each field that is not one of ours.
+        refused_fields: Refused lines by the name of each field that they have, where a field was missing or wrong.
+    """
+
+    lines: bytes
+    uids: Texts
+    uid_keys: bytes
+    titles: Texts
+    contents: Texts
+    hashes: bytes
+    links: bytes
+    indices: bytes
+    weights: bytes
+    rejects: list[tuple[int, str, str]]
+    total: int
+    blank: int
+    cleaned: dict[str, int]
+    mended: dict[str, int]
+    emptied: int
+    ignored: dict[str, int]
+    refused_fields: dict[str, int]
+
+
+class RowReader:
+    """Reads blocks of lines.
+
+    Args:
+        max_title_chars: Longer titles are cut.
+        max_content_chars: Likewise.
+    """
+
+    def __init__(self, max_title_chars: int, max_content_chars: int) -> None:
+        self._limits = max_title_chars, max_content_chars
+        self._parser = LineParser()
+
+    def read(self, block: bytes) -> Rows:
+        """Parse, check and clean a block of lines with `\n` between them (`include.formats.lines.line_blocks`)."""
+        lines = BytesIO(block).readlines() if block else [b""]  # much faster than split(); the line ends stay
+        with _without_gc():
+            return self._clean(lines, self._parse(lines))
+
+    def _parse(self, lines: list[bytes]) -> "_Parsed":
+        parse, found = self._parser.parse, _Parsed()
+        self._parser.shapes.clear()
+        numbers, sound = found.numbers, found.sound
+        for number, line in enumerate(lines):
+            try:
+                fields = parse(line)
+            except Refused as refusal:
+                found.refuse(number, refusal)
+                continue
+            if fields is None:
+                found.blank += 1
+            else:
+                numbers.append(number)
+                sound.append(fields)
+        found.ignored = _counted_names(self._parser.shapes, FIELDS)
+        return found
+
+    def _clean(self, lines: list[bytes], found: "_Parsed") -> Rows:
+        cleaner = Cleaner(*self._limits)
+        clean_title, clean_content = cleaner.title, cleaner.content
+        numbers: list[int] = []
+        uids: list[str] = []
+        titles: list[bytes] = []
+        contents: list[bytes] = []
+        links: list[list[int]] = []
+        weights: list[bytes] = []
+        mended: Counter[str] = Counter()
+        emptied = 0
+        for number, fields, indices in zip(found.numbers, found.sound, found.indices(), strict=True):
+            uid, title, content, _, some_weights, plain, mends = fields
+            if indices is None:
+                continue
+            if some_weights is None:
+                some_weights = pack("f", [1.0] * len(indices), len(indices)) if indices else b""
+                mends = (*mends, NO_WEIGHTS) if indices else mends
+            elif len(some_weights) != 4 * len(indices):
+                found.refuse(number, Refused(DIFFER))
+                continue
+            title = clean_title(title, plain)
+            if not title or is_placeholder(title):
+                found.refuse(number, Refused(PLACEHOLDER if title else NO_TITLE))
+                continue
+            numbers.append(number)
+            uids.append(uid)
+            titles.append(title.encode())
+            if content:
+                content = clean_content(content, title, plain)
+                emptied += not content
+            contents.append(content.encode() if content else b"")
+            links.append(indices)
+            weights.append(some_weights)
+            if mends:
+                mended.update(mends)
+        return Rows(
+            lines=pack("q", numbers, len(numbers)),
+            uids=Texts.of([uid.encode() for uid in uids]),
+            uid_keys=pack("q", map(hash, uids), len(uids)),
+            titles=Texts.of(titles),
+            contents=Texts.of(contents),
+            hashes=b"".join(map(text_hash_of_bytes, titles, contents)),
+            links=pack("i", map(len, links), len(links)),
+            indices=pack("i", chain.from_iterable(links), sum(map(len, links))),
+            weights=b"".join(weights),
+            rejects=[
+                (number, str(refusal), excerpt(lines[number])) for number, refusal in sorted(found.refused.items())
+            ],
+            total=len(lines),
+            blank=found.blank,
+            cleaned=dict(cleaner.counts),
+            mended=dict(mended),
+            emptied=emptied,
+            ignored=found.ignored,
+            refused_fields=_counted_names(Counter(refusal.fields for refusal in found.refused.values())),
+        )
+
+
+@dataclass
+class _Parsed:
+    """What the lines of a block are: sound (each with its number), refused (by number), or blank."""
+
+    numbers: list[int] = field(default_factory=list)
+    sound: list[Fields] = field(default_factory=list)
+    refused: dict[int, Refused] = field(default_factory=dict)
+    blank: int = 0
+    ignored: dict[str, int] = field(default_factory=dict)
+
+    def refuse(self, number: int, refusal: Refused) -> None:
+        self.refused[number] = refusal
+
+    def indices(self) -> Sequence[list[int] | None]:
+        """The row numbers of each sound line: all parsed at once, or each by itself if one is wrong (None then)."""
+        raw = [fields[INDICES] for fields in self.sound]
+        try:
+            return decode_many_indices(b"[" + b",".join(raw) + b"]")
+        except UNDECODABLE:
+            return [self._indices_of(number, each) for number, each in zip(self.numbers, raw, strict=True)]
+
+    def _indices_of(self, number: int, raw: bytes) -> list[int] | None:
+        try:
+            return parsed_indices(raw)
+        except Refused as refusal:
+            self.refuse(number, refusal)
+            return None
+
+
+def _counted_names(shapes: Counter[tuple[str, ...]], without: Sequence[str] = ()) -> dict[str, int]:
+    """How many lines have each field, from how many have these fields together; see `limited`."""
+    counts: Counter[str] = Counter()
+    for names, lines in shapes.items():
+        for name in names:
+            if name not in without:
+                counts[printable(name, 40)] += lines
+    return limited(counts)
+
+
+def limited(counts: Counter[str]) -> dict[str, int]:
+    """The MOST_NAMES most frequent, most frequent first; then, as FURTHER_NAMES, what the others add up to."""
+    named = [(name, lines) for name, lines in counts.most_common() if name != FURTHER_NAMES]
+    further = counts[FURTHER_NAMES] + sum(lines for _, lines in named[MOST_NAMES:])
+    return {**dict(named[:MOST_NAMES]), **({FURTHER_NAMES: further} if further else {})}
+
+
+@contextmanager
+def _without_gc() -> Iterator[None]:
+    """Thousands of live lists make Python look for cycles again and again, and there are none."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

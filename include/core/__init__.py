@@ -1,0 +1,1 @@
+"""What every room needs: settings, errors, artifacts, progress. It knows no other room."""

@@ -1,0 +1,313 @@
+"""Every stage's output on disk: fingerprint, lock, atomic publish, manifest, verified read.
+
+A stage's output is a directory `ROOT/<kind>/<fingerprint>/`. It counts only if it holds
+`manifest.json`, which lists every file with its size and sha256. It appears by one rename, so a
+reader sees all of it or none. The same inputs and settings give the same fingerprint, so work that
+was done is found again instead of repeated.
+
+`build` is the one way to make an artifact, `read` the one way to open one.
+"""
+
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from include.core.errors import ArtifactBusy, DamagedArtifact
+from include.core.space import no_space_explained, require
+
+log = logging.getLogger(__name__)
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A published directory and what its manifest says.
+
+    Attributes:
+        kind: The stage's name for its output ("catalogue", "model" …).
+        fingerprint: 16 hexadecimal digits, see `fingerprint`.
+        path: The directory.
+        stats: What the stage counted and measured, JSON-serialisable.
+        settings: The settings that shaped the bytes.
+        inputs: Fingerprints of the artifacts it was made from, by role.
+        seconds: How long it took to make, in seconds.
+        reused: True where an earlier run had already made it.
+    """
+
+    kind: str
+    fingerprint: str
+    path: Path
+    stats: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+    inputs: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+    reused: bool = False
+
+    def summary(self) -> dict[str, Any]:
+        """What travels between tasks: the path and the counts, never data."""
+        return {
+            "kind": self.kind,
+            "fingerprint": self.fingerprint,
+            "path": str(self.path),
+            "reused": self.reused,
+            "seconds": round(self.seconds, 3),
+            "stats": self.stats,
+        }
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Where a stage writes while it works.
+
+    Attributes:
+        path: A fresh directory of this attempt; its content becomes the artifact.
+        scratch: A directory that outlives attempts (checkpoints, partial downloads); removed once the
+            artifact is published.
+    """
+
+    path: Path
+    scratch: Path
+
+
+def fingerprint(kind: str, version: int, settings: Mapping[str, Any], inputs: Mapping[str, str] | None = None) -> str:
+    """A hash of everything that shapes a stage's bytes: 16 hexadecimal digits.
+
+    Args:
+        kind: The artifact's kind.
+        version: The stage's own format version: raise it when the code writes other bytes.
+        settings: JSON-serialisable; only those that shape the output.
+        inputs: Fingerprints (or content hashes) of the inputs, by role.
+    """
+    body = json.dumps([kind, version, dict(settings), dict(inputs or {})], sort_keys=True, allow_nan=False)
+    return hashlib.sha256(body.encode()).hexdigest()[:16]
+
+
+def file_sha256(path: Path) -> str:
+    """The sha256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def is_of_format(made: Artifact, version: int) -> bool:
+    """Whether an artifact was made with this format number: it is in the fingerprint, and nowhere else."""
+    return fingerprint(made.kind, version, made.settings, made.inputs) == made.fingerprint
+
+
+def locate(root: Path, kind: str, mark: str) -> Path:
+    """The directory that an artifact has or would have."""
+    return root / kind / mark
+
+
+def read(path: Path, *, verify: bool = True) -> Artifact:
+    """Open a published artifact.
+
+    Args:
+        path: The artifact's directory.
+        verify: True compares every file's size and sha256 with the manifest; False its size only
+            (for the query path, where milliseconds count).
+
+    Raises:
+        DamagedArtifact: There is no manifest, or a file is missing, shorter, or changed.
+    """
+    next_step = "Clear the task that makes it and run it again: it will be rebuilt."
+    try:
+        manifest = json.loads((path / MANIFEST).read_bytes())
+        files: dict[str, dict[str, Any]] = manifest["files"]
+        made = Artifact(
+            kind=manifest["kind"],
+            fingerprint=manifest["fingerprint"],
+            path=path,
+            stats=manifest["stats"],
+            settings=manifest["settings"],
+            inputs=manifest["inputs"],
+            seconds=manifest["seconds"],
+            reused=True,
+        )
+    except FileNotFoundError as error:
+        raise DamagedArtifact(f"{path} is not a published artifact: it has no {MANIFEST}.", next_step) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise DamagedArtifact(f"{path / MANIFEST} cannot be read ({error!r}).", next_step) from error
+    for name, expected in files.items():
+        file = path / name
+        if not file.is_file():
+            raise DamagedArtifact(f"{file} is missing, though the manifest lists it.", next_step)
+        if (size := file.stat().st_size) != expected["bytes"]:
+            raise DamagedArtifact(f"{file} has {size} bytes, the manifest says {expected['bytes']}.", next_step)
+        if verify and (found := file_sha256(file)) != expected["sha256"]:
+            raise DamagedArtifact(f"{file} has sha256 {found}, the manifest says {expected['sha256']}.", next_step)
+    return made
+
+
+def build(
+    root: Path,
+    kind: str,
+    version: int,
+    write: Callable[[Workspace], Mapping[str, Any]],
+    *,
+    settings: Mapping[str, Any],
+    inputs: Mapping[str, str] | None = None,
+    lock_timeout: float = 6 * 3600.0,
+) -> Artifact:
+    """Return the artifact with this fingerprint, making it if no intact one exists.
+
+    The lock is held by this process itself (the kernel frees it when the process dies), so an orphaned
+    first try and its retry never write at once: the second waits, then finds the first one's result.
+
+    Args:
+        root: The data directory.
+        kind, version, settings, inputs: See `fingerprint`.
+        write: Fills `workspace.path` and returns the statistics for the manifest.
+        lock_timeout: Seconds to wait for another process that makes the same artifact.
+
+    Raises:
+        ArtifactBusy: Another process still held the lock after `lock_timeout` seconds.
+        StorageFull: The disk has no room.
+    """
+    mark = fingerprint(kind, version, settings, inputs)
+    target = locate(root, kind, mark)
+    with no_space_explained(root):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with lock(target.parent / f".{mark}.lock", timeout=lock_timeout):
+            if target.exists():
+                try:
+                    found = read(target)
+                except DamagedArtifact as damage:
+                    aside = target.parent / f".damaged-{mark}-{uuid.uuid4().hex[:8]}"
+                    os.rename(target, aside)
+                    log.warning("%s Moved it to %s; making it again.", damage.what, aside)
+                else:
+                    log.info("reused %s %s (made in %.1f s by an earlier run)", kind, mark, found.seconds)
+                    return found
+            for stale in target.parent.glob(f".tmp-{mark}-*"):  # of attempts that died: the lock is ours
+                shutil.rmtree(stale)
+            require(root, 0, f"Making the {kind}")
+            space = Workspace(target.parent / f".tmp-{mark}-{uuid.uuid4().hex[:8]}", target.parent / f".scratch-{mark}")
+            space.path.mkdir()
+            space.scratch.mkdir(exist_ok=True)
+            began = time.monotonic()
+            try:
+                stats = dict(write(space))
+                seconds = time.monotonic() - began
+                _write_manifest(space.path, kind, mark, stats, dict(settings), dict(inputs or {}), seconds)
+                os.rename(space.path, target)
+                sync_directory(target.parent)
+            finally:
+                shutil.rmtree(space.path, ignore_errors=True)
+                with suppress(OSError):  # not empty: a retry goes on from it
+                    space.scratch.rmdir()
+            shutil.rmtree(space.scratch, ignore_errors=True)
+    log.info("made %s %s in %.1f s", kind, mark, seconds)
+    return Artifact(kind, mark, target, stats, dict(settings), dict(inputs or {}), seconds)
+
+
+def published(root: Path, kind: str) -> list[Path]:
+    """The directories of all published artifacts of a kind, newest first."""
+    dated: list[tuple[float, Path]] = []
+    for manifest in (root / kind).glob(f"[!.]*/{MANIFEST}"):
+        with suppress(FileNotFoundError):  # another process discards it at this moment
+            dated.append((manifest.stat().st_mtime, manifest.parent))
+    return [path for _, path in sorted(dated, reverse=True)]
+
+
+def discard(path: Path) -> None:
+    """Remove an artifact: by rename first, so that nobody opens half of it. Harmless when repeated."""
+    for stale in path.parent.glob(".discarded-*"):  # of a process that was killed here
+        shutil.rmtree(stale, ignore_errors=True)
+    aside = path.parent / f".discarded-{path.name}-{uuid.uuid4().hex[:8]}"
+    try:
+        os.rename(path, aside)
+        shutil.rmtree(aside)
+    except FileNotFoundError:  # it was not there, or another process has just swept it away
+        return
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Replace a small JSON file atomically and durably: a reader sees the old one or the new one."""
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    try:
+        with part.open("x", encoding="utf-8") as stream:
+            json.dump(value, stream, indent=2, allow_nan=False)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+    sync_directory(path.parent)
+
+
+@contextmanager
+def lock(path: Path, *, timeout: float) -> Iterator[None]:
+    """Hold an exclusive lock on `path`, waiting at most `timeout` seconds for it.
+
+    Raises:
+        ArtifactBusy: Somebody else still held it.
+    """
+    with path.open("a") as handle:
+        deadline = time.monotonic() + timeout
+        waited = False
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    raise ArtifactBusy(
+                        f"Another process still holds {path} after {timeout:.0f} s.",
+                        "An earlier try of this task is still running: wait for it, or end it, then retry.",
+                    ) from None
+                if not waited:
+                    log.info("waiting for another process that is making the same output (%s)", path)
+                    waited = True
+                time.sleep(0.2)
+        yield
+
+
+def sync_directory(path: Path) -> None:
+    """Make a directory's entries durable."""
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _write_manifest(
+    path: Path,
+    kind: str,
+    mark: str,
+    stats: dict[str, Any],
+    settings: dict[str, Any],
+    inputs: dict[str, str],
+    seconds: float,
+) -> None:
+    files: dict[str, dict[str, Any]] = {}
+    directories: Sequence[Path] = [path, *(entry for entry in path.rglob("*") if entry.is_dir())]
+    for file in sorted(entry for entry in path.rglob("*") if entry.is_file()):
+        with file.open("rb+") as stream:
+            os.fsync(stream.fileno())
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            size = stream.seek(0, os.SEEK_END)
+        files[file.relative_to(path).as_posix()] = {"bytes": size, "sha256": digest}
+    manifest = {
+        "kind": kind,
+        "fingerprint": mark,
+        "stats": stats,
+        "settings": settings,
+        "inputs": inputs,
+        "seconds": round(seconds, 3),
+        "files": files,
+    }
+    write_json(path / MANIFEST, manifest)
+    for directory in directories:
+        sync_directory(directory)

@@ -1,0 +1,67 @@
+"""Pairs that evaluation leaves out: the Extreme Classification Repository's `filter_labels_test.txt`.
+
+Each line is `test_row label_row`, rows counted from 0 in `tst.json` and `lbl.json`. A product that is in
+both files, or two that name each other, would be found by their own text; published figures of the LF
+data sets are without these pairs.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from include.core.arrays import Ints
+from include.core.errors import BadSettings
+
+NEXT_STEP = (
+    "Set filter_file to the filter_labels_test.txt that belongs to the archive, a path that every worker sees, or "
+    "leave it empty."
+)
+LINE = re.compile(rb"\s*(\d{1,18})\s+(\d{1,18})\s*")
+
+
+def read_filter_pairs(path: Path, stats: Mapping[str, Any]) -> Ints:
+    """The pairs of a filter file, (pairs, 2) int64: rows of tst and of lbl.
+
+    Args:
+        path: The file.
+        stats: Of the catalogue: how many lines of `tst` and `lbl` were `read` bounds the rows.
+
+    Raises:
+        BadSettings: There is no such file, a line is not two numbers, or a row is beyond the archive's.
+    """
+    pairs: list[tuple[int, int]] = []
+    try:
+        with path.open("rb") as lines:
+            for number, line in enumerate(lines, 1):
+                if not line.strip():
+                    continue
+                matched = LINE.fullmatch(line)
+                if matched is None:
+                    raise BadSettings(
+                        f"Line {number} of filter_file {path} is {line[:60].decode('utf-8', 'replace')!r}; "
+                        "expected are two row numbers, `test_row label_row`.",
+                        NEXT_STEP,
+                    )
+                pairs.append((int(matched[1]), int(matched[2])))
+    except OSError as error:
+        raise unreadable(path, error) from error
+    if not pairs:
+        raise BadSettings(f"filter_file {path} has no pairs.", NEXT_STEP)
+    found = np.array(pairs, np.int64)
+    for column, role in enumerate(("tst", "lbl")):
+        read = stats.get(role, {}).get("read")
+        if read is not None and found[:, column].max() >= read:
+            raise BadSettings(
+                f"filter_file {path} names row {found[:, column].max():,} of {role}, which has {read:,} rows: it "
+                "belongs to another archive.",
+                NEXT_STEP,
+            )
+    return found
+
+
+def unreadable(path: Path, error: OSError) -> BadSettings:
+    """The error of a filter file that cannot be opened."""
+    return BadSettings(f"filter_file {path} cannot be read: {error.strerror or error}.", NEXT_STEP)

@@ -1,0 +1,66 @@
+"""Keeps shards that a version under construction uses from being deleted with an older version.
+
+The embedded store shares equal shards between versions. Between a shard's upsert and its version's
+verification no `version.json` speaks of it yet, and another run's publication may be deleting the old
+version that it is shared with. So each upsert leaves a claim, `ROOT/building/<version>/<shard>.json`,
+which lasts until the version is verified, or for a week where its run never got there.
+"""
+
+import json
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from include.core import artifacts
+from include.core.space import no_space_explained
+
+DIRECTORY = "building"
+ABANDONED_SECONDS = 7 * 24 * 3600.0  # far longer than a run with all its retries
+LOCK_TIMEOUT = 600.0  # seconds; held while an old version's files are removed
+
+
+@contextmanager
+def deciding(root: Path) -> Iterator[None]:
+    """Hold the lock under which shards are claimed and deleted."""
+    place = root / DIRECTORY
+    with no_space_explained(root):
+        place.mkdir(parents=True, exist_ok=True)
+        with artifacts.lock(place / ".lock", timeout=LOCK_TIMEOUT):
+            yield
+
+
+def claim(root: Path, version: str, summary: Mapping[str, Any]) -> bool:
+    """Claim a shard that was just loaded, by its upsert's summary.
+
+    Returns:
+        False where its directory was deleted in the meantime: it must be loaded again.
+    """
+    if "path" not in summary:  # a server's shards are not shared
+        return True
+    with deciding(root):
+        if not (root / str(summary["path"]) / artifacts.MANIFEST).exists():
+            return False
+        place = root / DIRECTORY / version
+        place.mkdir(exist_ok=True)
+        artifacts.write_json(place / f"{summary['shard']}.json", {"path": summary["path"]})
+        return True
+
+
+def release(root: Path, version: str) -> None:
+    """Drop a version's claims: its `version.json` speaks for its shards now."""
+    with deciding(root):
+        shutil.rmtree(root / DIRECTORY / version, ignore_errors=True)
+
+
+def claimed(root: Path) -> set[str]:
+    """Paths, relative to `root`, of the shards under claim; to be called while `deciding`."""
+    paths = set()
+    for place in (root / DIRECTORY).glob("[!.]*"):
+        if time.time() - place.stat().st_mtime > ABANDONED_SECONDS:
+            shutil.rmtree(place)
+            continue
+        paths |= {str(json.loads(file.read_bytes())["path"]) for file in place.glob("[!.]*.json")}
+    return paths

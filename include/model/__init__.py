@@ -1,0 +1,1 @@
+"""The bi-encoder: its directory, its forward pass, its word pieces."""

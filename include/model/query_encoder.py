@@ -1,0 +1,71 @@
+"""The bi-encoder for questions: ONNX Runtime and tokenizers alone, so that a process answers within a second.
+
+Gives the same vectors as `include.model.encoder`, from the `onnx/model.onnx` that it saved, without torch
+and transformers, which take six seconds to import.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from include.core.errors import BadModel
+from include.model.directory import REBUILD, encodable, load_tokenizer, require_dimensions, stored_max_tokens
+
+if TYPE_CHECKING:
+    pass
+
+ONNX_FILE = "onnx/model.onnx"
+BATCH = 32  # texts that go through the model at once
+
+
+class QueryEncoder:
+    """Turns a few short texts into vectors, on the CPU.
+
+    Args:
+        path: A directory that `include.model.encoder.Encoder.save` wrote.
+        threads: Of ONNX Runtime, within one operator. A question is short: more than two do not help.
+        dimensions: Of each vector the first so many are kept, as in the index; 0 for all.
+
+    Attributes:
+        dim: Length of a vector.
+        max_tokens: Longer texts are cut, in word pieces, CLS and SEP included.
+
+    Raises:
+        BadModel: The ONNX copy or the tokenizer is missing or damaged.
+        BadSettings: The model's vectors have fewer dimensions.
+    """
+
+    def __init__(self, path: Path, *, threads: int = 2, dimensions: int = 0) -> None:
+        import onnxruntime
+
+        self.max_tokens = stored_max_tokens(path)
+        self.tokenizer = load_tokenizer(path, self.max_tokens)
+        self.tokenizer.enable_padding()
+        file = path / ONNX_FILE
+        if not file.is_file():
+            raise BadModel(f"{file} is missing: {path} cannot encode questions.", REBUILD)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        try:
+            self._session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+            whole = int(self._session.get_outputs()[0].shape[-1])
+        except Exception as error:  # ONNX Runtime's errors have no common base
+            raise BadModel(f"{file} cannot be loaded ({type(error).__name__}: {error}).", REBUILD) from error
+        require_dimensions(dimensions, whole)
+        self.dim = dimensions or whole
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """Vectors of `texts`: (n, dim) float32, L2-normalised, in their order."""
+        made = [np.empty((0, self.dim), np.float32)]
+        for start in range(0, len(texts), BATCH):
+            encoded = self.tokenizer.encode_batch_fast(encodable(texts[start : start + BATCH]))
+            inputs = {
+                "input_ids": np.array([text.ids for text in encoded], np.int64),
+                "attention_mask": np.array([text.attention_mask for text in encoded], np.int64),
+            }
+            vectors = self._session.run(None, inputs)[0][:, : self.dim]
+            made.append(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+        return np.concatenate(made)

@@ -1,0 +1,193 @@
+"""What a new version changes in the live version's catalogue: which products would be gone, which are new.
+
+The gate compares models; this compares what they search. Without it a trial with a small or a synthetic catalogue would
+replace a good index, and every figure of the run would look well.
+
+Products are known by their uids, as sorted 64-bit hashes of both catalogues: 2.2 million products a side take seconds
+and some 200 MB, and the counts are exact unless two uids share a hash (a chance of 2^-64 for each pair).
+"""
+
+import logging
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from include.catalogue.schema import PRODUCTS_FILE, read_rows
+from include.catalogue.short_hash import short_hashes
+from include.core import artifacts
+from include.core.arrays import Ints
+from include.core.errors import DamagedArtifact
+from include.core.settings import EvaluateSettings
+from include.store.version import read_version
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class CatalogueChange:
+    """A new version's catalogue against the live version's.
+
+    Attributes:
+        live_version: The live version.
+        live_products: How many products it holds; None where its description is gone too.
+        products: How many the new version holds.
+        gone: Products of the live version that the new one has not; None where they could not be compared.
+        new: Products of the new version that the live one has not; None likewise.
+        live_is_sample: Whether the live catalogue is the synthetic sample; None where that is not known.
+        is_sample: Whether the new one is.
+        uncompared: Why uids could not be compared; None where they were.
+    """
+
+    live_version: str
+    live_products: int | None
+    products: int
+    gone: int | None
+    new: int | None
+    live_is_sample: bool | None
+    is_sample: bool
+    uncompared: str | None = None
+
+    @property
+    def gone_share(self) -> float | None:
+        """Share of the live products that would be gone, 0-1; without uids at least so many, by the counts."""
+        if not self.live_products:
+            return None
+        gone = max(self.live_products - self.products, 0) if self.gone is None else self.gone
+        return gone / self.live_products
+
+    def __str__(self) -> str:
+        live = "an unknown number of" if self.live_products is None else f"{self.live_products:,}"
+        counts = f"the live version has {live} products, this one {self.products:,}"
+        if self.gone is None:
+            return f"{counts}; which of them stay could not be compared ({self.uncompared})"
+        return f"{counts}; {self.gone:,} of the live ones are gone ({self.gone_share or 0:.0%}), {self.new:,} are new"
+
+
+class Objection(NamedTuple):
+    """Why a version should not replace the live one by itself.
+
+    Attributes:
+        headline: In a few words, for a title.
+        words: With the counts, a sentence's part.
+        way_out: What to do where it is meant, as full sentences.
+    """
+
+    headline: str
+    words: str
+    way_out: str
+
+
+def compare(
+    made: dict[str, Any], live: str | None, *, root: Path, live_is_sample: bool | None = None
+) -> CatalogueChange | None:
+    """Compare a version with the live one.
+
+    Args:
+        made: The new version's `version.json`.
+        live: The live version's fingerprint.
+        root: The data directory.
+        live_is_sample: What the journal says of the live version; None where it does not.
+
+    Returns:
+        None where nothing is live, or the version is live itself.
+
+    Raises:
+        DamagedArtifact: The new version's own catalogue cannot be read.
+    """
+    if live is None or live == made["version"]:
+        return None
+    catalogue = root / made["catalogue"]
+    change = CatalogueChange(
+        live_version=live,
+        live_products=None,
+        products=int(made["points"]),
+        gone=None,
+        new=None,
+        live_is_sample=live_is_sample,
+        is_sample=is_sample(catalogue, root) is True,
+    )
+    try:
+        before = read_version(artifacts.locate(root, "version", live))
+        live_catalogue = root / str(before["catalogue"])
+        if live_is_sample is None:
+            live_is_sample = is_sample(live_catalogue, root)
+        change = replace(change, live_products=int(before["points"]), live_is_sample=live_is_sample)
+        if live_catalogue == catalogue:
+            return replace(change, gone=0, new=0)
+        old = uids(live_catalogue)
+    except DamagedArtifact as damage:
+        log.warning("the catalogue of the live version %s cannot be compared with: %s", live, damage)
+        return replace(change, uncompared=damage.what.rstrip("."))
+    own = uids(catalogue)
+    stay = len(np.intersect1d(old, own, assume_unique=True))
+    return replace(change, gone=len(old) - stay, new=len(own) - stay)
+
+
+def objection(change: CatalogueChange | None, settings: EvaluateSettings, collection: str) -> Objection | None:
+    """Why the change should not go live unless somebody says so; None where nothing speaks against it.
+
+    A live sample may be replaced by anything: it holds no real product.
+
+    Args:
+        change: From `compare`.
+        settings: `max_gone`, `replace_with_sample`.
+        collection: The index's name.
+    """
+    if change is None or change.live_is_sample is True:
+        return None
+    if change.is_sample:
+        if settings.replace_with_sample == collection:
+            return None
+        replaced = "a real catalogue" if change.live_is_sample is False else "a catalogue that is not known to be one"
+        return Objection(
+            f"the synthetic sample replaces {replaced}",
+            f"the synthetic sample would replace {replaced}: {change}",
+            f"For a trial take another `collection`; if {collection} is meant to be replaced, write this name into "
+            "replace_with_sample.",
+        )
+    share = change.gone_share
+    if share is None or share <= settings.max_gone:
+        return None
+    return Objection(
+        f"{share:.0%} of the live products are gone",
+        f"more products are gone than max_gone = {settings.max_gone} allows: {change}",
+        f"If that is meant, raise max_gone to {math.ceil(share * 100) / 100} or more, or set promote = approval "
+        "and approve it.",
+    )
+
+
+def is_sample(catalogue: Path, root: Path) -> bool | None:
+    """Whether a catalogue was made of the synthetic sample, wherever its file came from; None where nothing tells."""
+    try:
+        content = artifacts.read(catalogue, verify=False).inputs.get("source")
+    except DamagedArtifact:
+        return None
+    found = None
+    for path in artifacts.published(root, "source"):
+        try:
+            stats = artifacts.read(path, verify=False).stats
+        except DamagedArtifact:
+            continue
+        if stats.get("sha256") == content:
+            found = found or "sample" in stats
+    return found
+
+
+def uids(catalogue: Path) -> Ints:
+    """The sorted 64-bit hashes (n,) of a catalogue's uids.
+
+    Raises:
+        DamagedArtifact: The catalogue is gone or damaged.
+    """
+    artifacts.read(catalogue, verify=False)  # its pages carry checksums of their own
+    try:
+        found = [short_hashes(table["uid"].to_pylist()) for table in read_rows(catalogue / PRODUCTS_FILE, ["uid"])]
+    except (OSError, pa.ArrowException) as damage:
+        raise DamagedArtifact(
+            f"{catalogue / PRODUCTS_FILE} cannot be read ({damage}).", "Clear convert: it is made again."
+        ) from damage
+    return np.unique(np.concatenate([np.empty(0, np.int64), *found]))

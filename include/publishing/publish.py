@@ -1,0 +1,294 @@
+"""Decides whether a verified version goes live, moves the alias, and goes back when asked.
+
+The steps, each atomic, under one lock a collection:
+
+1. the journal says what is intended,
+2. the store's alias moves: from here on queries see the new version,
+3. the journal says that it happened,
+4. versions beyond `keep_versions` are deleted (`include/publishing/retention.py`).
+
+A process that is killed between any two leaves the old or the new version live, and the next call
+finishes what it began.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from include.core import artifacts
+from include.core.errors import BadSettings, UnknownVersion, VerificationFailed
+from include.core.settings import EvaluateSettings, IndexSettings
+from include.index.checks import require_count
+from include.publishing.catalogue_change import compare, is_sample, objection
+from include.publishing.retention import delete_old, exists
+from include.publishing.verdict import Answer, Verdict, said, verdict
+from include.store.journal import Entry, Journal, history, now, publishing, require_aware
+from include.store.protocol import Store
+from include.store.version import read_version
+
+__all__ = ["foresee", "history", "publish", "roll_back"]
+
+log = logging.getLogger(__name__)
+
+
+def publish(
+    version: Path,
+    evaluation: Path | None,
+    index: IndexSettings,
+    evaluate: EvaluateSettings,
+    store: Store,
+    *,
+    root: Path,
+    logical_date: datetime,
+    run_id: str,
+    approval: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Make a verified version the live one, unless a rule of `include.publishing.verdict` says no.
+
+    Args:
+        version: Artifact of kind `version`.
+        evaluation: Artifact of kind `evaluation` whose statistics hold `gate: {"passed", "reason"}`; None
+            publishes without a gate.
+        index: `collection`, `store`, `keep_versions`.
+        evaluate: `promote`, `max_gone`, `replace_with_sample`.
+        store: Holds the version.
+        root: The data directory.
+        logical_date: The date that the run stands for, with a time zone.
+        run_id: The run's name, for the journal.
+        approval: What the task approve returned; None where it has not run.
+
+    Returns:
+        `{"version", "published", "reason", "previous", "deleted", "catalogue", "gate", "approval"}`: previous is the
+        version that was live before (None for none), deleted the versions that were removed, catalogue how its
+        products differ from the live version's (`CatalogueChange`; None where no other was live), gate and approval
+        what they said (None where there was none).
+
+    Raises:
+        BadSettings: The date has no time zone, or the version is of another store or collection.
+        VerificationFailed: The evaluation has no gate or is of another model, or the store no longer holds
+            all points.
+        ArtifactBusy: Another publication holds the lock.
+    """
+    made, gate = _asked_about(version, evaluation, index, logical_date, root)
+    name: str = made["version"]
+    answer = Answer.of(approval)
+    with publishing(root, index.collection):
+        journal = Journal.load(root, index.collection)
+        live = store.live()
+        journal.settle(live)
+        decided = _decide(journal, index, evaluate, made, live, logical_date, gate, answer, root)
+        entry = Entry(
+            name,
+            logical_date.isoformat(),
+            run_id,
+            now(),
+            live,
+            bm25_weight=_fitted_weight(evaluation),
+            approved_by=None if answer is None else answer.by,
+            approved_at=None if answer is None else answer.at,
+            gate=None if gate is None else said(gate),
+            sample=is_sample(root / made["catalogue"], root),
+        )
+        previous = live
+        if decided.publish and live == name:
+            previous = _confirm(journal, entry)
+        elif decided.publish:
+            _move(journal, entry, made, store)
+        deleted = delete_old(journal, store, index.keep_versions, root) if decided.publish else []
+    told = "live" if decided.publish else "not published"
+    log.info("version %s is %s: %s (live before: %s)", name, told, decided.reason, previous or "none")
+    return {
+        "version": name,
+        "published": decided.publish,
+        "reason": decided.reason,
+        "previous": previous,
+        "deleted": deleted,
+        "catalogue": None if decided.change is None else asdict(decided.change),
+        "gate": None if gate is None else {"passed": gate["passed"], "reason": gate["reason"]},
+        "approval": None if approval is None else dict(approval),
+    }
+
+
+def foresee(
+    version: Path,
+    evaluation: Path | None,
+    index: IndexSettings,
+    evaluate: EvaluateSettings,
+    store: Store,
+    *,
+    root: Path,
+    logical_date: datetime,
+) -> Verdict:
+    """What `publish` would decide now without a person's answer: whether one is missing. Changes nothing.
+
+    Raises:
+        As `publish`, but for the points in the store.
+    """
+    made, gate = _asked_about(version, evaluation, index, logical_date, root)
+    with publishing(root, index.collection):
+        journal = Journal.load(root, index.collection)
+        live = store.live()
+        journal.settle(live)
+        return _decide(journal, index, evaluate, made, live, logical_date, gate, None, root)
+
+
+def roll_back(to: str, index: IndexSettings, store: Store, *, root: Path, run_id: str) -> dict[str, Any]:
+    """Make an earlier version live again.
+
+    Repeated, it goes further back: a version that was left by a rollback is not "previous". The next
+    scheduled run publishes as usual.
+
+    Args:
+        to: `previous`, or the fingerprint of a version that was published and is still kept.
+        index: `collection` and `store`.
+        store: Holds the versions.
+        root: The data directory.
+        run_id: The run's name, for the journal.
+
+    Returns:
+        As `publish`.
+
+    Raises:
+        UnknownVersion: There is no such version to go back to; the message lists those that there are.
+        VerificationFailed: The store no longer holds all its points.
+    """
+    with publishing(root, index.collection):
+        journal = Journal.load(root, index.collection)
+        live = store.live()
+        journal.settle(live)
+        there = [name for name in journal.by_publication() if name not in journal.deleting and exists(name, root)]
+        if to == "previous":
+            name = next((name for name in reversed(journal.line()) if name in there and name != live), None)
+        else:
+            name = to if to in there and to != live else None
+        restored = journal.newest(name)
+        if name is None or restored is None:
+            others = [f"{each} (of {_date(journal, each)})" for each in there if each != live]
+            raise UnknownVersion(
+                f"There is no version {to!r} of collection {index.collection} to go back to; "
+                + (f"version {live} is live." if live else "nothing is live."),
+                f"Kept are: {', '.join(others) or 'none'}.",
+            )
+        made = read_version(artifacts.locate(root, "version", name))
+        _require_same_collection(made, index)
+        back = replace(restored, run_id=run_id, published_at=now(), previous=live, action="rolled back")
+        _move(journal, back, made, store)
+    log.info("rolled back from version %s to %s", live, name)
+    return {"version": name, "published": True, "reason": f"rolled back from {live}", "previous": live, "deleted": []}
+
+
+def _move(journal: Journal, entry: Entry, made: dict[str, Any], store: Store) -> None:
+    """Move the alias to a version that opens and is complete, and journal it."""
+    searcher = store.open(entry.version, made["shards"])
+    try:
+        require_count(entry.version, searcher, made["points"])
+    finally:
+        searcher.close()
+    journal.intent = entry
+    journal.deleting = [version for version in journal.deleting if version != entry.version]
+    journal.save()
+    store.set_live(entry.version)
+    journal.settle(entry.version)
+
+
+def _confirm(journal: Journal, entry: Entry) -> str | None:
+    """Journal that a run stands by the version that is live; returns what was live before that version."""
+    last = journal.newest(entry.version)
+    previous = None if last is None else last.previous
+    if last is None or datetime.fromisoformat(last.logical_date) < datetime.fromisoformat(entry.logical_date):
+        weight, sample = entry.bm25_weight, entry.sample
+        if last is not None:  # what this run does not know, an earlier one may have
+            weight = last.bm25_weight if weight is None else weight
+            sample = last.sample if sample is None else sample
+        confirmed = replace(entry, previous=previous, action="confirmed", bm25_weight=weight, sample=sample)
+        journal.history.append(confirmed)
+        journal.save()
+    return previous
+
+
+def _asked_about(
+    version: Path, evaluation: Path | None, index: IndexSettings, logical_date: datetime, root: Path
+) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """The version and its gate, checked against each other and the settings."""
+    require_aware(logical_date)
+    made = read_version(version)
+    _require_same_collection(made, index)
+    return made, None if evaluation is None else _gate(evaluation, made, root)
+
+
+def _decide(
+    journal: Journal,
+    index: IndexSettings,
+    evaluate: EvaluateSettings,
+    made: dict[str, Any],
+    live: str | None,
+    logical_date: datetime,
+    gate: Mapping[str, Any] | None,
+    answer: Answer | None,
+    root: Path,
+) -> Verdict:
+    entry = journal.newest(live)
+    if entry is None and live is not None:
+        log.warning("the journal does not know the live version %s, so its date cannot be compared", live)
+    change = compare(made, live, root=root, live_is_sample=None if entry is None else entry.sample)
+    against = objection(change, evaluate, index.collection)
+    decided = verdict(
+        evaluate,
+        version=made["version"],
+        live=live,
+        live_date=None if entry is None else datetime.fromisoformat(entry.logical_date),
+        logical_date=logical_date,
+        gate=gate,
+        answer=answer,
+        against=against,
+    )
+    return replace(decided, change=change, against=against, live=live)
+
+
+def _date(journal: Journal, version: str) -> str:
+    entry = journal.newest(version)
+    return "an unknown date" if entry is None else entry.logical_date
+
+
+def _gate(evaluation: Path, version: dict[str, Any], root: Path) -> dict[str, Any]:
+    """The evaluation's decision on the version's model.
+
+    Raises:
+        VerificationFailed: There is none, or it is about another model.
+    """
+    made = artifacts.read(evaluation)
+    model = artifacts.read(root / version["model"], verify=False).fingerprint
+    if made.inputs.get("model", model) != model:
+        raise VerificationFailed(
+            f"{evaluation} evaluates model {made.inputs['model']}, version {version['version']} has model {model}.",
+            "Clear evaluate and publish, so that both are of this run's model.",
+        )
+    gate = made.stats.get("gate")
+    if not isinstance(gate, dict) or not {"passed", "reason"} <= set(gate):
+        raise VerificationFailed(
+            f"{evaluation} has no gate (passed, reason) in its statistics, so nothing says that the model may go live.",
+            "Clear evaluate and run it again.",
+        )
+    return gate
+
+
+def _fitted_weight(evaluation: Path | None) -> float | None:
+    """BM25's weight in hybrid search that the evaluation fitted; None where it fitted none."""
+    if evaluation is None:
+        return None
+    fusion = artifacts.read(evaluation, verify=False).stats.get("fusion") or {}
+    weight = fusion.get("bm25_weight")
+    return None if weight is None else float(weight)
+
+
+def _require_same_collection(made: dict[str, Any], index: IndexSettings) -> None:
+    for name in ("store", "collection"):
+        if made[name] != getattr(index, name):
+            raise BadSettings(
+                f"Version {made['version']} was built for {name} {made[name]!r}, the settings say "
+                f"{getattr(index, name)!r}.",
+                "Use the settings that the run was planned with.",
+            )

@@ -1,0 +1,149 @@
+"""Whether a verified version goes live: the rules in their order, and a person's answer where one is asked for.
+
+Both the task that asks a person and the one that publishes decide by `verdict`, so that nobody is asked about
+what no answer could change.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Self
+
+from include.core.settings import EvaluateSettings
+from include.publishing.catalogue_change import CatalogueChange, Objection
+
+UNRECORDED: Final = ""  # in an answer from before it was kept what the question was about
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a person said to the request for approval.
+
+    Attributes:
+        approved: Whether the version may go live.
+        by: Who answered; None where nobody did in time, which is no approval.
+        at: When, ISO 8601; without an answer, when the time was over.
+        live: The version that was live when the question was asked, None for none: what the person was shown is a
+            comparison with it.
+    """
+
+    approved: bool
+    by: str | None
+    at: str
+    live: str | None = UNRECORDED
+
+    @classmethod
+    def of(cls, approval: Mapping[str, Any] | None) -> Self | None:
+        """From the result of the task approve; None where it has not asked."""
+        if approval is None or not approval["asked"]:
+            return None
+        by = approval["by"]
+        return cls(bool(approval["approved"]) and by is not None, by, approval["at"], approval.get("live", UNRECORDED))
+
+    def __str__(self) -> str:
+        if self.by is None:
+            return f"nobody approved or rejected it until {self.at}"
+        return f"{'approved' if self.approved else 'rejected'} by {self.by} at {self.at}"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """
+    Attributes:
+        publish: Whether the version goes live (or stays, where it is live already).
+        reason: Why, in words.
+        ask: Whether only a person's answer is missing.
+        change: What the version changes in the live one's catalogue; None where there is nothing to compare.
+        against: What speaks against that change; None where nothing does.
+        live: The version that it was decided over; None for none.
+    """
+
+    publish: bool
+    reason: str
+    ask: bool = False
+    change: CatalogueChange | None = None
+    against: Objection | None = None
+    live: str | None = None
+
+
+def verdict(
+    evaluate: EvaluateSettings,
+    *,
+    version: str,
+    live: str | None,
+    live_date: datetime | None,
+    logical_date: datetime,
+    gate: Mapping[str, Any] | None,
+    answer: Answer | None,
+    against: Objection | None = None,
+) -> Verdict:
+    """Decide on one version. The first rule that applies does.
+
+    1. `promote = never`: not published.
+    2. It is live already: it stays.
+    3. The live version stands for a newer date: not published, whoever approves.
+    4. `promote = approval`: a person's answer decides, also against what follows; no answer is no, and so is a yes
+       to replacing another version than the one that is live now.
+    5. Too much of the live catalogue would be gone, or a sample would replace a real one: not published.
+    6. The gate decides.
+
+    Args:
+        evaluate: `promote`.
+        version: Its fingerprint.
+        live: The live version's, None for none.
+        live_date: The date that the live version stands for; None where that is not known.
+        logical_date: The date that the new version stands for.
+        gate: What evaluation said: `passed`, `reason`; None publishes without a gate.
+        answer: A person's, None where nobody was asked.
+        against: What speaks against the change of the catalogue.
+    """
+    if evaluate.promote == "never":
+        return Verdict(False, "promote is never: the version is built and verified, but not published")
+    if live == version:
+        return Verdict(True, "already live")
+    if (reason := older(live, live_date, logical_date)) is not None:
+        return Verdict(False, reason)
+    if evaluate.promote == "approval":
+        return _approved(gate, against, answer, live)
+    return _automatic(gate, against)
+
+
+def older(live: str | None, live_date: datetime | None, logical_date: datetime) -> str | None:
+    """Why a run's date keeps its version from going live, in words; None where it does not."""
+    if live_date is None or live_date <= logical_date:
+        return None
+    dates = f"{live_date.isoformat()}, newer than this run's {logical_date.isoformat()}"
+    return f"the live version {live} is of {dates}"
+
+
+def said(gate: Mapping[str, Any]) -> str:
+    """What the gate said, in words."""
+    return f"the gate {'passed' if gate['passed'] else 'did not pass'}: {gate['reason']}"
+
+
+def _automatic(gate: Mapping[str, Any] | None, against: Objection | None) -> Verdict:
+    if against is not None:
+        told = "" if gate is None else f" ({said(gate)})"
+        return Verdict(False, f"kept, not published: {against.words}. {against.way_out}{told}")
+    if gate is None:
+        return Verdict(True, "published")
+    return Verdict(gate["passed"], f"published: {gate['reason']}" if gate["passed"] else said(gate))
+
+
+def _approved(
+    gate: Mapping[str, Any] | None, against: Objection | None, answer: Answer | None, live: str | None
+) -> Verdict:
+    told = "; ".join(
+        words for words in (against and against.words, None if gate is None else said(gate)) if words is not None
+    )
+    if answer is None:
+        return Verdict(False, "; ".join(filter(None, ("nobody was asked: clear the task approve", told))), ask=True)
+    if answer.approved and answer.live not in (UNRECORDED, live):
+        seen, now = (f"version {each}" if each else "nothing" for each in (answer.live, live))
+        return Verdict(
+            False,
+            f"kept, not published: {answer}, when {seen} was live; now it is {now}, and nobody has compared with that. "
+            "Trigger a new run: it reuses everything that is unchanged and asks anew.",
+        )
+    overruled = answer.approved and (against is not None or (gate is not None and not gate["passed"]))
+    return Verdict(answer.approved, (", although " if overruled else "; ").join(filter(None, (str(answer), told))))

@@ -1,0 +1,1 @@
+"""Where a catalogue file comes from, and how it arrives whole."""

@@ -1,0 +1,176 @@
+"""Fetch the catalogue file: the sample, a path, an http(s) or object-store address, or a Google Drive file.
+
+The file is streamed to disk, hashed on the way, looked at (`include.source.transfer.check`: a web page, an empty or
+a truncated file is never taken for data) and published as an artifact of kind `source`. Its fingerprint says
+which remote content it is, so an unchanged source is not fetched again. A transfer that broke off, or whose
+process was killed, goes on where it stopped if the source can tell that its content is still the same.
+
+Retries are Airflow's job; timeouts are ours (`include.source.transfer.TIMEOUT`).
+"""
+
+import os
+import re
+import shutil
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from include.core import artifacts
+from include.core.errors import ArtifactBusy, HashMismatch, StorageFull, Terminal, VitrineError
+from include.core.progress import Progress, Sink
+from include.core.settings import SourceSettings
+from include.core.space import FULL, require
+from include.formats.archive import Archive
+from include.sample.write import VERSION as SAMPLE_VERSION
+from include.sample.write import write_sample
+from include.source import drive, object_stores, sources
+from include.source.transfer import Fetched, Format, Remote, check
+
+VERSION = 1
+KIND = "source"
+NAMES: dict[Format, str] = {
+    "zip": "catalogue.zip",
+    "gzip": "catalogue.json.gz",
+    "tar": "catalogue.tar",
+    "jsonl": "catalogue.jsonl",
+}
+SAMPLE_BYTES = 120  # a product; seen: 80
+ONCE = "once"  # marks a scratch directory that no later attempt can use
+STALE = 7 * 24 * 3600.0  # seconds after which a partial copy that nobody went on with is deleted
+
+
+def download(settings: SourceSettings, *, root: Path, sink: Sink | None = None) -> artifacts.Artifact:
+    """Fetch the catalogue file that the settings name.
+
+    Args:
+        settings: The source and, if pinned, its sha256.
+        root: The data directory.
+        sink: Receives progress in bytes (for the sample, in products).
+
+    Returns:
+        Kind `source`: one data file, and `stats`: `file` (its name in the artifact), `origin` (where it is from,
+        without secrets), `bytes`, `sha256`, `format` ("zip", "gzip", "tar" or "jsonl"); for the sample also `sample`,
+        the counts of `include.sample.write.write_sample`.
+
+    Raises:
+        BadSource: The source does not exist, may not be read, or is no catalogue file.
+        HashMismatch: It is not the file whose sha256 was pinned.
+        SourceUnreachable: It does not answer, or the transfer broke off.
+        QuotaExceeded: Google Drive refuses the file for now.
+        StorageFull: The disk cannot hold it.
+    """
+    source, pinned = settings.source.strip(), (settings.source_sha256 or "").lower()
+    _sweep(root)
+    remote = _synthetic(settings) if source == "sample" else _look(source, pinned=bool(pinned))
+    unit = "products" if source == "sample" else "bytes"
+    return artifacts.build(
+        root,
+        KIND,
+        VERSION,
+        lambda space: _write(space, remote, pinned, Progress("download", unit=unit, sink=sink)),
+        settings={**remote.identity, "sha256": pinned},
+    )
+
+
+def reach(source: str) -> str:
+    """See that a source is there and may be read, without fetching it; returns its name, free of secrets.
+
+    Raises:
+        BadSource: It does not exist, or may not be read.
+        SourceUnreachable: It does not answer.
+        QuotaExceeded: Google Drive refuses the file for now.
+    """
+    return _look(source, pinned=False).origin
+
+
+def _look(source: str, *, pinned: bool) -> Remote:
+    """Find out what `source` is. A file of that name wins over a Drive id."""
+    scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", source)
+    if (scheme and scheme[1].lower() == "file") or (scheme is None and is_here(source)):
+        return sources.local(source)
+    if identifier := drive.file_id(source):
+        return drive.look(identifier, pinned=pinned)
+    if scheme is None:
+        return sources.local(source)
+    if scheme[1].lower() in ("http", "https"):
+        return sources.http(source, pinned=pinned)
+    return object_stores.stored(source, pinned=pinned)
+
+
+def is_here(source: str) -> bool:
+    """Whether a file of that name exists; what cannot be a path, or may not be looked at, does not."""
+    try:
+        return Path(source).expanduser().exists()
+    except (OSError, ValueError, RuntimeError):
+        return False
+
+
+def _synthetic(settings: SourceSettings) -> Remote:
+    products, seed = settings.sample_products, settings.sample_seed
+    return Remote(
+        f"sample ({products} products, seed {seed})",
+        {"sample": SAMPLE_VERSION, "products": products, "seed": seed},
+        False,
+        partial(_write_sample, products, seed),
+    )
+
+
+def _write_sample(products: int, seed: int, scratch: Path, progress: Progress) -> Fetched:
+    path = scratch / "sample.zip"
+    require(scratch, SAMPLE_BYTES * products, f"The sample of {products:,} products")
+    progress.update(0, products)
+    counts = write_sample(path, products, seed, progress=progress)
+    return Fetched(path, artifacts.file_sha256(path), True, {"sample": counts})
+
+
+def _write(space: artifacts.Workspace, remote: Remote, pinned: str, progress: Progress) -> dict[str, Any]:
+    if not remote.resumable:
+        (space.scratch / ONCE).touch()
+    try:
+        with progress:
+            file = remote.fetch(space.scratch, progress)
+    except Exception as error:
+        # What cannot be gone on with must not fill the disk, and a full disk needs the room.
+        full = isinstance(error, StorageFull) or (isinstance(error, OSError) and error.errno in FULL)
+        empty = not any(space.scratch.iterdir())
+        if full or empty or not remote.resumable or isinstance(error, Terminal):
+            shutil.rmtree(space.scratch)
+        raise
+    try:
+        form = check(file, remote.origin)
+        if pinned and file.sha256 != pinned:
+            raise HashMismatch(
+                f"{remote.origin} has the sha256 {file.sha256}, but {pinned} was pinned.",
+                "It is another file than expected: check where it is from, then correct `source_sha256` or `source`.",
+            )
+        with Archive(file.path, remote.origin):  # whether what is inside is a catalogue
+            pass
+    except VitrineError:
+        shutil.rmtree(space.scratch)
+        raise
+    stats: dict[str, Any] = {
+        "file": NAMES[form],
+        "origin": remote.origin,
+        "bytes": file.path.stat().st_size,
+        "sha256": file.sha256,
+        "format": form,
+        **file.details,
+    }
+    os.replace(file.path, space.path / NAMES[form])
+    return stats
+
+
+def _sweep(root: Path) -> None:
+    """Delete what killed downloads left behind and no later one can use, unless somebody is at work there."""
+    for scratch in (root / KIND).glob(".scratch-*"):
+        mark = scratch.name.removeprefix(".scratch-")
+        try:
+            newest = max(entry.stat().st_mtime for entry in (scratch, *scratch.iterdir()))
+            if not (scratch / ONCE).exists() and time.time() - newest < STALE:
+                continue
+            with artifacts.lock(scratch.parent / f".{mark}.lock", timeout=0):
+                for litter in (scratch, *scratch.parent.glob(f".tmp-{mark}-*")):
+                    shutil.rmtree(litter, ignore_errors=True)
+        except (ArtifactBusy, FileNotFoundError):  # at work, or just gone
+            continue

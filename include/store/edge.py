@@ -1,0 +1,298 @@
+"""The embedded store: Qdrant Edge, the engine inside this process.
+
+A shard is an artifact of kind `edge`: a directory without write-ahead log, built in the artifact's
+workspace, optimised into one immutable segment, and never written again. Its fingerprint depends on
+the embedding and the HNSW settings alone, so versions and collections share equal shards. `edge_shard.py`
+makes and opens it.
+
+BM25 statistics (document frequencies, average length) are each shard's own, and scores of several
+shards are merged as they are, as Elasticsearch does by default ("query then fetch"). With shards of
+thousands of products the difference is small.
+"""
+
+import json
+import shutil
+import tempfile
+import weakref
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from operator import methodcaller
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import qdrant_edge
+
+from include.core import artifacts
+from include.core.arrays import Vectors
+from include.core.errors import DamagedArtifact, UnknownVersion
+from include.core.progress import Sink
+from include.core.settings import IndexSettings
+from include.core.space import no_space_explained
+from include.store.edge_process import build_apart
+from include.store.edge_shard import engine_explained, load
+from include.store.fusion import depth, fuse_hits, unmatched
+from include.store.protocol import (
+    BM25_WEIGHT,
+    SHOWN_FIELDS,
+    TEXT_FIELD,
+    Hit,
+    Payload,
+    PointBatch,
+    Spec,
+    as_hit,
+    point_id,
+    refuse_live,
+)
+
+KIND = "edge"
+FORMAT = 1  # of a shard: points, payloads, text index, the engine's files; raise it when they change
+VERSION_KIND = "version"  # made by include/index/verify.py
+SHARD_DIRECTORY = "shard"  # in the artifact
+FETCH_POINTS = 1000
+
+T = TypeVar("T")
+
+
+class EdgeStore:
+    """Versions as immutable Edge shards under `root`; see `include.store.protocol.Store`."""
+
+    def __init__(self, index: IndexSettings, *, root: Path) -> None:
+        self.index = index
+        self.root = root
+
+    def prepare(self, version: str, spec: Spec) -> None:
+        """Nothing to do: a shard is made whole by `upsert`."""
+
+    def upsert(
+        self,
+        version: str,
+        shard: int,
+        batches: Iterable[PointBatch],
+        *,
+        inputs: Mapping[str, str],
+        total: int | None = None,
+        sink: Sink | None = None,
+    ) -> dict[str, Any]:
+        """Build the shard's directory, or find it built; see `include.store.protocol.Store.upsert`.
+
+        Raises:
+            VerificationFailed: Two points have the same uid, or the engine kept another number of points.
+            StoreUnavailable: The engine failed.
+            StorageFull: The disk has no room.
+        """
+
+        def write(space: artifacts.Workspace) -> dict[str, Any]:
+            return build_apart(space.path / SHARD_DIRECTORY, shard, batches, self.index, total, sink)
+
+        settings = {"hnsw_m": self.index.hnsw_m, "hnsw_ef_construct": self.index.hnsw_ef_construct}
+        made = artifacts.build(self.root, KIND, FORMAT, write, settings=settings, inputs=inputs)
+        return {
+            "shard": shard,
+            "points": made.stats["points"],
+            "path": made.path.relative_to(self.root).as_posix(),
+            "reused": made.reused,
+            "seconds": round(made.seconds, 3),
+        }
+
+    def seal(self, version: str, shards: Sequence[Mapping[str, Any]], *, sink: Sink | None = None) -> None:
+        """Nothing to do: `upsert` optimises."""
+
+    def open(self, version: str, shards: Sequence[Mapping[str, Any]]) -> "EdgeSearcher":
+        """Open all shards of a version.
+
+        Raises:
+            UnknownVersion: There are no shards, or one's directory is gone.
+            DamagedArtifact: A shard's files are not those that were published.
+        """
+        paths = [self.root / str(shard["path"]) for shard in shards]
+        gone = [str(path) for path in paths if not path.is_dir()]
+        if gone or not paths:
+            raise UnknownVersion(
+                f"Index version {version} cannot be opened: "
+                + (f"{', '.join(gone)} does not exist." if gone else "it has no shards."),
+                "It may have been deleted by a later publication: choose a version that is kept, or build it again.",
+            )
+        return EdgeSearcher(paths)
+
+    def versions(self) -> list[str]:
+        """The verified versions of this collection, from their `version.json`."""
+        return sorted(
+            name for name, made in self._versions().items() if made.get("collection") == self.index.collection
+        )
+
+    def delete(self, version: str, shards: Sequence[Mapping[str, Any]]) -> None:
+        """Remove the shards of `version` that no other version has.
+
+        A reader that has them open keeps them until it closes.
+
+        Raises:
+            Terminal: The version is live.
+        """
+        refuse_live(version, self.live(), self.index.collection)
+        kept = {
+            str(shard["path"])
+            for name, made in self._versions().items()
+            if name != version
+            for shard in made.get("shards", [])
+            if "path" in shard
+        }
+        for shard in shards:
+            path = self.root / str(shard["path"])
+            if str(shard["path"]) in kept or not path.parent.is_dir():
+                continue
+            with artifacts.lock(path.parent / f".{path.name}.lock", timeout=600):
+                artifacts.discard(path)
+
+    def live(self) -> str | None:
+        """The version in `index/<collection>/live.json`.
+
+        Raises:
+            DamagedArtifact: The file cannot be read.
+        """
+        path = self._alias()
+        try:
+            return str(json.loads(path.read_bytes())["version"])
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError) as error:
+            raise DamagedArtifact(
+                f'{path} cannot be read ({error!r}); expected {{"version": …}}.',
+                "Publish or roll back to a version: that writes it anew.",
+            ) from error
+
+    def set_live(self, version: str) -> None:
+        """Replace `live.json` by one rename.
+
+        Raises:
+            UnknownVersion: No verified version of this collection has that name.
+        """
+        known = self.versions()
+        if version not in known:
+            raise UnknownVersion(
+                f"Index version {version} of collection {self.index.collection} does not exist under {self.root}.",
+                f"There are: {', '.join(known) or 'none'}.",
+            )
+        path = self._alias()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with no_space_explained(path.parent):
+            artifacts.write_json(path, {"version": version})
+
+    def _alias(self) -> Path:
+        return self.root / "index" / self.index.collection / "live.json"
+
+    def _versions(self) -> dict[str, dict[str, Any]]:
+        """`version.json` of every version artifact, of all collections, by version."""
+        found = {}
+        for path in artifacts.published(self.root, VERSION_KIND):
+            try:
+                found[path.name] = json.loads((path / "version.json").read_bytes())
+            except FileNotFoundError:
+                continue  # deleted since it was listed
+            except ValueError as error:
+                raise DamagedArtifact(
+                    f"{path / 'version.json'} is not JSON ({error}).", "Remove that directory and verify again."
+                ) from error
+        return found
+
+
+class EdgeSearcher:
+    """Several shards searched as one; see `include.store.protocol.Searcher`.
+
+    Args:
+        paths: The shards' artifact directories.
+
+    Raises:
+        DamagedArtifact: A file is missing or has another size, or the engine cannot load the shard.
+    """
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        views = Path(tempfile.mkdtemp(prefix="vitrine-edge-"))
+        self._remove_views = weakref.finalize(self, shutil.rmtree, views, ignore_errors=True)
+        self._shards: list[qdrant_edge.EdgeShard] = []
+        self._threads: ThreadPoolExecutor | None = None
+        try:
+            for number, path in enumerate(paths):
+                artifacts.read(path, verify=False)
+                self._shards.append(load(path / SHARD_DIRECTORY, views / str(number)))
+        except BaseException:
+            self.close()
+            raise
+        if len(self._shards) > 1:
+            self._threads = ThreadPoolExecutor(len(self._shards), thread_name_prefix="edge-search")
+
+    def count(self) -> int:
+        """How many points there are in all shards."""
+        return sum(self._each(lambda shard: shard.count(qdrant_edge.CountRequest(exact=True))))
+
+    def fetch(self, uids: Sequence[str]) -> dict[str, tuple[Vectors, Payload]]:
+        """Vector (dim,) float32 and payload of the products that exist, by uid."""
+        ids = [point_id(uid) for uid in uids]
+        found: dict[str, tuple[Vectors, Payload]] = {}
+        for start in range(0, len(ids), FETCH_POINTS):
+            some = ids[start : start + FETCH_POINTS]
+            for records in self._each(methodcaller("retrieve", some, True, True)):
+                for record in records:
+                    payload = record.payload or {}
+                    found[payload["uid"]] = (np.asarray(record.vector, dtype=np.float32), payload)
+        return found
+
+    def dense(self, vector: Vectors, top_k: int, *, exact: bool = False) -> list[Hit]:
+        """Nearest by cosine."""
+        request = qdrant_edge.QueryRequest(
+            limit=top_k,
+            query=qdrant_edge.Query.Nearest(vector.tolist()),
+            params=qdrant_edge.SearchParams(exact=exact),
+            with_payload=SHOWN_FIELDS,
+        )
+        return self._query(request)
+
+    def bm25(self, question: str, top_k: int) -> list[Hit]:
+        """Best by BM25 over title and content."""
+        if not question.strip():
+            return []
+        request = qdrant_edge.QueryRequest(
+            limit=top_k, query=qdrant_edge.TextQuery(TEXT_FIELD, question), with_payload=SHOWN_FIELDS
+        )
+        return self._query(request)
+
+    def hybrid(self, vector: Vectors, question: str, top_k: int, *, bm25_weight: float = BM25_WEIGHT) -> list[Hit]:
+        """Dense and BM25, fused by `fusion.fuse`."""
+        dense, bm25 = self.dense(vector, depth(top_k)), self.bm25(question, depth(top_k))
+        dense += self._cosines(vector, unmatched(bm25, dense))
+        return fuse_hits(dense, bm25, top_k, bm25_weight=bm25_weight)
+
+    def close(self) -> None:
+        """Close the shards and remove the views."""
+        if self._threads is not None:
+            self._threads.shutdown()
+            self._threads = None
+        while self._shards:
+            self._shards.pop().close()
+        self._remove_views()
+
+    def _cosines(self, vector: Vectors, hits: Sequence[Hit]) -> list[Hit]:
+        """The same products with their cosines as scores."""
+        if not hits:
+            return []
+        ids = qdrant_edge.Filter(must=[qdrant_edge.HasIdCondition({point_id(hit.uid) for hit in hits})])
+        request = qdrant_edge.QueryRequest(
+            limit=len(hits),
+            query=qdrant_edge.Query.Nearest(vector.tolist()),
+            params=qdrant_edge.SearchParams(exact=True),
+            filter=ids,
+            with_payload=SHOWN_FIELDS,
+        )
+        return self._query(request)
+
+    def _query(self, request: qdrant_edge.QueryRequest) -> list[Hit]:
+        found = self._each(methodcaller("query", request))
+        hits = [as_hit(point.payload or {}, point.score) for points in found for point in points]
+        return sorted(hits, key=lambda hit: (-hit.score, hit.uid))[: request.limit]
+
+    def _each(self, work: Callable[[qdrant_edge.EdgeShard], T]) -> list[T]:
+        """`work` on every shard; in threads where there are several, since the engine frees the GIL."""
+        with engine_explained("search"):
+            if self._threads is None:
+                return [work(shard) for shard in self._shards]
+            return list(self._threads.map(work, self._shards))

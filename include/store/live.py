@@ -1,0 +1,42 @@
+"""The model behind the live index: what a new one is compared with, and what `retrain = never` embeds with."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from include.core import artifacts
+from include.core.errors import DamagedArtifact
+from include.store.protocol import Store
+from include.store.version import read_version
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LiveModel:
+    """The model that the live version was made with.
+
+    Attributes:
+        path: Artifact of kind `model`.
+        dim: Dimensions of the version's vectors; fewer than the model's where it keeps the first ones only.
+    """
+
+    path: Path
+    dim: int
+
+
+def live_model(store: Store, *, root: Path) -> LiveModel | None:
+    """The model of the live version, to compare a new one with.
+
+    None before the first publication, and, with a warning, where the live version's files are gone or
+    damaged: then there is nothing to compare with, and refusing would keep the broken index live.
+    """
+    live = store.live()
+    if live is None:
+        return None
+    try:
+        made = read_version(artifacts.locate(root, "version", live))
+        return LiveModel(artifacts.read(root / str(made["model"])).path, int(made["dim"]))
+    except DamagedArtifact as damage:
+        log.warning("the model of the live version %s cannot be compared with: %s", live, damage)
+        return None

@@ -1,0 +1,185 @@
+"""The vector index: one small protocol, two stores.
+
+* `edge.py` (`store="embedded"`, the default): Qdrant Edge, the engine in this process. Each shard is an
+  immutable directory, an artifact of kind `edge`. The alias is a JSON file.
+* `server.py` (`store="server"`): a Qdrant server of version 1.20 or later. Each version is a collection
+  `<collection>_<version>`, the alias is the server's.
+
+Both search the same way: dense (cosine over HNSW), BM25 (over the text index of the payload field
+`text`), and hybrid, which fuses the two (`fusion.py`). The embeddings in Parquet are the source of
+truth; both stores can be made again from them.
+
+Life of a version: `prepare`, `upsert` of every shard (in any order, in parallel, repeated at will),
+`seal`, verification, `set_live`; later `delete`.
+
+This module is light: the engines are imported where they are used, so that answering a question
+imports neither pyarrow nor qdrant_client.
+"""
+
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from include.core.arrays import Vectors
+from include.core.errors import Terminal
+from include.core.progress import Sink
+
+Payload = dict[str, Any]
+
+TEXT_FIELD = "text"  # the payload field that BM25 searches
+SHOWN_FIELDS = ["uid", "title", "content"]  # what a hit carries
+BM25_WEIGHT = 0.2  # of BM25 in hybrid search where none was fitted, see fusion.py
+NAMESPACE = uuid.UUID("6f1f3f0e-7b0c-5d8e-9c39-5a0a4c0a8a51")  # never change it: every stored id depends on it
+
+
+def point_id(uid: str) -> str:
+    """The point's id for a product: a uuid5 of its uid, so that loading it again replaces the same point."""
+    return str(uuid.uuid5(NAMESPACE, uid))
+
+
+@dataclass(frozen=True)
+class PointBatch:
+    """Points on their way into a store; row i of each field belongs together.
+
+    Attributes:
+        uids: The products' uids.
+        ids: `point_id` of each.
+        vectors: (n, dim) float32, L2-normalised.
+        payloads: `{"uid", "title", "content", "text"}` each; `text` is what BM25 searches.
+    """
+
+    uids: list[str]
+    ids: list[str]
+    vectors: Vectors
+    payloads: list[Payload]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A product that a search found, plain and JSON-able through `dataclasses.asdict`.
+
+    Attributes:
+        uid, title, content: The product's.
+        score: Cosine for dense search, BM25 score for BM25, fused score (0-1) for hybrid. Higher is better.
+    """
+
+    uid: str
+    title: str
+    content: str
+    score: float
+
+
+def as_hit(payload: Payload, score: float) -> Hit:
+    """A hit from a stored payload; the score without float32's noise, so that equal products tie."""
+    return Hit(payload["uid"], payload["title"], payload["content"], round(float(score), 6))
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What an index version is made of: `dim` is the vectors' length, the rest as in `IndexSettings`."""
+
+    collection: str
+    dim: int
+    hnsw_m: int
+    hnsw_ef_construct: int
+
+
+class Searcher(Protocol):
+    """One version, open for reading. Safe to use from several threads; hits are sorted by score, then uid."""
+
+    def count(self) -> int:
+        """How many points there are."""
+
+    def fetch(self, uids: Sequence[str]) -> dict[str, tuple[Vectors, Payload]]:
+        """Vector (dim,) float32 and payload of the products that exist, by uid."""
+
+    def dense(self, vector: Vectors, top_k: int, *, exact: bool = False) -> list[Hit]:
+        """Nearest by cosine; `exact` compares with every point instead of walking the HNSW graph."""
+
+    def bm25(self, question: str, top_k: int) -> list[Hit]:
+        """Best by BM25 over title and content; products that share no word with the question are not hits."""
+
+    def hybrid(self, vector: Vectors, question: str, top_k: int, *, bm25_weight: float = BM25_WEIGHT) -> list[Hit]:
+        """Dense and BM25, fused: see `fusion.fuse`. `bm25_weight` is from 0 (dense alone) to 1 (BM25 alone)."""
+
+    def close(self) -> None:
+        """Release what opening took; harmless when repeated."""
+
+
+class Store(Protocol):
+    """Where index versions live.
+
+    Every method may raise StoreUnavailable (the store did not answer: retry) and, from the server,
+    Terminal (it refused: the message says why).
+    """
+
+    def prepare(self, version: str, spec: Spec) -> None:
+        """Make room for a version; idempotent."""
+
+    def upsert(
+        self,
+        version: str,
+        shard: int,
+        batches: Iterable[PointBatch],
+        *,
+        inputs: Mapping[str, str],
+        total: int | None = None,
+        sink: Sink | None = None,
+    ) -> dict[str, Any]:
+        """Load one shard; idempotent, and shards may load at once.
+
+        Args:
+            version: As given to `prepare`.
+            shard: Its number.
+            batches: The shard's points; may be left unread if an earlier try has loaded them already.
+            inputs: Fingerprints of what the points were made from, by role; with the store's settings they
+                must determine the points.
+            total: Points to come, where known: for progress alone.
+            sink: Receives progress.
+
+        Returns:
+            A JSON-able summary, kept in `version.json` and given back to `open`: at least `shard` and `points`.
+        """
+
+    def seal(self, version: str, shards: Sequence[Mapping[str, Any]], *, sink: Sink | None = None) -> None:
+        """Finish the index after the last shard; idempotent."""
+
+    def open(self, version: str, shards: Sequence[Mapping[str, Any]]) -> Searcher:
+        """Open a version for reading.
+
+        Raises:
+            UnknownVersion: It does not exist, or no longer.
+        """
+
+    def versions(self) -> list[str]:
+        """The versions of the collection that exist, sorted by name."""
+
+    def delete(self, version: str, shards: Sequence[Mapping[str, Any]]) -> None:
+        """Remove a version's data; what other versions share stays. Harmless when repeated.
+
+        Raises:
+            Terminal: The version is live.
+        """
+
+    def live(self) -> str | None:
+        """The version that the alias points at; None before the first publication."""
+
+    def set_live(self, version: str) -> None:
+        """Move the alias, atomically: a reader sees the old version or the new one, never none.
+
+        Raises:
+            UnknownVersion: There is no such version.
+        """
+
+
+def refuse_live(version: str, live: str | None, collection: str) -> None:
+    """Raise Terminal if `version` is the live one: it must not be deleted."""
+    if version == live:
+        raise Terminal(
+            f"Index version {version} of collection {collection} is live and cannot be deleted.",
+            "Publish another version, or roll back to one, first.",
+        )

@@ -1,0 +1,1 @@
+"""Contrastive fine-tuning of the bi-encoder."""

@@ -1,0 +1,99 @@
+"""What the training loop eats: texts as word pieces, and an epoch's batches of pairs."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from include.core.arrays import Ids, Ints
+from include.model.tokens import CatalogueTokens
+from include.training.pairs import NONE, Pairs
+
+MEGA_BATCHES = 8  # sorted by length together: nearly the padding of a full sort, and negatives still change by epoch
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Word pieces by the texts' numbers: where each text stands in the catalogue.
+
+    Attributes:
+        tokens: Of the whole catalogue.
+        column: For each text the column of `Pairs.columns` that holds it, by position.
+        row: And the row there.
+        length: Word pieces, CLS and SEP included; 0 for a text that no pair uses.
+    """
+
+    tokens: CatalogueTokens
+    column: Ints
+    row: Ints
+    length: Ints
+
+    def of(self, texts: Ints) -> list[Ids]:
+        """The word pieces of each of these texts, int32, with CLS and SEP."""
+        columns = list(self.tokens.columns.values())
+        places = zip(self.column[texts].tolist(), self.row[texts].tolist(), strict=True)
+        return [self.tokens.whole(columns[column][row]) for column, row in places]
+
+
+def locate_texts(pairs: Pairs, tokens: CatalogueTokens, also: Sequence[Ints] = ()) -> tuple[Pairs, Texts]:
+    """Find the texts that pairs use among the catalogue's tokens; texts of equal word pieces get one number.
+
+    Those are texts that differ in case only, or beyond `max_tokens`: the model cannot tell them apart, so
+    the one's positive is no negative of the other.
+
+    Args:
+        pairs: From `find_pairs`.
+        tokens: Of the same catalogue.
+        also: Numbers of further texts that training uses.
+    """
+    count = 1 + max(int(numbers.max(initial=0)) for numbers in pairs.columns.values())
+    wanted = np.zeros(count, np.bool_)
+    for numbers in (pairs.left, pairs.right, *also):
+        wanted[numbers] = True
+    column, row, length = (np.zeros(count, np.int64) for _ in range(3))
+    name = np.arange(count)
+    first_with: dict[bytes, int] = {}
+    for place, (where, held) in enumerate(tokens.columns.items()):
+        numbers = pairs.columns[where]
+        rows = np.flatnonzero((numbers != NONE) & wanted[numbers])
+        _, once = np.unique(numbers[rows], return_index=True)
+        rows = rows[np.sort(once)]
+        wanted[numbers[rows]] = False
+        column[numbers[rows]], row[numbers[rows]] = place, rows
+        length[numbers[rows]] = held.offsets[rows + 1] - held.offsets[rows] + 2
+        for number, at in zip(numbers[rows].tolist(), rows.tolist(), strict=True):
+            key = hashlib.blake2b(held[at].tobytes(), digest_size=12).digest()
+            name[number] = first_with.setdefault(key, number)
+    return pairs.renamed(name), Texts(tokens, column, row, length)
+
+
+def batches(lengths: Ints, batch_size: int, *, seed: int, epoch: int) -> list[Ints]:
+    """An epoch's batches: a function of its arguments alone, so a resumed run sees the same ones.
+
+    Pairs are shuffled, sorted by length within mega-batches, cut into batches, and the batches shuffled.
+    A last batch of one pair would have no negative: it is left out.
+
+    Args:
+        lengths: (n,) of the pairs, in word pieces.
+        batch_size: Pairs in a batch.
+        seed: `TrainSettings.seed`.
+        epoch: From 0.
+
+    Returns:
+        Numbers of pairs, `steps_in_epoch(n, batch_size)` arrays of them.
+    """
+    draw = np.random.default_rng([seed, 3, epoch])
+    order = draw.permutation(len(lengths))
+    made: list[Ints] = []
+    for start in range(0, len(order), MEGA_BATCHES * batch_size):
+        mega = order[start : start + MEGA_BATCHES * batch_size]
+        mega = mega[np.argsort(lengths[mega], kind="stable")]
+        made += [mega[at : at + batch_size] for at in range(0, len(mega), batch_size)]
+    made = [batch for batch in made if len(batch) > 1]
+    return [made[number] for number in draw.permutation(len(made))]
+
+
+def steps_in_epoch(pairs: int, batch_size: int) -> int:
+    """How many batches `batches` makes."""
+    return pairs // batch_size + (pairs % batch_size > 1)

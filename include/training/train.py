@@ -1,0 +1,289 @@
+"""Contrastive fine-tuning of the bi-encoder; also a program: `python -m include.training.train`.
+
+A step takes a batch of pairs of texts, encodes both sides, and lowers the symmetric InfoNCE loss
+(`loss.py`) over in-batch and hard negatives, known positives left out (`pairs.py`). A batch
+that is larger than memory goes through gradient caching (`gradient_cache.py`). AdamW with
+linear warm-up and decay; gradients clipped to norm 1; weights in float32, matrix products in bfloat16
+where the hardware computes in it. A killed run resumes at its last checkpoint (`loop.py`).
+
+The fingerprint holds the precision, "auto" resolved, but not the device, the number of threads, processes or
+mini-batches, or library versions: those change a model by rounding, and a model trained on a GPU is not
+trained again on a machine without one. The device is in the statistics.
+"""
+
+import json
+import logging
+import math
+import os
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from include.core import artifacts
+from include.core.artifacts import Artifact, Workspace
+from include.core.errors import DamagedArtifact
+from include.core.forms import parse
+from include.core.progress import Sink
+from include.core.settings import TrainSettings
+from include.model.base import BaseModel, resolve_base
+from include.model.tokens import CatalogueTokens, find, tokenise
+from include.training.batches import locate_texts
+from include.training.distributed import ALONE, Processes, join, leave
+from include.training.loop import Batches, Training, dimensions, fit
+from include.training.negatives import HardNegatives
+from include.training.pairs import Pairs, find_pairs
+from include.training.process import launch, run_as_child, train_in_subprocess
+from include.training.trackers import open_tracker
+
+if TYPE_CHECKING:
+    from include.model.encoder import Encoder
+
+__all__ = ["train", "train_in_subprocess"]
+
+log = logging.getLogger("include.training.train")  # __name__ is __main__ when this is the program
+
+MODEL_VERSION = 2  # of the model's directory, its ONNX copy included, and of how it is trained
+HISTORY_FILE = "history.json"
+UNTRAINED = "nothing to train on: the base model is used as it is"
+# What shapes memory, speed and what is written beside the model, but not the model.
+NOT_SHAPING = {"base_model", "checkpoint_steps", "mini_batch", "processes", "retrain", "tracker"}
+
+
+def train(
+    catalogue: Path,
+    settings: TrainSettings,
+    *,
+    root: Path,
+    negatives: Path | None = None,
+    nonce: str = "",
+    sink: Sink | None = None,
+    interval: float = 1.0,
+    processes: Processes = ALONE,
+) -> Artifact:
+    """Fine-tune the base model on a catalogue, in this process.
+
+    Args:
+        catalogue: The artifact's directory.
+        settings: All of `TrainSettings`.
+        root: The data directory.
+        negatives: Artifact of kind `negatives`, where hard ones are wanted.
+        nonce: Another one trains another model from the same inputs; the same one resumes and reuses.
+        sink: Receives progress, counted in steps, with loss and pairs per second.
+        interval: Seconds between two snapshots to the sink; 0 for one a step.
+        processes: That train together, this one among them; all call this function.
+
+    Returns:
+        An artifact of kind `model`: the sentence-transformers layout with `history.json`. Where the catalogue
+        gives no pairs to train on, it is the base model as it is, and `stats["untrained"]` says so.
+
+    Raises:
+        EmptyCatalogue: There is no product.
+        TrainingDiverged: The loss or the gradient became NaN or infinite, or the loss rose far above its start.
+        BadModel: The base model or a checkpoint cannot be used.
+        BadSettings: The batch does not fit into the GPU's memory, or the model takes no text that long.
+    """
+    import torch
+
+    from include.model.encoder import Encoder, resolve_precision
+
+    device = torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")
+    precision = resolve_precision(settings.precision, device)
+    source = artifacts.read(catalogue)
+    base = resolve_base(settings.base_model, root=root)
+    shaping = {**settings.model_dump(exclude=NOT_SHAPING), "precision": precision}
+    if nonce:
+        shaping["nonce"] = nonce
+    inputs = {"catalogue": source.fingerprint, "base": base.fingerprint}
+    if negatives is not None:
+        inputs["negatives"] = artifacts.read(negatives).fingerprint
+    mark = artifacts.fingerprint("model", MODEL_VERSION, shaping, inputs)
+
+    def trained(scratch: Path) -> tuple["Encoder", Pairs, Training | None]:
+        encoder = Encoder.load(base.path, max_tokens=settings.max_tokens, device=str(device), precision=precision)
+        dimensions(settings, encoder.dim)  # refuses before the work, not after
+        pairs = find_pairs(catalogue, settings)
+        if pairs.lack:
+            log.warning("%s (%s)", UNTRAINED, pairs.lack)
+            return encoder, pairs, None
+        data = _batches(catalogue, pairs, settings, encoder, negatives, root, sink, processes)
+        _say_what_is_trained(data, base, precision, device.type, processes)
+        shown = {**settings.model_dump(), "catalogue": source.fingerprint}
+        name = settings.tracker if processes.rank == 0 else "none"
+        with open_tracker(name, root=root, fingerprint=mark, settings=shown) as track:
+            training = fit(
+                encoder,
+                data,
+                settings,
+                scratch=scratch,
+                fingerprint=mark,
+                sink=sink,
+                interval=interval,
+                track=track,
+                processes=processes,
+            )
+        return encoder, pairs, training
+
+    if processes.rank > 0:  # the first one says whether there is anything to do
+        if scratch := processes.from_first(None):
+            trained(Path(scratch))
+        return Artifact("model", mark, artifacts.locate(root, "model", mark))
+    started = False
+
+    def write(space: Workspace) -> dict[str, Any]:
+        nonlocal started
+        started = True
+        processes.from_first(str(space.scratch))
+        encoder, pairs, training = trained(space.scratch)
+        encoder.save(space.path)
+        history = training.history if training else []
+        artifacts.write_json(space.path / HISTORY_FILE, {"steps": history, "pairs": pairs.counts})
+        return {
+            **(_figures(training, pairs) if training else {"steps": 0, "pairs": len(pairs), "untrained": UNTRAINED}),
+            "precision": precision,
+            "device": device.type,
+            "processes": processes.count,
+            "base": base.name,
+            "held_out": pairs.counts["held_out"],
+        }
+
+    made = artifacts.build(root, "model", MODEL_VERSION, write, settings=shaping, inputs=inputs)
+    if not started:
+        processes.from_first(None)
+    return made
+
+
+def trained_before(catalogue: Path, settings: TrainSettings, *, root: Path) -> Artifact | None:
+    """The newest model of this catalogue, base and settings, whichever index its hard negatives came from.
+
+    Each published model makes another index, and each index other hard negatives: without this, unchanged
+    data would be trained on for ever.
+    """
+    inputs = {
+        "catalogue": artifacts.read(catalogue, verify=False).fingerprint,
+        "base": resolve_base(settings.base_model, root=root).fingerprint,
+    }
+    shaping = settings.model_dump(exclude={*NOT_SHAPING, "precision"})
+    for path in artifacts.published(root, "model"):
+        try:
+            found = artifacts.read(path, verify=False)
+        except DamagedArtifact:
+            continue  # the stage that needs it will say so
+        same = {name: value for name, value in found.settings.items() if name not in ("precision", "nonce")}
+        wanted = settings.precision in ("auto", found.settings.get("precision"))
+        if same == shaping and wanted and inputs.items() <= found.inputs.items() and _is_current(found, root):
+            return artifacts.read(path)
+    return None
+
+
+def _is_current(model: Artifact, root: Path) -> bool:
+    """Whether a model and its hard negatives are of the formats that would be written now."""
+    from include.training.negatives import KIND, VERSION
+
+    if not artifacts.is_of_format(model, MODEL_VERSION):
+        return False
+    if (mark := model.inputs.get("negatives")) is None:
+        return True
+    try:
+        mined = artifacts.read(artifacts.locate(root, KIND, mark), verify=False)
+    except DamagedArtifact:
+        return True  # of the model's own format, and nothing says otherwise
+    return artifacts.is_of_format(mined, VERSION)
+
+
+def _figures(training: Training, pairs: Pairs) -> dict[str, Any]:
+    """What the manifest keeps of a training."""
+    losses = [each["loss"] for each in training.history]
+    tenth = math.ceil(len(losses) / 10)  # one batch says little
+    return {
+        "steps": training.step,
+        "pairs": len(pairs),
+        "first_loss": float(np.mean(losses[:tenth])),
+        "last_loss": float(np.mean(losses[-tenth:])),
+        "seconds_training": training.seconds,
+        "pairs_per_second": round(sum(each["pairs"] for each in training.history) / training.seconds, 1),
+    }
+
+
+def _batches(
+    catalogue: Path,
+    pairs: Pairs,
+    settings: TrainSettings,
+    encoder: "Encoder",
+    negatives: Path | None,
+    root: Path,
+    sink: Sink | None,
+    processes: Processes,
+) -> Batches:
+    """The pairs with their word pieces; the first process cuts those, the others find them."""
+    if processes.rank == 0:
+        tokenise(catalogue, encoder.tokenizer, settings.max_tokens, root=root, sink=sink)
+    processes.from_first(None)
+    cut = find(catalogue, encoder.tokenizer, settings.max_tokens, root=root)
+    if cut is None:
+        raise DamagedArtifact(f"The word pieces of {catalogue} are gone while they are needed.", "Retry the task.")
+    hard = None if negatives is None else HardNegatives.open(negatives)
+    tokens = CatalogueTokens(cut, encoder.tokenizer)
+    pairs, texts = locate_texts(pairs, tokens, [hard.texts(pairs)] if hard else ())
+    return Batches(pairs, texts, hard)
+
+
+def _say_what_is_trained(data: Batches, base: BaseModel, precision: str, device: str, processes: Processes) -> None:
+    by = f"{processes.count} processes on {device}" if processes.count > 1 else device
+    counts = _counted(data.pairs.counts)
+    log.info("%d pairs (%s) from %s, %s on %s", len(data.pairs), counts, base.name, precision, by)
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.items())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """`python -m include.training.train`: train, and report in JSON lines on standard output."""
+    parser = ArgumentParser(
+        prog="python -m include.training.train", description="Fine-tune the bi-encoder on a catalogue."
+    )
+    parser.add_argument("--root", type=Path, required=True, help="the data directory")
+    parser.add_argument("--catalogue", type=Path, required=True, help="the catalogue artifact's directory")
+    parser.add_argument("--settings", type=json.loads, default={}, help="TrainSettings as a JSON object")
+    parser.add_argument("--negatives", type=Path, help="the negatives artifact's directory")
+    parser.add_argument("--nonce", default="", help="another one trains another model from the same inputs")
+    parser.add_argument("--parent", type=int, help="end when the process with this id ends")
+    parser.add_argument("--interval", type=float, default=1.0, help="seconds between two lines of progress")
+    given = parser.parse_args(arguments)
+
+    def work(sink: Sink | None) -> Artifact:
+        settings = parse(TrainSettings, given.settings)
+        processes = join()
+        try:
+            return train(
+                given.catalogue,
+                settings,
+                root=given.root,
+                negatives=given.negatives,
+                nonce=given.nonce,
+                sink=sink,
+                interval=given.interval,
+                processes=processes,
+            )
+        finally:
+            leave(processes)
+
+    if "RANK" not in os.environ and (count := _processes(given.settings)) > 1:
+        return launch(count, given, parent=given.parent)
+    return run_as_child(work, parent=given.parent)
+
+
+def _processes(settings: dict[str, Any]) -> int:
+    """How many are to train together."""
+    if wanted := int(settings.get("processes", TrainSettings().processes)):
+        return wanted
+    import torch
+
+    return max(1, torch.cuda.device_count())
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,283 @@
+"""Questions answered from a real index: MiniLM's vectors in Qdrant Edge, over products with known answers."""
+
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from include.answering.answer import answer
+from include.answering.llm import LlmConnection
+from include.answering.questions import LONGEST_QUESTION, as_text
+from include.answering.reply import NOTHING
+from include.core import artifacts
+from include.core.errors import BadQuestion, BadSettings, GeneratorUnavailable, NoLiveIndex, UnknownVersion
+from include.core.settings import (
+    MINILM_PACKAGE,
+    AnswerSettings,
+    EmbedSettings,
+    EvaluateSettings,
+    IndexSettings,
+)
+from include.index.embed import embed
+from include.index.plan import plan_shards
+from include.index.upsert import upsert
+from include.index.verify import verify
+from include.model.base import resolve_base
+from include.model.encoder import Encoder
+from include.publishing.publish import publish
+from include.sample.write import FLAGSHIPS
+from include.store.stores import open_store
+from tests.answering.test_llm import INJECTION, Endpoint, endpoint
+from tests.conftest import REPOSITORY
+from tests.small import Product, products, publish_model, write_catalogue
+
+__all__ = ["endpoint"]  # a fixture, used by name
+
+NONSENSE = ["What is the capital of France?", "Who won the world cup in 1998?", "What is quantum chromodynamics?"]
+UNTITLED = Product("u1", "Weekend guitar songbook", "")
+HOSTILE = Product("h1", "Aquarium pump Bubblemax", f"The pump moves 300 litres an hour. {INJECTION}")
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data directory with a published index of 46 products in two shards."""
+    root = tmp_path_factory.mktemp("shop") / "data"
+    rows = [Product(f"f{number}", each.title, each.content) for number, each in enumerate(FLAGSHIPS)]
+    catalogue = write_catalogue(root, [*rows, UNTITLED, HOSTILE, *products(38)], row_group_rows=23)
+    saved = tmp_path_factory.mktemp("model") / "minilm"
+    Encoder.load(resolve_base(MINILM_PACKAGE, root=root).path, max_tokens=96, precision="float32").save(saved)
+    index = IndexSettings()
+    store = open_store(index, root=root)
+    plan = plan_shards(catalogue, publish_model(root, saved), EmbedSettings(), index, root=root)
+    loaded = []
+    for shard in range(2):
+        embedding = embed(plan.path, shard, root=root)
+        loaded.append(upsert(plan.path, shard, embedding.path, index, store, root=root))
+    version = verify(plan.path, loaded, index, store, root=root)
+    decision = publish(
+        version.path,
+        None,
+        index,
+        EvaluateSettings(),
+        store,
+        root=root,
+        logical_date=datetime(2026, 11, 22, tzinfo=UTC),
+        run_id="test",
+    )
+    assert decision["published"]
+    return root
+
+
+def ask(root: Path, *questions: str, llm: LlmConnection | None = None, **settings: Any) -> list[dict[str, Any]]:
+    found = answer(questions, AnswerSettings(**settings), root=root, llm=llm)
+    json.dumps(found)  # it travels through XCom
+    answers: list[dict[str, Any]] = found["answers"]
+    return answers
+
+
+@pytest.mark.parametrize("mode", ["hybrid", "dense"])
+def test_quotes_the_sentence_that_answers(shop: Path, mode: str) -> None:
+    """The point of it all: each known question gets its known answer, marked with its product."""
+    answers = ask(shop, *(each.question for each in FLAGSHIPS), mode=mode)
+    for number, (each, made) in enumerate(zip(FLAGSHIPS, answers, strict=True)):
+        assert made["found"], made
+        assert each.answer in made["answer"]
+        assert made["answer"].index(each.answer) < made["answer"].index("[1]")
+        first = made["sources"][0]
+        assert first["uid"] == f"f{number}"
+        assert first["title"] == each.title
+        assert each.answer in first["snippet"]
+        assert 0.35 < first["score"] <= 1.0001
+        assert first["rank"] == 1
+
+
+def test_quotes_are_verbatim_and_every_marker_has_its_source(shop: Path) -> None:
+    """A marker that points at another product is a false source."""
+    (made,) = ask(shop, "red kettle made of steel", threshold=0.2, top_k=8)
+    contents = {row.uid: row.content for row in products(38)}
+    parts = made["answer"].removeprefix("“").split(" “")
+    assert len(parts) >= 1
+    for part in parts:
+        quote, _, marker = part.partition("” [")
+        source = made["sources"][int(marker.removesuffix("]")) - 1]
+        assert quote in contents[source["uid"]]
+    listed = [each["uid"] for each in (*made["sources"], *made["nearest"])]
+    assert len(listed) == len(set(listed)) == 8
+
+
+def test_says_so_when_nothing_answers(shop: Path) -> None:
+    """A made-up answer is worse than none; what was nearest is still shown."""
+    for made in ask(shop, *NONSENSE):
+        assert (made["answer"], made["found"], made["sources"]) == (NOTHING, False, [])
+        assert len(made["nearest"]) == 5
+
+
+def test_bm25_without_a_common_word_finds_no_product(shop: Path) -> None:
+    """No hit at all must read as an honest answer, not as an index error."""
+    (made,) = ask(shop, "qwertz zxcvb", mode="bm25")
+    assert (made["answer"], made["found"], made["sources"], made["nearest"]) == (NOTHING, False, [], [])
+    (made,) = ask(shop, FLAGSHIPS[1].question, mode="bm25")
+    assert "1.7 litres" in made["answer"]
+
+
+def test_a_product_without_content_is_quoted_by_its_title(shop: Path) -> None:
+    """A third of the reference catalogue has no content."""
+    (made,) = ask(shop, "Do you have a songbook for the guitar?")
+    assert "“Weekend guitar songbook” [1]" in made["answer"]
+    assert made["sources"][0]["uid"] == "u1"
+
+
+@pytest.mark.parametrize(
+    ("questions", "said"),
+    [
+        ([], "at least one"),
+        ("what?", "list of questions"),
+        ([""], "Question 1 of 1 is empty"),
+        (["", " \n\t"], "Question 1 of 2 is empty"),
+        (["x" * (LONGEST_QUESTION + 1)], "2,001 characters"),
+    ],
+)
+def test_refuses_bad_questions(root: Path, questions: Any, said: str) -> None:
+    """Refused before anything is opened, with the number of the one that is bad."""
+    with pytest.raises(BadQuestion, match=said):
+        answer(questions, AnswerSettings(), root=root)
+
+
+def test_one_bad_line_does_not_fail_the_others(shop: Path) -> None:
+    """Of twenty questions pasted from a sheet, one that is too long must not cost the other nineteen."""
+    first, last = FLAGSHIPS[0], FLAGSHIPS[1]
+    made = ask(shop, first.question, "x" * (LONGEST_QUESTION + 1), " ", last.question)
+    assert first.answer in made[0]["answer"]
+    assert last.answer in made[3]["answer"]
+    assert [each["error"] is None for each in made] == [True, False, False, True]
+    assert made[1]["error"] == {
+        "what": "Question 2 of 4 has 2,001 characters; at most 2,000 are read.",
+        "next_step": "Shorten it, and ask it again.",
+    }
+    assert made[2]["error"]["what"] == "Question 3 of 4 is empty."
+    assert len(made[1]["question"]) < 300, "a result repeats what it refused only as far as it takes to know it"
+    assert set(made[1]) == set(made[0]), "a program that reads answers finds the same fields in each"
+
+
+def test_the_log_shows_questions_answers_and_sources_readably(shop: Path) -> None:
+    """Who looks at a run's log looks for the answer, not for a line of JSON to scroll along."""
+    found, none, refused = ask(shop, FLAGSHIPS[1].question, NONSENSE[0], "y" * 5000 + "?")
+    text = as_text(found)
+    assert text.startswith(f"Question: {FLAGSHIPS[1].question}\nAnswer: “")
+    assert "\n[1] " in text
+    assert "· uid f1 · 0." in text
+    assert "Nearest" not in text
+    assert f"Answer: {NOTHING}\nThe nearest products:\n[1] " in as_text(none)
+    lines = as_text(refused).splitlines()
+    assert lines[-2:] == [
+        "Not asked: Question 3 of 3 has 5,001 characters; at most 2,000 are read.",
+        "Next: Shorten it, and ask it again.",
+    ]
+    assert all(len(line) <= 100 for line in as_text(none).splitlines())
+
+
+def test_the_longest_question_is_answered(shop: Path) -> None:
+    """A limit that the engine or the tokenizer cannot keep up with would fail late."""
+    (made,) = ask(shop, ("kettle? " * 250)[:LONGEST_QUESTION])
+    assert made["seconds"] > 0
+
+
+def test_strange_characters_are_answered(shop: Path) -> None:
+    """Questions come from a web form: lone surrogates and NUL reach us."""
+    assert len(ask(shop, "kettle \ud800 \x00 ☕ مرحبا", "<script>alert(1)</script>", "[1] “quoted”")) == 3
+
+
+def test_before_the_first_publication_says_what_to_do(root: Path) -> None:
+    """The first thing a new user tries."""
+    with pytest.raises(NoLiveIndex, match="Trigger train_and_index"):
+        answer(["kettle?"], AnswerSettings(), root=root)
+
+
+def test_a_version_by_name(shop: Path) -> None:
+    """Comparing two versions needs both; an unknown one must not fall back to live."""
+    live = open_store(IndexSettings(), root=shop).live()
+    assert live is not None
+    made = answer(["kettle?"], AnswerSettings(version=live), root=shop)
+    assert made["version"] == live
+    with pytest.raises(UnknownVersion, match=f"Kept versions: {live}"):
+        answer(["kettle?"], AnswerSettings(version="0" * 16), root=shop)
+    with pytest.raises(UnknownVersion, match="belongs to collection 'products'"):
+        answer(["kettle?"], AnswerSettings(version=live), root=shop, collection="others")
+
+
+def test_answering_changes_no_stored_byte(shop: Path) -> None:
+    """An index that readers wear out would fail its next verification."""
+    ask(shop, "kettle?")
+    for kind in ("edge", "version", "model"):
+        paths = artifacts.published(shop, kind)
+        assert paths, kind
+        for path in paths:
+            assert artifacts.read(path).path == path  # compares every hash
+
+
+def test_answers_do_not_depend_on_the_company(shop: Path) -> None:
+    """Batching many questions must not change what each gets."""
+    questions = [each.question for each in FLAGSHIPS]
+    together = ask(shop, *questions)
+    for question, made in zip(questions, together, strict=True):
+        (alone,) = ask(shop, question)
+        assert alone["answer"] == made["answer"]
+        assert [each["uid"] for each in alone["nearest"]] == [each["uid"] for each in made["nearest"]]
+
+
+def test_imports_only_what_answering_needs(shop: Path) -> None:
+    """torch, transformers and pandas take seconds to import, longer than the answer itself."""
+    code = """
+import sys
+from pathlib import Path
+from include.answering.answer import answer
+from include.core.settings import AnswerSettings
+made = answer(["How much water does the Brasato Mika kettle hold?"], AnswerSettings(), root=Path(sys.argv[1]))
+assert made["answers"][0]["found"], made
+heavy = {"torch", "transformers", "pandas", "pyarrow", "qdrant_client", "httpx", "bm25s", "airflow"}
+print(sorted(heavy & set(sys.modules)))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(shop)], capture_output=True, text=True, check=False, cwd=REPOSITORY
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, "[]"), done.stderr
+
+
+def test_a_language_model_writes_from_the_products(shop: Path, endpoint: Endpoint) -> None:
+    """The reply's citations become sources; a hostile product text reaches the model as quoted data alone."""
+    endpoint.say("The pump moves 300 litres an hour [1].")
+    (made,) = ask(shop, "How much does the aquarium pump move?", generator="llm", llm=endpoint.connection())
+    assert made["answer"] == "The pump moves 300 litres an hour [1]."
+    assert made["found"]
+    assert [each["uid"] for each in made["sources"]] == ["h1"]
+    ((_, _, body),) = endpoint.requests
+    sent = body["messages"][1]["content"]
+    assert sent.count("</products>") == 1
+    assert "ignore all rules" in sent.split("</products>")[0]
+
+
+def test_a_language_model_that_cites_nothing_is_not_found(shop: Path, endpoint: Endpoint) -> None:
+    """Its text is shown, with the warning, and never counted as an answer from the catalogue."""
+    endpoint.say("Surely two litres [9].")
+    (made,) = ask(shop, FLAGSHIPS[1].question, generator="llm", llm=endpoint.connection())
+    assert (made["answer"], made["found"], made["sources"]) == ("Surely two litres.", False, [])
+    assert len(made["warnings"]) == 2
+
+
+def test_a_language_model_is_not_asked_about_nothing(shop: Path, endpoint: Endpoint) -> None:
+    """With no product near, it could only make something up, and costs money."""
+    (made,) = ask(shop, NONSENSE[0], generator="llm", llm=endpoint.connection())
+    assert made["answer"] == NOTHING
+    assert endpoint.requests == []
+
+
+def test_a_language_model_needs_its_connection_and_must_answer(shop: Path) -> None:
+    """No silent fall-back to another generator than the one that was asked for."""
+    with pytest.raises(BadSettings, match="llm_default"):
+        ask(shop, "kettle?", generator="llm")
+    with pytest.raises(GeneratorUnavailable):
+        ask(shop, FLAGSHIPS[1].question, generator="llm", llm=LlmConnection("http://127.0.0.1:9/v1", "m"))

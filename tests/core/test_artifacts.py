@@ -1,0 +1,159 @@
+"""include/core/artifacts.py: nothing half-made is ever taken for whole, and nothing is made twice."""
+
+import errno
+import json
+from pathlib import Path
+
+import pytest
+
+from include.core import artifacts
+from include.core.errors import ArtifactBusy, DamagedArtifact, StorageFull
+
+
+def make(root: Path, text: str = "hello", *, calls: list[str] | None = None, settings: dict | None = None):
+    def write(space: artifacts.Workspace) -> dict:
+        (space.path / "inner").mkdir()
+        (space.path / "inner" / "data.txt").write_text(text)
+        if calls is not None:
+            calls.append(text)
+        return {"rows": 1}
+
+    return artifacts.build(root, "thing", 1, write, settings=settings or {"a": 1}, inputs={"from": "f00"})
+
+
+def test_an_artifact_is_made_once_and_then_reused(root: Path) -> None:
+    """Without this a retry or a second trigger repeats hours of work."""
+    calls: list[str] = []
+    first, second = make(root, calls=calls), make(root, calls=calls)
+    assert (first.reused, second.reused) == (False, True)
+    assert calls == ["hello"]
+    assert first.path == second.path
+    assert second.stats == {"rows": 1}
+    assert second.inputs == {"from": "f00"}
+    assert (second.path / "inner" / "data.txt").read_text() == "hello"
+
+
+def test_other_settings_or_inputs_or_format_give_another_fingerprint() -> None:
+    """Equal fingerprints for different work would serve stale results."""
+    marks = {
+        artifacts.fingerprint("thing", 1, {"a": 1}),
+        artifacts.fingerprint("thing", 1, {"a": 2}),
+        artifacts.fingerprint("thing", 2, {"a": 1}),
+        artifacts.fingerprint("other", 1, {"a": 1}),
+        artifacts.fingerprint("thing", 1, {"a": 1}, {"from": "x"}),
+    }
+    assert len(marks) == 5
+    assert artifacts.fingerprint("t", 1, {"a": 1, "b": 2}) == artifacts.fingerprint("t", 1, {"b": 2, "a": 1})
+
+
+def test_a_failed_attempt_leaves_nothing_that_looks_published(root: Path) -> None:
+    """A half-written directory taken for an output would lose rows silently."""
+
+    def write(space: artifacts.Workspace) -> dict:
+        (space.path / "half.txt").write_text("half")
+        raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        artifacts.build(root, "thing", 1, write, settings={})
+    assert artifacts.published(root, "thing") == []
+    assert not list((root / "thing").glob(".tmp-*"))
+
+
+def test_scratch_outlives_a_failed_attempt_and_goes_with_success(root: Path) -> None:
+    """Checkpoints must survive a failure, and must not pile up after success."""
+
+    def fail(space: artifacts.Workspace) -> dict:
+        (space.scratch / "checkpoint").write_text("7")
+        raise ValueError
+
+    def succeed(space: artifacts.Workspace) -> dict:
+        return {"resumed_at": (space.scratch / "checkpoint").read_text()}
+
+    with pytest.raises(ValueError):
+        artifacts.build(root, "thing", 1, fail, settings={})
+    assert artifacts.build(root, "thing", 1, succeed, settings={}).stats == {"resumed_at": "7"}
+    assert not list((root / "thing").glob(".scratch-*"))
+
+
+@pytest.mark.parametrize("damage", ["flip", "truncate", "remove", "manifest", "no manifest"])
+def test_a_damaged_artifact_is_refused_and_then_made_again(root: Path, damage: str) -> None:
+    """One flipped byte read as data gives wrong vectors that no later check can tell."""
+    made = make(root)
+    file = made.path / "inner" / "data.txt"
+    match damage:
+        case "flip":
+            file.write_text("hellp")
+        case "truncate":
+            file.write_text("hell")
+        case "remove":
+            file.unlink()
+        case "manifest":
+            (made.path / artifacts.MANIFEST).write_text('{"files": ')
+        case "no manifest":
+            (made.path / artifacts.MANIFEST).unlink()
+    with pytest.raises(DamagedArtifact, match=str(made.path)):
+        artifacts.read(made.path)
+    again = make(root)
+    assert not again.reused
+    assert artifacts.read(again.path).stats == {"rows": 1}
+    assert len(list((root / "thing").glob(".damaged-*"))) == 1, "the damaged one is kept aside for a look"
+
+
+def test_reading_without_verification_still_notices_a_short_file(root: Path) -> None:
+    """The query path skips the hashes; a truncated index must not be opened all the same."""
+    made = make(root)
+    (made.path / "inner" / "data.txt").write_text("hellp")
+    assert artifacts.read(made.path, verify=False).stats == {"rows": 1}
+    (made.path / "inner" / "data.txt").write_text("hel")
+    with pytest.raises(DamagedArtifact, match="3 bytes, the manifest says 5"):
+        artifacts.read(made.path, verify=False)
+
+
+def test_a_held_lock_ends_in_a_clear_error(root: Path) -> None:
+    """Two tries that write at once would mix their files."""
+    (root / "thing").mkdir(parents=True)
+    mark = artifacts.fingerprint("thing", 1, {})
+    with artifacts.lock(root / "thing" / f".{mark}.lock", timeout=0), pytest.raises(ArtifactBusy, match="earlier try"):
+        artifacts.build(root, "thing", 1, lambda _: {}, settings={}, lock_timeout=0.3)
+
+
+def test_a_full_disk_is_explained(root: Path) -> None:
+    """A bare OSError tells a user of the UI nothing."""
+
+    def write(space: artifacts.Workspace) -> dict:
+        raise OSError(errno.ENOSPC, "No space left on device", str(space.path / "vectors.parquet"))
+
+    with pytest.raises(StorageFull, match=r"disk .* is full .* retry the task"):
+        artifacts.build(root, "thing", 1, write, settings={})
+    assert artifacts.published(root, "thing") == []
+
+
+def test_other_os_errors_pass_unchanged(root: Path) -> None:
+    """A permission error called "disk full" would send the reader the wrong way."""
+
+    def write(space: artifacts.Workspace) -> dict:
+        raise PermissionError(errno.EACCES, "denied")
+
+    with pytest.raises(PermissionError):
+        artifacts.build(root, "thing", 1, write, settings={})
+
+
+def test_json_is_replaced_whole(tmp_path: Path) -> None:
+    """The alias file is read by queries while it is written."""
+    file = tmp_path / "live.json"
+    artifacts.write_json(file, {"version": "a"})
+    artifacts.write_json(file, {"version": "b"})
+    assert json.loads(file.read_text()) == {"version": "b"}
+    with pytest.raises(ValueError):
+        artifacts.write_json(file, {"version": float("nan")})
+    assert json.loads(file.read_text()) == {"version": "b"}
+    assert [entry.name for entry in tmp_path.iterdir()] == ["live.json"]
+
+
+def test_published_lists_newest_first_without_litter(root: Path) -> None:
+    """Reuse across runs looks through earlier artifacts; a temporary directory is none."""
+    first = make(root, settings={"n": 1})
+    second = make(root, settings={"n": 2})
+    (root / "thing" / ".tmp-dead-1").mkdir()
+    (root / "thing" / "stray").mkdir()
+    assert set(artifacts.published(root, "thing")) == {first.path, second.path}

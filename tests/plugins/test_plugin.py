@@ -1,0 +1,240 @@
+"""plugins/: loaded by every Airflow process, closed to strangers, and unable to serve any other file."""
+
+import json
+import re
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from include.core import artifacts
+from include.report.report import report
+
+RUN = "manual__2026-11-22T10:00:00.123456+00:00"
+REPORT = "/vitrine/runs/train_and_index/{}/report"
+pytestmark = pytest.mark.airflow
+
+LOAD = """
+import json, sys
+from airflow import plugins_manager
+plugins, errors = plugins_manager._get_plugins()
+(views, _), (apps, _) = plugins_manager._get_ui_plugins(), plugins_manager.get_fastapi_plugins()
+info = [each for each in plugins_manager.get_plugin_info() if each["name"] == "vitrine"]
+heavy = {"include", "fastapi", "airflow.api_fastapi.core_api.security", "torch", "numpy"}
+print("RESULT" + json.dumps({
+    "plugins": [plugin.name for plugin in plugins], "errors": errors, "heavy": sorted(heavy & set(sys.modules)),
+    "views": views, "prefixes": [each["url_prefix"] for each in apps], "info": info,
+}, default=str))
+"""
+
+
+@pytest.fixture(scope="module")
+def loaded() -> dict[str, Any]:
+    """What Airflow's plugin manager makes of the folder, in a process of its own."""
+    done = subprocess.run([sys.executable, "-c", LOAD], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    told = done.stdout + done.stderr  # Airflow turns warnings into log lines
+    assert not [line for line in told.splitlines() if "[warning" in line or "[error" in line], told
+    return json.loads(done.stdout.rpartition("RESULT")[2])
+
+
+def test_airflow_loads_the_plugin_without_complaint(loaded: dict[str, Any]) -> None:
+    """A plugin that fails to import leaves the menu without its page, and only a line in a log."""
+    assert loaded["errors"] == {}
+    assert loaded["plugins"].count("vitrine") == 1
+    assert loaded["prefixes"] == ["/vitrine"]
+    assert {view["url_route"]: view["destination"] for view in loaded["views"]} == {"ask": "nav", "report": "dag_run"}
+    assert not any(view["url_route"].startswith("/") or "://" in view["href"] for view in loaded["views"])
+
+
+def test_the_rest_api_can_describe_the_plugin(loaded: dict[str, Any]) -> None:
+    """The UI asks `/api/v2/plugins` for its menu; an answer that does not validate hides every plugin."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Airflow's own deprecations
+        from airflow.api_fastapi.core_api.datamodels.plugins import PluginResponse
+
+        described = PluginResponse.model_validate(loaded["info"][0])
+    assert [view.name for view in described.external_views] == ["Ask", "Report"]
+
+
+def test_loading_it_imports_nothing_heavy(loaded: dict[str, Any]) -> None:
+    """Every task process loads plugins: a second here is a second a task."""
+    assert loaded["heavy"] == []
+
+
+@pytest.fixture(scope="module")
+def airflow_app(airflow_database: None) -> Any:
+    """Airflow's own web application, with the plugin mounted, in this process."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Airflow's own deprecations
+        from airflow.api_fastapi.app import create_app
+
+        return create_app(apps="core")
+
+
+@pytest.fixture
+def client(airflow_app: Any) -> Iterator[Any]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from fastapi.testclient import TestClient
+
+        yield TestClient(airflow_app, base_url="http://localhost")
+
+
+def token(role: str | None) -> str:
+    """A valid token of a user with this role."""
+    from airflow.api_fastapi.app import get_auth_manager
+    from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+
+    return get_auth_manager().generate_jwt(SimpleAuthManagerUser(username="ana", role=role))
+
+
+def bearer(role: str | None) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token(role)}"}
+
+
+@pytest.fixture
+def published(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data directory with the report of one run, and the page's path."""
+    monkeypatch.setenv("VITRINE_DATA", str(root))
+    results = {"publish": {"published": True, "reason": "the figures are good", "version": "0" * 16}}
+    return report(results, root=root, run_id=RUN, logical_date=None).path / "report.html"
+
+
+@pytest.mark.parametrize("path", ["/vitrine/ask", REPORT.format(RUN), REPORT.format("unknown")])
+def test_strangers_get_nothing(client: Any, published: Path, path: str) -> None:
+    """Airflow does not authenticate a plugin's application: forgotten, the reports are open to the network."""
+    for headers in ({}, {"Authorization": "Bearer nonsense"}, {"Cookie": "_token=nonsense"}):
+        answer = client.get(path, headers=headers)
+        assert answer.status_code in {401, 403}, headers
+        assert "Vitrine" not in answer.text
+        assert "good" not in answer.text
+    assert client.get(path).status_code == 401
+
+
+def test_no_route_is_open(airflow_app: Any) -> None:
+    """A route added later must not be the one without the check; nor the generated documentation."""
+    from airflow.api_fastapi.core_api.security import get_user
+    from vitrine_pages import make_app
+
+    routes = make_app().routes
+    assert {route.path for route in routes} == {"/ask", "/runs/{dag_id}/{run_id}/report"}
+    for route in routes:
+        assert get_user in [each.call for each in route.dependant.dependencies], route.path
+
+
+@pytest.mark.parametrize("how", ["bearer", "cookie"])
+def test_users_get_the_ask_page(client: Any, how: str) -> None:
+    """The UI's iframe sends the cookie, scripts send the header: both are logins."""
+    headers = bearer("user") if how == "bearer" else {"Cookie": f"_token={token('user')}"}
+    answer = client.get("/vitrine/ask", headers=headers)
+    assert answer.status_code == 200
+    assert "Ask the catalogue" in answer.text
+    assert "{{" not in answer.text
+
+
+def test_the_ask_page_allows_only_its_own_script(client: Any) -> None:
+    """Should a title ever get into the page as markup, no script in it may run."""
+    first, second = (client.get("/vitrine/ask", headers=bearer("user")) for _ in range(2))
+    policy = first.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert "frame-ancestors 'self'" in policy
+    nonce = policy.partition("script-src 'nonce-")[2].partition("'")[0]
+    assert first.text.count(f'nonce="{nonce}"') == 2
+    assert policy != second.headers["content-security-policy"]
+
+
+def test_a_run_shows_its_report(client: Any, published: Path) -> None:
+    """The tab fills in the run's id, with its colons and plus sign percent-encoded."""
+    for run_id in (RUN, RUN.replace(":", "%3A").replace("+", "%2B")):
+        answer = client.get(REPORT.format(run_id), headers=bearer("viewer"))
+        assert answer.status_code == 200
+        assert re.sub(r"<script.*?</script>", "", answer.text, flags=re.DOTALL) == published.read_text()
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    nonce = policy.partition("script-src 'nonce-")[2].partition("'")[0]
+    assert answer.text.count("<script") == answer.text.count(f'<script nonce="{nonce}">') == 1
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_a_report_needs_the_right_to_read_the_runs(client: Any, published: Path) -> None:
+    """A login alone must not open what the DAG's permissions close."""
+    answer = client.get(REPORT.format(RUN), headers=bearer(None))
+    assert answer.status_code == 403
+    assert "good" not in answer.text
+
+
+def test_a_run_of_another_dag_does_not_lend_its_rights(client: Any, published: Path) -> None:
+    """The right to read some DAG, named in the address, must not open this DAG's report."""
+    for dag_id, status in (("roll_back", 404), ("answer_question", 200)):
+        answer = client.get(f"/vitrine/runs/{dag_id}/{RUN}/report", headers=bearer("viewer"))
+        assert answer.status_code == status
+        assert "good" not in answer.text
+    answer = client.get(f"/vitrine/runs/roll_back/{RUN}/report", headers=bearer("viewer"))
+    assert "Only runs of train_and_index and answer_question have a report" in answer.text
+
+
+def test_the_answers_page_needs_the_right_to_read_the_runs(client: Any) -> None:
+    """It is served by the same route as a report, and closed by the same check."""
+    path = f"/vitrine/runs/answer_question/{RUN}/report"
+    assert client.get(path).status_code == 401
+    assert client.get(path, headers=bearer(None)).status_code == 403
+    answer = client.get(path, headers=bearer("viewer"))
+    assert answer.status_code == 200
+    nonce = answer.headers["content-security-policy"].partition("script-src 'nonce-")[2].partition("'")[0]
+    assert answer.text.count(f'nonce="{nonce}"') == 2
+    assert "{{" not in answer.text
+    assert RUN not in answer.text, "what is not in the page cannot leave it"
+
+
+def test_the_page_and_the_form_take_the_same_length() -> None:
+    """What the page lets through must not be refused by the form's rule."""
+    from airflow.dag_processing.dagbag import DagBag
+
+    from include.answering.questions import LONGEST_TEXT
+    from include.core.settings import REPOSITORY
+
+    dag = DagBag(str(REPOSITORY / "dags" / "answer_question.py")).dags["answer_question"]
+    assert dag.params.get_param("question").schema["maxLength"] == LONGEST_TEXT
+
+
+def test_a_run_without_a_report_says_why(client: Any, published: Path) -> None:
+    """An empty frame, or a stack of JSON, tells the reader nothing."""
+    answer = client.get(REPORT.format("manual__<script>"), headers=bearer("viewer"))
+    assert answer.status_code == 404
+    assert "Its last task, report, writes it" in answer.text
+    assert "<script>" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "run_id",
+    [
+        *("..", "../secret", "..%2Fsecret", "..%2F..%2Fsecret", "%2Fetc%2Fpasswd", "%2e%2e%2fsecret", "..%5csecret"),
+        *("....//secret", "%00", "by_run", "secret.json", "%252e%252e%252fsecret", "x" * 5000),
+    ],
+)
+def test_no_other_file_can_be_read(client: Any, root: Path, published: Path, run_id: str) -> None:
+    """A run id comes from the address; as a path it would read any file of the server."""
+    for place in (root, root / "report", root / "report" / "by_run"):
+        (place / "secret").write_text("the secret")
+        (place / "secret.json").write_text(json.dumps({"run_id": "secret", "fingerprint": "../secret"}))
+    answer = client.get(REPORT.format(run_id), headers=bearer("admin"))
+    assert "the secret" not in answer.text
+    assert "root:" not in answer.text
+    assert "the figures are good" not in answer.text
+
+
+def test_a_damaged_report_is_named_not_shown(client: Any, published: Path) -> None:
+    """A page that was changed on disk may hold anything."""
+    published.write_text("<h1>forged</h1>")
+    answer = client.get(REPORT.format(RUN), headers=bearer("viewer"))
+    assert answer.status_code == 500
+    assert "forged" not in answer.text
+    assert "Clear the task" in answer.text
+    with pytest.raises(artifacts.DamagedArtifact):
+        artifacts.read(published.parent)

@@ -1,0 +1,493 @@
+"""The run report: self-contained, escaped, complete, honest about what is missing, found by the run's id."""
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from include.core import artifacts, failure
+from include.core.errors import DamagedArtifact
+from include.report.charts import bar_chart, histogram, interval_chart, line_chart, ticks
+from include.report.html import STYLE, table, text
+from include.report.report import page_of_run, report
+from tests.browser import chromium, keep
+
+EVIL = "<script>alert('x')</script> \"quoted\" & <b>bold</b>"
+RUN = "manual__2026-11-22T10:00:00+00:00"
+VOID = {"meta", "line", "rect", "polyline", "circle"}
+
+
+class Reader(HTMLParser):
+    """Collects tags, attributes and text, and checks that every element is closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.words += data
+
+
+def read(path: Path) -> Reader:
+    reader = Reader()
+    reader.feed(path.read_text(encoding="utf-8"))
+    reader.close()
+    assert reader.open == []
+    return reader
+
+
+METRICS = {
+    "protocols": {
+        "title_to_content": {
+            "queries": 300,
+            "corpus": 3000,
+            "systems": {
+                "bm25": {"r@10": 0.8, "mrr": 0.7},
+                "base": {"r@10": 0.85, "mrr": 0.71},
+                "tuned": {"r@10": 0.91, "mrr": 0.8},
+            },
+            "intervals": {"tuned": {"r@10": [0.87, 0.94]}},
+            "differences": {
+                "tuned-base": {
+                    "r@10": {"difference": 0.06, "low": 0.02, "high": 0.09, "verdict": "better"},
+                    "mrr": {"difference": 0.01, "low": -0.01, "high": 0.03, "verdict": "same"},
+                }
+            },
+        }
+    },
+    "confidence": 0.95,
+    "gate": {"passed": True, "reason": "tuned 0.91 is no worse than base 0.85", "comparisons": [{"rival": "base"}]},
+    "fusion": {
+        "bm25_weight": 0.15,
+        "protocols": {
+            "title_to_content": {
+                "bm25_weight": 0.15,
+                "queries": 300,
+                "fitted_on": "held-out products",
+                "curve": {"0.00": 0.70, "0.50": 0.80, "1.00": 0.60},
+            }
+        },
+    },
+    "examples": {
+        "won": [{"protocol": "title_to_content", "query": EVIL, "base rank": None, "tuned rank": 1}],
+        "lost": [],
+    },
+    "seconds": {"bm25": 1.5, "all": 20.0},
+}
+
+
+def make(root: Path, kind: str, files: dict[str, Any], stats: dict[str, Any]) -> dict[str, Any]:
+    def write(space: artifacts.Workspace) -> dict[str, Any]:
+        for name, value in files.items():
+            (space.path / name).write_text(json.dumps(value))
+        return stats
+
+    return artifacts.build(root, kind, 1, write, settings={}).summary()
+
+
+@pytest.fixture
+def results(root: Path) -> dict[str, Any]:
+    steps = [{"step": n, "loss": 3.0 / n, "learning_rate": 1e-5 * n, "seconds": n * 0.5} for n in range(1, 1001)]
+    counts = {"read": 100, "accepted": 90, "rejected": 7, "merged": 3}
+    convert = {
+        "trn": {
+            **counts,
+            "reasons": {"no title": 7},
+            "cleaned": {"entities": 17},
+            "mended": {"uid was a number": 31},
+            "ignored": {EVIL: 83},
+            "warnings": [f"trn: 83 of 90 products have no content; ignored fields: {EVIL} (83)."],
+            "links": 743,
+            "links_nowhere": 641,
+            "title_chars": {"p5": 17, "median": 40, "p95": 125},
+            "title_histogram": {"bounds": [8, 12, 16, 24], "counts": [3, 40, 47]},
+            "title_scripts": {"Latin": 88, "Han": 2},
+            "repeated_texts": [{"title": EVIL, "line": 17, "count": 50}],
+            "examples": {"no title": [{"line": 19, "excerpt": '{"uid":"0001","title":""}'}]},
+        },
+        "tst": {**counts, "accepted": 89, "reasons": {}, "cleaned": {}},
+        "products": 90,
+    }
+    embedding = make(root, "embedding", {}, {"rows": 90, "embedded": 80, "copied": 10, "tokens_per_second": 900.5})
+    return {
+        "download": make(root, "source", {}, {"file": EVIL, "origin": "sample", "bytes": 12345, "sha256": "ab"}),
+        "convert": make(root, "catalogue", {}, convert),
+        "fine_tune": make(root, "model", {"history.json": {"steps": steps}}, {"first_loss": 3.0, "last_loss": 0.003}),
+        "evaluate": make(root, "evaluation", {"metrics.json": METRICS}, METRICS),
+        "shards": [{"plan": "x", "shard": 0, "embedding": embedding, "upsert": {"shard": 0, "points": 90}}],
+        "verify": make(root, "version", {}, {"version": "0" * 16, "points": 90, "recall": 0.998}),
+        "publish": {"version": "0" * 16, "published": True, "reason": "first index", "previous": None, "deleted": []},
+    }
+
+
+def test_shows_every_part(root: Path, results: dict[str, Any]) -> None:
+    """A stage whose figures do not reach the page might as well not have counted."""
+    made = report(results, root=root, run_id=RUN, logical_date="2026-11-22T10:00:00+00:00")
+    reader = read(made.path / "report.html")
+    for shown in (
+        *(
+            "Published",
+            "first index",
+            RUN,
+            "12,345",
+            "0.998",
+            "entities",
+            "no title",
+            "125",
+            *("+0.0600 ▲ better", "+0.020 to +0.090", "+0.0100 ≈ within noise", "0.870 to 0.940"),
+            *("0.15 in hybrid search", "held-out products", "not found", "In small print: the 95 % interval"),
+            *("uid was a number", "31", "Fields that were ignored", "83 of 90 products have no content", "641"),
+            *("743", "88 (97.8%)", "90 (90.0%)"),
+            '{"uid":"0001"',
+        ),
+        *("Training loss", "tokens/s", "900.5", "no: 99 of 100", results["fine_tune"]["fingerprint"], "torch"),
+    ):
+        assert shown in reader.words, shown
+    captions = re.findall(r"<figcaption>(.*?)</figcaption>", (made.path / "report.html").read_text())
+    assert captions == [
+        *("R@10, title_to_content", "nDCG@10 by weight, title_to_content", "Training loss", "Learning rate"),
+        *("Lines of trn by fate", "Length of titles, trn", "Titles by script, trn", "Time to make", "Inside evaluate"),
+    ]
+    assert "is missing" not in reader.words
+    assert made.stats["run_id"] == RUN
+
+
+def test_catalogue_text_cannot_become_part_of_the_page(root: Path, results: dict[str, Any]) -> None:
+    """A product title with a script in it would run in the browser of whoever opens the report."""
+    results["publish"]["reason"] = EVIL
+    reader = read(report(results, root=root, run_id=EVIL, logical_date=EVIL).path / "report.html")
+    tags = {tag for tag, _ in reader.tags}
+    assert not tags & {"script", "b", "iframe", "img", "a", "link", "object"}
+    assert reader.words.count(EVIL) >= 4
+    assert not [name for _, attributes in reader.tags for name in attributes if name.startswith("on")]
+
+
+def test_needs_nothing_from_elsewhere(root: Path, results: dict[str, Any]) -> None:
+    """A page that loads a font or a script breaks offline and under the UI's content policy."""
+    page = (report(results, root=root, run_id=RUN, logical_date=None).path / "report.html").read_text()
+    assert not re.search(r"https?:|src=|href=|url\(|@import", page)
+    assert "prefers-color-scheme: dark" in page
+
+
+def test_can_be_read_aloud(root: Path, results: dict[str, Any]) -> None:
+    """A table without headers or a chart without words is noise to a screen reader."""
+    reader = read(report(results, root=root, run_id=RUN, logical_date=None).path / "report.html")
+    tags = [tag for tag, _ in reader.tags]
+    assert tags.count("caption") == tags.count("table") > 5
+    assert all(attributes.get("scope") in {"row", "col"} for tag, attributes in reader.tags if tag == "th")
+    for tag, attributes in reader.tags:
+        if tag == "svg":
+            assert attributes["role"] == "img"
+            assert attributes["aria-label"]
+    assert [tag for tag in tags if tag in {"h1", "h2"}].count("h1") == 1
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_browser_draws_every_plot(
+    root: Path, results: dict[str, Any], tmp_path: Path, scheme: Literal["light", "dark"]
+) -> None:
+    """What only a test has read may be blank, cut off or too wide on a screen."""
+    made = report(results, root=root, run_id=RUN, logical_date=None)
+    with chromium() as browser:
+        page = browser.new_context(viewport={"width": 1200, "height": 900}, color_scheme=scheme).new_page()
+        said: list[str] = []
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.goto((made.path / "report.html").as_uri())
+        page.screenshot(path=tmp_path / "report.png", full_page=True)
+        assert said == []
+        plots = page.locator("svg").all()
+        assert len(plots) == 9
+        for plot in plots:
+            marks = plot.locator("rect, circle, polyline")
+            assert marks.count() > 0
+            for mark in marks.all():
+                box = mark.bounding_box()
+                assert box is not None and box["width"] + box["height"] > 0
+        for words in (
+            "▲ better",
+            "0.870 to 0.940",
+            "Examples: won, title_to_content",
+            "Time to make",
+            "0.15 in hybrid",
+        ):
+            assert page.locator("td, p, caption, figcaption", has_text=words).first.is_visible(), words
+        page.set_viewport_size({"width": 390, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, "a phone has to scroll sideways"
+
+
+def test_says_what_is_missing(root: Path) -> None:
+    """An invented nought looks like a measurement."""
+    reader = read(report({}, root=root, run_id=RUN, logical_date=None).path / "report.html")
+    assert reader.words.count("missing") >= 8
+    assert "No decision" in reader.words
+    assert "Published" not in reader.words
+    assert not [tag for tag, _ in reader.tags if tag == "svg"]
+
+
+def test_a_refused_version_says_why(root: Path, results: dict[str, Any]) -> None:
+    """Why nothing went live is the first thing that a reader wants to know."""
+    results["publish"] |= {"published": False, "reason": "recall@10 fell by 0.05"}
+    reader = read(report(results, root=root, run_id=RUN, logical_date=None).path / "report.html")
+    assert "Not published" in reader.words
+    assert "recall@10 fell by 0.05" in reader.words
+
+
+def test_a_run_that_waits_for_a_person_says_so(root: Path, results: dict[str, Any]) -> None:
+    """The person who decides reads this page before there is a decision."""
+    del results["publish"]
+    results["approve"] = {"asked": True, "since": "2026-11-22T10:00:00+00:00"}
+    reader = read(report(results, root=root, run_id=RUN, logical_date=None).path / "report.html")
+    assert "Waiting for a person" in reader.words
+    assert "2026-11-22T10:00:00+00:00: approve or reject it under Required Actions" in reader.words
+    assert "+0.0600 ▲ better" in reader.words
+
+
+@pytest.mark.parametrize(
+    ("approved", "by", "told"),
+    [(True, "ana", "approved"), (False, "ana", "rejected"), (False, None, "no answer in time")],
+)
+def test_who_decided_is_shown(root: Path, results: dict[str, Any], approved: bool, by: str | None, told: str) -> None:
+    """An index that went live against the gate needs a name beside it."""
+    results["approve"] = {"asked": True, "approved": approved, "by": by, "at": "2026-11-22T11:00:00+00:00"}
+    reader = read(report(results, root=root, run_id=RUN, logical_date=None).path / "report.html")
+    for shown in ("The person's answer", told, by or "–", "2026-11-22T11:00:00+00:00"):
+        assert shown in reader.words, shown
+
+
+FAILED = {
+    "class": "TooManyRejects",
+    "what": "/data/trn.json: 30.0 % of the lines are unusable, over the 20.0 % allowed. Commonest: no title.",
+    "next_step": "Look at rejected.parquet. Raise max_reject_share only if the reasons are right.",
+    "terminal": True,
+    "task": "fine_tune",
+    "map_index": -1,
+    "try_number": 1,
+    "max_tries": 5,
+    "retry_at": None,
+    "log": "dags/train_and_index/runs/manual__x/tasks/fine_tune?try_number=1",
+}
+
+
+def failed(results: dict[str, Any], *records: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """The results of a run that failed after convert."""
+    lost = dict.fromkeys(("fine_tune", "evaluate", "shards", "verify", "approve", "publish"))
+    return {**results, **lost, "failed": list(records), **more}
+
+
+def test_a_run_that_failed_shows_why_what_to_do_and_what_there_is(root: Path, results: dict[str, Any]) -> None:
+    """The reader comes for one sentence; eight times "is missing" and an empty plot bury it."""
+    made = report(failed(results, FAILED), root=root, run_id=RUN, logical_date=None)
+    reader = read(made.path / "report.html")
+    words = " ".join(reader.words.replace(STYLE, "").split())
+    sought = ("This run failed", "fine_tune failed", FAILED["what"], "What to do: Look", "Log of fine_tune", "What the")
+    at = [words.index(each) for each in sought]
+    assert at == sorted(at), "the message comes first"
+    assert "TooManyRejects, try 1 of 5" in reader.words
+    hrefs = [attributes["href"] for tag, attributes in reader.tags if tag == "a"]
+    assert hrefs == ["../../../../dags/train_and_index/runs/manual__x/tasks/fine_tune?try_number=1"]
+    assert "90 products; trn: 100 read = 90 accepted + 7 rejected + 3 merged" in words
+    assert "12,345 bytes" in words
+    assert "missing" not in words
+    assert not [tag for tag, _ in reader.tags if tag in ("svg", "table", "figure")]
+    assert [each for each in ("Published", "No decision", "Lines by fate") if each in words] == []
+
+
+def test_shards_that_failed_alike_are_told_once(root: Path, results: dict[str, Any]) -> None:
+    """Thirty times the same message is a page that nobody reads to its end."""
+    shards = [{**FAILED, "task": "shard.embed", "map_index": n, "log": f"log/{n}"} for n in range(30)]
+    reader = read(report(failed(results, *shards), root=root, run_id=RUN, logical_date=None).path / "report.html")
+    assert reader.words.count("30.0 % of the lines") == 1
+    assert "shard.embed failed, shards 0, 1, 2, 3, 4, 5, 6, 7 and 22 more" in reader.words
+
+
+def test_a_task_that_was_killed_has_no_message_but_a_log(root: Path, results: dict[str, Any]) -> None:
+    """The kernel's out-of-memory killer lets nobody write a last word."""
+    killed = failure.silent("fine_tune", -1, "dags/d/runs/r/tasks/fine_tune")
+    reader = read(report(failed(results, killed), root=root, run_id=RUN, logical_date=None).path / "report.html")
+    assert "It left no message" in reader.words
+    assert "Log of fine_tune" in reader.words
+    assert "None" not in reader.words
+
+
+def test_a_run_that_was_ended_from_outside_says_what_is_known(root: Path, results: dict[str, Any]) -> None:
+    """Who looks at a red run the next morning should not hunt for a fault that never was."""
+    killed = failure.silent("fine_tune", -1, "dags/d/runs/r/tasks/fine_tune")
+    ended = failed(results, killed, stopped=True)
+    reader = read(report(ended, root=root, run_id=RUN, logical_date=None).path / "report.html")
+    assert "This run was ended from outside" in reader.words
+    assert "fine_tune was running then" in reader.words
+    assert "ended with the run, or had been killed before" in reader.words, "memory may have run out before that"
+    assert "by hand" not in reader.words, "a program may have ended it"
+    assert "–" not in reader.words, "a dash stands for nothing"
+    waiting = failed(results, stopped=True)
+    reader = read(report(waiting, root=root, run_id=RUN, logical_date=None).path / "report.html")
+    assert "This run was ended from outside" in reader.words
+    assert "No task had failed" in reader.words
+
+
+def test_a_failures_text_cannot_become_part_of_the_page(root: Path, results: dict[str, Any]) -> None:
+    """Messages quote the catalogue, and a run's id is whatever its trigger says."""
+    evil = {**FAILED, "what": EVIL, "next_step": EVIL, "class": EVIL, "log": f'"><script>{EVIL}'}
+    reader = read(report(failed(results, evil), root=root, run_id=EVIL, logical_date=None).path / "report.html")
+    assert not {tag for tag, _ in reader.tags} & {"script", "iframe", "img"}
+
+
+LONG = "/data/" + "a-very-long-folder-name/" * 12 + "products.json.gz"
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("kind", ["success", "failed"])
+def test_on_a_phone_nothing_sticks_out(root: Path, results: dict[str, Any], kind: str) -> None:
+    """Wide tables scroll inside their own box; a page that scrolls sideways is not read on a phone."""
+    facts = results if kind == "success" else failed(results, {**FAILED, "what": LONG, "task": "shard.embed" * 6})
+    made = report(facts, root=root, run_id=RUN * 3, logical_date=None)
+    with chromium() as browser:
+        page = browser.new_context(viewport={"width": 375, "height": 800}).new_page()
+        page.goto((made.path / "report.html").as_uri())
+        keep(page, f"report-{kind}-phone")
+        assert page.evaluate("document.documentElement.scrollWidth") <= 375
+        wide = """[...document.querySelectorAll("main *")].filter(each =>
+            each.getBoundingClientRect().right > 375 && !each.closest(".scroll")).map(each => each.outerHTML)"""
+        assert page.evaluate(wide) == []
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(("system", "chosen"), [("light", "dark"), ("dark", "light"), ("dark", None)])
+def test_the_chosen_theme_counts_before_the_systems(
+    root: Path, results: dict[str, Any], system: Literal["light", "dark"], chosen: str | None
+) -> None:
+    """A white page inside a dark UI blinds; opened alone, the file follows the system."""
+    made = report(results, root=root, run_id=RUN, logical_date=None)
+    with chromium() as browser:
+        page = browser.new_context(color_scheme=system).new_page()
+        page.goto((made.path / "report.html").as_uri())
+        page.evaluate("chosen => { if (chosen) document.documentElement.dataset.theme = chosen; }", chosen)
+        back = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert back == {"dark": "rgb(18, 22, 27)", "light": "rgb(246, 247, 248)"}[chosen or system]
+
+
+def test_an_evaluation_without_intervals_still_shows_what_changed(root: Path, results: dict[str, Any]) -> None:
+    """The page outlives the code that made its figures."""
+    for name in ("intervals", "differences"):
+        del results["evaluate"]["stats"]["protocols"]["title_to_content"][name]
+    results["evaluate"]["path"] = "/nowhere"
+    reader = read(report(results, root=root, run_id=RUN, logical_date=None).path / "report.html")
+    assert "+0.0600" in reader.words
+    assert "▲" not in reader.words
+
+
+def test_is_found_by_the_runs_id_and_by_no_other(root: Path, results: dict[str, Any]) -> None:
+    """The tab of one run must not show another run's report."""
+    assert page_of_run(root, RUN) is None
+    made = report(results, root=root, run_id=RUN, logical_date=None)
+    assert page_of_run(root, RUN) == made.path / "report.html"
+    for other in ("", RUN + "x", "../" + RUN, "/etc/passwd", "..", "\x00", "by_run"):
+        assert page_of_run(root, other) is None
+
+
+def test_a_rerun_report_replaces_the_runs_entry(root: Path, results: dict[str, Any]) -> None:
+    """After a stage was cleared and run again, the tab must show the new figures."""
+    first = report(results, root=root, run_id=RUN, logical_date=None)
+    again = report(results, root=root, run_id=RUN, logical_date=None)
+    assert (again.reused, again.path) == (True, first.path)
+    results["publish"]["published"] = False
+    second = report(results, root=root, run_id=RUN, logical_date=None)
+    assert second.path != first.path
+    assert page_of_run(root, RUN) == second.path / "report.html"
+
+
+def test_a_changed_report_is_not_served(root: Path, results: dict[str, Any]) -> None:
+    """Half a page, or somebody else's, must not pass for the report."""
+    made = report(results, root=root, run_id=RUN, logical_date=None)
+    (made.path / "report.html").write_text("<h1>other</h1>")
+    with pytest.raises(DamagedArtifact):
+        page_of_run(root, RUN)
+    (entry,) = (root / "report" / "by_run").glob("*.json")
+    entry.write_text(json.dumps({"run_id": RUN, "fingerprint": "../../secret"}))
+    with pytest.raises(DamagedArtifact, match="does not name a report"):
+        page_of_run(root, RUN)
+
+
+def test_a_lost_model_leaves_a_gap_not_a_failure(root: Path, results: dict[str, Any]) -> None:
+    """The report describes a finished run; it must not fail because a file was deleted or damaged since."""
+    (Path(results["fine_tune"]["path"]) / "history.json").write_text("{")
+    reader = read(report(results, root=root, run_id=RUN, logical_date=None).path / "report.html")
+    assert "The model's history.json is missing" in reader.words
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(None, "–"), (float("nan"), "–"), ("", "–"), (1234567, "1,234,567"), (True, "yes"), (0.123456, "0.1235")],
+)
+def test_values_are_readable(value: Any, shown: str) -> None:
+    """`nan` and `1234567` are hard to read, and a bool is no number."""
+    assert text(value) == shown
+
+
+def test_a_chart_of_many_points_stays_small_and_keeps_its_ends() -> None:
+    """A million steps would make a page of 30 MB."""
+    values = [1.0] * 50_000 + [0.5] * 50_000
+    chart = line_chart("loss", range(100_000), values, x_name="step", y_name="loss", smooth=True)
+    assert len(chart) < 20_000
+    assert "from 1 at 0 to 0.5 at 99,999" in chart
+
+
+@pytest.mark.parametrize("y", [[], [1.0], [float("nan"), float("inf")]])
+def test_a_chart_of_nothing_says_so(y: list[float]) -> None:
+    """A division by the empty range would fail the report task."""
+    assert "missing" in line_chart("loss", range(len(y)), y, x_name="step", y_name="loss")
+    assert "missing" in bar_chart("loss", [])
+    assert "missing" in interval_chart("loss", [("a", value, None) for value in y if value != 1.0])
+    assert "missing" in histogram("loss", [], [], x_name="x")
+    assert "missing" in histogram("loss", [1, 2], [0], x_name="x")
+    assert "missing" in table("loss", ["a"], [])
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (2.13, 2.14), (-3.0, 1e6), (1.0, 1.0), (1e-7, 9e-5)])
+def test_ticks_are_few_and_span_the_values(low: float, high: float) -> None:
+    """Ticks that stop short would let the line leave the chart."""
+    marks = ticks(low, high)
+    assert 1 <= len(marks) <= 8
+    assert marks[0] <= low
+    assert marks[-1] >= high
+
+
+def test_the_catalogue_against_the_live_one_is_shown(root: Path) -> None:
+    """1,695 products against 377: nobody should have to look into the log for it."""
+    change = {
+        "live_version": "fedcba9876543210", "live_products": 1695, "products": 377, "gone": 1695, "new": 377,
+        "live_is_sample": False, "is_sample": True, "uncompared": None,
+    }  # fmt: skip
+    decision = {"version": "v", "published": False, "reason": "kept, not published: …", "catalogue": change}
+    for results in ({"publish": decision}, {"approve": {"asked": True, "since": "now", "catalogue": change}}):
+        made = report(results, root=root, run_id=RUN, logical_date=None)
+        words = read(made.path / "report.html").words
+        shown = words[words.index("Catalogue against the live one") :][:400]
+        for part in ("fedcba9876543210", "1,695", "377", "a real one", "the synthetic sample"):
+            assert part in shown, part
+    made = report({"publish": decision | {"catalogue": None}}, root=root, run_id=RUN, logical_date=None)
+    assert "Catalogue against" not in read(made.path / "report.html").words
+
+
+def test_what_was_said_at_the_start_is_in_the_report(root: Path) -> None:
+    """A run that could only build said so in its first task's log, which nobody opens afterwards."""
+    made = report({"download": {"notes": ["This run can only build: …"]}}, root=root, run_id=RUN, logical_date=None)
+    assert "This run can only build" in read(made.path / "report.html").words
