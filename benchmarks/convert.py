@@ -18,6 +18,7 @@ import tempfile
 import time
 import zipfile
 from contextlib import nullcontext
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -146,7 +147,7 @@ def compare(options: argparse.Namespace, folder: Path) -> None:
     clean = readable(source)
     systems = {"Vitrine convert": lambda: measure(VITRINE, source, folder / "vitrine")}
     for name, code in PEERS.items():
-        systems[name] = lambda code=code: measure(code, clean, folder / "peer")
+        systems[name] = partial(measure, code, clean, folder / "peer")
     medians = alternate(systems, options.rounds)
     if not options.json:
         table(medians, f"{options.rows:,} rows, median of {options.rounds}")

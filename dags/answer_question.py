@@ -10,11 +10,12 @@ uids; it says so when nothing in the catalogue answers. It is this DAG's result:
 (any OpenAI-compatible one; host, password = key, extra `{"model": "…"}`).
 """
 
-from airflow.sdk import Param, dag, get_current_context, result, task
+from typing import Any
+
+from airflow.sdk import Param, dag, get_current_context, result
 
 from dags.connections import answer_connections
-from dags.failures import failures_told
-from dags.stage_task import QUESTIONS, common, form
+from dags.stage_task import QUESTIONS, form, task_for
 from include import stages
 from include.answering.questions import LONGEST_TEXT
 from include.core.forms import OPEN_SECTION, from_form
@@ -41,11 +42,10 @@ INDEX_FIELDS = ("store", "collection")
     is_paused_upon_creation=False,  # it has no schedule to wait with, and the runs of a paused DAG wait for ever
     max_active_runs=16,
 )
-def answer_question():
+def answer_question() -> None:
     @result
-    @task(**common(stages.answer_question, hours=0.25), **QUESTIONS)
-    @failures_told()
-    def answer():
+    @task_for(stages.answer_question, hours=0.25, **QUESTIONS)
+    def answer() -> Any:
         params = dict(get_current_context()["params"])
         question = params.pop("question")
         settings, index = from_form(params, AnswerSettings, IndexSettings)

@@ -9,10 +9,10 @@ succeeded.
 from collections.abc import Mapping
 from typing import Any
 
-from airflow.sdk import get_current_context, task
+from airflow.sdk import get_current_context
 
-from dags.failures import failures_of, failures_told
-from dags.stage_task import common, logical_date
+from dags.failures import failures_of
+from dags.stage_task import logical_date, task_for
 from include import stages
 from include.core.settings import data_directory
 
@@ -20,9 +20,8 @@ from include.core.settings import data_directory
 def report(results: Mapping[str, Any]) -> Any:
     """The task `report`, of what the tasks returned; it needs no settings, so it also tells of refused ones."""
 
-    @task(**common(stages.report, hours=1))
-    @failures_told()
-    def report(results):
+    @task_for(stages.report, hours=1)
+    def report(results: Any) -> Any:
         dag_run, states = get_current_context()["dag_run"], task_states()
         before = get_current_context()["task"].get_flat_relative_ids(upstream=True)
         # What a task returned that has not succeeded is an earlier attempt's.
@@ -39,9 +38,8 @@ def report(results: Mapping[str, Any]) -> Any:
 def outcome() -> Any:
     """The task `outcome`, which the run's state follows."""
 
-    @task(**common(stages.outcome, hours=1))
-    @failures_told()
-    def outcome():
+    @task_for(stages.outcome, hours=1)
+    def outcome() -> None:
         stages.outcome(task_states())
 
     return outcome().as_teardown(on_failure_fail_dagrun=True)

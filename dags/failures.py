@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, MutableSequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from airflow.sdk import RetryAction, get_current_context
@@ -88,8 +88,8 @@ def _record(error: BaseException, context: Any) -> failure.Failure:
         "retry_at": retry_at and retry_at.isoformat(timespec="seconds"),
         "log": failure.log_address(run.dag_id, run.run_id, ti.task_id, ti.map_index, ti.try_number),
     }
-    masked: failure.Failure = redact(kept)  # an unforeseen error may quote a secret, which only Airflow knows as one
-    return masked
+    # An unforeseen error may quote a secret, which only Airflow knows as one.
+    return cast(failure.Failure, redact(kept))
 
 
 def _keep(context: Any, kept: failure.Failure) -> None:

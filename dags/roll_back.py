@@ -6,11 +6,12 @@ shows by date, size and model. Nothing is deleted, and the next scheduled run pu
 keeps *Versions kept* of them.
 """
 
-from airflow.sdk import Param, dag, get_current_context, result, task
+from typing import Any
+
+from airflow.sdk import Param, dag, get_current_context, result
 
 from dags.connections import server_connection
-from dags.failures import failures_told
-from dags.stage_task import QUESTIONS, common, form
+from dags.stage_task import QUESTIONS, form, task_for
 from include import stages
 from include.core.forms import OPEN_SECTION, environment, from_form, parse
 from include.core.settings import IndexSettings, data_directory
@@ -38,11 +39,10 @@ TO = Param(
     is_paused_upon_creation=False,  # it has no schedule to wait with, and the runs of a paused DAG wait for ever
     max_active_runs=1,
 )
-def roll_back():
+def roll_back() -> None:
     @result
-    @task(**common(stages.roll_back, hours=0.25), **QUESTIONS)
-    @failures_told()
-    def move_alias():
+    @task_for(stages.roll_back, hours=0.25, **QUESTIONS)
+    def move_alias() -> Any:
         context = get_current_context()
         params = dict(context["params"])
         to = version_of(params.pop("to"))

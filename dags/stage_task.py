@@ -60,7 +60,7 @@ RETRY_POLICY = Retries(
 )
 
 # A pool and a queue of their own: what a person waits for does not stand in line behind the pipeline's hours.
-QUESTIONS = {"pool": "questions", "queue": os.environ.get("VITRINE_ANSWER_QUEUE") or "default"}
+QUESTIONS: dict[str, Any] = {"pool": "questions", "queue": os.environ.get("VITRINE_ANSWER_QUEUE") or "default"}
 
 
 def form(*groups: type[Group], only: Iterable[str] | None = None) -> dict[str, Param]:
@@ -81,6 +81,11 @@ def stage(function: Callable[..., Any], *, hours: float, **options: Any) -> Any:
     del call.__wrapped__  # Airflow would bind the arguments to `function`, which has one more: the run
     call.__annotations__ = {}
     return task(**common(function, hours), **options)(call)
+
+
+def task_for(function: Callable[..., Any], *, hours: float, **options: Any) -> Callable[[Callable[..., Any]], Any]:
+    """Makes a task that stands for `function` of `include.stages`, at most `hours` long, of what is decorated."""
+    return lambda call: task(**common(function, hours), **options)(failures_told()(call))
 
 
 def common(function: Callable[..., Any], hours: float) -> dict[str, Any]:

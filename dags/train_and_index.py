@@ -36,6 +36,7 @@ by the fingerprint of its inputs and settings, and logged as `reused`.
 
 import os
 from datetime import timedelta
+from typing import Any
 
 from airflow.sdk import CronTriggerTimetable, dag, result, task_group
 
@@ -58,7 +59,7 @@ SCHEDULE = None if CRON == "none" else CronTriggerTimetable(CRON, timezone="UTC"
     tags=["vitrine"],
     max_active_runs=4,
 )
-def train_and_index():
+def train_and_index() -> None:
     download = stage(stages.download, hours=12)
     convert = stage(stages.convert, hours=6)
     fine_tune = stage(stages.fine_tune, hours=72, **GPU)
@@ -70,7 +71,7 @@ def train_and_index():
     publish = result(stage(stages.publish, hours=1))
 
     @task_group
-    def shard(part):
+    def shard(part: Any) -> Any:
         return upsert(embed(part))
 
     source = download()

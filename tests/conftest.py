@@ -35,9 +35,9 @@ from tests.small import Product, products, write_catalogue
 
 # `make test` draws the same examples each time; with VITRINE_FUZZ=1 it looks for new ones.
 # How long an example takes is the machine's business, not the code's: no deadline, no check for slow ones.
-SLOW = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
-settings.register_profile("repeatable", derandomize=True, database=None, **SLOW)
-settings.register_profile("fuzz", print_blob=True, **SLOW)
+SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("repeatable", SLOW, derandomize=True, database=None)
+settings.register_profile("fuzz", SLOW, print_blob=True)
 settings.load_profile("fuzz" if os.environ.get("VITRINE_FUZZ") else "repeatable")
 
 REAL_DATA = REPOSITORY.parent / "shared" / "data"
@@ -48,11 +48,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Each file goes to one worker, and all system tests to the same one: they share an Airflow."""
     from xdist.scheduler import LoadFileScheduling
 
-    class OneAirflow(LoadFileScheduling):
-        def _split_scope(self, nodeid: str) -> str:
-            return "system" if nodeid.startswith("tests/system/") else str(super()._split_scope(nodeid))
-
-    return OneAirflow(config, log)
+    scheduling = LoadFileScheduling(config, log)
+    by_file = scheduling._split_scope
+    scheduling._split_scope = lambda nodeid: "system" if nodeid.startswith("tests/system/") else by_file(nodeid)
+    return scheduling
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

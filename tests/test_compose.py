@@ -53,12 +53,12 @@ def resolve(value: Any) -> Any:
 
 @pytest.fixture(scope="module")
 def compose() -> dict[str, Any]:
-    return resolve(yaml.safe_load(COMPOSE.read_text()))
+    return dict(resolve(yaml.safe_load(COMPOSE.read_text())))
 
 
 @pytest.fixture(scope="module")
 def services(compose: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    return compose["services"]
+    return dict(compose["services"])
 
 
 def test_follows_the_compose_specification(compose: dict[str, Any]) -> None:
@@ -207,9 +207,10 @@ def test_questions_have_a_worker_a_queue_and_a_pool_of_their_own(services: dict[
         service["environment"]["VITRINE_ANSWER_QUEUE"] for name, service in services.items() if "worker" in name
     }
     served = {
-        name: re.search(r"--queues (\S+) ", service["command"])[1]
+        name: queues
         for name, service in services.items()
         if name.startswith("worker")
+        for queues in re.findall(r"--queues (\S+) ", service["command"])
     }
     assert served == {"worker": "default", "worker-questions": queue, "worker-gpu": "gpu"}
     assert queue not in ("default", "gpu")

@@ -10,6 +10,7 @@ Fewer than `FEWEST` queries tell nothing: their intervals span all that is possi
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TypedDict
 
 import numpy as np
 
@@ -23,6 +24,15 @@ FEWEST = 10  # queries; by the sign test 6 of 6 would do, but their bootstrap is
 DRAWN_AT_ONCE = 4_000_000  # queries, 32 MiB
 
 Systems = Mapping[str, Mapping[str, Metric]]
+
+
+class Difference(TypedDict):
+    """Of two systems by one metric: first minus second, its interval, and "better", "worse" or "same"."""
+
+    difference: float
+    low: float
+    high: float
+    verdict: str
 
 
 class Bootstrap:
@@ -49,7 +59,7 @@ class Bootstrap:
             made.setdefault(system, {})[name] = [low, high]
         return made
 
-    def differences(self, compared: Sequence[tuple[str, str]]) -> dict[str, dict[str, dict[str, float | str]]]:
+    def differences(self, compared: Sequence[tuple[str, str]]) -> dict[str, dict[str, Difference]]:
         """How much one system differs from another, by metric.
 
         Args:
@@ -59,11 +69,11 @@ class Bootstrap:
             Under `<first>-<second>`, for each metric `difference` (first minus second), `low`, `high` (its
             interval), rounded to 4 digits, and `verdict`: "better", "worse", or "same" where the interval holds 0.
         """
-        made: dict[str, dict[str, dict[str, float | str]]] = {}
+        made: dict[str, dict[str, Difference]] = {}
         for first, second in compared:
             if first not in self.systems or second not in self.systems:
                 continue
-            found: dict[str, dict[str, float | str]] = {}
+            found: dict[str, Difference] = {}
             for name, metric in self.systems[first].items():
                 known = len(metric.values) >= FEWEST
                 drawn = self._drawn[first, name] - self._drawn[second, name]

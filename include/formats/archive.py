@@ -164,7 +164,7 @@ class Archive:
 def _ungzipped(stream: "_Counted") -> Reads:
     if stream.peek(2) != GZIP:
         return stream
-    reader: Reads = igzip.IGzipFile(fileobj=stream, mode="rb")  # type: ignore[no-untyped-call]
+    reader: Reads = igzip.IGzipFile(fileobj=stream, mode="rb")
     return reader
 
 

@@ -142,7 +142,7 @@ def judged(line: bytes) -> dict[str, Any] | None:
     )
     if not sound:
         return None
-    return {**fields, "uid": uid.strip(), "target_ind": indices, "target_rel": np.float32(weights).tolist()}
+    return {**fields, "uid": str(uid).strip(), "target_ind": indices, "target_rel": np.float32(weights).tolist()}
 
 
 def as_judged(lines: list[bytes]) -> None:

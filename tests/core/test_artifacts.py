@@ -3,6 +3,7 @@
 import errno
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,8 +11,10 @@ from include.core import artifacts
 from include.core.errors import ArtifactBusy, DamagedArtifact, StorageFull
 
 
-def make(root: Path, text: str = "hello", *, calls: list[str] | None = None, settings: dict | None = None):
-    def write(space: artifacts.Workspace) -> dict:
+def make(
+    root: Path, text: str = "hello", *, calls: list[str] | None = None, settings: dict[str, Any] | None = None
+) -> artifacts.Artifact:
+    def write(space: artifacts.Workspace) -> dict[str, Any]:
         (space.path / "inner").mkdir()
         (space.path / "inner" / "data.txt").write_text(text)
         if calls is not None:
@@ -49,7 +52,7 @@ def test_other_settings_or_inputs_or_format_give_another_fingerprint() -> None:
 def test_a_failed_attempt_leaves_nothing_that_looks_published(root: Path) -> None:
     """A half-written directory taken for an output would lose rows silently."""
 
-    def write(space: artifacts.Workspace) -> dict:
+    def write(space: artifacts.Workspace) -> dict[str, Any]:
         (space.path / "half.txt").write_text("half")
         raise ValueError("broken")
 
@@ -62,11 +65,11 @@ def test_a_failed_attempt_leaves_nothing_that_looks_published(root: Path) -> Non
 def test_scratch_outlives_a_failed_attempt_and_goes_with_success(root: Path) -> None:
     """Checkpoints must survive a failure, and must not pile up after success."""
 
-    def fail(space: artifacts.Workspace) -> dict:
+    def fail(space: artifacts.Workspace) -> dict[str, Any]:
         (space.scratch / "checkpoint").write_text("7")
         raise ValueError
 
-    def succeed(space: artifacts.Workspace) -> dict:
+    def succeed(space: artifacts.Workspace) -> dict[str, Any]:
         return {"resumed_at": (space.scratch / "checkpoint").read_text()}
 
     with pytest.raises(ValueError):
@@ -120,7 +123,7 @@ def test_a_held_lock_ends_in_a_clear_error(root: Path) -> None:
 def test_a_full_disk_is_explained(root: Path) -> None:
     """A bare OSError tells a user of the UI nothing."""
 
-    def write(space: artifacts.Workspace) -> dict:
+    def write(space: artifacts.Workspace) -> dict[str, Any]:
         raise OSError(errno.ENOSPC, "No space left on device", str(space.path / "vectors.parquet"))
 
     with pytest.raises(StorageFull, match=r"disk .* is full .* retry the task"):
@@ -131,7 +134,7 @@ def test_a_full_disk_is_explained(root: Path) -> None:
 def test_other_os_errors_pass_unchanged(root: Path) -> None:
     """A permission error called "disk full" would send the reader the wrong way."""
 
-    def write(space: artifacts.Workspace) -> dict:
+    def write(space: artifacts.Workspace) -> dict[str, Any]:
         raise PermissionError(errno.EACCES, "denied")
 
     with pytest.raises(PermissionError):

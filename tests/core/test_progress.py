@@ -1,19 +1,19 @@
 """include/core/progress.py: counts, rate, time left."""
 
 import logging
+import time
 
 import pytest
 
-from include.core import progress
 from include.core.progress import Progress, Snapshot, clock
 
 
 @pytest.fixture
 def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """A clock that the test sets."""
-    time = [100.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: time[0])
-    return time
+    clock = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    return clock
 
 
 def test_rate_and_time_left_follow_the_clock(now: list[float]) -> None:

@@ -3,12 +3,13 @@
 import os
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from include.core.settings import GROUPS, REPOSITORY, AnswerSettings, PresetSettings
+from include.core.settings import GROUPS, REPOSITORY, AnswerSettings, Group, PresetSettings
 
 DAG_IDS = {"answer_question", "roll_back", "train_and_index"}
 HEAVY = ("torch", "transformers", "pandas", "numpy", "pyarrow", "qdrant_client", "qdrant_edge", "onnxruntime", "gdown")
@@ -73,15 +74,19 @@ def test_every_task_has_retries_a_time_limit_and_the_retry_policy(dags: dict[str
 
 def test_the_retry_policy_tells_terminal_from_transient(dags: dict[str, Any]) -> None:
     """A rule whose class does not import only warns while parsing, and then never matches."""
-    from airflow.sdk import RetryAction
+    from airflow.sdk import RetryAction, RetryDecision
 
     from include.core import errors
 
     policy = dags["train_and_index"].get_task("download").retry_policy
-    decide = lambda error: policy.evaluate(error, 1, 5)  # noqa: E731
+
+    def decide(error: Exception) -> RetryDecision:
+        decision: RetryDecision = policy.evaluate(error, 1, 5)
+        return decision
+
     assert decide(errors.BadSource("x")).action is RetryAction.FAIL
     assert decide(errors.SourceUnreachable("x")).action is RetryAction.RETRY
-    assert decide(errors.QuotaExceeded("x")).retry_delay.total_seconds() == 6 * 3600
+    assert decide(errors.QuotaExceeded("x")).retry_delay == timedelta(hours=6)
     assert decide(ValueError("x")).action is RetryAction.RETRY
 
 
@@ -124,7 +129,8 @@ def test_the_queue_of_questions_can_be_set(given: str | None, queue: str, monkey
 
 def test_the_forms_offer_every_setting_with_title_description_and_section(dags: dict[str, Any]) -> None:
     """What is not on the form cannot be set from the UI."""
-    names = {name for group in (PresetSettings, *GROUPS.values()) for name in group.model_fields}
+    groups: list[type[Group]] = [PresetSettings, *GROUPS.values()]
+    names = {name for group in groups for name in group.model_fields}
     assert set(dags["train_and_index"].params) == names
     answer = dags["answer_question"].params
     assert set(answer) == {"question", "store", "collection", *AnswerSettings.model_fields}

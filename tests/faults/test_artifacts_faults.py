@@ -45,7 +45,7 @@ def test_a_killed_attempt_leaves_nothing_published_and_the_retry_cleans_up(root:
     assert artifacts.published(root, "thing") == []
     assert len(list((root / "thing").glob(".tmp-*"))) == 1
 
-    def write(space: artifacts.Workspace) -> dict:
+    def write(space: artifacts.Workspace) -> dict[str, str]:
         assert (space.scratch / "checkpoint").read_text() == "1"
         return {"by": "retry"}
 

@@ -11,6 +11,7 @@ import sys
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from include.core.settings import TrainSettings
 from include.model import encoder
@@ -46,9 +47,9 @@ def die_in_checkpoint(catalogue: Path, settings: TrainSettings, root: Path, mome
 
     def save(*args: Any, step: int, **kwargs: Any) -> Path:
         if step == 4 and moment == "half written":
-            checkpoint._Hashed.write = write
+            mock.patch.object(checkpoint._Hashed, "write", write).start()
         elif step == 4:
-            os.replace = replace
+            mock.patch.object(os, "replace", replace).start()
         return real_save(*args, step=step, **kwargs)
 
     checkpoint.save = save

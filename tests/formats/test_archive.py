@@ -357,7 +357,7 @@ def test_damage_to_a_later_header_of_a_tar_does_not_end_it(tmp_path: Path, form:
         data = bytearray(sound)
         data[place] ^= 1
         with pytest.raises(BadSource, match=r"damaged\.tar is damaged \(.*at byte 2,560"):
-            roles(data)
+            roles(bytes(data))
     for cut in (start, start + 1, start + 511, start + 512, end - 1, end, end + 511):
         with pytest.raises(BadSource, match=r"damaged\.tar (is damaged|ends too early)"):
             roles(sound[:cut])

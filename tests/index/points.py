@@ -9,6 +9,7 @@ import numpy as np
 
 from include.catalogue.schema import product_text
 from include.core import artifacts
+from include.core.arrays import Vectors
 from include.core.settings import IndexSettings
 from include.store.protocol import PointBatch, Spec, Store, point_id
 from tests.small import Product, products
@@ -16,10 +17,11 @@ from tests.small import Product, products
 DIM = 24
 
 
-def vectors(count: int, *, seed: int = 0, dim: int = DIM) -> np.ndarray:
+def vectors(count: int, *, seed: int = 0, dim: int = DIM) -> Vectors:
     """(count, dim) float32 of length 1."""
-    values = np.random.default_rng(seed).normal(size=(count, dim)).astype(np.float32)
-    return values / np.linalg.norm(values, axis=1, keepdims=True)
+    values: Vectors = np.random.default_rng(seed).normal(size=(count, dim)).astype(np.float32)
+    values /= np.linalg.norm(values, axis=1, keepdims=True)
+    return values
 
 
 def batches(rows: Sequence[Product], values: np.ndarray, *, size: int = 64) -> Iterator[PointBatch]:

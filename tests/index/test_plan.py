@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -126,9 +127,12 @@ def test_an_unknown_shard_is_named(catalogue: Path, model: Path, root: Path) -> 
 
 def test_a_model_without_a_dimension_is_refused(catalogue: Path, root: Path) -> None:
     """The collection's dimension comes from here; a wrong one fails much later, in the store."""
-    made = artifacts.build(
-        root, "model", 0, lambda space: (space.path / "config.json").write_text("{}") and {}, settings={}
-    )
+
+    def write(space: artifacts.Workspace) -> dict[str, Any]:
+        (space.path / "config.json").write_text("{}")
+        return {}
+
+    made = artifacts.build(root, "model", 0, write, settings={})
     with pytest.raises(BadModel, match="dim"):
         plan(catalogue, made.path, root)
 

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,7 @@ class Faulty:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    def open(self, version: str, shards: Sequence[dict[str, Any]]) -> Any:
+    def open(self, version: str, shards: Sequence[Mapping[str, Any]]) -> Searcher:
         searcher = self._store.open(version, shards)
         for name, answer in self._answers.items():
             setattr(searcher, name, answer(searcher))

@@ -46,9 +46,8 @@ class Handler(BaseHTTPRequestHandler):
             return self._say(409, {"detail": "exists"})
         if fault in (200, LOST):
             self.server.runs.append(run_id)
-        if fault == LOST:
-            return self.connection.close()
-        return self._say(fault, {"dag_run_id": run_id})
+        # Of a lost answer the connection is closed, no more.
+        return None if fault == LOST else self._say(fault, {"dag_run_id": run_id})
 
     def do_PATCH(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))

@@ -20,6 +20,7 @@ from rich.console import Console
 
 from include.core.artifacts import write_json
 from include.core.errors import BadSettings, BadSource, SourceUnreachable
+from include.core.settings import REPOSITORY
 from include.local import clean, demo, server, up, users
 from include.local.client import AirflowClient
 from include.local.demo import reach, resolve
@@ -352,7 +353,7 @@ AWKWARD = [
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A folder with the Makefile and a set-up environment, whose Python prints what it was given and by which way."""
-    shutil.copy(server.REPOSITORY / "Makefile", tmp_path)
+    shutil.copy(REPOSITORY / "Makefile", tmp_path)
     python = tmp_path / "told.py"
     python.write_text(
         f"#!{sys.executable}\nimport json, os, sys\n"
@@ -400,7 +401,7 @@ def test_the_demo_takes_its_source_from_the_environment(monkeypatch: pytest.Monk
 
 def filled(checkout: Path) -> Path:
     """A checkout with a live index, whose `clean` is the real one."""
-    shutil.copytree(server.REPOSITORY / "include" / "local", checkout / "include" / "local")
+    shutil.copytree(REPOSITORY / "include" / "local", checkout / "include" / "local")
     (checkout / "include" / "__init__.py").touch()
     (checkout / ".venv" / "run").unlink()  # so that `make clean` does not look for an Airflow to stop
     (checkout / "data" / "index" / "products").mkdir(parents=True)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from include.core.arrays import Scores, Vectors
 from include.core.errors import BadModel, BadSettings
 from include.core.progress import Snapshot
 from include.model.encoder import Encoder, length_batches, resolve_precision
@@ -27,8 +28,9 @@ def encoder(tiny_base: Path) -> Encoder:
     return Encoder.load(tiny_base, max_tokens=48, device="cpu", precision="float32")
 
 
-def cosines(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    return (one * other).sum(1)
+def cosines(one: Vectors, other: Vectors) -> Scores:
+    found: Scores = (one * other).sum(1)
+    return found
 
 
 def tree(path: Path) -> dict[str, str]:

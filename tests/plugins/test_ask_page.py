@@ -28,7 +28,7 @@ def entry(question: str, **given: Any) -> dict[str, Any]:
     return {"question": question, **nothing, "error": None, **given}
 
 
-ANSWER = {
+ANSWER: dict[str, Any] = {
     "version": "0123456789abcdef",
     "seconds": 0.05,
     "answers": [
@@ -84,12 +84,12 @@ class Api:
         return route.fulfill(status=status, json=answer)
 
     def answer(self, request: Request, rest: str) -> tuple[int, Any]:
+        body: Any = request.post_data_json
         if rest == "":
             if request.method == "PATCH":
-                self.paused = request.post_data_json["is_paused"]
+                self.paused = body["is_paused"]
             return 200, {"is_paused": self.paused}
         if rest == "/dagRuns":
-            body = request.post_data_json
             if body["dag_run_id"] in self.runs:
                 return 409, {"detail": "The run exists."}
             self.runs[body["dag_run_id"]] = body["conf"]

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from include.core import artifacts
+from include.core.errors import DamagedArtifact
 from include.report.report import report
 
 RUN = "manual__2026-11-22T10:00:00.123456+00:00"
@@ -39,7 +40,7 @@ def loaded() -> dict[str, Any]:
     assert done.returncode == 0, done.stderr
     told = done.stdout + done.stderr  # Airflow turns warnings into log lines
     assert not [line for line in told.splitlines() if "[warning" in line or "[error" in line], told
-    return json.loads(done.stdout.rpartition("RESULT")[2])
+    return dict(json.loads(done.stdout.rpartition("RESULT")[2]))
 
 
 def test_airflow_loads_the_plugin_without_complaint(loaded: dict[str, Any]) -> None:
@@ -236,5 +237,5 @@ def test_a_damaged_report_is_named_not_shown(client: Any, published: Path) -> No
     assert answer.status_code == 500
     assert "forged" not in answer.text
     assert "Clear the task" in answer.text
-    with pytest.raises(artifacts.DamagedArtifact):
+    with pytest.raises(DamagedArtifact):
         artifacts.read(published.parent)

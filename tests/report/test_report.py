@@ -272,7 +272,7 @@ def test_who_decided_is_shown(root: Path, results: dict[str, Any], approved: boo
         assert shown in reader.words, shown
 
 
-FAILED = {
+FAILED: dict[str, Any] = {
     "class": "TooManyRejects",
     "what": "/data/trn.json: 30.0 % of the lines are unusable, over the 20.0 % allowed. Commonest: no title.",
     "next_step": "Look at rejected.parquet. Raise max_reject_share only if the reasons are right.",

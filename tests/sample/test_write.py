@@ -14,8 +14,9 @@ import orjson
 import pytest
 
 from include.core.settings import REPOSITORY
+from include.sample.dirt import FATES
 from include.sample.words import CATEGORIES, MEASURES
-from include.sample.write import FATES, FLAGSHIPS, LABELS, QUESTIONS, VARIANTS, write_sample
+from include.sample.write import FLAGSHIPS, LABELS, QUESTIONS, VARIANTS, write_sample
 
 PRODUCTS = 2000
 

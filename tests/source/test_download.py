@@ -67,7 +67,7 @@ def fetch(source: str | Path, root: Path, sha256: str | None = None) -> artifact
 def content(made: artifacts.Artifact) -> bytes:
     """The data file of an artifact, read with all checks."""
     found = artifacts.read(made.path)
-    data = (found.path / found.stats["file"]).read_bytes()
+    data = Path(found.path, found.stats["file"]).read_bytes()
     assert found.stats["sha256"] == hashlib.sha256(data).hexdigest()
     assert found.stats["bytes"] == len(data)
     return data

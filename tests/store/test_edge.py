@@ -126,13 +126,9 @@ def test_closing_leaves_no_temporary_files(
 
 def test_a_shard_that_exists_is_not_loaded_again(store: EdgeStore, root: Path) -> None:
     """A second run on unchanged data must cost seconds: the batches are not even read."""
-
-    def unread() -> Iterator[PointBatch]:
-        raise AssertionError("the batches were read")
-        yield
-
+    unread: Iterator[PointBatch] = (pytest.fail("the batches were read") for _ in range(1))
     _, shards, _, _ = build(store, root, "a", INDEX, shards=1)
-    again = store.upsert(version_id("b"), 0, unread(), inputs={"embedding": f"{version_id('a')}-0-200"})
+    again = store.upsert(version_id("b"), 0, unread, inputs={"embedding": f"{version_id('a')}-0-200"})
     assert (again["path"], again["reused"], shards[0]["reused"]) == (shards[0]["path"], True, False)
 
 

@@ -305,7 +305,7 @@ def test_a_failing_stream_ends_the_upload(monkeypatch: pytest.MonkeyPatch) -> No
             read += 1
             uid = str(number)
             payload = {"uid": uid, "title": "", "content": "", "text": ""}
-            yield PointBatch([uid], [point_id(uid)], np.ones((1, 4), np.float32) / 2, [payload])
+            yield PointBatch([uid], [point_id(uid)], np.full((1, 4), 0.5, np.float32), [payload])
 
     with (
         stub_server(qdrant(points=(400, {"status": {"error": "Vector dimension error"}}))) as stub,

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -65,7 +66,7 @@ def test_equals_the_gradient_of_plain_autograd_without_dropout(encoder: Encoder)
 
     expected, wanted = gradient(encoder, plain)
     for memory in (10_000, 300, 60):  # all at once; cached in a few chunks; in many
-        found, given = gradient(encoder, lambda m=memory: backward(encoder, batch, loss_of, seed=1, memory_tokens=m))
+        found, given = gradient(encoder, partial(backward, encoder, batch, loss_of, seed=1, memory_tokens=memory))
         assert found == pytest.approx(expected, rel=1e-5)
         assert_close(wanted, given)
 
@@ -123,6 +124,7 @@ class _Held:
 
 TWO = """
 import sys
+from functools import partial
 from pathlib import Path
 import torch
 from include.training.distributed import join, leave
