@@ -17,7 +17,7 @@ from isal import igzip
 from isal.igzip_lib import IsalError
 
 from include.core.errors import BadSource
-from include.formats.file_kind import HEAD, TAR_BLOCK, container, foreign, is_tar, unknown
+from include.formats.first_bytes import HEAD, TAR_BLOCK, container, foreign, is_tar, unknown
 from include.formats.lines import BLOCK, Reads, line_blocks
 from include.formats.members import Member, StrictHeader, find_members, tar_entries, zip_entries
 

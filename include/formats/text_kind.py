@@ -7,7 +7,7 @@ import shlex
 
 from include.core.display import printable
 from include.formats.field_names import meant
-from include.formats.kind import Kind
+from include.formats.file_kind import FileKind
 
 _FROM_CSV = (
     'python -c "import csv, json, sys; [print(json.dumps(row)) for row in csv.DictReader(open(sys.argv[1], '
@@ -45,7 +45,7 @@ _NAMED = {"uid", "title"}
 _MEMBER = re.compile(r'\s*[{,]\s*"([^"\\]{1,40})"\s*:\s*')
 
 
-def text_kind(text: str) -> Kind | None:
+def text_kind(text: str) -> FileKind | None:
     """What a text that begins so surely is, if not JSON lines; None where it may be lines, if bad ones."""
     return (
         _begun(text, _SURELY)
@@ -56,7 +56,7 @@ def text_kind(text: str) -> Kind | None:
     )
 
 
-def unknown_text(text: str, *, cut: bool) -> Kind | None:
+def unknown_text(text: str, *, cut: bool) -> FileKind | None:
     """What has no name, but is no JSON lines: none of the first lines begins as an object does.
 
     Args:
@@ -66,42 +66,42 @@ def unknown_text(text: str, *, cut: bool) -> Kind | None:
     first, *others = text.split("\n")
     if not text or _has_objects(text) or (cut and len(others) < 2):
         return None
-    return Kind(f"text without a JSON object in its first lines: it begins {printable(first.strip(), 40)!r}", "")
+    return FileKind(f"text without a JSON object in its first lines: it begins {printable(first.strip(), 40)!r}", "")
 
 
 def _has_objects(text: str) -> bool:
     return any(line.lstrip().startswith("{") for line in text.split("\n"))
 
 
-def _begun(text: str, table: _Begins) -> Kind | None:
-    return next((Kind(name, command) for pattern, name, command in table if pattern.match(text)), None)
+def _begun(text: str, table: _Begins) -> FileKind | None:
+    return next((FileKind(name, command) for pattern, name, command in table if pattern.match(text)), None)
 
 
-def _json(text: str) -> Kind | None:
+def _json(text: str) -> FileKind | None:
     """JSON in another layout than one object a line, and what Python prints for a dictionary."""
     first, _, rest = text.partition("\n")
     first = first.rstrip()
     if text.startswith("\x1e"):
-        return Kind(
+        return FileKind(
             "a JSON text sequence (RFC 7464)", "tr -d '\\036' < {file} | jq -c . > catalogue.jsonl", _keys(text[1:])
         )
     if re.match(r"\[\s*(\{|$)", text):
-        return Kind("one JSON array", "jq -c '.[]' {file} > catalogue.jsonl", _keys(text[1:]))
+        return FileKind("one JSON array", "jq -c '.[]' {file} > catalogue.jsonl", _keys(text[1:]))
     if re.match(r"\{\s*u?'", text):
-        return Kind("Python dictionaries, not JSON (single quotes)", _FROM_PYTHON, _keys(text))
+        return FileKind("Python dictionaries, not JSON (single quotes)", _FROM_PYTHON, _keys(text))
     second, _, third = rest.lstrip().partition("\n")
     alike = second.rstrip().endswith("},") or not third
     if first.endswith("},") and alike and isinstance(_value(first[:-1]), dict):
-        return Kind(
+        return FileKind(
             "JSON objects with commas between them", "sed 's/},[[:space:]]*$/}/' {file} > catalogue.jsonl", _keys(text)
         )
     spread = re.match(r"\{\s*\n\s*(\"|$)", text) or (text[:1] == "{" and _value(first) is None and _spans_lines(text))
     if spread:
-        return Kind("JSON with each object on several lines", "jq -c . {file} > catalogue.jsonl", _keys(text))
+        return FileKind("JSON with each object on several lines", "jq -c . {file} > catalogue.jsonl", _keys(text))
     return None
 
 
-def _wrapper(text: str) -> Kind | None:
+def _wrapper(text: str) -> FileKind | None:
     """One object around the list of all products; not a product that itself has a list of objects."""
     name, at, before = "", 0, set[str]()
     while member := _MEMBER.match(text, at):
@@ -127,7 +127,7 @@ def _wrapper(text: str) -> Kind | None:
     if _NAMED & around and not _NAMED.issubset(map(meant, inside)):
         return None
     query = shlex.quote(f".{json.dumps(name)}[]")
-    return Kind(
+    return FileKind(
         f"one JSON object around a list, {printable(name)!r}", f"jq -c {query} {{file}} > catalogue.jsonl", inside
     )
 
@@ -157,7 +157,7 @@ def _keys(text: str) -> tuple[str, ...]:
     return tuple(printable(name, 40) for name in dict.fromkeys(names))[:12]
 
 
-def _table(text: str) -> Kind | None:
+def _table(text: str) -> FileKind | None:
     """A table whose first line is a heading: at least two names, and more lines like it."""
     lines = text.split("\n")
     if len(lines) < 2 or "{" in lines[0] or lines[1].lstrip().startswith("{"):
@@ -169,5 +169,5 @@ def _table(text: str) -> Kind | None:
             continue
         if len(names) > 1 and all(map(_HEADING.fullmatch, names)) and (delimiter in lines[1] or not lines[1]):
             name = {",": "a CSV table", "\t": "a table with tabs (TSV)"}.get(delimiter, f"a CSV table with {quoted}")
-            return Kind(name, f"{_FROM_CSV}{quoted} > catalogue.jsonl", tuple(names[:12]))
+            return FileKind(name, f"{_FROM_CSV}{quoted} > catalogue.jsonl", tuple(names[:12]))
     return None

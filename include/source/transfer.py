@@ -17,7 +17,7 @@ from include.core.artifacts import write_json
 from include.core.errors import BadSource, SourceUnreachable
 from include.core.progress import Progress
 from include.core.space import require
-from include.formats.file_kind import HEAD, TAR_BLOCK, container, foreign, is_tar, unknown
+from include.formats.first_bytes import HEAD, TAR_BLOCK, container, foreign, is_tar, unknown
 
 TIMEOUT = 60.0  # seconds without an answer or a byte until a server counts as stalled
 CHUNK = 256 * 1024  # bytes; what a kill can lose
@@ -159,7 +159,7 @@ def sniff(head: bytes, origin: str) -> Format:
     """Which of the known formats a file's first bytes are.
 
     Args:
-        head: The first bytes, `include.formats.file_kind.HEAD` or all there are.
+        head: The first bytes, `include.formats.first_bytes.HEAD` or all there are.
         origin: The source, for messages.
 
     Raises:

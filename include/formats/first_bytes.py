@@ -1,0 +1,123 @@
+"""What a file is that is no JSON lines: told by its first bytes, with the command that makes JSON lines of it."""
+
+import re
+import tarfile
+import zlib
+
+from include.formats.file_kind import FileKind
+from include.formats.lines import BYTE_ORDER_MARK
+from include.formats.text_kind import text_kind, unknown_text
+
+HEAD = 64 * 1024  # bytes that are looked at
+TAR_BLOCK = 512  # bytes of a tar's first header
+
+_BUNZIP, _UNXZ, _UNZSTD = (f"{program} -dc {{file}} > catalogue.jsonl" for program in ("bzip2", "xz", "zstd"))
+_INFLATE = (
+    'python -c "import sys, zlib; packed = zlib.decompressobj(); [sys.stdout.buffer.write(packed.decompress(part)) '
+    "for part in open(sys.argv[1], 'rb')]\" {file} > catalogue.jsonl"
+)
+_FROM_PARQUET = (
+    'python -c "import json, sys, pyarrow.parquet as p; [print(json.dumps(row, default=str)) for part in '
+    'p.ParquetFile(sys.argv[1]).iter_batches() for row in part.to_pylist()]" {file} > catalogue.jsonl'
+)
+_FROM_ARROW = (
+    'python -c "import json, sys, pyarrow.ipc as p; [print(json.dumps(row, default=str)) for part in '
+    "p.open_stream(open(sys.argv[1], 'rb')) for row in part.to_pylist()]\" {file} > catalogue.jsonl"
+)
+_FROM_FEATHER = (
+    'python -c "import json, sys, pyarrow.feather as p; [print(json.dumps(row, default=str)) for row in '
+    'p.read_table(sys.argv[1]).to_pylist()]" {file} > catalogue.jsonl'
+)
+_ICONV = "iconv -f {coding} -t UTF-8 {{file}} > catalogue.jsonl"
+_MAGIC: tuple[tuple[bytes, str, str], ...] = (  # regular expressions; the first that fits counts
+    (rb"PAR1", "a Parquet file", _FROM_PARQUET),
+    (rb"BZh", "packed by bzip2", _BUNZIP),
+    (rb"\xfd7zXZ\x00", "packed by xz", _UNXZ),
+    (rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18", "packed by Zstandard", _UNZSTD),  # or a skippable frame before it
+    (rb"\x04\x22\x4d\x18", "packed by LZ4", "lz4 -dc {file} > catalogue.jsonl"),
+    (rb"\x1f\x9d", "packed by compress", "uncompress -c {file} > catalogue.jsonl"),
+    (rb"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", "7z x {file}"),
+    (rb"Rar!\x1a\x07", "a RAR archive", "unrar x {file}"),
+    (rb"07070[127][0-9A-Fa-f]{30}|\xc7\x71|\x71\xc7", "a cpio archive", "cpio -id < {file}"),
+    (rb"!<arch>\n", "an ar archive, such as a Debian package (.deb)", "ar x {file}"),
+    (rb"SQLite format 3\x00", "an SQLite database", ""),
+    (rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Microsoft Office file, such as an Excel workbook (.xls)", ""),
+    (rb"%PDF", "a PDF document", ""),
+    (rb"ARROW1|FEA1", "an Arrow (Feather) file", _FROM_FEATHER),
+    (rb"\xff\xff\xff\xff.{3}\0", "an Arrow stream", _FROM_ARROW),
+    (rb"ORC", "an ORC file", ""),
+    (rb"Obj\x01", "an Avro file", ""),
+    (rb"\x89HDF\r\n", "an HDF5 file", ""),
+    (rb"\x93NUMPY", "a NumPy array", ""),
+    (rb"\x80[\x02-\x05]", "a Python pickle", ""),
+    (rb"\x89PNG", "a picture (PNG)", ""),
+    (rb"\xff\xd8\xff", "a picture (JPEG)", ""),
+    (rb"\xff\xfe\0\0|\0\0\xfe\xff", "text in UTF-32", _ICONV.format(coding="UTF-32")),
+    (rb"([^\0].\0\0){2}", "text in UTF-32", _ICONV.format(coding="UTF-32LE")),
+    (rb"(\0\0.[^\0]){2}", "text in UTF-32", _ICONV.format(coding="UTF-32BE")),
+    (rb"\xff\xfe|\xfe\xff", "text in UTF-16", _ICONV.format(coding="UTF-16")),
+    (rb"([^\0]\0){2}", "text in UTF-16", _ICONV.format(coding="UTF-16LE")),
+    (rb"(\0[^\0]){2}", "text in UTF-16", _ICONV.format(coding="UTF-16BE")),
+)
+_CONTROL = re.compile(rb"[\0-\x08\x0e-\x1f]")
+_CONTAINERS = (
+    (b"PK\x03\x04", "a ZIP archive"),
+    (b"PK\x05\x06", "a ZIP archive without any file in it"),
+    (b"\x1f\x8b", "a gzip file"),
+)
+
+
+def is_tar(head: bytes) -> bool:
+    """Whether these first bytes begin with a tar header, whose checksum is right."""
+    if len(head) < TAR_BLOCK:
+        return False
+    try:
+        tarfile.TarInfo.frombuf(head[:TAR_BLOCK], "utf-8", "surrogateescape")
+    except tarfile.HeaderError:
+        return False
+    return True
+
+
+def container(head: bytes) -> FileKind | None:
+    """Which archive or packing these are the first bytes of, of those that Vitrine opens on the outside."""
+    if is_tar(head):
+        return FileKind("a tar archive", "")
+    return next((FileKind(name, "") for magic, name in _CONTAINERS if head.startswith(magic)), None)
+
+
+def foreign(head: bytes) -> FileKind | None:
+    """What a file with these first bytes surely is, if not JSON lines; None where it may be lines, if bad ones.
+
+    Args:
+        head: HEAD bytes, or all there are.
+    """
+    for magic, name, command in _MAGIC:
+        if re.match(magic, head, re.DOTALL):
+            return FileKind(name, command)
+    return FileKind("packed by zlib", _INFLATE) if _inflates(head) else text_kind(_text(head))
+
+
+def unknown(head: bytes) -> FileKind | None:
+    """What a file that is none of those is called, if not one of its first lines begins as a JSON object does.
+
+    Args:
+        head: HEAD bytes, or all there are.
+    """
+    found = unknown_text(_text(head), cut=len(head) >= HEAD)
+    if found and _CONTROL.search(head[:40]):
+        return FileKind(f"neither text nor a known format: its first bytes are {head[:8].hex(' ')}", "")
+    return found
+
+
+def _inflates(head: bytes) -> bool:
+    """Whether this is a zlib stream: its two first bytes may also begin a text."""
+    if head[:1] != b"x" or len(head) < 8:
+        return False
+    try:
+        return bool(zlib.decompressobj().decompress(head))
+    except zlib.error:
+        return False
+
+
+def _text(head: bytes) -> str:
+    return head.removeprefix(BYTE_ORDER_MARK).decode("utf-8", "replace").lstrip(" \t\r\n")
