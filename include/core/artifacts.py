@@ -8,7 +8,6 @@ was done is found again instead of repeated.
 `build` is the one way to make an artifact, `read` the one way to open one.
 """
 
-import fcntl
 import hashlib
 import json
 import logging
@@ -16,13 +15,14 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from include.core.errors import ArtifactBusy, DamagedArtifact
+from include.core.errors import DamagedArtifact
+from include.core.files import lock, sync_directory, write_json
 from include.core.space import no_space_explained, require
 
 log = logging.getLogger(__name__)
@@ -230,56 +230,6 @@ def discard(path: Path) -> None:
         shutil.rmtree(aside)
     except FileNotFoundError:  # it was not there, or another process has just swept it away
         return
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Replace a small JSON file atomically and durably: a reader sees the old one or the new one."""
-    part = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    try:
-        with part.open("x", encoding="utf-8") as stream:
-            json.dump(value, stream, indent=2, allow_nan=False)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
-    sync_directory(path.parent)
-
-
-@contextmanager
-def lock(path: Path, *, timeout: float) -> Iterator[None]:
-    """Hold an exclusive lock on `path`, waiting at most `timeout` seconds for it.
-
-    Raises:
-        ArtifactBusy: Somebody else still held it.
-    """
-    with path.open("a") as handle:
-        deadline = time.monotonic() + timeout
-        waited = False
-        while True:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() >= deadline:
-                    raise ArtifactBusy(
-                        f"Another process still holds {path} after {timeout:.0f} s.",
-                        "An earlier try of this task is still running: wait for it, or end it, then retry.",
-                    ) from None
-                if not waited:
-                    log.info("waiting for another process that is making the same output (%s)", path)
-                    waited = True
-                time.sleep(0.2)
-        yield
-
-
-def sync_directory(path: Path) -> None:
-    """Make a directory's entries durable."""
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _write_manifest(

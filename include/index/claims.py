@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from include.core import artifacts
+from include.core.files import lock, write_json
 from include.core.space import no_space_explained
 
 DIRECTORY = "building"
@@ -28,7 +29,7 @@ def deciding(root: Path) -> Iterator[None]:
     place = root / DIRECTORY
     with no_space_explained(root):
         place.mkdir(parents=True, exist_ok=True)
-        with artifacts.lock(place / ".lock", timeout=LOCK_TIMEOUT):
+        with lock(place / ".lock", timeout=LOCK_TIMEOUT):
             yield
 
 
@@ -45,7 +46,7 @@ def claim(root: Path, version: str, summary: Mapping[str, Any]) -> bool:
             return False
         place = root / DIRECTORY / version
         place.mkdir(exist_ok=True)
-        artifacts.write_json(place / f"{summary['shard']}.json", {"path": summary["path"]})
+        write_json(place / f"{summary['shard']}.json", {"path": summary["path"]})
         return True
 
 

@@ -19,6 +19,7 @@ from include.catalogue.schema import open_parquet
 from include.core import artifacts
 from include.core.arrays import Hashes, Vectors
 from include.core.errors import BadModel, DamagedArtifact
+from include.core.files import sync_directory
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +53,7 @@ def write_whole(path: Path, table: pa.Table) -> None:
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
-    artifacts.sync_directory(path.parent)
+    sync_directory(path.parent)
 
 
 def column(vectors: Vectors) -> pa.FixedSizeListArray:

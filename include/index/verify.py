@@ -10,6 +10,7 @@ from typing import Any
 from include.core import artifacts
 from include.core.artifacts import Artifact, Workspace
 from include.core.errors import DamagedArtifact, UnknownVersion, VerificationFailed
+from include.core.files import lock
 from include.core.progress import Sink
 from include.core.settings import IndexSettings
 from include.index import claims
@@ -152,5 +153,5 @@ def _set_aside_if_lost(plan: Plan, store: Store, root: Path) -> None:
         log.warning(
             "version %s was verified before but does not hold any more, verifying again: %s", plan.version, loss
         )
-        with artifacts.lock(path.parent / f".{plan.version}.lock", timeout=600.0):
+        with lock(path.parent / f".{plan.version}.lock", timeout=600.0):
             artifacts.discard(path)

@@ -21,8 +21,8 @@ from pathlib import Path
 
 import httpx
 
-from include.core.artifacts import write_json
 from include.core.errors import BadSettings, VitrineError
+from include.core.files import write_json
 from include.core.settings import REPOSITORY
 from include.local import users
 from include.local.client import AirflowClient

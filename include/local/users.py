@@ -10,8 +10,8 @@ import re
 import secrets
 from pathlib import Path
 
-from include.core.artifacts import write_json
 from include.core.errors import BadSettings
+from include.core.files import write_json
 
 ADMIN = "admin"
 ROLES = ("viewer", "user", "op", "admin")

@@ -12,8 +12,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from include.core import artifacts
 from include.core.errors import AlreadyAsked
+from include.core.files import write_json
 from include.core.space import no_space_explained
 from include.evaluation.comparison import Comparison, comparisons, interval, label
 
@@ -91,7 +91,7 @@ def ask_once(root: Path, run_id: str, about: Mapping[str, Any]) -> None:
     except FileNotFoundError:
         with no_space_explained(root):
             note.parent.mkdir(parents=True, exist_ok=True)
-            artifacts.write_json(note, asked)
+            write_json(note, asked)
         return
     if before != asked:
         raise AlreadyAsked(

@@ -19,6 +19,7 @@ from typing import Any
 from include.core import artifacts
 from include.core.artifacts import Artifact
 from include.core.errors import DamagedArtifact
+from include.core.files import write_json
 from include.core.space import no_space_explained
 from include.report.page import render
 
@@ -68,7 +69,7 @@ def report(results: Mapping[str, Any], *, root: Path, run_id: str, logical_date:
     entry = _entry(root, run_id)
     with no_space_explained(root):
         entry.parent.mkdir(exist_ok=True)
-        artifacts.write_json(entry, {"run_id": run_id, "logical_date": logical_date, "fingerprint": made.fingerprint})
+        write_json(entry, {"run_id": run_id, "logical_date": logical_date, "fingerprint": made.fingerprint})
     log.info("report of run %s: %s", run_id, made.path / PAGE)
     return made
 

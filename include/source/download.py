@@ -18,6 +18,7 @@ from typing import Any
 
 from include.core import artifacts
 from include.core.errors import ArtifactBusy, HashMismatch, StorageFull, Terminal, VitrineError
+from include.core.files import lock
 from include.core.progress import Progress, Sink
 from include.core.settings import SourceSettings
 from include.core.space import FULL, require
@@ -169,7 +170,7 @@ def _sweep(root: Path) -> None:
             newest = max(entry.stat().st_mtime for entry in (scratch, *scratch.iterdir()))
             if not (scratch / ONCE).exists() and time.time() - newest < STALE:
                 continue
-            with artifacts.lock(scratch.parent / f".{mark}.lock", timeout=0):
+            with lock(scratch.parent / f".{mark}.lock", timeout=0):
                 for litter in (scratch, *scratch.parent.glob(f".tmp-{mark}-*")):
                     shutil.rmtree(litter, ignore_errors=True)
         except (ArtifactBusy, FileNotFoundError):  # at work, or just gone

@@ -17,8 +17,8 @@ from http.cookiejar import LoadError, MozillaCookieJar
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from include.core.artifacts import write_json
 from include.core.errors import BadSettings, BadSource, QuotaExceeded, SourceUnreachable
+from include.core.files import write_json
 from include.core.progress import Progress
 from include.core.redaction import foreign, public, shown
 from include.core.space import require

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from include.core.artifacts import write_json
 from include.core.errors import BadSource, SourceUnreachable
+from include.core.files import write_json
 from include.core.progress import Progress
 from include.core.space import require
 from include.formats.first_bytes import HEAD, TAR_BLOCK, container, foreign, is_tar, unknown

@@ -26,6 +26,7 @@ import qdrant_edge
 from include.core import artifacts
 from include.core.arrays import Vectors
 from include.core.errors import DamagedArtifact, UnknownVersion
+from include.core.files import lock, write_json
 from include.core.progress import Sink
 from include.core.settings import IndexSettings
 from include.core.space import no_space_explained
@@ -141,7 +142,7 @@ class EdgeStore:
             path = self.root / str(shard["path"])
             if str(shard["path"]) in kept or not path.parent.is_dir():
                 continue
-            with artifacts.lock(path.parent / f".{path.name}.lock", timeout=600):
+            with lock(path.parent / f".{path.name}.lock", timeout=600):
                 artifacts.discard(path)
 
     def live(self) -> str | None:
@@ -176,7 +177,7 @@ class EdgeStore:
         path = self._alias()
         path.parent.mkdir(parents=True, exist_ok=True)
         with no_space_explained(path.parent):
-            artifacts.write_json(path, {"version": version})
+            write_json(path, {"version": version})
 
     def _alias(self) -> Path:
         return self.root / "index" / self.index.collection / "live.json"

@@ -20,8 +20,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from include.core import artifacts
 from include.core.errors import BadSettings, DamagedArtifact
+from include.core.files import lock, write_json
 from include.core.space import no_space_explained, require
 
 JOURNAL_FILE = "journal.json"
@@ -104,7 +104,7 @@ class Journal:
 
     def save(self) -> None:
         """Replace the file, atomically and durably."""
-        artifacts.write_json(
+        write_json(
             self.path,
             {
                 "history": [asdict(entry) for entry in self.history],
@@ -181,7 +181,7 @@ def publishing(root: Path, collection: str) -> Iterator[None]:
     with no_space_explained(root):
         require(root, 0, "The publication's journal", spare=JOURNAL_BYTES)  # before anything changes
         place.mkdir(parents=True, exist_ok=True)
-        with artifacts.lock(place / LOCK_FILE, timeout=LOCK_TIMEOUT):
+        with lock(place / LOCK_FILE, timeout=LOCK_TIMEOUT):
             yield
 
 

@@ -14,8 +14,8 @@ import uuid
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from include.core.artifacts import sync_directory
 from include.core.errors import BadModel, DamagedArtifact
+from include.core.files import sync_directory
 from include.core.space import no_space_explained
 
 log = logging.getLogger(__name__)

@@ -25,6 +25,7 @@ import numpy as np
 from include.core import artifacts
 from include.core.artifacts import Artifact, Workspace
 from include.core.errors import DamagedArtifact
+from include.core.files import write_json
 from include.core.forms import parse
 from include.core.progress import Sink
 from include.core.settings import TrainSettings
@@ -139,7 +140,7 @@ def train(
         encoder, pairs, training = trained(space.scratch)
         encoder.save(space.path)
         history = training.history if training else []
-        artifacts.write_json(space.path / HISTORY_FILE, {"steps": history, "pairs": pairs.counts})
+        write_json(space.path / HISTORY_FILE, {"steps": history, "pairs": pairs.counts})
         return {
             **(_figures(training, pairs) if training else {"steps": 0, "pairs": len(pairs), "untrained": UNTRAINED}),
             "precision": precision,

@@ -9,6 +9,7 @@ import pytest
 
 from include.core import artifacts
 from include.core.errors import ArtifactBusy, DamagedArtifact, StorageFull
+from include.core.files import lock, write_json
 
 
 def make(
@@ -116,7 +117,7 @@ def test_a_held_lock_ends_in_a_clear_error(root: Path) -> None:
     """Two tries that write at once would mix their files."""
     (root / "thing").mkdir(parents=True)
     mark = artifacts.fingerprint("thing", 1, {})
-    with artifacts.lock(root / "thing" / f".{mark}.lock", timeout=0), pytest.raises(ArtifactBusy, match="earlier try"):
+    with lock(root / "thing" / f".{mark}.lock", timeout=0), pytest.raises(ArtifactBusy, match="earlier try"):
         artifacts.build(root, "thing", 1, lambda _: {}, settings={}, lock_timeout=0.3)
 
 
@@ -144,11 +145,11 @@ def test_other_os_errors_pass_unchanged(root: Path) -> None:
 def test_json_is_replaced_whole(tmp_path: Path) -> None:
     """The alias file is read by queries while it is written."""
     file = tmp_path / "live.json"
-    artifacts.write_json(file, {"version": "a"})
-    artifacts.write_json(file, {"version": "b"})
+    write_json(file, {"version": "a"})
+    write_json(file, {"version": "b"})
     assert json.loads(file.read_text()) == {"version": "b"}
     with pytest.raises(ValueError):
-        artifacts.write_json(file, {"version": float("nan")})
+        write_json(file, {"version": float("nan")})
     assert json.loads(file.read_text()) == {"version": "b"}
     assert [entry.name for entry in tmp_path.iterdir()] == ["live.json"]
 

@@ -18,6 +18,7 @@ import pytest
 from include.catalogue.convert import convert
 from include.core import artifacts
 from include.core.errors import StorageFull
+from include.core.files import write_json
 from include.core.settings import (
     REPOSITORY,
     ConvertSettings,
@@ -408,14 +409,13 @@ def test_a_report_that_is_written_but_not_entered_is_entered_by_the_retry(
 ) -> None:
     """The note by which the run's tab finds its page is the last that is written."""
     shop = before("report", whole, disk)
-    write = artifacts.write_json
 
     def on_a_full_disk(path: Path, value: Any) -> None:
         if path.parent.name == "by_run":
             fill(disk)
-        write(path, value)
+        write_json(path, value)
 
-    monkeypatch.setattr(artifacts, "write_json", on_a_full_disk)
+    monkeypatch.setattr("include.report.report.write_json", on_a_full_disk)
     with pytest.raises(StorageFull, match="MiB free"):
         shop.run("report")
     assert shop.litter() == []

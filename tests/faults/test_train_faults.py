@@ -17,8 +17,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from include.core import artifacts
 from include.core.errors import TrainingInterrupted
+from include.core.files import lock
 from include.core.settings import TrainSettings
 from include.training.train import train, train_in_subprocess
 from tests.faults.training_victims import die_in_checkpoint, keep_subprocess, processes, train_and_tell
@@ -251,5 +251,5 @@ def test_the_subprocess_ends_with_its_parent(catalogue: Path, root: Path, tiny_b
         assert process.pid is not None
         os.kill(process.pid, how)
         wait_until_gone(trainer)
-    with artifacts.lock(next(root.glob("model/.*.lock")), timeout=5):
+    with lock(next(root.glob("model/.*.lock")), timeout=5):
         assert not list(root.glob("model/[!.]*"))

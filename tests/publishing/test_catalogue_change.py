@@ -14,6 +14,7 @@ import pytest
 
 from include.catalogue.schema import PRODUCTS_FILE
 from include.core import artifacts
+from include.core.files import write_json
 from include.core.settings import EvaluateSettings, IndexSettings
 from include.publishing.catalogue_change import CatalogueChange, compare, is_sample, objection
 from include.publishing.publish import foresee, history, publish, roll_back
@@ -263,7 +264,7 @@ def test_catalogues_of_millions_are_compared_in_seconds_and_bounded_memory(root:
     version = {"version": "b", "catalogue": put(50_000), "points": count}
 
     def describe(space: artifacts.Workspace) -> dict[str, Any]:
-        artifacts.write_json(space.path / "version.json", {"catalogue": before, "points": count})
+        write_json(space.path / "version.json", {"catalogue": before, "points": count})
         return {}
 
     before = put(0)

@@ -29,6 +29,7 @@ from include.core.errors import (
     StorageFull,
     VitrineError,
 )
+from include.core.files import lock
 from include.core.progress import Progress, Snapshot
 from include.core.settings import SourceSettings
 from include.source import drive, sources, transfer
@@ -572,7 +573,7 @@ def test_what_killed_downloads_left_is_swept_up(tmp_path: Path, root: Path) -> N
             (scratch / ONCE).touch()
     for entry in (kind / ".scratch-old" / "partial", kind / ".scratch-old"):
         os.utime(entry, (0, 0))
-    with artifacts.lock(kind / ".busy.lock", timeout=1), contextlib.suppress(BadSource):
+    with lock(kind / ".busy.lock", timeout=1), contextlib.suppress(BadSource):
         fetch(tmp_path / "absent.zip", root)
     assert sorted(entry.name for entry in kind.glob(".scratch-*")) == [".scratch-busy", ".scratch-fresh"]
 

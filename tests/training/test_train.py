@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from include.core import artifacts
 from include.core.errors import BadModel, BadSettings, EmptyCatalogue, TrainingDiverged, TrainingInterrupted
+from include.core.files import lock
 from include.core.settings import TrainSettings
 from include.model.encoder import Encoder
 from include.model.tokens import CatalogueTokens, tokenise
@@ -290,7 +291,7 @@ def test_a_sink_that_fails_ends_the_subprocess(catalogue: Path, root: Path, tiny
     with pytest.raises(ConnectionError):
         train_in_subprocess(catalogue, settings(tiny_base, epochs=100), root=root, sink=fail)
     mark = next(root.glob("model/.*.lock"))
-    with artifacts.lock(mark, timeout=5):
+    with lock(mark, timeout=5):
         pass
 
 
