@@ -21,7 +21,7 @@ from include.catalogue.schema import PRODUCTS_FILE, read_rows
 from include.core.settings import MINILM_PACKAGE, TrainSettings
 from include.model.base import resolve_base
 from include.model.encoder import Encoder
-from include.model.tokens import CatalogueTokens, tokenise
+from include.model.tokens import CatalogueTokens, tokenize
 from include.training.batches import locate_texts
 from include.training.loop import Batches, fit
 from include.training.pairs import find_pairs
@@ -58,7 +58,7 @@ def main() -> None:
             place.mkdir()
             began = time.perf_counter()
             # A catalogue's word pieces are kept: made anew for every round here, in a data directory of its own.
-            cut = tokenise(catalogue, chosen.tokenizer, MAX_TOKENS, root=place).path
+            cut = tokenize(catalogue, chosen.tokenizer, MAX_TOKENS, root=place).path
             found, located = locate_texts(pairs, CatalogueTokens(cut, chosen.tokenizer))
             before = time.perf_counter() - began
             done = fit(chosen, Batches(found, located), settings, scratch=place, fingerprint="f")

@@ -110,7 +110,7 @@ class Line:
         from include.index.verify import verify
         from include.model.base import resolve_base
         from include.model.directory import load_tokenizer
-        from include.model.tokens import tokenise
+        from include.model.tokens import tokenize
         from include.report.report import report
         from include.source.download import download
         from include.training.negatives import mine
@@ -125,7 +125,7 @@ class Line:
         start = publish_model(root, self.base)
         negatives = mine(catalogue.path, start, lambda vector, k: [], 1, version="live", root=root)
         base = resolve_base(settings.base_model, root=root)
-        tokens = tokenise(catalogue.path, load_tokenizer(base.path, 16), 16, root=root)
+        tokens = tokenize(catalogue.path, load_tokenizer(base.path, 16), 16, root=root)
         model = train(catalogue.path, settings, root=root, negatives=negatives.path)
         measured = evaluate(catalogue.path, model.path, settings, EvaluateSettings(), root=root)
         plan = plan_shards(catalogue.path, model.path, EmbedSettings(shards=1), INDEX, root=root)

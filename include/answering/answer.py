@@ -56,7 +56,7 @@ class Passage:
 
 
 @dataclass(frozen=True)
-class Found:
+class Retrieved:
     """What was retrieved for a question: products by rank, their cosines, their sentences and scores."""
 
     hits: list[Hit]
@@ -226,7 +226,7 @@ def _score(
     vectors: Vectors,
     retrieved: Sequence[tuple[list[Hit], Vectors]],
     encoder: "QueryEncoder",
-) -> list[Found]:
+) -> list[Retrieved]:
     """Score the sentences of all questions' products; every distinct sentence is encoded once."""
     candidates = [_candidates(question, hits) for question, (hits, _) in zip(questions, retrieved, strict=True)]
     # By length, so that a batch has little padding.
@@ -237,7 +237,7 @@ def _score(
     found = []
     for vector, (hits, cosines), (passages, overlaps) in zip(vectors, retrieved, candidates, strict=True):
         own = encoded[[place[passage.scored] for passage in passages]] @ vector
-        found.append(Found(hits, cosines, passages, relevance(own, overlaps)))
+        found.append(Retrieved(hits, cosines, passages, relevance(own, overlaps)))
     return found
 
 
@@ -260,7 +260,7 @@ def _candidates(question: str, hits: Sequence[Hit]) -> tuple[list[Passage], Vect
 
 
 def _written(
-    question: str, found: Found, settings: AnswerSettings, llm: LlmConnection | None, shared: float
+    question: str, found: Retrieved, settings: AnswerSettings, llm: LlmConnection | None, shared: float
 ) -> dict[str, Any]:
     """A question's entry in the result; `shared` are its seconds of the work done for all of them."""
     began = time.monotonic()
@@ -268,7 +268,7 @@ def _written(
     return {"question": question, **made, "seconds": round(shared + time.monotonic() - began, 4), "error": None}
 
 
-def _generate(question: str, found: Found, settings: AnswerSettings, llm: LlmConnection | None) -> dict[str, Any]:
+def _generate(question: str, found: Retrieved, settings: AnswerSettings, llm: LlmConnection | None) -> dict[str, Any]:
     order = np.argsort(-found.scores, kind="stable").tolist()
     enough = [number for number in order if found.scores[number] >= settings.threshold]
     if not enough:
@@ -287,7 +287,7 @@ def _generate(question: str, found: Found, settings: AnswerSettings, llm: LlmCon
     return _result(text, cited, found, [])
 
 
-def _result(text: str, cited: Sequence[int], found: Found, warnings: Sequence[str]) -> dict[str, Any]:
+def _result(text: str, cited: Sequence[int], found: Retrieved, warnings: Sequence[str]) -> dict[str, Any]:
     best: dict[int, str] = {}
     for number in np.argsort(-found.scores, kind="stable").tolist():
         best.setdefault(found.passages[number].product, found.passages[number].text)

@@ -14,7 +14,7 @@ from typing import Any, Self
 from include.answering.reply import NOTHING, Reply, check_citations, reply_text, without_reasoning
 from include.core.address import known_fields, read_address, secrets_of, warn_of_login
 from include.core.errors import BadSettings, GeneratorUnavailable
-from include.core.redaction import api_key, foreign, hide, printable, public
+from include.core.redaction import api_key, escaped, foreign, hide, public
 from include.store.protocol import Hit
 
 LONGEST_CONTENT = 1500  # characters of a product that the model sees
@@ -106,7 +106,7 @@ class LlmConnection:
         except (TypeError, ValueError):
             timeout = 0.0
         if not 0 < timeout <= 3600:
-            shown = printable(hide(repr(given["timeout"]), [key]))[:100]
+            shown = escaped(hide(repr(given["timeout"]), [key]))[:100]
             raise BadSettings(f"{_NAME}'s `timeout` must be from 0 to 3600 seconds, not {shown}.", _FIX)
         scheme = "http" if address.local else "https"
         url = address.url(scheme, None, "" if "://" in text else "/v1")

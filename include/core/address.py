@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from include.core.errors import BadSettings
-from include.core.redaction import printable, public, shown
+from include.core.redaction import escaped, public, shown
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ def read_address(
     try:
         scheme, parts = _split(text)
         if scheme not in (None, *SCHEMES):
-            raise BadSettings(f"{name}'s address must be http or https, not {printable(scheme or '')}://.", fix)
+            raise BadSettings(f"{name}'s address must be http or https, not {escaped(scheme or '')}://.", fix)
         host = _host(parts.netloc.rpartition("@")[2])
     except ValueError:  # also UnicodeError; its text may quote a password, and stays out
         raise BadSettings(f"{name} has the address {public(text)}, which is not valid.", fix) from None
@@ -119,7 +119,7 @@ def known_fields(extra: object, known: tuple[str, ...], name: str, fix: str) -> 
     given = {str(key): value for key, value in (extra or {}).items() if value not in (None, "")}
     if unknown := sorted(set(given) - set(known)):
         raise BadSettings(
-            f"{name}'s extra has unknown keys: {printable(', '.join(unknown))}.", f"Known: {', '.join(known)}. {fix}"
+            f"{name}'s extra has unknown keys: {escaped(', '.join(unknown))}.", f"Known: {', '.join(known)}. {fix}"
         )
     return given
 

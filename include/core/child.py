@@ -53,7 +53,7 @@ def report(work: Callable[[Sink], dict[str, Any]]) -> int:
         try:
             made = work(lambda snapshot: say("progress", snapshot=snapshot))
         except VitrineError as error:
-            say("error", **told(error))
+            say("error", **error_report(error))
             return 1
         except Exception as error:  # the parent raises it again, with the traceback
             say("crash", error=repr(error), traceback=traceback.format_exc())
@@ -64,7 +64,7 @@ def report(work: Callable[[Sink], dict[str, Any]]) -> int:
     return 0
 
 
-def heard(line: str | bytes, sink: Sink | None) -> dict[str, Any] | None:
+def read_report(line: str | bytes, sink: Sink | None) -> dict[str, Any] | None:
     """Act on a line of the child's standard output; returns it where it says how the work ended.
 
     Args:
@@ -86,12 +86,12 @@ def heard(line: str | bytes, sink: Sink | None) -> dict[str, Any] | None:
     return said
 
 
-def told(error: VitrineError) -> dict[str, str]:
-    """An error as `raised` takes it."""
+def error_report(error: VitrineError) -> dict[str, str]:
+    """An error as `reported_error` takes it."""
     return {"error": type(error).__name__, "what": error.what, "next_step": error.next_step}
 
 
-def raised(said: dict[str, Any]) -> VitrineError | None:
+def reported_error(said: dict[str, Any]) -> VitrineError | None:
     """The error that a line of type `error` stands for; None where it is none of ours."""
     kind = getattr(errors, said["error"], None)
     if isinstance(kind, type) and issubclass(kind, VitrineError):

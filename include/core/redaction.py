@@ -60,10 +60,10 @@ def shown(text: str) -> str:
     else:
         text = text if text.startswith("/") else _BARE_CREDENTIALS.sub("…@", text)
         text = _ASSIGNED.sub("?…", text)
-    return shortened(printable(text))
+    return shortened(escaped(text))
 
 
-def printable(text: str) -> str:
+def escaped(text: str) -> str:
     """`text` with line breaks, control characters and lone surrogates as escapes, so that it can be logged."""
     return "".join(
         sign if sign.isprintable() else sign.encode("unicode_escape", "surrogatepass").decode("ascii") for sign in text
@@ -93,7 +93,7 @@ def foreign(error: object, secrets: Iterable[str | None] = ()) -> str:
     """
     text = hide(str(error), secrets)
     text = _QUERY.sub("?…", _CREDENTIALS.sub("…@", text))
-    return printable(" ".join(text.split()))
+    return escaped(" ".join(text.split()))
 
 
 def addresses_hidden(text: str) -> str:

@@ -38,7 +38,7 @@ AT_ONCE = 4096  # texts: bounds the memory of tokenizers' own objects
 SPECIAL = 2  # CLS and SEP
 
 
-def tokenise(
+def tokenize(
     catalogue: Path, tokenizer: "Tokenizer", max_tokens: int, *, root: Path, sink: Sink | None = None
 ) -> Artifact:
     """Cut every title and content of a catalogue into word pieces, on all cores (tokenizers' own threads).
@@ -62,7 +62,7 @@ def tokenise(
         )
         total = sum(pq.read_metadata(file).num_rows * len(_names(file)) for file in files)
         counts: dict[str, int] = {}
-        with Progress("tokenise", total, unit="texts", sink=sink) as progress:
+        with Progress("tokenize", total, unit="texts", sink=sink) as progress:
             for file in files:
                 counts |= _write(file, space.path, tokenizer, max_tokens - SPECIAL, width, progress)
         return {"dtype": np.dtype(width).name, "texts": total, "tokens": sum(counts.values()), "columns": counts}
@@ -71,7 +71,7 @@ def tokenise(
 
 
 def find(catalogue: Path, tokenizer: "Tokenizer", max_tokens: int, *, root: Path) -> Path | None:
-    """What `tokenise` made earlier with these arguments, verified; None if it has not."""
+    """What `tokenize` made earlier with these arguments, verified; None if it has not."""
     identity = _identity(catalogue, tokenizer, max_tokens)
     path = artifacts.locate(root, KIND, artifacts.fingerprint(KIND, VERSION, **identity))
     return artifacts.read(path).path if path.exists() else None

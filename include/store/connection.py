@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from include.core.address import known_fields, read_address, secrets_of, warn_of_login
 from include.core.errors import BadSettings
-from include.core.redaction import api_key, hide, printable, public
+from include.core.redaction import api_key, escaped, hide, public
 
 NAME = "The Qdrant connection"
 FIX = "Correct the Airflow connection `qdrant_default` (Admin > Connections)."
@@ -123,4 +123,4 @@ def _number(name: str, value: object, secret: str | None) -> int:
 
 
 def _told(value: object, secret: str | None) -> str:
-    return printable(hide(repr(value), [secret]))[:100]
+    return escaped(hide(repr(value), [secret]))[:100]

@@ -19,7 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from include.core.child import end_with, environment, heard, raised, report, signal_name
+from include.core.child import end_with, environment, read_report, report, reported_error, signal_name
 from include.core.errors import StorageFull, StoreUnavailable
 from include.core.progress import Sink
 from include.core.settings import REPOSITORY, IndexSettings
@@ -60,7 +60,7 @@ def build_apart(
     feeder.start()
     try:
         for line in child.stdout or ():
-            end = heard(line, sink) or end
+            end = read_report(line, sink) or end
         child.wait()
         feeder.join()
     finally:  # also when a signal handler or the sink raises
@@ -79,7 +79,7 @@ def _outcome(status: int, end: dict[str, Any], directory: Path, shard: int) -> d
     if end.get("type") == "result":
         stats: dict[str, Any] = end["stats"]
         return stats
-    if end.get("type") == "error" and (error := raised(end)) is not None:
+    if end.get("type") == "error" and (error := reported_error(end)) is not None:
         raise error
     if end.get("type") == "crash":
         raise RuntimeError(f"The process that builds shard {shard} failed:\n{end['traceback']}")

@@ -107,7 +107,7 @@ def _create(directory: Path, dim: int, index: IndexSettings) -> qdrant_edge.Edge
         engine.update(
             qdrant_edge.UpdateOperation.create_field_index(
                 TEXT_FIELD,
-                # The default tokenisation (words, lower case): the one that all of Qdrant's forms score alike.
+                # The default tokenization (words, lower case): the one that all of Qdrant's forms score alike.
                 qdrant_edge.TextIndexParams(
                     tokenizer=qdrant_edge.TokenizerType.Word, lowercase=True, scoring=qdrant_edge.TextScoringParams()
                 ),

@@ -99,7 +99,7 @@ class ServerStore:
             )
         schemas: dict[str, Any] = {
             "uid": models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD),
-            # The default tokenisation, as in edge.py.
+            # The default tokenization, as in edge.py.
             TEXT_FIELD: models.TextIndexParams(type=models.TextIndexType.TEXT, scoring=True),
         }
         for field_name, schema in schemas.items():

@@ -14,7 +14,7 @@ MEGA_BATCHES = 8  # sorted by length together: nearly the padding of a full sort
 
 
 @dataclass(frozen=True)
-class Texts:
+class TextTokens:
     """Word pieces by the texts' numbers: where each text stands in the catalogue.
 
     Attributes:
@@ -36,7 +36,7 @@ class Texts:
         return [self.tokens.whole(columns[column][row]) for column, row in places]
 
 
-def locate_texts(pairs: Pairs, tokens: CatalogueTokens, also: Sequence[Ints] = ()) -> tuple[Pairs, Texts]:
+def locate_texts(pairs: Pairs, tokens: CatalogueTokens, also: Sequence[Ints] = ()) -> tuple[Pairs, TextTokens]:
     """Find the texts that pairs use among the catalogue's tokens; texts of equal word pieces get one number.
 
     Those are texts that differ in case only, or beyond `max_tokens`: the model cannot tell them apart, so
@@ -65,7 +65,7 @@ def locate_texts(pairs: Pairs, tokens: CatalogueTokens, also: Sequence[Ints] = (
         for number, at in zip(numbers[rows].tolist(), rows.tolist(), strict=True):
             key = hashlib.blake2b(held[at].tobytes(), digest_size=12).digest()
             name[number] = first_with.setdefault(key, number)
-    return pairs.renamed(name), Texts(tokens, column, row, length)
+    return pairs.renamed(name), TextTokens(tokens, column, row, length)
 
 
 def batches(lengths: Ints, batch_size: int, *, seed: int, epoch: int) -> list[Ints]:

@@ -31,19 +31,19 @@ class Processes:
     def sum(self, tensor: "torch.Tensor") -> "torch.Tensor":
         """Replace a tensor, in place, by the sum over all processes."""
         if self.count > 1:
-            import torch.distributed as together
+            import torch.distributed as dist
 
-            together.all_reduce(tensor)
+            dist.all_reduce(tensor)
         return tensor
 
     def from_first(self, value: Any) -> Any:
         """What the first process passed here; a small picklable value."""
         if self.count == 1:
             return value
-        import torch.distributed as together
+        import torch.distributed as dist
 
         box = [value]
-        together.broadcast_object_list(box, src=0)
+        dist.broadcast_object_list(box, src=0)
         return box[0]
 
 
@@ -56,20 +56,20 @@ def join() -> Processes:
     if count == 1:
         return ALONE
     import torch
-    import torch.distributed as together
+    import torch.distributed as dist
 
     if torch.cuda.is_available():
         device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(device)
-        together.init_process_group("nccl", timeout=PATIENCE, device_id=device)
+        dist.init_process_group("nccl", timeout=PATIENCE, device_id=device)
     else:
-        together.init_process_group("gloo", timeout=PATIENCE)
-    return Processes(together.get_rank(), count)
+        dist.init_process_group("gloo", timeout=PATIENCE)
+    return Processes(dist.get_rank(), count)
 
 
 def leave(processes: Processes) -> None:
     """Part again; harmless for one process."""
     if processes.count > 1:
-        import torch.distributed as together
+        import torch.distributed as dist
 
-        together.destroy_process_group()
+        dist.destroy_process_group()

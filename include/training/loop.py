@@ -8,7 +8,7 @@ import hashlib
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,10 +21,11 @@ from include.core.progress import Progress, Sink
 from include.core.settings import TrainSettings
 from include.core.space import require
 from include.training import checkpoint
-from include.training.batches import Texts, batches, steps_in_epoch
+from include.training.batches import TextTokens, batches, steps_in_epoch
 from include.training.distributed import ALONE, Processes
 from include.training.negatives import HardNegatives
 from include.training.pairs import Pairs
+from include.training.trackers import Track
 
 if TYPE_CHECKING:
     import torch
@@ -36,7 +37,6 @@ log = logging.getLogger("include.training.loop")
 MAX_GRADIENT_NORM = 1.0
 FIRST, LAST = 10, 50  # steps: the mean loss of the last ones, against that of the first ones
 RISEN = 1.5  # so many times as high is no noise: the model has forgotten what the base knew
-Tracker = Callable[[int, dict[str, float]], None]
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Batches:
     """
 
     pairs: Pairs
-    texts: Texts
+    texts: TextTokens
     negatives: HardNegatives | None = None
 
     def lengths(self) -> Ints:
@@ -106,7 +106,7 @@ def fit(
     fingerprint: str,
     sink: Sink | None = None,
     interval: float = 1.0,
-    track: Tracker | None = None,
+    track: Track | None = None,
     processes: Processes = ALONE,
 ) -> Training:
     """Train `encoder` in place, from the last checkpoint in `scratch` where there is one.

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from include.core.artifacts import Artifact
-from include.core.child import end_with, environment, heard, raised, report, signal_name, told
+from include.core.child import end_with, environment, error_report, read_report, report, reported_error, signal_name
 from include.core.errors import TrainingInterrupted, VitrineError
 from include.core.progress import Sink, Snapshot
 from include.core.settings import REPOSITORY, TrainSettings
@@ -73,12 +73,12 @@ def train_in_subprocess(
     )
     log.info("training runs in process %d", child.pid)
     last_words: deque[str] = deque(maxlen=STDERR_LINES)
-    training = Heard(sink)
-    listener = threading.Thread(target=_listen, args=(child.stderr, last_words, training), daemon=True)
+    reports = ChildReports(sink)
+    listener = threading.Thread(target=_listen, args=(child.stderr, last_words, reports), daemon=True)
     listener.start()
     try:
         for line in child.stdout or ():
-            training.take(line)
+            reports.read(line)
         child.wait()
     finally:  # also when a signal handler or the sink raises
         if child.poll() is None:
@@ -92,10 +92,10 @@ def train_in_subprocess(
         for pipe in (child.stdout, child.stderr):
             if pipe is not None:
                 pipe.close()
-    return training.outcome(child.returncode, list(last_words))
+    return reports.outcome(child.returncode, list(last_words))
 
 
-class Heard:
+class ChildReports:
     """What the child has said so far.
 
     Args:
@@ -108,11 +108,11 @@ class Heard:
         self._end: dict[str, Any] | None = None
         self._other: dict[str, Any] | None = None
 
-    def take(self, line: str) -> None:
+    def read(self, line: str) -> None:
         """Act on one line of the child's standard output."""
-        self._end = heard(line, self._keep) or self._end
+        self._end = read_report(line, self._keep) or self._end
 
-    def take_from_another(self, line: str) -> None:
+    def read_error(self, line: str) -> None:
         """Act on the error of a process that does not report."""
         try:
             self._other = self._other or json.loads(line)
@@ -137,7 +137,7 @@ class Heard:
         if status == 0 and end is not None and end["type"] == "result":
             return Artifact(**{**end["artifact"], "path": Path(end["artifact"]["path"])})
         for said in (end, self._other):  # where another failed, the first one has crashed for want of it
-            if said is not None and said["type"] == "error" and (error := raised(said)) is not None:
+            if said is not None and said["type"] == "error" and (error := reported_error(said)) is not None:
                 raise error
         if status == -signal.SIGKILL:  # of several processes one is killed, and the others crash for want of it
             raise self._interrupted(status)
@@ -207,7 +207,7 @@ def run_as_child(work: Callable[[Sink | None], Artifact], *, parent: int | None)
         try:
             work(None)
         except VitrineError as error:
-            print(ERROR_MARK + json.dumps({"type": "error", **told(error)}), file=sys.stderr, flush=True)
+            print(ERROR_MARK + json.dumps({"type": "error", **error_report(error)}), file=sys.stderr, flush=True)
             return 1
         return 0
 
@@ -218,10 +218,10 @@ def run_as_child(work: Callable[[Sink | None], Artifact], *, parent: int | None)
     return report(told_whole)
 
 
-def _listen(stream: IO[str], last_words: "deque[str]", training: Heard) -> None:
+def _listen(stream: IO[str], last_words: "deque[str]", reports: ChildReports) -> None:
     for line in stream:
         if line.startswith(ERROR_MARK):
-            training.take_from_another(line.removeprefix(ERROR_MARK))
+            reports.read_error(line.removeprefix(ERROR_MARK))
             continue
         last_words.append(line)
         if line.strip():

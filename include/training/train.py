@@ -30,7 +30,7 @@ from include.core.forms import parse
 from include.core.progress import Sink
 from include.core.settings import TrainSettings
 from include.model.base import BaseModel, resolve_base
-from include.model.tokens import CatalogueTokens, find, tokenise
+from include.model.tokens import CatalogueTokens, find, tokenize
 from include.training.batches import locate_texts
 from include.training.distributed import ALONE, Processes, join, leave
 from include.training.loop import Batches, Training, dimensions, fit
@@ -220,7 +220,7 @@ def _batches(
 ) -> Batches:
     """The pairs with their word pieces; the first process cuts those, the others find them."""
     if processes.rank == 0:
-        tokenise(catalogue, encoder.tokenizer, settings.max_tokens, root=root, sink=sink)
+        tokenize(catalogue, encoder.tokenizer, settings.max_tokens, root=root, sink=sink)
     processes.from_first(None)
     cut = find(catalogue, encoder.tokenizer, settings.max_tokens, root=root)
     if cut is None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from include.core.child import environment, heard
+from include.core.child import environment, read_report
 from include.core.progress import Snapshot
 from include.core.settings import REPOSITORY
 
@@ -16,19 +16,25 @@ def test_progress_and_log_are_passed_on_and_only_an_end_is_one(caplog: pytest.Lo
     """Progress that was taken for a result would end the wait; an end that was passed over would be a crash."""
     shots: list[Snapshot] = []
     with caplog.at_level(logging.INFO):
-        assert heard(json.dumps({"type": "progress", "snapshot": {"unit": "steps", "done": 3}}), shots.append) is None
-        assert heard(json.dumps({"type": "progress", "snapshot": {}}), None) is None
-        assert heard(json.dumps({"type": "log", "level": logging.INFO, "message": "loss 0.1"}).encode(), None) is None
+        assert (
+            read_report(json.dumps({"type": "progress", "snapshot": {"unit": "steps", "done": 3}}), shots.append)
+            is None
+        )
+        assert read_report(json.dumps({"type": "progress", "snapshot": {}}), None) is None
+        assert (
+            read_report(json.dumps({"type": "log", "level": logging.INFO, "message": "loss 0.1"}).encode(), None)
+            is None
+        )
     assert shots == [{"unit": "steps", "done": 3}]
     assert caplog.messages == ["loss 0.1"]
     for kind in ("result", "error", "crash"):
-        assert heard(json.dumps({"type": kind}), None) == {"type": kind}
+        assert read_report(json.dumps({"type": kind}), None) == {"type": kind}
 
 
 @pytest.mark.parametrize("line", ['{"type": "resu', b'{"type": "resu', "", b"\xff"])
 def test_a_line_that_the_childs_death_cut_off_is_no_end(line: str | bytes, caplog: pytest.LogCaptureFixture) -> None:
     """The parent reports the signal, not a fault of JSON."""
-    assert heard(line, None) is None
+    assert read_report(line, None) is None
     assert "left an unfinished line" in caplog.text
 
 

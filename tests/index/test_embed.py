@@ -17,7 +17,7 @@ from include.index.embed import embed
 from include.index.plan import plan_shards
 from include.index.vectors import VECTORS_FILE, matrix
 from include.model.encoder import Encoder
-from include.model.tokens import tokenise
+from include.model.tokens import tokenize
 from tests.small import Product, products, publish_model, write_catalogue
 
 MakeCatalogue = Callable[[Sequence[Product]], Path]
@@ -53,7 +53,7 @@ def test_word_pieces_that_training_has_cut_are_used_and_give_the_same_vectors(
     shard = plan(catalogue, model, root)
     plain = embed(shard, 1, root=root)
     assert len(encoded) == 30
-    made = tokenise(catalogue, encoder.tokenizer, encoder.max_tokens, root=root)
+    made = tokenize(catalogue, encoder.tokenizer, encoder.max_tokens, root=root)
     artifacts.discard(plain.path)
     again = embed(shard, 1, root=root)
     assert len(encoded) == 30

@@ -13,7 +13,7 @@ from include.core import artifacts
 from include.core.errors import DamagedArtifact
 from include.model.directory import load_tokenizer
 from include.model.encoder import Encoder
-from include.model.tokens import CatalogueTokens, find, joins, tokenise
+from include.model.tokens import CatalogueTokens, find, joins, tokenize
 from tests.small import Product, products, write_catalogue
 
 LENGTH = 24
@@ -28,7 +28,7 @@ def test_every_text_is_cut_as_the_tokenizer_cuts_it(root: Path, tiny_base: Path,
     """One row shifted, one piece too many: training would go on, on other texts."""
     rows = [*products(23), Product("x", "title alone", ""), Product("y", "Größe ½ ™ 漢字", "e\u0301 émoji 😀 " * 30)]
     catalogue = write_catalogue(root, rows)
-    made = tokenise(catalogue, tokenizer, LENGTH, root=root)
+    made = tokenize(catalogue, tokenizer, LENGTH, root=root)
     tokens = CatalogueTokens(made.path, tokenizer)
     encoder = Encoder.load(tiny_base, max_tokens=LENGTH)
     for number, row in enumerate(rows):
@@ -45,22 +45,22 @@ def test_every_text_is_cut_as_the_tokenizer_cuts_it(root: Path, tiny_base: Path,
 def test_is_made_once_and_found_again(catalogue: Path, root: Path, tokenizer: Tokenizer) -> None:
     """Training and embedding share it; another length is another one."""
     assert find(catalogue, tokenizer, LENGTH, root=root) is None
-    made = tokenise(catalogue, tokenizer, LENGTH, root=root)
-    assert tokenise(catalogue, tokenizer, LENGTH, root=root).reused
+    made = tokenize(catalogue, tokenizer, LENGTH, root=root)
+    assert tokenize(catalogue, tokenizer, LENGTH, root=root).reused
     assert find(catalogue, tokenizer, LENGTH, root=root) == made.path
     assert find(catalogue, tokenizer, LENGTH + 1, root=root) is None
 
 
 def test_a_damaged_file_is_not_trained_on(catalogue: Path, root: Path, tokenizer: Tokenizer) -> None:
     """A flipped byte is another word, and nothing would show it."""
-    path = tokenise(catalogue, tokenizer, LENGTH, root=root).path
+    path = tokenize(catalogue, tokenizer, LENGTH, root=root).path
     file = next(path.glob("*.ids"))
     content = bytearray(file.read_bytes())
     content[10] ^= 1
     file.write_bytes(content)
     with pytest.raises(DamagedArtifact):
         find(catalogue, tokenizer, LENGTH, root=root)
-    assert not tokenise(catalogue, tokenizer, LENGTH, root=root).reused
+    assert not tokenize(catalogue, tokenizer, LENGTH, root=root).reused
     assert artifacts.read(path)
 
 
@@ -81,5 +81,5 @@ def test_a_joined_text_is_cut_like_its_parts(tokenizer: Tokenizer, title: str, c
 
 def test_ids_are_small_where_the_vocabulary_is(catalogue: Path, root: Path, tokenizer: Tokenizer) -> None:
     """Two bytes a piece: at full size that is 400 MB instead of 1.6 GB."""
-    made = tokenise(catalogue, tokenizer, LENGTH, root=root)
+    made = tokenize(catalogue, tokenizer, LENGTH, root=root)
     assert CatalogueTokens(made.path, tokenizer).columns[PRODUCTS_FILE, "title"].ids.dtype == np.uint16

@@ -18,12 +18,12 @@ from include.core.errors import BadModel, BadSettings, EmptyCatalogue, TrainingD
 from include.core.files import lock
 from include.core.settings import TrainSettings
 from include.model.encoder import Encoder
-from include.model.tokens import CatalogueTokens, tokenise
+from include.model.tokens import CatalogueTokens, tokenize
 from include.training import checkpoint, loss
 from include.training.batches import locate_texts
 from include.training.loop import Training, adamw, learning_rate
 from include.training.pairs import find_pairs
-from include.training.process import ERROR_MARK, Heard, run_as_child
+from include.training.process import ERROR_MARK, ChildReports, run_as_child
 from include.training.train import HISTORY_FILE, UNTRAINED, train, train_in_subprocess
 from tests.small import Product, products
 
@@ -118,7 +118,7 @@ def test_texts_that_the_model_cannot_tell_apart_are_known_positives(root: Path, 
     ]
     path = write_catalogue(root, rows)
     encoder = Encoder.load(tiny_base, max_tokens=8, precision="float32")
-    cut = tokenise(path, encoder.tokenizer, 8, root=root).path
+    cut = tokenize(path, encoder.tokenizer, 8, root=root).path
     pairs, texts = locate_texts(find_pairs(path, settings(tiny_base)), CatalogueTokens(cut, encoder.tokenizer))
     mask = pairs.known_positives(np.arange(3))
     assert mask.tolist() == [[False, True, False], [True, False, False], [False, False, False]]
@@ -307,22 +307,22 @@ def test_the_error_of_a_process_that_does_not_report_keeps_its_class(
     assert run_as_child(fail, parent=None) == 1
     out, err = capfd.readouterr()
     assert out == ""
-    heard = Heard(None)
-    heard.take_from_another("cut off by ano")
-    heard.take_from_another(err.removeprefix(ERROR_MARK))
-    heard.take(json.dumps({"type": "crash", "error": "", "traceback": "connection closed by peer"}))
+    reports = ChildReports(None)
+    reports.read_error("cut off by ano")
+    reports.read_error(err.removeprefix(ERROR_MARK))
+    reports.read(json.dumps({"type": "crash", "error": "", "traceback": "connection closed by peer"}))
     with pytest.raises(BadSettings, match="does not hold it"):
-        heard.outcome(1, [])
+        reports.outcome(1, [])
 
 
 def test_a_killed_process_among_several_is_no_crash() -> None:
     """The others crash for want of it, and say so first; what helps is to retry."""
-    heard = Heard(None)
-    heard.take(json.dumps({"type": "crash", "error": "", "traceback": "connection closed by peer"}))
+    reports = ChildReports(None)
+    reports.read(json.dumps({"type": "crash", "error": "", "traceback": "connection closed by peer"}))
     with pytest.raises(TrainingInterrupted, match="SIGKILL"):
-        heard.outcome(-signal.SIGKILL, [])
+        reports.outcome(-signal.SIGKILL, [])
     with pytest.raises(RuntimeError, match="connection closed by peer"):
-        heard.outcome(-signal.SIGABRT, [])
+        reports.outcome(-signal.SIGABRT, [])
 
 
 def test_two_processes_train_the_model_of_one(catalogue: Path, root: Path, tmp_path: Path, tiny_base: Path) -> None:
