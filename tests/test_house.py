@@ -1,0 +1,91 @@
+"""The rules of the house, each broken in a copy: `make lint` has to say so."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from include.core.settings import REPOSITORY
+
+FLOORS = "Imports run down the floors, and rooms of one floor do not know each other"
+AIRFLOW = "The logic never imports Airflow"
+ANSWERING = "A question is answered without torch, transformers, pyarrow and pandas"
+CIRCLES = "No folder imports in a circle"
+
+# Contract that is broken, module, the line that breaks it, words of the refusal.
+WRONG = {
+    "up the floors": (
+        FLOORS,
+        "core/errors.py",
+        "from include.index import plan",
+        "include.core.errors -> include.index.plan",
+    ),
+    "a room of the same floor": (
+        FLOORS,
+        "training/loss.py",
+        "from include.evaluation import metrics",
+        "include.training.loss -> include.evaluation.metrics",
+    ),
+    "Airflow, inside a function": (
+        AIRFLOW,
+        "stages.py",
+        "def late() -> None:\n    from airflow.sdk import dag",
+        "include.stages -> airflow",
+    ),
+    "torch, through another room": (
+        ANSWERING,
+        "model/query_encoder.py",
+        "import torch",
+        "include.model.query_encoder -> torch",
+    ),
+    "a circle": (CIRCLES, "index/vectors.py", "from include.index import embed", "include.index"),
+}
+
+
+def contracts(place: Path) -> subprocess.CompletedProcess[str]:
+    """What `make lint` prints of the contracts over the `include/` in `place`."""
+    command = [Path(sys.executable).parent / "lint-imports", "--no-cache"]
+    return subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Path:
+    """A copy of include/, and of the file that holds the contracts."""
+    shutil.copytree(REPOSITORY / "include", tmp_path / "include", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(REPOSITORY / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+def test_the_house_as_it_is_keeps_four_contracts(house: Path) -> None:
+    done = contracts(house)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Contracts: 4 kept, 0 broken." in done.stdout
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_import_is_refused_by_the_contract_that_it_breaks(name: str, house: Path) -> None:
+    """Danger: a contract that names no module any more, after a rename, is kept by everything."""
+    contract, module, line, words = WRONG[name]
+    file = house / "include" / module
+    file.write_text(f"{file.read_text(encoding='utf-8')}\n{line}\n", encoding="utf-8")
+    done = contracts(house)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert f"{contract} BROKEN" in done.stdout, done.stdout
+    assert words in done.stdout, done.stdout
+
+
+def test_a_room_that_the_contracts_do_not_name_is_refused(house: Path) -> None:
+    """A new folder needs its floor."""
+    (house / "include" / "attic").mkdir()
+    (house / "include" / "attic" / "__init__.py").write_text('"""New."""\n', encoding="utf-8")
+    done = contracts(house)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "attic" in done.stdout + done.stderr
+
+
+def test_the_tests_lie_in_the_same_folders() -> None:
+    rooms = {path.name for path in (REPOSITORY / "include").iterdir() if (path / "__init__.py").exists()}
+    folders = {path.name for path in (REPOSITORY / "tests").iterdir() if (path / "__init__.py").exists()}
+    assert rooms <= folders, sorted(rooms - folders)
