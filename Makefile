@@ -42,11 +42,12 @@ test: .venv/dev lint  ## lint, then all tests
 test-quick: .venv/dev  ## the tests that need neither Airflow nor a browser
 	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not airflow and not browser" $(ARGS)
 
-lint: .venv/dev  ## ruff, ruff format, the import contracts, mypy --strict on include/
+lint: .venv/dev  ## ruff, ruff format, spelling, the import contracts, mypy --strict
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
+	.venv/bin/codespell
 	.venv/bin/lint-imports
-	$(PY) -m mypy include
+	$(PY) -m mypy
 
 format: .venv/dev  ## put the code into its standard form
 	$(PY) -m ruff format .
