@@ -251,15 +251,7 @@ def answer_question(
     from include.answering.answer import answer
     from include.answering.questions import as_text, split_lines
 
-    found = answer(
-        split_lines(question),
-        settings,
-        root=root,
-        collection=index.collection,
-        store=index.store,
-        server=server,
-        llm=llm,
-    )
+    found = answer(split_lines(question), settings, index, root=root, server=server, llm=llm)
     for each in found["answers"]:
         log.log(logging.WARNING if each["error"] else logging.INFO, "%s", as_text(each))
     return found

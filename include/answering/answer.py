@@ -8,15 +8,15 @@ Imports only what that needs: ONNX Runtime, tokenizers, the embedded engine.
 import json
 import logging
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
 import numpy as np
 
 from include.answering.llm import LlmConnection, write_answer
-from include.answering.passages import relevance, sentences, word_overlap
+from include.answering.passages import Passage, Retrieved, score
 from include.answering.questions import checked, refused
 from include.answering.reply import NOTHING
 from include.core import artifacts
@@ -28,50 +28,32 @@ from include.store.journal import fitted_weight
 from include.store.protocol import BM25_WEIGHT, Hit, Searcher, Store
 from include.store.stores import open_store
 
-if TYPE_CHECKING:
-    from include.model.query_encoder import QueryEncoder
-
 log = logging.getLogger(__name__)
 
-ENCODED_AT_ONCE = 8  # sentences of like length: less padding, a fifth faster than 32 on real products
-MOST_SENTENCES = 48  # encoded for a question; the rest is left out by word overlap
 QUOTES = 3  # sentences in an answer
 CLOSE = 0.85  # a further quote has at least this share of the best one's score
 
 
-@dataclass(frozen=True)
-class Passage:
-    """A sentence of a retrieved product.
+class _Laps:
+    """Seconds of each step since the one before it."""
 
-    Attributes:
-        product: The product's position among the hits.
-        text: The sentence.
-        scored: What is compared with the question: the title, then the sentence. "It holds 1.7 litres" alone
-            does not say what does.
-    """
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self.seconds: dict[str, float] = {}
 
-    product: int
-    text: str
-    scored: str
+    def end(self, step: str) -> None:
+        self.seconds[step] = self.total() - sum(self.seconds.values())
 
-
-@dataclass(frozen=True)
-class Retrieved:
-    """What was retrieved for a question: products by rank, their cosines, their sentences and scores."""
-
-    hits: list[Hit]
-    cosines: Vectors
-    passages: list[Passage]
-    scores: Vectors
+    def total(self) -> float:
+        return time.monotonic() - self._began
 
 
 def answer(
     questions: Sequence[str],
     settings: AnswerSettings,
+    index: IndexSettings,
     *,
     root: Path,
-    collection: str = "products",
-    store: Literal["embedded", "server"] = "embedded",
     server: ServerConnection | None = None,
     llm: LlmConnection | None = None,
 ) -> dict[str, Any]:
@@ -80,8 +62,9 @@ def answer(
     Args:
         questions: Each 1 to 2,000 characters. One that is not does not fail the others.
         settings: How many products, search mode, generator, threshold, version.
+        index: Where the index is: its store and collection.
         root: The data directory.
-        collection, store, server: Where the index is.
+        server: Needed for `store="server"`.
         llm: Needed for `generator="llm"`.
 
     Returns:
@@ -98,7 +81,7 @@ def answer(
         UnknownVersion: The version does not exist, or no longer.
         GeneratorUnavailable: The language model did not answer.
     """
-    began = time.monotonic()
+    laps = _Laps()
     read = checked(questions)
     asked = [question for question in read if isinstance(question, str)]
     if settings.generator == "llm" and llm is None:
@@ -106,87 +89,71 @@ def answer(
             "generator = 'llm' needs a language model, and there is no connection.",
             "Make the Airflow connection `llm_default`, or set generator = 'extractive'.",
         )
-    from include.model.query_encoder import QueryEncoder
-
-    index = open_store(IndexSettings(store=store, collection=collection), root=root, server=server)
-    made, searcher = _open(index, settings.version, collection, store, root)
-    steps = {"open": time.monotonic() - began}
-    try:
-        encoder = QueryEncoder(artifacts.read(root / made["model"], verify=False).path, dimensions=made["dim"])
-        steps["load model"] = time.monotonic() - began - sum(steps.values())
-        vectors = encoder.encode(asked)
-        steps["encode"] = time.monotonic() - began - sum(steps.values())
-        weight = _weight(settings, root, collection, made["version"])
-        retrieved = [
-            _retrieve(searcher, question, vector, settings, weight)
-            for question, vector in zip(asked, vectors, strict=True)
-        ]
-        steps["search"] = time.monotonic() - began - sum(steps.values())
-    finally:
-        searcher.close()
-    found = _score(asked, vectors, retrieved, encoder)
-    steps["score sentences"] = time.monotonic() - began - sum(steps.values())
-    shared = (time.monotonic() - began) / len(asked)
-    written = iter(
-        [_written(question, each, settings, llm, shared) for question, each in zip(asked, found, strict=True)]
-    )
-    steps["generate"] = time.monotonic() - began - sum(steps.values())
-    milliseconds = {name: round(1000 * seconds, 1) for name, seconds in steps.items()}
-    log.info("version %s, milliseconds: %s", made["version"], milliseconds)
+    version, searcher = _open(open_store(index, root=root, server=server), settings.version, index, root)
+    laps.end("open")
+    with closing(searcher):
+        weight = _weight(settings, root, index.collection, version["version"])
+        retrieved = _retrieve(asked, version, searcher, settings, weight, root, laps)
+    shared = laps.total() / len(asked)
+    written = [_written(*each, settings, llm, shared) for each in zip(asked, retrieved, strict=True)]
+    laps.end("generate")
+    milliseconds = {step: round(1000 * seconds, 1) for step, seconds in laps.seconds.items()}
+    log.info("version %s, milliseconds: %s", version["version"], milliseconds)
+    answers = iter(written)
     return {
-        "version": made["version"],
+        "version": version["version"],
         "bm25_weight": weight,
         "answers": [
-            refused(question, each) if isinstance(each, BadQuestion) else next(written)
+            refused(question, each) if isinstance(each, BadQuestion) else next(answers)
             for question, each in zip(questions, read, strict=True)
         ],
-        "seconds": round(time.monotonic() - began, 4),
+        "seconds": round(laps.total(), 4),
         "milliseconds": milliseconds,
     }
 
 
-def _open(index: Store, version: str, collection: str, store: str, root: Path) -> tuple[dict[str, Any], Searcher]:
+def _open(store: Store, wanted: str, index: IndexSettings, root: Path) -> tuple[dict[str, Any], Searcher]:
     """The version's description and the version itself, open for reading."""
-    if version != "live":
-        made = _describe(index, version, collection, store, root)
-        return made, index.open(version, made["shards"])
+    if wanted != "live":
+        version = _describe(store, wanted, index, root)
+        return version, store.open(wanted, version["shards"])
     tried: str | None = None
     while True:
-        live = index.live()
+        live = store.live()
         if live is None:
             raise NoLiveIndex(
-                f"Nothing has been published in collection {collection!r} ({store}) under {root}.",
+                f"Nothing has been published in collection {index.collection!r} ({index.store}) under {root}.",
                 "Trigger train_and_index and let it finish, then ask again.",
             )
         try:
-            made = _describe(index, live, collection, store, root)
-            return made, index.open(live, made["shards"])
+            version = _describe(store, live, index, root)
+            return version, store.open(live, version["shards"])
         except (UnknownVersion, DamagedArtifact):
             if live == tried:
                 raise
             tried = live  # the alias may have moved, and the old version gone, since it was read
 
 
-def _describe(index: Store, version: str, collection: str, store: str, root: Path) -> dict[str, Any]:
-    path = artifacts.locate(root, "version", version)
+def _describe(store: Store, wanted: str, index: IndexSettings, root: Path) -> dict[str, Any]:
+    path = artifacts.locate(root, "version", wanted)
     if not path.exists():
         raise UnknownVersion(
-            f"Index version {version} does not exist in {path.parent}.",
-            f"Kept versions: {_kept(index)}. Or ask for `live`.",
+            f"Index version {wanted} does not exist in {path.parent}.",
+            f"Kept versions: {_kept(store)}. Or ask for `live`.",
         )
     artifacts.read(path, verify=False)
-    made: dict[str, Any] = json.loads((path / "version.json").read_bytes())
-    if (made["collection"], made["store"]) != (collection, store):
+    version: dict[str, Any] = json.loads((path / "version.json").read_bytes())
+    if (version["collection"], version["store"]) != (index.collection, index.store):
         raise UnknownVersion(
-            f"Index version {version} belongs to collection {made['collection']!r} ({made['store']}), not to "
-            f"{collection!r} ({store}).",
-            f"Kept versions there: {_kept(index)}. Or ask for `live`.",
+            f"Index version {wanted} belongs to collection {version['collection']!r} ({version['store']}), not to "
+            f"{index.collection!r} ({index.store}).",
+            f"Kept versions there: {_kept(store)}. Or ask for `live`.",
         )
-    return made
+    return version
 
 
-def _kept(index: Store) -> str:
-    return ", ".join(index.versions()) or "none"
+def _kept(store: Store) -> str:
+    return ", ".join(store.versions()) or "none"
 
 
 def _weight(settings: AnswerSettings, root: Path, collection: str, version: str) -> float | None:
@@ -204,6 +171,33 @@ def _weight(settings: AnswerSettings, root: Path, collection: str, version: str)
 
 
 def _retrieve(
+    questions: Sequence[str],
+    version: Mapping[str, Any],
+    searcher: Searcher,
+    settings: AnswerSettings,
+    weight: float | None,
+    root: Path,
+    laps: _Laps,
+) -> list[Retrieved]:
+    """The products for each question, their sentences scored."""
+    from include.model.query_encoder import QueryEncoder
+
+    model = artifacts.read(root / version["model"], verify=False).path
+    encoder = QueryEncoder(model, dimensions=version["dim"])
+    laps.end("load model")
+    vectors = encoder.encode(questions)
+    laps.end("encode")
+    hits = [
+        _search(searcher, question, vector, settings, weight)
+        for question, vector in zip(questions, vectors, strict=True)
+    ]
+    laps.end("search")
+    scored = score(questions, vectors, hits, encoder)
+    laps.end("score sentences")
+    return scored
+
+
+def _search(
     searcher: Searcher, question: str, vector: Vectors, settings: AnswerSettings, weight: float | None
 ) -> tuple[list[Hit], Vectors]:
     """Products by rank, and their cosines with the question, (n,) float32."""
@@ -221,83 +215,47 @@ def _retrieve(
     return hits, np.array(cosines, np.float32)
 
 
-def _score(
-    questions: Sequence[str],
-    vectors: Vectors,
-    retrieved: Sequence[tuple[list[Hit], Vectors]],
-    encoder: "QueryEncoder",
-) -> list[Retrieved]:
-    """Score the sentences of all questions' products; every distinct sentence is encoded once."""
-    candidates = [_candidates(question, hits) for question, (hits, _) in zip(questions, retrieved, strict=True)]
-    # By length, so that a batch has little padding.
-    distinct = sorted({passage.scored for passages, _ in candidates for passage in passages}, key=len)
-    place = {text: number for number, text in enumerate(distinct)}
-    batches = [distinct[start : start + ENCODED_AT_ONCE] for start in range(0, len(distinct), ENCODED_AT_ONCE)]
-    encoded = np.concatenate([np.empty((0, encoder.dim), np.float32), *map(encoder.encode, batches)])
-    found = []
-    for vector, (hits, cosines), (passages, overlaps) in zip(vectors, retrieved, candidates, strict=True):
-        own = encoded[[place[passage.scored] for passage in passages]] @ vector
-        found.append(Retrieved(hits, cosines, passages, relevance(own, overlaps)))
-    return found
-
-
-def _candidates(question: str, hits: Sequence[Hit]) -> tuple[list[Passage], Vectors]:
-    """The sentences worth encoding, in order of product and place, and their word overlap with the question."""
-    passages: list[Passage] = []
-    seen: set[str] = set()
-    for product, hit in enumerate(hits):
-        # Many contents begin with their title. A product without content has its title to quote.
-        for text in sentences(hit.content.removeprefix(hit.title)) or [hit.title]:
-            scored = hit.title if text == hit.title else f"{hit.title}. {text}"
-            if scored not in seen:
-                seen.add(scored)
-                passages.append(Passage(product, text, scored))
-    overlaps = word_overlap(question, [passage.scored for passage in passages])
-    if len(passages) > MOST_SENTENCES:
-        kept = np.sort(np.argsort(-overlaps, kind="stable")[:MOST_SENTENCES])
-        passages, overlaps = [passages[number] for number in kept], overlaps[kept]
-    return passages, overlaps
-
-
 def _written(
-    question: str, found: Retrieved, settings: AnswerSettings, llm: LlmConnection | None, shared: float
+    question: str, retrieved: Retrieved, settings: AnswerSettings, llm: LlmConnection | None, shared: float
 ) -> dict[str, Any]:
     """A question's entry in the result; `shared` are its seconds of the work done for all of them."""
     began = time.monotonic()
-    made = _generate(question, found, settings, llm)
-    return {"question": question, **made, "seconds": round(shared + time.monotonic() - began, 4), "error": None}
+    reply = _generate(question, retrieved, settings, llm)
+    return {"question": question, **reply, "seconds": round(shared + time.monotonic() - began, 4), "error": None}
 
 
-def _generate(question: str, found: Retrieved, settings: AnswerSettings, llm: LlmConnection | None) -> dict[str, Any]:
-    order = np.argsort(-found.scores, kind="stable").tolist()
-    enough = [number for number in order if found.scores[number] >= settings.threshold]
+def _generate(
+    question: str, retrieved: Retrieved, settings: AnswerSettings, llm: LlmConnection | None
+) -> dict[str, Any]:
+    order = np.argsort(-retrieved.scores, kind="stable").tolist()
+    enough = [number for number in order if retrieved.scores[number] >= settings.threshold]
     if not enough:
-        return _result(NOTHING, [], found, [])
+        return _result(NOTHING, [], retrieved, [])
     if llm is not None and settings.generator == "llm":
-        reply = write_answer(question, found.hits, llm)
-        return _result(reply.text, reply.cited, found, reply.warnings)
-    least = CLOSE * found.scores[enough[0]]
+        reply = write_answer(question, retrieved.hits, llm)
+        return _result(reply.text, reply.cited, retrieved, reply.warnings)
+    least = CLOSE * retrieved.scores[enough[0]]
     distinct: dict[str, Passage] = {}  # products of one family share sentences
     for number in enough:
-        if found.scores[number] >= least:
-            distinct.setdefault(found.passages[number].text, found.passages[number])
+        if retrieved.scores[number] >= least:
+            distinct.setdefault(retrieved.passages[number].text, retrieved.passages[number])
     quoted = list(distinct.values())[:QUOTES]
     cited = list(dict.fromkeys(passage.product for passage in quoted))
     text = " ".join(f"“{passage.text}” [{cited.index(passage.product) + 1}]" for passage in quoted)
-    return _result(text, cited, found, [])
+    return _result(text, cited, retrieved, [])
 
 
-def _result(text: str, cited: Sequence[int], found: Retrieved, warnings: Sequence[str]) -> dict[str, Any]:
+def _result(text: str, cited: Sequence[int], retrieved: Retrieved, warnings: Sequence[str]) -> dict[str, Any]:
     best: dict[int, str] = {}
-    for number in np.argsort(-found.scores, kind="stable").tolist():
-        best.setdefault(found.passages[number].product, found.passages[number].text)
+    for number in np.argsort(-retrieved.scores, kind="stable").tolist():
+        best.setdefault(retrieved.passages[number].product, retrieved.passages[number].text)
 
     def source(product: int) -> dict[str, Any]:
-        hit = found.hits[product]
+        hit = retrieved.hits[product]
         return {
             "uid": hit.uid,
             "title": hit.title,
-            "score": round(float(found.cosines[product]), 4),
+            "score": round(float(retrieved.cosines[product]), 4),
             "rank": product + 1,
             "snippet": best.get(product, hit.title),
         }
@@ -306,6 +264,6 @@ def _result(text: str, cited: Sequence[int], found: Retrieved, warnings: Sequenc
         "answer": text,
         "found": bool(cited),
         "sources": [source(product) for product in cited],
-        "nearest": [source(product) for product in range(len(found.hits)) if product not in cited],
+        "nearest": [source(product) for product in range(len(retrieved.hits)) if product not in cited],
         "warnings": list(warnings),
     }

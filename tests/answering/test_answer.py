@@ -73,7 +73,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def ask(root: Path, *questions: str, llm: LlmConnection | None = None, **settings: Any) -> list[dict[str, Any]]:
-    found = answer(questions, AnswerSettings(**settings), root=root, llm=llm)
+    found = answer(questions, AnswerSettings(**settings), IndexSettings(), root=root, llm=llm)
     json.dumps(found)  # it travels through XCom
     answers: list[dict[str, Any]] = found["answers"]
     return answers
@@ -144,7 +144,7 @@ def test_a_product_without_content_is_quoted_by_its_title(shop: Path) -> None:
 def test_refuses_bad_questions(root: Path, questions: Any, said: str) -> None:
     """Refused before anything is opened, with the number of the one that is bad."""
     with pytest.raises(BadQuestion, match=said):
-        answer(questions, AnswerSettings(), root=root)
+        answer(questions, AnswerSettings(), IndexSettings(), root=root)
 
 
 def test_one_bad_line_does_not_fail_the_others(shop: Path) -> None:
@@ -194,19 +194,19 @@ def test_strange_characters_are_answered(shop: Path) -> None:
 def test_before_the_first_publication_says_what_to_do(root: Path) -> None:
     """The first thing a new user tries."""
     with pytest.raises(NoLiveIndex, match="Trigger train_and_index"):
-        answer(["kettle?"], AnswerSettings(), root=root)
+        answer(["kettle?"], AnswerSettings(), IndexSettings(), root=root)
 
 
 def test_a_version_by_name(shop: Path) -> None:
     """Comparing two versions needs both; an unknown one must not fall back to live."""
     live = open_store(IndexSettings(), root=shop).live()
     assert live is not None
-    made = answer(["kettle?"], AnswerSettings(version=live), root=shop)
+    made = answer(["kettle?"], AnswerSettings(version=live), IndexSettings(), root=shop)
     assert made["version"] == live
     with pytest.raises(UnknownVersion, match=f"Kept versions: {live}"):
-        answer(["kettle?"], AnswerSettings(version="0" * 16), root=shop)
+        answer(["kettle?"], AnswerSettings(version="0" * 16), IndexSettings(), root=shop)
     with pytest.raises(UnknownVersion, match="belongs to collection 'products'"):
-        answer(["kettle?"], AnswerSettings(version=live), root=shop, collection="others")
+        answer(["kettle?"], AnswerSettings(version=live), IndexSettings(collection="others"), root=shop)
 
 
 def test_answering_changes_no_stored_byte(shop: Path) -> None:
@@ -235,8 +235,9 @@ def test_imports_only_what_answering_needs(shop: Path) -> None:
 import sys
 from pathlib import Path
 from include.answering.answer import answer
-from include.core.settings import AnswerSettings
-made = answer(["How much water does the Brasato Mika kettle hold?"], AnswerSettings(), root=Path(sys.argv[1]))
+from include.core.settings import AnswerSettings, IndexSettings
+question = "How much water does the Brasato Mika kettle hold?"
+made = answer([question], AnswerSettings(), IndexSettings(), root=Path(sys.argv[1]))
 assert made["answers"][0]["found"], made
 heavy = {"torch", "transformers", "pandas", "pyarrow", "qdrant_client", "httpx", "bm25s", "airflow"}
 print(sorted(heavy & set(sys.modules)))

@@ -9,7 +9,7 @@ import pytest
 from include.answering.answer import answer
 from include.core import artifacts
 from include.core.forms import allowed, form_fields, from_form
-from include.core.settings import AnswerSettings
+from include.core.settings import AnswerSettings, IndexSettings
 from include.store.journal import Journal, fitted_weight, history
 from include.store.protocol import BM25_WEIGHT
 from tests.indexed import Shop, day, open_shop
@@ -36,7 +36,7 @@ def evaluated(shop: Shop, weight: float | None) -> Path:
 
 
 def asked(shop: Shop, **settings: Any) -> dict[str, Any]:
-    return answer([QUESTION], AnswerSettings(**settings), root=shop.root)
+    return answer([QUESTION], AnswerSettings(**settings), IndexSettings(), root=shop.root)
 
 
 def test_answers_use_the_live_versions_weight(shop: Shop) -> None:
