@@ -42,7 +42,7 @@ def test_every_pin_installs_on(python: str) -> None:
     refusing = {
         name: needed
         for name, each in there.items()
-        if (needed := each.metadata["Requires-Python"]) and python not in SpecifierSet(needed)
+        if (needed := (each.metadata.get_all("Requires-Python") or [""])[0]) and python not in SpecifierSet(needed)
     }
     assert refusing == {}
 

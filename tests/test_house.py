@@ -46,7 +46,7 @@ WRONG = {
 
 def contracts(place: Path) -> subprocess.CompletedProcess[str]:
     """What `make lint` prints of the contracts over the `include/` in `place`."""
-    command = [Path(sys.executable).parent / "lint-imports", "--no-cache"]
+    command = [str(Path(sys.executable).parent / "lint-imports"), "--no-cache"]
     return subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
 
 
