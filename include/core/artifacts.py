@@ -15,11 +15,13 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from pydantic import BaseModel, ConfigDict
 
 from include.core.errors import DamagedArtifact
 from include.core.files import lock, sync_directory, write_json
@@ -30,28 +32,38 @@ log = logging.getLogger(__name__)
 MANIFEST = "manifest.json"
 
 
-@dataclass(frozen=True)
-class Artifact:
+class File(BaseModel):
+    """A file of an artifact, as the manifest knows it."""
+
+    bytes: int
+    sha256: str
+
+
+class Artifact(BaseModel):
     """A published directory and what its manifest says.
 
     Attributes:
         kind: The stage's name for its output ("catalogue", "model" …).
         fingerprint: 16 hexadecimal digits, see `fingerprint`.
-        path: The directory.
         stats: What the stage counted and measured, JSON-serialisable.
         settings: The settings that shaped the bytes.
         inputs: Fingerprints of the artifacts it was made from, by role.
         seconds: How long it took to make, in seconds.
+        files: Every file of the directory, by its path in there.
+        path: The directory.
         reused: True where an earlier run had already made it.
     """
 
+    model_config = ConfigDict(frozen=True)
+
     kind: str
     fingerprint: str
-    path: Path
-    stats: dict[str, Any] = field(default_factory=dict)
-    settings: dict[str, Any] = field(default_factory=dict)
-    inputs: dict[str, str] = field(default_factory=dict)
+    stats: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
+    inputs: dict[str, str] = {}
     seconds: float = 0.0
+    files: dict[str, File] = {}
+    path: Path
     reused: bool = False
 
     def summary(self) -> dict[str, Any]:
@@ -61,7 +73,7 @@ class Artifact:
             "fingerprint": self.fingerprint,
             "path": str(self.path),
             "reused": self.reused,
-            "seconds": round(self.seconds, 3),
+            "seconds": self.seconds,
             "stats": self.stats,
         }
 
@@ -122,30 +134,19 @@ def read(path: Path, *, verify: bool = True) -> Artifact:
     """
     next_step = "Clear the task that makes it and run it again: it will be rebuilt."
     try:
-        manifest = json.loads((path / MANIFEST).read_bytes())
-        files: dict[str, dict[str, Any]] = manifest["files"]
-        made = Artifact(
-            kind=manifest["kind"],
-            fingerprint=manifest["fingerprint"],
-            path=path,
-            stats=manifest["stats"],
-            settings=manifest["settings"],
-            inputs=manifest["inputs"],
-            seconds=manifest["seconds"],
-            reused=True,
-        )
+        made = Artifact.model_validate({**json.loads((path / MANIFEST).read_bytes()), "path": path, "reused": True})
     except FileNotFoundError as error:
         raise DamagedArtifact(f"{path} is not a published artifact: it has no {MANIFEST}.", next_step) from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, TypeError) as error:
         raise DamagedArtifact(f"{path / MANIFEST} cannot be read ({error!r}).", next_step) from error
-    for name, expected in files.items():
+    for name, expected in made.files.items():
         file = path / name
         if not file.is_file():
             raise DamagedArtifact(f"{file} is missing, though the manifest lists it.", next_step)
-        if (size := file.stat().st_size) != expected["bytes"]:
-            raise DamagedArtifact(f"{file} has {size} bytes, the manifest says {expected['bytes']}.", next_step)
-        if verify and (found := file_sha256(file)) != expected["sha256"]:
-            raise DamagedArtifact(f"{file} has sha256 {found}, the manifest says {expected['sha256']}.", next_step)
+        if (size := file.stat().st_size) != expected.bytes:
+            raise DamagedArtifact(f"{file} has {size} bytes, the manifest says {expected.bytes}.", next_step)
+        if verify and (found := file_sha256(file)) != expected.sha256:
+            raise DamagedArtifact(f"{file} has sha256 {found}, the manifest says {expected.sha256}.", next_step)
     return made
 
 
@@ -198,8 +199,17 @@ def build(
             began = time.monotonic()
             try:
                 stats = dict(write(space))
-                seconds = time.monotonic() - began
-                _write_manifest(space.path, kind, mark, stats, dict(settings), dict(inputs or {}), seconds)
+                made = Artifact(
+                    kind=kind,
+                    fingerprint=mark,
+                    stats=stats,
+                    settings=dict(settings),
+                    inputs=dict(inputs or {}),
+                    seconds=round(time.monotonic() - began, 3),
+                    files=_synced(space.path),
+                    path=target,
+                )
+                write_json(space.path / MANIFEST, made.model_dump(exclude={"path", "reused"}))
                 os.rename(space.path, target)
                 sync_directory(target.parent)
             finally:
@@ -207,8 +217,8 @@ def build(
                 with suppress(OSError):  # not empty: a retry goes on from it
                     space.scratch.rmdir()
             shutil.rmtree(space.scratch, ignore_errors=True)
-    log.info("made %s %s in %.1f s", kind, mark, seconds)
-    return Artifact(kind, mark, target, stats, dict(settings), dict(inputs or {}), seconds)
+    log.info("made %s %s in %.1f s", kind, mark, made.seconds)
+    return made
 
 
 def published(root: Path, kind: str) -> list[Path]:
@@ -232,32 +242,14 @@ def discard(path: Path) -> None:
         return
 
 
-def _write_manifest(
-    path: Path,
-    kind: str,
-    mark: str,
-    stats: dict[str, Any],
-    settings: dict[str, Any],
-    inputs: dict[str, str],
-    seconds: float,
-) -> None:
-    files: dict[str, dict[str, Any]] = {}
-    directories: Sequence[Path] = [path, *(entry for entry in path.rglob("*") if entry.is_dir())]
+def _synced(path: Path) -> dict[str, File]:
+    """Make everything in a directory durable; its files, by their paths in there."""
+    found: dict[str, File] = {}
     for file in sorted(entry for entry in path.rglob("*") if entry.is_file()):
         with file.open("rb+") as stream:
             os.fsync(stream.fileno())
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
-            size = stream.seek(0, os.SEEK_END)
-        files[file.relative_to(path).as_posix()] = {"bytes": size, "sha256": digest}
-    manifest = {
-        "kind": kind,
-        "fingerprint": mark,
-        "stats": stats,
-        "settings": settings,
-        "inputs": inputs,
-        "seconds": round(seconds, 3),
-        "files": files,
-    }
-    write_json(path / MANIFEST, manifest)
-    for directory in directories:
+            found[file.relative_to(path).as_posix()] = File(bytes=stream.seek(0, os.SEEK_END), sha256=digest)
+    for directory in (path, *(entry for entry in path.rglob("*") if entry.is_dir())):
         sync_directory(directory)
+    return found

@@ -14,7 +14,6 @@ import threading
 from argparse import Namespace
 from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
@@ -135,7 +134,7 @@ class ChildReports:
         """
         end = self._end
         if status == 0 and end is not None and end["type"] == "result":
-            return Artifact(**{**end["artifact"], "path": Path(end["artifact"]["path"])})
+            return Artifact.model_validate(end["artifact"])
         for said in (end, self._other):  # where another failed, the first one has crashed for want of it
             if said is not None and said["type"] == "error" and (error := reported_error(said)) is not None:
                 raise error
@@ -211,11 +210,7 @@ def run_as_child(work: Callable[[Sink | None], Artifact], *, parent: int | None)
             return 1
         return 0
 
-    def told_whole(sink: Sink) -> dict[str, Any]:
-        made = work(sink)
-        return {"artifact": {**asdict(made), "path": str(made.path)}}
-
-    return report(told_whole)
+    return report(lambda sink: {"artifact": work(sink).model_dump(mode="json")})
 
 
 def _listen(stream: IO[str], last_words: "deque[str]", reports: ChildReports) -> None:

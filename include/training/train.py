@@ -130,7 +130,7 @@ def train(
     if processes.rank > 0:  # the first one says whether there is anything to do
         if scratch := processes.from_first(None):
             trained(Path(scratch))
-        return Artifact("model", mark, artifacts.locate(root, "model", mark))
+        return Artifact(kind="model", fingerprint=mark, path=artifacts.locate(root, "model", mark))
     started = False
 
     def write(space: Workspace) -> dict[str, Any]:

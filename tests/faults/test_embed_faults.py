@@ -39,7 +39,7 @@ if point == "encode":
 elif point == "rename":
     include.index.vectors.os.replace = stopping_at(count, os.replace)
 elif point == "manifest":
-    include.index.embed.artifacts._write_manifest = stopping_at(count, include.index.embed.artifacts._write_manifest)
+    include.core.artifacts.write_json = stopping_at(count, include.core.artifacts.write_json)
 include.index.embed.embed(plan, 0, root=root)
 """
 
