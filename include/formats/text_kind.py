@@ -103,16 +103,22 @@ def _json(text: str) -> FileKind | None:
 
 def _wrapper(text: str) -> FileKind | None:
     """One object around the list of all products; not a product that itself has a list of objects."""
-    name, at, before = "", 0, set[str]()
+    path, at, before = list[str](), 0, set[str]()
     while member := _MEMBER.match(text, at):
         name, at = member[1], member.end()
         if re.compile(r"\[\s*\{").match(text, at):
+            path.append(name)
             break
-        before.add(meant(name))
+        if not path:
+            before.add(meant(name))
         try:
-            _, at = json.JSONDecoder().raw_decode(text, at)
+            value, end = json.JSONDecoder().raw_decode(text, at)
         except (ValueError, RecursionError):
-            return None
+            value, end = {}, 0  # there is more of it than was read
+        if isinstance(value, dict) and (not end or _has_list(value)):
+            path.append(name)
+        else:
+            at = end
     if not member or not text.startswith("{"):
         return None
     first, _, rest = text.partition("\n")
@@ -126,9 +132,19 @@ def _wrapper(text: str) -> FileKind | None:
         around = before
     if _NAMED & around and not _NAMED.issubset(map(meant, inside)):
         return None
-    query = shlex.quote(f".{json.dumps(name)}[]")
+    query = shlex.quote("".join(f".{json.dumps(name)}" for name in path) + "[]")
     return FileKind(
-        f"one JSON object around a list, {printable(name)!r}", f"jq -c {query} {{file}} > catalogue.jsonl", inside
+        f"one JSON object around a list, {printable('.'.join(path))!r}",
+        f"jq -c {query} {{file}} > catalogue.jsonl",
+        inside,
+    )
+
+
+def _has_list(value: dict[str, object]) -> bool:
+    """Whether a list of objects lies in it, at any depth."""
+    return any(
+        _has_list(each) if isinstance(each, dict) else isinstance(each, list) and each[:1] and isinstance(each[0], dict)
+        for each in value.values()
     )
 
 

@@ -445,6 +445,16 @@ OTHERS: dict[str, tuple[bytes, str, str]] = {
         "tr -d",
     ),
     "list inside": (json.dumps({"products": ROWS}).encode(), f"a list, 'products', with the fields {FIELDS}", "jq -c"),
+    "a search engine's reply": (
+        json.dumps({"responseHeader": {"status": 0}, "response": {"numFound": 3, "docs": ROWS}}).encode(),
+        f"around a list, 'response.docs', with the fields {FIELDS}",
+        """jq -c '."response"."docs"[]'""",
+    ),
+    "a long reply over lines": (
+        json.dumps({"took": 3, "hits": {"total": 9000, "docs": ROWS * 1000}}, indent=1).encode(),
+        "around a list, 'hits.docs'",
+        "jq -c",
+    ),
     "pages": (
         json.dumps({"meta": {"n": 9}, "title": "shop", "a b": ROWS}, indent=1).encode(),
         "a list, 'a b'",
@@ -584,11 +594,19 @@ def test_one_bad_first_line_does_not_condemn_the_file(tmp_path: Path, first: byt
 
 
 @pytest.mark.parametrize(
-    "keys", [("uid", "title", "variants"), ("variants", "uid", "title"), ("reviews", "price", "title")]
+    "keys",
+    [
+        ("uid", "title", "variants"),
+        ("variants", "uid", "title"),
+        ("reviews", "price", "title"),
+        ("seller", "uid", "title"),
+    ],
 )
 def test_a_product_that_has_a_list_of_objects_is_a_line(tmp_path: Path, keys: tuple[str, ...]) -> None:
     """Danger: a catalogue of one product is taken for an object around a list of products."""
-    values = {key: [{"id": 1, "colour": "red"}] if key.endswith("s") else "x" for key in keys}
+    values: dict[str, object] = {key: [{"id": 1, "colour": "red"}] if key.endswith("s") else "x" for key in keys}
+    if "seller" in values:
+        values["seller"] = {"name": "x", "offers": [{"id": 1}]}
     path = tmp_path / "c.jsonl"
     path.write_text(json.dumps(values) + "\n")
     assert len(lines_of(path)) == 1
