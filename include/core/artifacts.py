@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from include.core.errors import DamagedArtifact
 from include.core.files import lock, sync_directory, write_json
@@ -58,11 +58,11 @@ class Artifact(BaseModel):
 
     kind: str
     fingerprint: str
-    stats: dict[str, Any] = {}
-    settings: dict[str, Any] = {}
-    inputs: dict[str, str] = {}
-    seconds: float = 0.0
-    files: dict[str, File] = {}
+    stats: dict[str, Any]
+    settings: dict[str, Any]
+    inputs: dict[str, str]
+    seconds: float
+    files: dict[str, File]
     path: Path
     reused: bool = False
 
@@ -137,6 +137,10 @@ def read(path: Path, *, verify: bool = True) -> Artifact:
         made = Artifact.model_validate({**json.loads((path / MANIFEST).read_bytes()), "path": path, "reused": True})
     except FileNotFoundError as error:
         raise DamagedArtifact(f"{path} is not a published artifact: it has no {MANIFEST}.", next_step) from error
+    except ValidationError as error:
+        fault = error.errors()[0]
+        where = ".".join(map(str, fault["loc"]))
+        raise DamagedArtifact(f"{path / MANIFEST} cannot be read ({where}: {fault['msg']}).", next_step) from error
     except (ValueError, TypeError) as error:
         raise DamagedArtifact(f"{path / MANIFEST} cannot be read ({error!r}).", next_step) from error
     for name, expected in made.files.items():

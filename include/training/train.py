@@ -130,7 +130,10 @@ def train(
     if processes.rank > 0:  # the first one says whether there is anything to do
         if scratch := processes.from_first(None):
             trained(Path(scratch))
-        return Artifact(kind="model", fingerprint=mark, path=artifacts.locate(root, "model", mark))
+        at = artifacts.locate(root, "model", mark)
+        return Artifact(
+            kind="model", fingerprint=mark, stats={}, settings=shaping, inputs=inputs, seconds=0.0, files={}, path=at
+        )
     started = False
 
     def write(space: Workspace) -> dict[str, Any]:
@@ -170,12 +173,12 @@ def trained_before(catalogue: Path, settings: TrainSettings, *, root: Path) -> A
     for path in artifacts.published(root, "model"):
         try:
             found = artifacts.read(path, verify=False)
-        except DamagedArtifact:
-            continue  # the stage that needs it will say so
-        same = {name: value for name, value in found.settings.items() if name not in ("precision", "nonce")}
-        wanted = settings.precision in ("auto", found.settings.get("precision"))
-        if same == shaping and wanted and inputs.items() <= found.inputs.items() and _is_current(found, root):
-            return artifacts.read(path)
+            same = {name: value for name, value in found.settings.items() if name not in ("precision", "nonce")}
+            wanted = settings.precision in ("auto", found.settings.get("precision"))
+            if same == shaping and wanted and inputs.items() <= found.inputs.items() and _is_current(found, root):
+                return artifacts.read(path)
+        except DamagedArtifact as damage:
+            log.warning("%s It is passed over.", damage.what)
     return None
 
 

@@ -79,7 +79,7 @@ def test_scratch_outlives_a_failed_attempt_and_goes_with_success(root: Path) -> 
     assert not list((root / "thing").glob(".scratch-*"))
 
 
-@pytest.mark.parametrize("damage", ["flip", "truncate", "remove", "manifest", "no manifest"])
+@pytest.mark.parametrize("damage", ["flip", "truncate", "remove", "manifest", "no files", "no manifest"])
 def test_a_damaged_artifact_is_refused_and_then_made_again(root: Path, damage: str) -> None:
     """One flipped byte read as data gives wrong vectors that no later check can tell."""
     made = make(root)
@@ -93,6 +93,10 @@ def test_a_damaged_artifact_is_refused_and_then_made_again(root: Path, damage: s
             file.unlink()
         case "manifest":
             (made.path / artifacts.MANIFEST).write_text('{"files": ')
+        case "no files":
+            manifest = json.loads((made.path / artifacts.MANIFEST).read_bytes())
+            del manifest["files"]
+            (made.path / artifacts.MANIFEST).write_text(json.dumps(manifest))
         case "no manifest":
             (made.path / artifacts.MANIFEST).unlink()
     with pytest.raises(DamagedArtifact, match=str(made.path)):
