@@ -129,6 +129,13 @@ def test_fine_tune_mines_the_live_index_and_unchanged_data_is_not_trained_on_aga
         again = stages.fine_tune(replace(run, run_id="next"), {"path": str(catalogue)})
     assert again["fingerprint"] == made["fingerprint"]
     assert "neither the catalogue nor a setting of training has changed" in caplog.text
+    weights = trained.path / "model.safetensors"
+    content = weights.read_bytes()
+    weights.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    caplog.clear()
+    mended = stages.fine_tune(replace(run, run_id="after a bad disk"), {"path": str(catalogue)})
+    assert "It is passed over." in caplog.text
+    assert (mended["fingerprint"], mended["reused"]) == (made["fingerprint"], False)
     other = write_catalogue(root, products(59))
     assert stages.fine_tune(run, {"path": str(other)})["fingerprint"] != made["fingerprint"]
 
