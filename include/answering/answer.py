@@ -5,7 +5,6 @@ The index finds products; the extractive generator quotes their sentences that a
 Imports only what that needs: ONNX Runtime, tokenizers, the embedded engine.
 """
 
-import json
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -27,6 +26,7 @@ from include.store.connection import ServerConnection
 from include.store.journal import fitted_weight
 from include.store.protocol import BM25_WEIGHT, Hit, Searcher, Store
 from include.store.stores import open_store
+from include.store.version import read_version
 
 log = logging.getLogger(__name__)
 
@@ -141,8 +141,7 @@ def _describe(store: Store, wanted: str, index: IndexSettings, root: Path) -> di
             f"Index version {wanted} does not exist in {path.parent}.",
             f"Kept versions: {_kept(store)}. Or ask for `live`.",
         )
-    artifacts.read(path, verify=False)
-    version: dict[str, Any] = json.loads((path / "version.json").read_bytes())
+    version = read_version(path, verify=False)
     if (version["collection"], version["store"]) != (index.collection, index.store):
         raise UnknownVersion(
             f"Index version {wanted} belongs to collection {version['collection']!r} ({version['store']}), not to "

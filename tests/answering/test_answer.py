@@ -1,6 +1,7 @@
 """Questions answered from a real index: MiniLM's vectors in Qdrant Edge, over products with known answers."""
 
 import json
+import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -14,7 +15,14 @@ from include.answering.llm import LlmConnection
 from include.answering.questions import LONGEST_QUESTION, as_text
 from include.answering.reply import NOTHING
 from include.core import artifacts
-from include.core.errors import BadQuestion, BadSettings, GeneratorUnavailable, NoLiveIndex, UnknownVersion
+from include.core.errors import (
+    BadQuestion,
+    BadSettings,
+    DamagedArtifact,
+    GeneratorUnavailable,
+    NoLiveIndex,
+    UnknownVersion,
+)
 from include.core.settings import (
     MINILM_PACKAGE,
     AnswerSettings,
@@ -207,6 +215,20 @@ def test_a_version_by_name(shop: Path) -> None:
         answer(["kettle?"], AnswerSettings(version="0" * 16), IndexSettings(), root=shop)
     with pytest.raises(UnknownVersion, match="belongs to collection 'products'"):
         answer(["kettle?"], AnswerSettings(version=live), IndexSettings(collection="others"), root=shop)
+
+
+@pytest.mark.parametrize("damage", ["}", "points"])
+def test_a_version_that_is_damaged_at_equal_size_is_told(shop: Path, tmp_path: Path, damage: str) -> None:
+    """Hashes are not compared for a question: it ended in a JSONDecodeError without a next step, after four retries."""
+    copy = shutil.copytree(shop, tmp_path / "copy")
+    (version,) = artifacts.published(copy, "version")
+    file = version / "version.json"
+    size = file.stat().st_size
+    file.write_text(file.read_text().replace(damage, "#" * len(damage)))
+    assert file.stat().st_size == size
+    with pytest.raises(DamagedArtifact, match=r"version\.json (cannot be read|lacks points)") as caught:
+        answer(["kettle?"], AnswerSettings(), IndexSettings(), root=copy)
+    assert caught.value.next_step.startswith("Clear verify")
 
 
 def test_answering_changes_no_stored_byte(shop: Path) -> None:
