@@ -317,7 +317,8 @@ def _earlier(root: Path, shaping: Mapping[str, Any], inputs: Mapping[str, str]) 
             log.warning("%s It is passed over.", damage.what)
             continue
         same = {role: mark for role, mark in found.inputs.items() if role != "live"} == inputs
-        if same and found.settings == shaping and found.stats["gate"]["passed"]:
+        current = artifacts.is_of_format(found, FORMAT)
+        if same and current and found.settings == shaping and found.stats["gate"]["passed"]:
             log.info("reused %s %s: its model is the live one", KIND, found.fingerprint)
             return artifacts.read(path)
     return None

@@ -13,7 +13,7 @@ from include.core import artifacts
 from include.core.errors import BadSettings
 from include.core.progress import Snapshot
 from include.core.settings import MINILM_PACKAGE, ConvertSettings, EvaluateSettings, SourceSettings, TrainSettings
-from include.evaluation.evaluate import evaluate, table
+from include.evaluation.evaluate import FORMAT, evaluate, table
 from include.evaluation.exact_search import dense_search
 from include.evaluation.examples import won_and_lost
 from include.evaluation.metrics import judge, summary
@@ -80,7 +80,13 @@ def test_measures_every_system_and_keeps_the_figures(
 
 
 def test_a_second_run_finds_the_first_ones_figures(
-    root: Path, catalogue: Path, model: Path, tiny_model: Path, train: TrainSettings, tmp_path: Path
+    root: Path,
+    catalogue: Path,
+    model: Path,
+    tiny_model: Path,
+    train: TrainSettings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Unchanged runs cost seconds, also once the model has become the live one and has no rival left."""
     live = other_model(root, tiny_model, tmp_path)
@@ -90,6 +96,10 @@ def test_a_second_run_finds_the_first_ones_figures(
     as_live = evaluate(catalogue, model, train, EvaluateSettings(tolerance=1), root=root, live=LiveModel(model, 32))
     assert (again.reused, again.stats) == (True, first.stats)
     assert (as_live.reused, as_live.fingerprint) == (True, first.fingerprint)
+    monkeypatch.setattr("include.evaluation.evaluate.FORMAT", FORMAT + 1)
+    newer = evaluate(catalogue, model, train, EvaluateSettings(tolerance=1), root=root, live=LiveModel(model, 32))
+    assert not newer.reused, "an evaluation of an older format is not what this version would write"
+    monkeypatch.undo()
     changed = evaluate(catalogue, model, train, EvaluateSettings(tolerance=0.5), root=root, live=LiveModel(model, 32))
     assert not changed.reused
     assert "live" not in changed.stats["protocols"]["title_to_content"]["systems"]
