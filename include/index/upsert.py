@@ -50,7 +50,7 @@ def upsert(
     part = opened.shard(shard)
     require_same_index(opened, index)
     made = artifacts.read(embedding)
-    spec = Spec(opened.collection, opened.dim, opened.index["hnsw_m"], opened.index["hnsw_ef_construct"])
+    spec = Spec(opened.dim, opened.index["hnsw_m"], opened.index["hnsw_ef_construct"])
     store.prepare(opened.version, spec)
     # The embedding's fingerprint holds the uids and the text hashes, so it determines the payloads too.
     inputs = {"embedding": made.fingerprint}

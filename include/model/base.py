@@ -28,6 +28,7 @@ from include.core.errors import BadModel, SourceUnreachable
 from include.core.redaction import foreign
 from include.core.settings import DISTILBERT, MINILM_PACKAGE
 from include.core.space import no_space_explained, require
+from include.model.directory import read_json
 from include.model.onnx_export import ACTIVATIONS
 
 log = logging.getLogger(__name__)
@@ -169,17 +170,10 @@ def read_config(path: Path) -> dict[str, Any]:
     Raises:
         BadModel: There is none, or it is not a JSON object.
     """
-    file = path / "config.json"
     next_step = "Name a directory in the Hugging Face layout: config.json, model.safetensors, tokenizer.json."
-    try:
-        config = json.loads(file.read_bytes())
-    except FileNotFoundError:
-        raise BadModel(f"{path} is not a model directory: it has no config.json.", next_step) from None
-    except ValueError as error:
-        raise BadModel(f"{file} is not JSON ({error}).", next_step) from error
-    if not isinstance(config, dict):
-        raise BadModel(f"{file} should hold a JSON object, it holds a {type(config).__name__}.", next_step)
-    return config
+    if not (path / "config.json").exists():
+        raise BadModel(f"{path} is not a model directory: it has no config.json.", next_step)
+    return read_json(path / "config.json", next_step)
 
 
 def check_distilbert(path: Path) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from include.core.errors import BadModel, BadSettings
 
@@ -79,11 +79,11 @@ def stored_max_tokens(path: Path) -> int:
     Raises:
         BadModel: A configuration file is missing or damaged.
     """
-    limit = _read_json(path / "config.json").get("max_position_embeddings")
+    limit = read_json(path / "config.json").get("max_position_embeddings")
     if not isinstance(limit, int) or limit < 3:
         raise BadModel(f"{path}/config.json has max_position_embeddings = {limit!r}, expected a whole number.", REBUILD)
     for name, key in (("sentence_bert_config.json", "max_seq_length"), ("tokenizer_config.json", "model_max_length")):
-        if (path / name).is_file() and isinstance(length := _read_json(path / name).get(key), int):
+        if (path / name).is_file() and isinstance(length := read_json(path / name).get(key), int):
             return min(length, limit)
     return limit
 
@@ -93,13 +93,18 @@ def encodable(texts: Sequence[str]) -> list[str]:
     return [text if text.isascii() else text.encode("utf-8", "replace").decode() for text in texts]
 
 
-def _read_json(file: Path) -> dict[str, object]:
+def read_json(file: Path, next_step: str = REBUILD) -> dict[str, Any]:
+    """The JSON object in a file of a model directory.
+
+    Raises:
+        BadModel: There is none; `next_step` is what to do about it.
+    """
     try:
         content = json.loads(file.read_bytes())
     except FileNotFoundError:
-        raise BadModel(f"{file} is missing.", REBUILD) from None
+        raise BadModel(f"{file} is missing.", next_step) from None
     except ValueError as error:
-        raise BadModel(f"{file} is not JSON ({error}).", REBUILD) from error
+        raise BadModel(f"{file} is not JSON ({error}).", next_step) from error
     if not isinstance(content, dict):
-        raise BadModel(f"{file} should hold a JSON object, it holds a {type(content).__name__}.", REBUILD)
+        raise BadModel(f"{file} should hold a JSON object, it holds a {type(content).__name__}.", next_step)
     return content

@@ -82,7 +82,6 @@ def as_hit(payload: Payload, score: float) -> Hit:
 class Spec:
     """What an index version is made of: `dim` is the vectors' length, the rest as in `IndexSettings`."""
 
-    collection: str
     dim: int
     hnsw_m: int
     hnsw_ef_construct: int

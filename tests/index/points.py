@@ -66,7 +66,7 @@ def load(
     store: Store, version: str, rows: Sequence[Product], values: np.ndarray, index: IndexSettings, *, shards: int = 2
 ) -> list[dict[str, Any]]:
     """Prepare, upsert in `shards` parts and seal; the summaries."""
-    store.prepare(version, Spec(index.collection, values.shape[1], index.hnsw_m, index.hnsw_ef_construct))
+    store.prepare(version, Spec(values.shape[1], index.hnsw_m, index.hnsw_ef_construct))
     parts = np.array_split(np.arange(len(rows)), shards)
     summaries = [
         store.upsert(

@@ -185,7 +185,7 @@ QDRANT: dict[str, Callable[[ServerStore], Any]] = {
     "versions": lambda store: store.versions(),
     "live": lambda store: store.live(),
     "set_live": lambda store: store.set_live(VERSION),
-    "prepare": lambda store: store.prepare(VERSION, Spec(INDEX.collection, DIM, 8, 32)),
+    "prepare": lambda store: store.prepare(VERSION, Spec(DIM, 8, 32)),
     "upsert": lambda store: store.upsert(VERSION, 0, batches(products(3), vectors(3)), inputs={}),
     "seal": lambda store: store.seal(VERSION, [{"points": 3}]),
     "open": lambda store: store.open(VERSION, []),

@@ -25,7 +25,7 @@ from tests.store.stub_server import Reply, Request, Stub, ok, stub_server
 
 INDEX = IndexSettings(store="server", collection="products")
 V1, V2 = "1" * 16, "2" * 16
-SPEC = Spec("products", 24, 16, 128)
+SPEC = Spec(24, 16, 128)
 
 
 def connect(url: str, **options: Any) -> ServerStore:

@@ -304,7 +304,7 @@ def test_progress_is_reported(store: Store, index: IndexSettings) -> None:
 
     seen: list[dict[str, object]] = []
     version = version_id("progress")
-    store.prepare(version, Spec(index.collection, DIM, 16, 128))
+    store.prepare(version, Spec(DIM, 16, 128))
     store.upsert(version, 3, batches(products(50), vectors(50)), inputs={"embedding": "p"}, total=50, sink=seen.append)
     load_steps = [shot for shot in seen if shot["stage"] == "load shard 3"]
     assert (load_steps[0]["done"], load_steps[-1]["done"], load_steps[-1]["total"]) == (0, 50, 50)
