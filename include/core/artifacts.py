@@ -184,16 +184,9 @@ def build(
     with no_space_explained(root):
         target.parent.mkdir(parents=True, exist_ok=True)
         with lock(target.parent / f".{mark}.lock", timeout=lock_timeout):
-            if target.exists():
-                try:
-                    found = read(target)
-                except DamagedArtifact as damage:
-                    aside = target.parent / f".damaged-{mark}-{uuid.uuid4().hex[:8]}"
-                    os.rename(target, aside)
-                    log.warning("%s Moved it to %s; making it again.", damage.what, aside)
-                else:
-                    log.info("reused %s %s (made in %.1f s by an earlier run)", kind, mark, found.seconds)
-                    return found
+            if (earlier := _intact(target)) is not None:
+                log.info("reused %s %s (made in %.1f s by an earlier run)", kind, mark, earlier.seconds)
+                return earlier
             for stale in target.parent.glob(f".tmp-{mark}-*"):  # of attempts that died: the lock is ours
                 shutil.rmtree(stale)
             require(root, 0, f"Making the {kind}")
@@ -244,6 +237,19 @@ def discard(path: Path) -> None:
         shutil.rmtree(aside)
     except FileNotFoundError:  # it was not there, or another process has just swept it away
         return
+
+
+def _intact(target: Path) -> Artifact | None:
+    """The artifact that is there already; a damaged one is moved aside."""
+    if not target.exists():
+        return None
+    try:
+        return read(target)
+    except DamagedArtifact as damage:
+        aside = target.with_name(f".damaged-{target.name}-{uuid.uuid4().hex[:8]}")
+        os.rename(target, aside)
+        log.warning("%s Moved it to %s; making it again.", damage.what, aside)
+        return None
 
 
 def _synced(path: Path) -> dict[str, File]:

@@ -131,9 +131,7 @@ def train(
         if scratch := processes.from_first(None):
             trained(Path(scratch))
         at = artifacts.locate(root, "model", mark)
-        return Artifact(
-            kind="model", fingerprint=mark, stats={}, settings=shaping, inputs=inputs, seconds=0.0, files={}, path=at
-        )
+        return Artifact(kind="model", fingerprint=mark, path=at, stats={}, settings={}, inputs={}, seconds=0, files={})
     started = False
 
     def write(space: Workspace) -> dict[str, Any]:
