@@ -264,7 +264,8 @@ def test_catalogues_of_millions_are_compared_in_seconds_and_bounded_memory(root:
     version = {"version": "b", "catalogue": put(50_000), "points": count}
 
     def describe(space: artifacts.Workspace) -> dict[str, Any]:
-        write_json(space.path / "version.json", {"catalogue": before, "points": count})
+        rest = {"version": "a", "store": "embedded", "collection": "products", "dim": 32, "model": "", "shards": []}
+        write_json(space.path / "version.json", {**rest, "catalogue": before, "points": count})
         return {}
 
     before = put(0)
