@@ -131,6 +131,8 @@ def environment(home: Path, data: Path, port: int) -> dict[str, str]:
         # Airflow's own loops share the cores with training: what they check every second, they may check less often.
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.7",
         "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "120",
+        # What a restart has changed, such as VITRINE_SCHEDULE, holds at once: else not within 30 s of the last change.
+        "AIRFLOW__CORE__MIN_SERIALIZED_DAG_UPDATE_INTERVAL": "0",
         "AIRFLOW__DAG_PROCESSOR__PARSING_PROCESSES": "1",
         "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",  # the Test button, for those who may edit connections
         "PYTHONPATH": f"{REPOSITORY}:{REPOSITORY / 'plugins'}",  # plugins: where Airflow finds our connection type
