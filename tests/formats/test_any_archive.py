@@ -150,6 +150,7 @@ def read(data: bytes, name: str) -> dict[str, list[bytes]]:
 @example(b"\x1f\x8b", "two\nlines.csv")
 @example(zipped([("\x1f", ROW)]).replace(ROW, ROW.upper()), "catalogue.zip")
 @example(zipped([("", ROW)]), "catalogue.zip")
+@example(zipped([("trn.json", ROW)])[:-5] + b"8\0\0\0\0", "catalogue.zip")  # its directory says: before the beginning
 def test_any_file_is_lines_or_an_error_that_says_what_to_do(data: bytes, name: str) -> None:
     """Danger: a file that nobody thought of ends the task in frames of zipfile, tarfile or a decompressor."""
     try:
