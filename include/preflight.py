@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from include.core import artifacts
+from include.core import artifacts, kinds
 from include.core.errors import DamagedArtifact, OlderDate
 from include.publishing.catalogue_change import is_sample
 from include.publishing.verdict import older
@@ -108,7 +108,7 @@ def _live_is_sample(run: Run, live: str, entry: Entry | None) -> bool | None:
     if entry is not None and entry.sample is not None:
         return entry.sample
     try:
-        made = read_version(artifacts.locate(run.root, "version", live))
+        made = read_version(artifacts.locate(run.root, kinds.VERSION, live))
     except DamagedArtifact:
         return None
     return is_sample(run.root / str(made["catalogue"]), run.root)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from include.core import artifacts
+from include.core import artifacts, kinds
 from include.core.settings import EmbedSettings, EvaluateSettings, IndexSettings
 from include.index.embed import embed
 from include.index.plan import plan_shards
@@ -46,7 +46,7 @@ def evaluation(root: Path, model: Path, *, passed: bool = True, reason: str = "b
     """An evaluation artifact with a gate."""
     stats: Mapping[str, Any] = {"gate": {"passed": passed, "reason": reason}}
     inputs = {"model": artifacts.read(model, verify=False).fingerprint}
-    return artifacts.build(root, "evaluation", 0, lambda _: stats, settings=dict(stats), inputs=inputs).path
+    return artifacts.build(root, kinds.EVALUATION, lambda _: stats, settings=dict(stats), inputs=inputs).path
 
 
 def day(number: int) -> datetime:
@@ -111,7 +111,8 @@ class Shop:
         entries = history(self.root, "products")
         return [(1 + self.versions.index(e["version"]), e["action"], e["logical_date"][8:10]) for e in entries]
 
-    def kinds(self, kind: str) -> set[str]:
+    def marks(self, kind: artifacts.Kind) -> set[str]:
+        """The fingerprints of what is published."""
         return {path.name for path in artifacts.published(self.root, kind)}
 
     def copy(self, root: Path) -> "Shop":

@@ -13,7 +13,7 @@ import pytest
 
 from include import stages
 from include.catalogue.schema import PRODUCTS_FILE, read_rows
-from include.core import artifacts
+from include.core import artifacts, kinds
 from include.core.errors import NoLiveIndex, NotPublished, Terminal, Transient, VitrineError
 from include.core.forms import pipeline_settings
 from include.core.settings import AnswerSettings
@@ -73,10 +73,10 @@ def test_a_malformed_catalogue_fails_at_the_right_task_and_leaves_no_artifact(
         source = stages.download(run)
         with pytest.raises(VitrineError, match=words) as caught:
             stages.convert(run, source)
-        assert artifacts.published(root, "catalogue") == []
+        assert artifacts.published(root, kinds.CATALOGUE) == []
         assert not list((root / "catalogue").glob(".tmp-*"))
     if failing == "download":
-        assert artifacts.published(root, "source") == []
+        assert artifacts.published(root, kinds.SOURCE) == []
     assert isinstance(caught.value, Terminal) != isinstance(caught.value, Transient)
     assert caught.value.what.strip().count("\n") == 0, "one sentence, not a page"
     assert caught.value.next_step, "it says what to do"

@@ -18,7 +18,7 @@ from include.answering.llm import LlmConnection, write_answer
 from include.answering.passages import Passage, Retrieved, score
 from include.answering.questions import checked, refused
 from include.answering.reply import NOTHING
-from include.core import artifacts
+from include.core import artifacts, kinds
 from include.core.arrays import Vectors
 from include.core.errors import BadQuestion, BadSettings, DamagedArtifact, NoLiveIndex, UnknownVersion
 from include.core.settings import AnswerSettings, IndexSettings
@@ -135,7 +135,7 @@ def _open(store: Store, wanted: str, index: IndexSettings, root: Path) -> tuple[
 
 
 def _describe(store: Store, wanted: str, index: IndexSettings, root: Path) -> dict[str, Any]:
-    path = artifacts.locate(root, "version", wanted)
+    path = artifacts.locate(root, kinds.VERSION, wanted)
     if not path.exists():
         raise UnknownVersion(
             f"Index version {wanted} does not exist in {path.parent}.",

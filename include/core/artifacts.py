@@ -79,6 +79,19 @@ class Artifact(BaseModel):
 
 
 @dataclass(frozen=True)
+class Kind:
+    """A kind of output; `include/core/kinds.py` has them all.
+
+    Attributes:
+        name: Of its directory under the data directory.
+        format: Number of the bytes that the code writes now.
+    """
+
+    name: str
+    format: int
+
+
+@dataclass(frozen=True)
 class Workspace:
     """Where a stage writes while it works.
 
@@ -92,16 +105,15 @@ class Workspace:
     scratch: Path
 
 
-def fingerprint(kind: str, version: int, settings: Mapping[str, Any], inputs: Mapping[str, str] | None = None) -> str:
+def fingerprint(kind: Kind, settings: Mapping[str, Any], inputs: Mapping[str, str] | None = None) -> str:
     """A hash of everything that shapes a stage's bytes: 16 hexadecimal digits.
 
     Args:
-        kind: The artifact's kind.
-        version: The stage's own format version: raise it when the code writes other bytes.
+        kind: The artifact's kind and format.
         settings: JSON-serialisable; only those that shape the output.
         inputs: Fingerprints (or content hashes) of the inputs, by role.
     """
-    body = json.dumps([kind, version, dict(settings), dict(inputs or {})], sort_keys=True, allow_nan=False)
+    body = json.dumps([kind.name, kind.format, dict(settings), dict(inputs or {})], sort_keys=True, allow_nan=False)
     return hashlib.sha256(body.encode()).hexdigest()[:16]
 
 
@@ -111,14 +123,14 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def is_of_format(made: Artifact, version: int) -> bool:
-    """Whether an artifact was made with this format number: it is in the fingerprint, and nowhere else."""
-    return fingerprint(made.kind, version, made.settings, made.inputs) == made.fingerprint
+def is_of_format(made: Artifact, kind: Kind) -> bool:
+    """Whether an artifact was made with the kind's format number: it is in the fingerprint, and nowhere else."""
+    return fingerprint(kind, made.settings, made.inputs) == made.fingerprint
 
 
-def locate(root: Path, kind: str, mark: str) -> Path:
+def locate(root: Path, kind: Kind, mark: str) -> Path:
     """The directory that an artifact has or would have."""
-    return root / kind / mark
+    return root / kind.name / mark
 
 
 def read(path: Path, *, verify: bool = True) -> Artifact:
@@ -156,8 +168,7 @@ def read(path: Path, *, verify: bool = True) -> Artifact:
 
 def build(
     root: Path,
-    kind: str,
-    version: int,
+    kind: Kind,
     write: Callable[[Workspace], Mapping[str, Any]],
     *,
     settings: Mapping[str, Any],
@@ -171,7 +182,7 @@ def build(
 
     Args:
         root: The data directory.
-        kind, version, settings, inputs: See `fingerprint`.
+        kind, settings, inputs: See `fingerprint`.
         write: Fills `workspace.path` and returns the statistics for the manifest.
         lock_timeout: Seconds to wait for another process that makes the same artifact.
 
@@ -179,17 +190,17 @@ def build(
         ArtifactBusy: Another process still held the lock after `lock_timeout` seconds.
         StorageFull: The disk has no room.
     """
-    mark = fingerprint(kind, version, settings, inputs)
+    mark = fingerprint(kind, settings, inputs)
     target = locate(root, kind, mark)
     with no_space_explained(root):
         target.parent.mkdir(parents=True, exist_ok=True)
         with lock(target.parent / f".{mark}.lock", timeout=lock_timeout):
             if (earlier := _intact(target)) is not None:
-                log.info("reused %s %s (made in %.1f s by an earlier run)", kind, mark, earlier.seconds)
+                log.info("reused %s %s (made in %.1f s by an earlier run)", kind.name, mark, earlier.seconds)
                 return earlier
             for stale in target.parent.glob(f".tmp-{mark}-*"):  # of attempts that died: the lock is ours
                 shutil.rmtree(stale)
-            require(root, 0, f"Making the {kind}")
+            require(root, 0, f"Making the {kind.name}")
             space = Workspace(target.parent / f".tmp-{mark}-{uuid.uuid4().hex[:8]}", target.parent / f".scratch-{mark}")
             space.path.mkdir()
             space.scratch.mkdir(exist_ok=True)
@@ -197,7 +208,7 @@ def build(
             try:
                 stats = dict(write(space))
                 made = Artifact(
-                    kind=kind,
+                    kind=kind.name,
                     fingerprint=mark,
                     stats=stats,
                     settings=dict(settings),
@@ -214,14 +225,14 @@ def build(
                 with suppress(OSError):  # not empty: a retry goes on from it
                     space.scratch.rmdir()
             shutil.rmtree(space.scratch, ignore_errors=True)
-    log.info("made %s %s in %.1f s", kind, mark, made.seconds)
+    log.info("made %s %s in %.1f s", kind.name, mark, made.seconds)
     return made
 
 
-def published(root: Path, kind: str) -> list[Path]:
+def published(root: Path, kind: Kind) -> list[Path]:
     """The directories of all published artifacts of a kind, newest first."""
     dated: list[tuple[float, Path]] = []
-    for manifest in (root / kind).glob(f"[!.]*/{MANIFEST}"):
+    for manifest in (root / kind.name).glob(f"[!.]*/{MANIFEST}"):
         with suppress(FileNotFoundError):  # another process discards it at this moment
             dated.append((manifest.stat().st_mtime, manifest.parent))
     return [path for _, path in sorted(dated, reverse=True)]

@@ -51,7 +51,7 @@ from typing import Any
 import numpy as np
 
 from include.catalogue.schema import PRODUCTS_FILE, held_out_rows
-from include.core import artifacts
+from include.core import artifacts, kinds
 from include.core.arrays import Vectors
 from include.core.artifacts import Artifact, Workspace
 from include.core.errors import DamagedArtifact
@@ -74,8 +74,6 @@ from include.store.protocol import BM25_WEIGHT
 
 log = logging.getLogger(__name__)
 
-KIND = "evaluation"
-FORMAT = 4
 METRICS_FILE = "metrics.json"
 DEPTH = 100  # ranks kept of each search: the largest k of the metrics
 COMPARED = (("tuned", "base"), ("tuned", "live"), ("tuned", "bm25"), ("hybrid", "tuned"))
@@ -146,7 +144,7 @@ def evaluate(
         (space.path / METRICS_FILE).write_text(json.dumps(measured, indent=2, allow_nan=False), encoding="utf-8")
         return measured
 
-    made = artifacts.build(root, KIND, FORMAT, write, settings=shaping, inputs=inputs)
+    made = artifacts.build(root, kinds.EVALUATION, write, settings=shaping, inputs=inputs)
     for line in table(made.stats["protocols"]):
         log.info("%s", line)
     log.info("weight of BM25 in hybrid search: %s", made.stats["fusion"]["bm25_weight"])
@@ -310,15 +308,15 @@ def _filter_mark(settings: EvaluateSettings) -> str | None:
 
 def _earlier(root: Path, shaping: Mapping[str, Any], inputs: Mapping[str, str]) -> Artifact | None:
     """The evaluation that let this model go live: once it is live, a repeated run has no rival to measure."""
-    for path in artifacts.published(root, KIND):
+    for path in artifacts.published(root, kinds.EVALUATION):
         try:
             found = artifacts.read(path, verify=False)
         except DamagedArtifact as damage:
             log.warning("%s It is passed over.", damage.what)
             continue
         same = {role: mark for role, mark in found.inputs.items() if role != "live"} == inputs
-        current = artifacts.is_of_format(found, FORMAT)
+        current = artifacts.is_of_format(found, kinds.EVALUATION)
         if same and current and found.settings == shaping and found.stats["gate"]["passed"]:
-            log.info("reused %s %s: its model is the live one", KIND, found.fingerprint)
+            log.info("reused evaluation %s: its model is the live one", found.fingerprint)
             return artifacts.read(path)
     return None

@@ -18,17 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from include.catalogue.schema import PRODUCTS_FILE, open_parquet
-from include.core import artifacts
+from include.core import artifacts, kinds
 from include.core.artifacts import Artifact, Workspace
 from include.core.errors import BadSettings, DamagedArtifact, EmptyCatalogue
 from include.core.settings import EmbedSettings, IndexSettings
-from include.index.vectors import EMBED_VERSION
 from include.model.directory import kept_dimensions, model_dim
 
 log = logging.getLogger(__name__)
 
-PLAN_VERSION = 2  # 2: the formats of what is built from it
-VERSION_VERSION = 1
 PLAN_FILE = "plan.json"
 
 
@@ -146,7 +143,7 @@ def plan_shards(catalogue: Path, model: Path, embed: EmbedSettings, index: Index
     inputs = {"catalogue": catalogue_made.fingerprint, "model": model_made.fingerprint}
     parts = split(sizes, embed.shards)
     plan = Plan(
-        version=version_of(artifacts.fingerprint("plan", PLAN_VERSION, settings, inputs)),
+        version=version_of(artifacts.fingerprint(kinds.PLAN, settings, inputs)),
         store=index.store,
         collection=index.collection,
         dim=dim,
@@ -167,7 +164,7 @@ def plan_shards(catalogue: Path, model: Path, embed: EmbedSettings, index: Index
         log.info("version %s: %d products in %d shards of %s rows", plan.version, plan.points, len(rows), rows)
         return {"version": plan.version, "points": plan.points, "shards": len(rows), "rows": rows, "dim": plan.dim}
 
-    return artifacts.build(root, "plan", PLAN_VERSION, write, settings=settings, inputs=inputs)
+    return artifacts.build(root, kinds.PLAN, write, settings=settings, inputs=inputs)
 
 
 def shard_of(plan: Artifact) -> list[dict[str, Any]]:
@@ -198,16 +195,13 @@ def format_numbers(store: str) -> dict[str, int]:
 
     Those of what a plan is made from (source, catalogue, base, negatives, model) are in its inputs' fingerprints.
     """
-    if store == "embedded":
-        from include.store.edge import FORMAT
-    else:
-        from include.store.server import FORMAT
-    return {"embedding": EMBED_VERSION, store: FORMAT, "version": VERSION_VERSION}
+    built = kinds.EDGE if store == "embedded" else kinds.SERVER
+    return {"embedding": kinds.EMBEDDING.format, store: built.format, "version": kinds.VERSION.format}
 
 
 def version_of(plan_fingerprint: str) -> str:
     """The name of the index version that a plan leads to."""
-    return artifacts.fingerprint("version", VERSION_VERSION, {}, {"plan": plan_fingerprint})
+    return artifacts.fingerprint(kinds.VERSION, {}, {"plan": plan_fingerprint})
 
 
 def row_group_sizes(catalogue: Path) -> list[int]:

@@ -16,14 +16,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from include.catalogue.schema import open_parquet
-from include.core import artifacts
+from include.core import artifacts, kinds
 from include.core.arrays import Hashes, Vectors
 from include.core.errors import BadModel, DamagedArtifact
 from include.core.files import sync_directory
 
 log = logging.getLogger(__name__)
 
-EMBED_VERSION = 1  # of vectors.parquet, and of how a text becomes a vector; vectors of another number are not copied
 VECTORS_FILE = "vectors.parquet"
 UNIT_TOLERANCE = 1e-3  # of a norm: float32 rounding over 768 dimensions stays under 1e-5
 
@@ -122,14 +121,14 @@ class KnownVectors:
         self._group[spot[new]] = group
         self._row[spot[new]] = new
 
-    def add_published(self, root: Path, model: str, dim: int, *, version: int) -> None:
-        """Look through the published embeddings of the model with this fingerprint and of this format, newest first."""
-        for path in artifacts.published(root, "embedding"):
+    def add_published(self, root: Path, model: str, dim: int) -> None:
+        """Look through the published embeddings of the model with this fingerprint, newest first."""
+        for path in artifacts.published(root, kinds.EMBEDDING):
             if not self.missing:
                 return
             try:
                 made = artifacts.read(path, verify=False)
-                if made.inputs.get("model") != model or not artifacts.is_of_format(made, version):
+                if made.inputs.get("model") != model or not artifacts.is_of_format(made, kinds.EMBEDDING):
                     continue
                 with open_parquet(path / VECTORS_FILE) as file:
                     if not file.schema_arrow.equals(schema(dim)):

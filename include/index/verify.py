@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from include.core import artifacts
+from include.core import artifacts, kinds
 from include.core.artifacts import Artifact, Workspace
 from include.core.errors import DamagedArtifact, UnknownVersion, VerificationFailed
 from include.core.files import lock
@@ -15,7 +15,7 @@ from include.core.progress import Sink
 from include.core.settings import IndexSettings
 from include.index import claims
 from include.index.checks import REBUILD, RECALL_AT, check, require_count
-from include.index.plan import VERSION_VERSION, Plan, read_plan, relative
+from include.index.plan import Plan, read_plan, relative
 from include.index.upsert import require_same_index
 from include.store.protocol import Store
 from include.store.version import VERSION_FILE, read_version
@@ -91,7 +91,7 @@ def verify(
         return {"version": opened.version, "points": opened.points, **checks}
 
     inputs = {"plan": artifacts.read(plan, verify=False).fingerprint}
-    made = artifacts.build(root, "version", VERSION_VERSION, write, settings={}, inputs=inputs)
+    made = artifacts.build(root, kinds.VERSION, write, settings={}, inputs=inputs)
     claims.release(root, opened.version)
     if made.reused:
         _require_recall(opened.version, made.stats["recall"], index)
@@ -139,7 +139,7 @@ def _set_aside_if_lost(plan: Plan, store: Store, root: Path) -> None:
     Then the version is verified anew, with the shards that there are now. As long as it holds, it stays:
     it may be live.
     """
-    path = artifacts.locate(root, "version", plan.version)
+    path = artifacts.locate(root, kinds.VERSION, plan.version)
     if not path.exists():
         return
     try:

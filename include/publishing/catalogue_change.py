@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from include.catalogue.schema import PRODUCTS_FILE, read_rows
 from include.catalogue.short_hash import short_hashes
-from include.core import artifacts
+from include.core import artifacts, kinds
 from include.core.arrays import Ints
 from include.core.errors import DamagedArtifact
 from include.core.settings import EvaluateSettings
@@ -111,7 +111,7 @@ def compare(
         is_sample=is_sample(catalogue, root) is True,
     )
     try:
-        before = read_version(artifacts.locate(root, "version", live))
+        before = read_version(artifacts.locate(root, kinds.VERSION, live))
         live_catalogue = root / str(before["catalogue"])
         if live_is_sample is None:
             live_is_sample = is_sample(live_catalogue, root)
@@ -167,7 +167,7 @@ def is_sample(catalogue: Path, root: Path) -> bool | None:
     except DamagedArtifact:
         return None
     found = None
-    for path in artifacts.published(root, "source"):
+    for path in artifacts.published(root, kinds.SOURCE):
         try:
             stats = artifacts.read(path, verify=False).stats
         except DamagedArtifact:

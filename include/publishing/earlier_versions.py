@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from include.core import artifacts
+from include.core import artifacts, kinds
 from include.core.errors import VitrineError
 from include.core.settings import IndexSettings
 from include.store.journal import Entry, Journal
@@ -59,7 +59,7 @@ def version_of(choice: str | None) -> str:
 
 def _line(entry: Entry, index: IndexSettings, root: Path) -> str | None:
     """The version in words; None if it is gone, or of another store."""
-    path = artifacts.locate(root, "version", entry.version)
+    path = artifacts.locate(root, kinds.VERSION, entry.version)
     if not path.exists():
         return None
     made = _json(path / "version.json")

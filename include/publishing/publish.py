@@ -18,7 +18,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from include.core import artifacts
+from include.core import artifacts, kinds
 from include.core.errors import BadSettings, UnknownVersion, VerificationFailed
 from include.core.settings import EvaluateSettings, IndexSettings
 from include.index.checks import require_count
@@ -172,7 +172,7 @@ def roll_back(to: str, index: IndexSettings, store: Store, *, root: Path, run_id
                 + (f"version {live} is live." if live else "nothing is live."),
                 f"Kept are: {', '.join(others) or 'none'}.",
             )
-        made = read_version(artifacts.locate(root, "version", name))
+        made = read_version(artifacts.locate(root, kinds.VERSION, name))
         _require_same_collection(made, index)
         back = replace(restored, run_id=run_id, published_at=now(), previous=live, action="rolled back")
         _move(journal, back, made, store)

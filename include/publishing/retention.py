@@ -10,7 +10,7 @@ source of truth, and later runs copy from them.
 import logging
 from pathlib import Path
 
-from include.core import artifacts
+from include.core import artifacts, kinds
 from include.core.errors import DamagedArtifact
 from include.index import claims
 from include.store.journal import Journal, kept
@@ -32,7 +32,7 @@ def delete_old(journal: Journal, store: Store, keep_versions: int, root: Path) -
     journal.save()
     deleted = []
     for version in old:
-        path = artifacts.locate(root, "version", version)
+        path = artifacts.locate(root, kinds.VERSION, version)
         try:
             made = read_version(path)
         except DamagedArtifact as damage:  # must not stop publications for ever
@@ -52,4 +52,4 @@ def delete_old(journal: Journal, store: Store, keep_versions: int, root: Path) -
 
 def exists(version: str, root: Path) -> bool:
     """Whether a version's artifact is there."""
-    return (artifacts.locate(root, "version", version) / artifacts.MANIFEST).exists()
+    return (artifacts.locate(root, kinds.VERSION, version) / artifacts.MANIFEST).exists()

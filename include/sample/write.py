@@ -37,7 +37,6 @@ from include.sample.dirt import FATES, MALFORMED, Row, break_line, fates, repeat
 from include.sample.size import lengthen
 from include.sample.words import CATEGORIES, COLOURS, MEASURES, Category, Kind
 
-VERSION = 1
 FOLDER = "LF-Amazon-1.3M"
 VARIANTS = 5  # products of a family in trn
 LABELS = 3  # rows of a family in lbl

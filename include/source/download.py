@@ -16,20 +16,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from include.core import artifacts
+from include.core import artifacts, kinds
 from include.core.errors import ArtifactBusy, HashMismatch, StorageFull, Terminal, VitrineError
 from include.core.files import lock
 from include.core.progress import Progress, Sink
 from include.core.settings import SourceSettings
 from include.core.space import FULL, require
 from include.formats.archive import Archive
-from include.sample.write import VERSION as SAMPLE_VERSION
 from include.sample.write import write_sample
 from include.source import drive, object_stores, sources
 from include.source.transfer import Fetched, Format, Remote, check
 
-VERSION = 1
-KIND = "source"
 NAMES: dict[Format, str] = {
     "zip": "catalogue.zip",
     "gzip": "catalogue.json.gz",
@@ -67,8 +64,7 @@ def download(settings: SourceSettings, *, root: Path, sink: Sink | None = None) 
     unit = "products" if source == "sample" else "bytes"
     return artifacts.build(
         root,
-        KIND,
-        VERSION,
+        kinds.SOURCE,
         lambda space: _write(space, remote, pinned, Progress("download", unit=unit, sink=sink)),
         settings={**remote.identity, "sha256": pinned},
     )
@@ -111,7 +107,7 @@ def _synthetic(settings: SourceSettings) -> Remote:
     products, seed = settings.sample_products, settings.sample_seed
     return Remote(
         f"sample ({products} products, seed {seed})",
-        {"sample": SAMPLE_VERSION, "products": products, "seed": seed},
+        {"sample": kinds.SAMPLE.format, "products": products, "seed": seed},
         False,
         partial(_write_sample, products, seed),
     )
@@ -164,7 +160,7 @@ def _write(space: artifacts.Workspace, remote: Remote, pinned: str, progress: Pr
 
 def _sweep(root: Path) -> None:
     """Delete what killed downloads left behind and no later one can use, unless somebody is at work there."""
-    for scratch in (root / KIND).glob(".scratch-*"):
+    for scratch in (root / kinds.SOURCE.name).glob(".scratch-*"):
         mark = scratch.name.removeprefix(".scratch-")
         try:
             newest = max(entry.stat().st_mtime for entry in (scratch, *scratch.iterdir()))

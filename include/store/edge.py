@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 import numpy as np
 import qdrant_edge
 
-from include.core import artifacts
+from include.core import artifacts, kinds
 from include.core.arrays import Vectors
 from include.core.errors import DamagedArtifact, UnknownVersion
 from include.core.files import lock, write_json
@@ -46,9 +46,6 @@ from include.store.protocol import (
     refuse_live,
 )
 
-KIND = "edge"
-FORMAT = 1  # of a shard: points, payloads, text index, the engine's files; raise it when they change
-VERSION_KIND = "version"  # made by include/index/verify.py
 SHARD_DIRECTORY = "shard"  # in the artifact
 FETCH_POINTS = 1000
 
@@ -87,7 +84,7 @@ class EdgeStore:
             return build_apart(space.path / SHARD_DIRECTORY, shard, batches, self.index, total, sink)
 
         settings = {"hnsw_m": self.index.hnsw_m, "hnsw_ef_construct": self.index.hnsw_ef_construct}
-        made = artifacts.build(self.root, KIND, FORMAT, write, settings=settings, inputs=inputs)
+        made = artifacts.build(self.root, kinds.EDGE, write, settings=settings, inputs=inputs)
         return {
             "shard": shard,
             "points": made.stats["points"],
@@ -185,7 +182,7 @@ class EdgeStore:
     def _versions(self) -> dict[str, dict[str, Any]]:
         """`version.json` of every version artifact, of all collections, by version."""
         found = {}
-        for path in artifacts.published(self.root, VERSION_KIND):
+        for path in artifacts.published(self.root, kinds.VERSION):
             try:
                 found[path.name] = json.loads((path / "version.json").read_bytes())
             except FileNotFoundError:

@@ -4,7 +4,7 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from include.core import artifacts
+from include.core import artifacts, kinds
 from include.core.errors import DamagedArtifact
 from include.store.protocol import Store
 from include.store.version import read_version
@@ -35,7 +35,7 @@ def live_model(store: Store, *, root: Path) -> LiveModel | None:
     if live is None:
         return None
     try:
-        made = read_version(artifacts.locate(root, "version", live))
+        made = read_version(artifacts.locate(root, kinds.VERSION, live))
         return LiveModel(artifacts.read(root / str(made["model"])).path, int(made["dim"]))
     except DamagedArtifact as damage:
         log.warning("the model of the live version %s cannot be compared with: %s", live, damage)

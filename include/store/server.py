@@ -27,7 +27,6 @@ from include.store.connection import FIX, ServerConnection
 from include.store.protocol import TEXT_FIELD, PointBatch, Spec, refuse_live
 from include.store.server_search import ServerSearcher
 
-FORMAT = 1  # of a version's collection: points, payloads, text index; raise it when they change
 NEEDED = (1, 20)  # BM25 over a payload's text index
 INDEXING_THRESHOLD_KB = 10_000  # the server's default, restored by `seal`
 BATCH_POINTS = 256

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from include.catalogue.schema import PRODUCTS_FILE, read_rows
 from include.catalogue.short_hash import short_hashes
-from include.core import artifacts
+from include.core import artifacts, kinds
 from include.core.arrays import Ints, Vectors
 from include.core.artifacts import Artifact, Workspace
 from include.core.progress import Progress, Sink
@@ -29,8 +29,6 @@ from include.training.pairs import NONE, Pairs, Ragged
 
 log = logging.getLogger(__name__)
 
-KIND = "negatives"
-VERSION = 1
 FILE = "negatives.parquet"
 MARGIN = 0.95  # of the product's own score: what reaches it may be the same product under another uid
 CANDIDATES = 4  # looked at for each one that is wanted
@@ -98,7 +96,7 @@ def mine(
         "model": artifacts.read(model, verify=False).fingerprint,
         "version": version,
     }
-    return artifacts.build(root, KIND, VERSION, write, settings={"count": count}, inputs=inputs)
+    return artifacts.build(root, kinds.NEGATIVES, write, settings={"count": count}, inputs=inputs)
 
 
 def mine_live(catalogue: Path, count: int, store: Store, *, root: Path, sink: Sink | None = None) -> Path | None:
@@ -111,7 +109,7 @@ def mine_live(catalogue: Path, count: int, store: Store, *, root: Path, sink: Si
     if live is None:
         log.warning("nothing is live yet: this training goes without hard negatives")
         return None
-    version = read_version(artifacts.locate(root, "version", live))
+    version = read_version(artifacts.locate(root, kinds.VERSION, live))
     searcher = store.open(live, version["shards"])
     try:
 

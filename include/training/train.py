@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from include.core import artifacts
+from include.core import artifacts, kinds
 from include.core.artifacts import Artifact, Workspace
 from include.core.errors import DamagedArtifact
 from include.core.files import write_json
@@ -46,7 +46,6 @@ __all__ = ["train", "train_in_subprocess"]
 
 log = logging.getLogger("include.training.train")  # __name__ is __main__ when this is the program
 
-MODEL_VERSION = 2  # of the model's directory, its ONNX copy included, and of how it is trained
 HISTORY_FILE = "history.json"
 UNTRAINED = "nothing to train on: the base model is used as it is"
 # What shapes memory, speed and what is written beside the model, but not the model.
@@ -100,7 +99,7 @@ def train(
     inputs = {"catalogue": source.fingerprint, "base": base.fingerprint}
     if negatives is not None:
         inputs["negatives"] = artifacts.read(negatives).fingerprint
-    mark = artifacts.fingerprint("model", MODEL_VERSION, shaping, inputs)
+    mark = artifacts.fingerprint(kinds.MODEL, shaping, inputs)
 
     def trained(scratch: Path) -> tuple["Encoder", Pairs, Training | None]:
         encoder = Encoder.load(base.path, max_tokens=settings.max_tokens, device=str(device), precision=precision)
@@ -130,8 +129,10 @@ def train(
     if processes.rank > 0:  # the first one says whether there is anything to do
         if scratch := processes.from_first(None):
             trained(Path(scratch))
-        at = artifacts.locate(root, "model", mark)
-        return Artifact(kind="model", fingerprint=mark, path=at, stats={}, settings={}, inputs={}, seconds=0, files={})
+        at = artifacts.locate(root, kinds.MODEL, mark)
+        return Artifact(
+            kind=kinds.MODEL.name, fingerprint=mark, path=at, stats={}, settings={}, inputs={}, seconds=0, files={}
+        )
     started = False
 
     def write(space: Workspace) -> dict[str, Any]:
@@ -151,7 +152,7 @@ def train(
             "held_out": pairs.counts["held_out"],
         }
 
-    made = artifacts.build(root, "model", MODEL_VERSION, write, settings=shaping, inputs=inputs)
+    made = artifacts.build(root, kinds.MODEL, write, settings=shaping, inputs=inputs)
     if not started:
         processes.from_first(None)
     return made
@@ -168,7 +169,7 @@ def trained_before(catalogue: Path, settings: TrainSettings, *, root: Path) -> A
         "base": resolve_base(settings.base_model, root=root).fingerprint,
     }
     shaping = settings.model_dump(exclude={*NOT_SHAPING, "precision"})
-    for path in artifacts.published(root, "model"):
+    for path in artifacts.published(root, kinds.MODEL):
         try:
             found = artifacts.read(path, verify=False)
             same = {name: value for name, value in found.settings.items() if name not in ("precision", "nonce")}
@@ -182,17 +183,15 @@ def trained_before(catalogue: Path, settings: TrainSettings, *, root: Path) -> A
 
 def _is_current(model: Artifact, root: Path) -> bool:
     """Whether a model and its hard negatives are of the formats that would be written now."""
-    from include.training.negatives import KIND, VERSION
-
-    if not artifacts.is_of_format(model, MODEL_VERSION):
+    if not artifacts.is_of_format(model, kinds.MODEL):
         return False
     if (mark := model.inputs.get("negatives")) is None:
         return True
     try:
-        mined = artifacts.read(artifacts.locate(root, KIND, mark), verify=False)
+        mined = artifacts.read(artifacts.locate(root, kinds.NEGATIVES, mark), verify=False)
     except DamagedArtifact:
         return True  # of the model's own format, and nothing says otherwise
-    return artifacts.is_of_format(mined, VERSION)
+    return artifacts.is_of_format(mined, kinds.NEGATIVES)
 
 
 def _figures(training: Training, pairs: Pairs) -> dict[str, Any]:

@@ -67,6 +67,11 @@ UNDER_WAY = [stage for stage in KINDS if stage not in ("plan_shards", "publish",
 Sink = Callable[[dict[str, Any]], None]
 
 
+def published(root: Path, directory: str) -> list[Path]:
+    """The published artifacts in a directory of KINDS."""
+    return artifacts.published(root, artifacts.Kind(directory, 0))
+
+
 class Shop:
     """A data directory in which the pipeline's stages run, each on what those before it left."""
 
@@ -77,7 +82,7 @@ class Shop:
         return getattr(self, stage)(sink)
 
     def only(self, kind: str) -> Path:
-        [path] = artifacts.published(self.root, kind)
+        [path] = published(self.root, kind)
         return path
 
     @property
@@ -242,7 +247,7 @@ def require_undisturbed(stage: str, shop: Shop, whole: Shop) -> None:
         return
     if stage == "upsert":  # the engine names its segments anew each time
         version = read_version(whole.only("version"))
-        [path] = artifacts.published(shop.root, "edge")
+        [path] = published(shop.root, "edge")
         shards = [{**version["shards"][0], "path": path.relative_to(shop.root).as_posix()}]
         searcher = open_store(INDEX, root=shop.root).open(version["version"], shards)
         try:
@@ -257,8 +262,8 @@ def require_undisturbed(stage: str, shop: Shop, whole: Shop) -> None:
         return {name: mark for name, mark in found.items() if not name.endswith((*changing, ".lock"))}
 
     assert content(shop) == content(whole)
-    assert {path.name for kind in KINDS[stage] for path in artifacts.published(shop.root, kind)} == {
-        path.name for kind in KINDS[stage] for path in artifacts.published(whole.root, kind)
+    assert {path.name for kind in KINDS[stage] for path in published(shop.root, kind)} == {
+        path.name for kind in KINDS[stage] for path in published(whole.root, kind)
     }
 
 
@@ -296,7 +301,7 @@ def test_a_disk_that_fills_up_under_a_stage_is_told_as_that(stage: str, whole: S
         shop.run(stage, sink)
     assert "MiB free" in refused.value.what
     assert shop.litter() == []
-    assert artifacts.published(shop.root, KINDS[stage][-1] if stage != "upsert" else "edge") == []
+    assert published(shop.root, KINDS[stage][-1] if stage != "upsert" else "edge") == []
 
     filled[0].unlink()
     shop.run(stage)
@@ -395,7 +400,7 @@ def test_a_disk_that_fills_up_as_a_small_file_is_written(
     with pytest.raises(StorageFull, match="MiB free"):
         shop.run(stage)
     assert shop.litter() == []
-    assert artifacts.published(shop.root, KINDS[stage][0]) == []
+    assert published(shop.root, KINDS[stage][0]) == []
     assert page_of_run(shop.root, "run") is None
 
     monkeypatch.undo()

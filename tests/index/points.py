@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from include.catalogue.schema import product_text
-from include.core import artifacts
+from include.core import artifacts, kinds
 from include.core.arrays import Vectors
 from include.core.settings import IndexSettings
 from include.store.protocol import PointBatch, Spec, Store, point_id
@@ -38,7 +38,7 @@ def batches(rows: Sequence[Product], values: np.ndarray, *, size: int = 64) -> I
 
 def version_id(name: str) -> str:
     """The id of a version, known before it is built, as the plan knows it."""
-    return artifacts.fingerprint("version", 1, {}, {"plan": name})
+    return artifacts.fingerprint(kinds.VERSION, {}, {"plan": name})
 
 
 def write_version(
@@ -59,7 +59,7 @@ def write_version(
         (space.path / "version.json").write_text(json.dumps(content))
         return {}
 
-    return artifacts.build(root, "version", 1, write, settings={}, inputs={"plan": name}).fingerprint
+    return artifacts.build(root, kinds.VERSION, write, settings={}, inputs={"plan": name}).fingerprint
 
 
 def load(

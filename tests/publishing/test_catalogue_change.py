@@ -33,7 +33,7 @@ def from_source(root: Path, rows: list[Product], *, sample: bool) -> Path:
     content = str(hash(tuple(row.uid for row in rows)))
     stats: dict[str, Any] = {"sha256": content, "origin": "sample (…)" if sample else "/data/my.zip"}
     stats |= {"sample": {}} if sample else {}
-    artifacts.build(root, "source", 0, lambda _: stats, settings={"content": content, "sample": sample})
+    artifacts.build(root, artifacts.Kind("source", 0), lambda _: stats, settings={"content": content, "sample": sample})
     plain = write_catalogue(root, rows)
 
     def write(space: artifacts.Workspace) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def from_source(root: Path, rows: list[Product], *, sample: bool) -> Path:
             shutil.copy(name, space.path)
         return artifacts.read(plain).stats
 
-    return artifacts.build(root, "catalogue", 0, write, settings={}, inputs={"source": content}).path
+    return artifacts.build(root, artifacts.Kind("catalogue", 0), write, settings={}, inputs={"source": content}).path
 
 
 @dataclass
@@ -258,7 +258,7 @@ def test_catalogues_of_millions_are_compared_in_seconds_and_bounded_memory(root:
             )
             return {}
 
-        made = artifacts.build(root, "catalogue", 0, write, settings={"first": first})
+        made = artifacts.build(root, artifacts.Kind("catalogue", 0), write, settings={"first": first})
         return made.path.relative_to(root).as_posix()
 
     version = {"version": "b", "catalogue": put(50_000), "points": count}
@@ -269,7 +269,7 @@ def test_catalogues_of_millions_are_compared_in_seconds_and_bounded_memory(root:
         return {}
 
     before = put(0)
-    live = artifacts.build(root, "version", 0, describe, settings={}).fingerprint
+    live = artifacts.build(root, artifacts.Kind("version", 0), describe, settings={}).fingerprint
     began = time.monotonic()
     change = compare(version, live, root=root)
     seconds = time.monotonic() - began

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from include.core import artifacts
+from include.core import artifacts, kinds
 from include.core.errors import UnknownVersion
 from include.core.settings import IndexSettings
 from include.publishing.earlier_versions import PATTERN, earlier_versions, version_of
@@ -68,9 +68,9 @@ def test_a_servers_versions_are_offered_without_asking_it(root: Path) -> None:
         json.dumps({"history": history, "intent": None, "deleting": []})
     )
     for name in names:
-        artifacts.locate(root, "version", name).mkdir(parents=True)
+        artifacts.locate(root, kinds.VERSION, name).mkdir(parents=True)
         made = {"store": "server", "collection": "shop", "points": 1695, "model": "model/m"}
-        (artifacts.locate(root, "version", name) / "version.json").write_text(json.dumps(made))
+        (artifacts.locate(root, kinds.VERSION, name) / "version.json").write_text(json.dumps(made))
     (root / "model" / "m").mkdir(parents=True)
     stats = {"base": "distilbert-base-uncased@12040accade4e8a0f71eabdb258fecc2e7e948be"}
     (root / "model" / "m" / artifacts.MANIFEST).write_text(json.dumps({"stats": stats}))
