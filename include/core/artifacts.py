@@ -15,7 +15,7 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -236,6 +236,19 @@ def published(root: Path, kind: Kind) -> list[Path]:
         with suppress(FileNotFoundError):  # another process discards it at this moment
             dated.append((manifest.stat().st_mtime, manifest.parent))
     return [path for _, path in sorted(dated, reverse=True)]
+
+
+def newest_first(
+    root: Path, kind: Kind, fits: Callable[[Artifact], bool], *, verify: bool = True
+) -> Iterator[Artifact]:
+    """The published artifacts that fit, each read as `read` does; a damaged one is passed over, with a warning."""
+    for path in published(root, kind):
+        try:
+            found = read(path, verify=False)
+            if fits(found):
+                yield read(path) if verify else found
+        except DamagedArtifact as damage:
+            log.warning("%s It is passed over.", damage.what)
 
 
 def discard(path: Path) -> None:

@@ -54,7 +54,6 @@ from include.catalogue.schema import PRODUCTS_FILE, held_out_rows
 from include.core import artifacts, kinds
 from include.core.arrays import Vectors
 from include.core.artifacts import Artifact, Workspace
-from include.core.errors import DamagedArtifact
 from include.core.progress import Sink
 from include.core.settings import EvaluateSettings, TrainSettings
 from include.evaluation.bm25 import Bm25
@@ -308,15 +307,12 @@ def _filter_mark(settings: EvaluateSettings) -> str | None:
 
 def _earlier(root: Path, shaping: Mapping[str, Any], inputs: Mapping[str, str]) -> Artifact | None:
     """The evaluation that let this model go live: once it is live, a repeated run has no rival to measure."""
-    for path in artifacts.published(root, kinds.EVALUATION):
-        try:
-            found = artifacts.read(path, verify=False)
-        except DamagedArtifact as damage:
-            log.warning("%s It is passed over.", damage.what)
-            continue
+
+    def fits(found: Artifact) -> bool:
         same = {role: mark for role, mark in found.inputs.items() if role != "live"} == inputs
         current = artifacts.is_of_format(found, kinds.EVALUATION)
-        if same and current and found.settings == shaping and found.stats["gate"]["passed"]:
-            log.info("reused evaluation %s: its model is the live one", found.fingerprint)
-            return artifacts.read(path)
-    return None
+        return same and current and found.settings == shaping and bool(found.stats["gate"]["passed"])
+
+    if earlier := next(artifacts.newest_first(root, kinds.EVALUATION, fits), None):
+        log.info("reused evaluation %s: its model is the live one", earlier.fingerprint)
+    return earlier

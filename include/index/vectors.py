@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from include.catalogue.schema import open_parquet
 from include.core import artifacts, kinds
 from include.core.arrays import Hashes, Vectors
-from include.core.errors import BadModel, DamagedArtifact
+from include.core.errors import BadModel
 from include.core.files import sync_directory
 
 log = logging.getLogger(__name__)
@@ -123,21 +123,23 @@ class KnownVectors:
 
     def add_published(self, root: Path, model: str, dim: int) -> None:
         """Look through the published embeddings of the model with this fingerprint, newest first."""
-        for path in artifacts.published(root, kinds.EMBEDDING):
-            if not self.missing:
-                return
+
+        def fits(found: artifacts.Artifact) -> bool:
+            return found.inputs.get("model") == model and artifacts.is_of_format(found, kinds.EMBEDDING)
+
+        earlier = artifacts.newest_first(root, kinds.EMBEDDING, fits, verify=False)
+        while self.missing and (made := next(earlier, None)):
+            path = made.path / VECTORS_FILE
             try:
-                made = artifacts.read(path, verify=False)
-                if made.inputs.get("model") != model or not artifacts.is_of_format(made, kinds.EMBEDDING):
-                    continue
-                with open_parquet(path / VECTORS_FILE) as file:
+                with open_parquet(path) as file:
                     if not file.schema_arrow.equals(schema(dim)):
                         log.info("%s has vectors of another length; they are not reused", path)
                         continue
                     for group in range(file.num_row_groups):
-                        found = text_hashes(file.read_row_group(group, columns=["text_hash"])["text_hash"])
-                        self.add(path / VECTORS_FILE, group, found)
-            except (DamagedArtifact, pa.ArrowException, OSError) as damage:
+                        self.add(
+                            path, group, text_hashes(file.read_row_group(group, columns=["text_hash"])["text_hash"])
+                        )
+            except (pa.ArrowException, OSError) as damage:
                 # An older artifact's damage must not stop this one: its texts are embedded instead.
                 log.warning("the vectors of %s are not reused: %s", path, damage)
 

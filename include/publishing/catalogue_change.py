@@ -166,15 +166,9 @@ def is_sample(catalogue: Path, root: Path) -> bool | None:
         content = artifacts.read(catalogue, verify=False).inputs.get("source")
     except DamagedArtifact:
         return None
-    found = None
-    for path in artifacts.published(root, kinds.SOURCE):
-        try:
-            stats = artifacts.read(path, verify=False).stats
-        except DamagedArtifact:
-            continue
-        if stats.get("sha256") == content:
-            found = found or "sample" in stats
-    return found
+    sources = artifacts.newest_first(root, kinds.SOURCE, lambda one: one.stats.get("sha256") == content, verify=False)
+    samples = ["sample" in source.stats for source in sources]
+    return any(samples) if samples else None
 
 
 def uids(catalogue: Path) -> Ints:

@@ -169,16 +169,13 @@ def trained_before(catalogue: Path, settings: TrainSettings, *, root: Path) -> A
         "base": resolve_base(settings.base_model, root=root).fingerprint,
     }
     shaping = settings.model_dump(exclude={*NOT_SHAPING, "precision"})
-    for path in artifacts.published(root, kinds.MODEL):
-        try:
-            found = artifacts.read(path, verify=False)
-            same = {name: value for name, value in found.settings.items() if name not in ("precision", "nonce")}
-            wanted = settings.precision in ("auto", found.settings.get("precision"))
-            if same == shaping and wanted and inputs.items() <= found.inputs.items() and _is_current(found, root):
-                return artifacts.read(path)
-        except DamagedArtifact as damage:
-            log.warning("%s It is passed over.", damage.what)
-    return None
+
+    def fits(found: Artifact) -> bool:
+        same = {name: value for name, value in found.settings.items() if name not in ("precision", "nonce")}
+        wanted = settings.precision in ("auto", found.settings.get("precision"))
+        return same == shaping and wanted and inputs.items() <= found.inputs.items() and _is_current(found, root)
+
+    return next(artifacts.newest_first(root, kinds.MODEL, fits), None)
 
 
 def _is_current(model: Artifact, root: Path) -> bool:

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -167,3 +168,20 @@ def test_published_lists_newest_first_without_litter(root: Path) -> None:
     (root / "thing" / ".tmp-dead-1").mkdir()
     (root / "thing" / "stray").mkdir()
     assert set(artifacts.published(root, THING)) == {first.path, second.path}
+
+
+def test_the_newest_artifact_that_fits_is_the_first(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A damaged one must neither be reused nor end the search; an older one serves."""
+    made = [make(root, settings={"n": number, "fits": number != 3}) for number in range(4)]
+    for age, each in enumerate(reversed(made)):
+        os.utime(each.path / artifacts.MANIFEST, (1e9 - age, 1e9 - age))
+    (made[2].path / "inner" / "data.txt").write_text("HELLO")  # of equal size: its hash alone tells
+
+    def found(*, verify: bool) -> list[int]:
+        fitting = artifacts.newest_first(root, THING, lambda each: bool(each.settings["fits"]), verify=verify)
+        return [each.settings["n"] for each in fitting]
+
+    assert found(verify=False) == [2, 1, 0]
+    assert caplog.text == ""
+    assert found(verify=True) == [1, 0]
+    assert f"{made[2].path}/inner/data.txt has sha256" in caplog.text
