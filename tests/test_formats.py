@@ -206,13 +206,13 @@ def test_a_raised_number_reaches_the_live_index(
     """verify said reused and publish already live, so the old shards went on answering; and the way back stays open."""
     from include.core.settings import EvaluateSettings
     from include.publishing.publish import publish, roll_back
-    from include.store.version import read_version
+    from include.store.version import IndexVersion
 
     catalogue, model = write_catalogue(root, products(60)), publish_model(root, tiny_model)
     store = open_store(INDEX, root=root)
 
     def live_shards() -> set[str]:
-        return {shard["path"] for shard in read_version(root / "version" / str(store.live()))["shards"]}
+        return {shard["path"] for shard in IndexVersion.read(root / "version" / str(store.live())).shards}
 
     def release(run: int) -> dict[str, Any]:
         version = build_version(root, catalogue, model)

@@ -18,7 +18,7 @@ from include.core.errors import NoLiveIndex, NotPublished, Terminal, Transient, 
 from include.core.forms import pipeline_settings
 from include.core.settings import AnswerSettings
 from include.run import Run
-from include.store.version import read_version
+from include.store.version import IndexVersion
 from tests.small import products
 
 LINE = json.dumps({"uid": "0000000001", "title": "A kettle", "content": "It boils water."}).encode() + b"\n"
@@ -149,7 +149,7 @@ def test_an_index_of_fewer_dimensions_is_built_and_asked(start: Callable[..., Ru
     settings = AnswerSettings(threshold=0.0, mode="dense")
     found = stages.answer_question(products(60)[7].title, settings, run.settings.index, root=run.root)
     assert found["answers"][0]["sources"], "found in the index, and their sentences scored"
-    assert read_version(Path(version["path"]))["dim"] == 16
+    assert IndexVersion.read(Path(version["path"])).dim == 16
     again = start("again", matryoshka="16", hard_negatives=2, seed=3)
     assert stages.fine_tune(again, summary(catalogue))["stats"]["steps"] == 2
 

@@ -150,9 +150,7 @@ def read(path: Path, *, verify: bool = True) -> Artifact:
     except FileNotFoundError as error:
         raise DamagedArtifact(f"{path} is not a published artifact: it has no {MANIFEST}.", next_step) from error
     except ValidationError as error:
-        fault = error.errors()[0]
-        where = ".".join(map(str, fault["loc"]))
-        raise DamagedArtifact(f"{path / MANIFEST} cannot be read ({where}: {fault['msg']}).", next_step) from error
+        raise DamagedArtifact(f"{path / MANIFEST} cannot be read ({first_fault(error)}).", next_step) from error
     except (ValueError, TypeError) as error:
         raise DamagedArtifact(f"{path / MANIFEST} cannot be read ({error!r}).", next_step) from error
     for name, expected in made.files.items():
@@ -164,6 +162,12 @@ def read(path: Path, *, verify: bool = True) -> Artifact:
         if verify and (found := file_sha256(file)) != expected.sha256:
             raise DamagedArtifact(f"{file} has sha256 {found}, the manifest says {expected.sha256}.", next_step)
     return made
+
+
+def first_fault(error: ValidationError) -> str:
+    """Where a value is not what was expected, and what was."""
+    fault = error.errors()[0]
+    return ": ".join([*filter(None, [".".join(map(str, fault["loc"]))]), fault["msg"]])
 
 
 def build(

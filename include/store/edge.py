@@ -45,6 +45,7 @@ from include.store.protocol import (
     point_id,
     refuse_live,
 )
+from include.store.version import IndexVersion
 
 SHARD_DIRECTORY = "shard"  # in the artifact
 FETCH_POINTS = 1000
@@ -115,9 +116,7 @@ class EdgeStore:
 
     def versions(self) -> list[str]:
         """The verified versions of this collection, from their `version.json`."""
-        return sorted(
-            name for name, made in self._versions().items() if made.get("collection") == self.index.collection
-        )
+        return sorted(made.name for made in self._versions() if made.collection == self.index.collection)
 
     def delete(self, version: str, shards: Sequence[Mapping[str, Any]]) -> None:
         """Remove the shards of `version` that no other version has.
@@ -130,9 +129,9 @@ class EdgeStore:
         refuse_live(version, self.live(), self.index.collection)
         kept = {
             str(shard["path"])
-            for name, made in self._versions().items()
-            if name != version
-            for shard in made.get("shards", [])
+            for made in self._versions()
+            if made.name != version
+            for shard in made.shards
             if "path" in shard
         }
         for shard in shards:
@@ -179,18 +178,15 @@ class EdgeStore:
     def _alias(self) -> Path:
         return self.root / "index" / self.index.collection / "live.json"
 
-    def _versions(self) -> dict[str, dict[str, Any]]:
-        """`version.json` of every version artifact, of all collections, by version."""
-        found = {}
+    def _versions(self) -> list[IndexVersion]:
+        """Every version of all collections."""
+        found = []
         for path in artifacts.published(self.root, kinds.VERSION):
             try:
-                found[path.name] = json.loads((path / "version.json").read_bytes())
-            except FileNotFoundError:
-                continue  # deleted since it was listed
-            except ValueError as error:
-                raise DamagedArtifact(
-                    f"{path / 'version.json'} is not JSON ({error}).", "Remove that directory and verify again."
-                ) from error
+                found.append(IndexVersion.read(path, verify=False))
+            except DamagedArtifact:
+                if path.exists():  # not deleted since it was listed
+                    raise
         return found
 
 

@@ -7,6 +7,7 @@ arXiv:2007.00808). Some are unknown positives: what scores nearly as high as the
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from include.core.progress import Progress, Sink
 from include.core.space import require
 from include.model.query_encoder import QueryEncoder
 from include.store.protocol import Store
-from include.store.version import read_version
+from include.store.version import IndexVersion
 from include.training.pairs import NONE, Pairs, Ragged
 
 log = logging.getLogger(__name__)
@@ -109,18 +110,14 @@ def mine_live(catalogue: Path, count: int, store: Store, *, root: Path, sink: Si
     if live is None:
         log.warning("nothing is live yet: this training goes without hard negatives")
         return None
-    version = read_version(artifacts.locate(root, kinds.VERSION, live))
-    searcher = store.open(live, version["shards"])
-    try:
+    version = IndexVersion.read(IndexVersion.path(root, live))
+    with closing(store.open(live, version.shards)) as searcher:
 
         def search(vector: Vectors, k: int) -> list[tuple[str, float]]:
             return [(hit.uid, hit.score) for hit in searcher.dense(vector, k)]
 
-        model = root / str(version["model"])
-        found = mine(catalogue, model, search, count, version=live, root=root, dimensions=version["dim"], sink=sink)
-        return found.path
-    finally:
-        searcher.close()
+        model = root / version.model
+        return mine(catalogue, model, search, count, version=live, root=root, dimensions=version.dim, sink=sink).path
 
 
 def choose(uid: str, hits: Sequence[tuple[str, float]], count: int) -> list[str]:

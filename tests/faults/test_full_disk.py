@@ -40,7 +40,7 @@ from include.source.download import download
 from include.store.edge import EdgeStore
 from include.store.journal import Journal
 from include.store.stores import open_store
-from include.store.version import read_version
+from include.store.version import IndexVersion
 from include.training import checkpoint
 from include.training.train import train, train_in_subprocess
 from tests.indexed import answers, day
@@ -246,10 +246,10 @@ def require_undisturbed(stage: str, shop: Shop, whole: Shop) -> None:
         assert page_of_run(shop.root, "run") == shop.only("report") / "report.html"
         return
     if stage == "upsert":  # the engine names its segments anew each time
-        version = read_version(whole.only("version"))
+        version = IndexVersion.read(whole.only("version"))
         [path] = published(shop.root, "edge")
-        shards = [{**version["shards"][0], "path": path.relative_to(shop.root).as_posix()}]
-        searcher = open_store(INDEX, root=shop.root).open(version["version"], shards)
+        shards = [{**version.shards[0], "path": path.relative_to(shop.root).as_posix()}]
+        searcher = open_store(INDEX, root=shop.root).open(version.name, shards)
         try:
             assert searcher.count() == PRODUCTS
         finally:
@@ -460,29 +460,29 @@ def test_a_full_disk_of_blocks_is_told_alike(stage: str, whole: Shop, ext4: Path
 def test_a_shard_is_opened_only_where_its_maps_have_room(whole: Shop, disk: Path) -> None:
     """On a file system in memory even a page that is only read takes room: verify died of SIGBUS there."""
     shop = before("publish", whole, disk)
-    version = read_version(shop.only("version"))
+    version = IndexVersion.read(shop.only("version"))
     store = EdgeStore(INDEX, root=shop.root)
     ballast = fill(disk, MIB)
     with pytest.raises(StorageFull, match="is full"):
-        store.open(version["version"], version["shards"])
+        store.open(version.name, version.shards)
     ballast.unlink()
-    searcher = store.open(version["version"], version["shards"])
+    searcher = store.open(version.name, version.shards)
     fill(disk)  # from here on nothing needs any
     try:
         assert searcher.bm25("golden bottle number 39", 1)[0].uid == "0000000039"
         assert len(searcher.fetch([row.uid for row in products(PRODUCTS)])) == PRODUCTS
     finally:
         searcher.close()
-    artifacts.read(shop.root / version["shards"][0]["path"])
+    artifacts.read(shop.root / version.shards[0]["path"])
 
 
 def test_a_full_temporary_directory_is_named(whole: Shop, disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A question needs a few kilobytes there: told as a damaged shard, somebody would build the index anew."""
-    version = read_version(whole.only("version"))
+    version = IndexVersion.read(whole.only("version"))
     fill(disk)
     monkeypatch.setattr("tempfile.tempdir", str(disk))
     with pytest.raises(StorageFull, match=str(disk)):
-        EdgeStore(INDEX, root=whole.root).open(version["version"], version["shards"])
+        EdgeStore(INDEX, root=whole.root).open(version.name, version.shards)
 
 
 LIMITED = """

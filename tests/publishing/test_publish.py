@@ -18,7 +18,7 @@ from include.publishing.publish import foresee, history, publish, roll_back
 from include.store.connection import ServerConnection
 from include.store.live import LiveModel, live_model
 from include.store.stores import open_store
-from include.store.version import read_version
+from include.store.version import IndexVersion
 from tests.indexed import INDEX, Shop, answers, build_version, day, evaluation, load, open_shop
 from tests.small import products, publish_model, write_catalogue
 
@@ -246,7 +246,7 @@ def test_publishing_the_live_version_again_only_notes_the_newer_date(shop: Shop)
 
 def test_versions_beyond_keep_versions_are_deleted(shop: Shop) -> None:
     """Disks fill; but what other versions share must stay, and the live version works on."""
-    shards = {number: read_version(shop.root / "version" / v)["shards"] for number, v in enumerate(shop.versions, 1)}
+    shards = {number: IndexVersion.read(shop.root / "version" / v).shards for number, v in enumerate(shop.versions, 1)}
     assert shards[1][0]["path"] == shards[4][0]["path"]
     deleted = [shop.publish(number, keep_versions=2)["deleted"] for number in (1, 2, 3, 4)]
     assert deleted == [[], [], [shop.versions[0]], [shop.versions[1]]]
@@ -344,7 +344,7 @@ def test_a_rollback_to_a_broken_version_leaves_the_alias(shop: Shop) -> None:
     """Out of the frying pan must not lead to no index at all."""
     shop.publish(1)
     shop.publish(2)
-    shards = read_version(shop.root / "version" / shop.versions[0])["shards"]
+    shards = IndexVersion.read(shop.root / "version" / shop.versions[0]).shards
     shutil.rmtree(shop.root / shards[1]["path"])
     with pytest.raises(UnknownVersion, match="does not exist"):
         shop.roll_back()
@@ -355,7 +355,7 @@ def test_a_rollback_to_a_broken_version_leaves_the_alias(shop: Shop) -> None:
 def test_a_version_that_lost_its_points_is_not_published(shop: Shop) -> None:
     """Hours may lie between verify and publish, when a person has to approve."""
     shop.publish(1)
-    shards = read_version(shop.root / "version" / shop.versions[1])["shards"]
+    shards = IndexVersion.read(shop.root / "version" / shop.versions[1]).shards
     shutil.rmtree(shop.root / shards[1]["path"])
     with pytest.raises(UnknownVersion):
         shop.publish(2)
@@ -434,7 +434,7 @@ def test_a_shard_that_a_version_under_construction_uses_is_not_deleted(shop: Sho
     shop.versions.append(newest.fingerprint)
     rows = [*products(20), *other[20:35]]
     plan, shards = load(shop.root, write_catalogue(shop.root, rows), model, INDEX)
-    first = read_version(shop.root / "version" / shop.versions[0])["shards"]
+    first = IndexVersion.read(shop.root / "version" / shop.versions[0]).shards
     assert shards[0]["path"] == first[0]["path"]
 
     shop.publish(1)
@@ -447,7 +447,7 @@ def test_a_shard_that_a_version_under_construction_uses_is_not_deleted(shop: Sho
 
 def test_claims_of_an_abandoned_run_end(shop: Shop) -> None:
     """A run that never came to verify must not keep its shards for ever."""
-    shards = read_version(shop.root / "version" / shop.versions[0])["shards"]
+    shards = IndexVersion.read(shop.root / "version" / shop.versions[0]).shards
     assert claims.claim(shop.root, "0123456789abcdef", shards[1])
     assert claims.claimed(shop.root) == {shards[1]["path"]}
     os.utime(shop.root / "building" / "0123456789abcdef", (0, 0))
