@@ -24,7 +24,8 @@ from include.core.errors import BadQuestion, BadSettings, DamagedArtifact, NoLiv
 from include.core.settings import AnswerSettings, IndexSettings
 from include.store.connection import ServerConnection
 from include.store.journal import fitted_weight
-from include.store.protocol import BM25_WEIGHT, Hit, Searcher, Store
+from include.store.protocol import BM25_WEIGHT, Hit, Store
+from include.store.searcher import Searcher
 from include.store.stores import open_store
 from include.store.version import IndexVersion
 

@@ -240,10 +240,6 @@ class ServerStore:
             changes.insert(0, models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name=alias)))
         self._call(f"point the alias {alias} at {name}", lambda: self._client.update_collection_aliases(changes))
 
-    def close(self) -> None:
-        """Close the connection; searchers that were opened here end with it."""
-        self._client.close()
-
     def _send(self, name: str, batch: PointBatch) -> int:
         points = models.Batch(ids=list(batch.ids), vectors=batch.vectors.tolist(), payloads=list(batch.payloads))
         missing = UnknownVersion(

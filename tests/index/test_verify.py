@@ -13,7 +13,8 @@ from include.core import artifacts, kinds
 from include.core.errors import BadSettings, VerificationFailed
 from include.core.settings import IndexSettings
 from include.index.verify import verify
-from include.store.protocol import Hit, Searcher, Store
+from include.store.protocol import Hit, Store
+from include.store.searcher import Searcher
 from include.store.stores import open_store
 from tests.indexed import build_version, load
 from tests.small import Product, products, publish_model, write_catalogue
