@@ -23,13 +23,14 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from include.core.errors import DamagedArtifact
+from include.core.errors import ArtifactBusy, DamagedArtifact
 from include.core.files import lock, sync_directory, write_json
-from include.core.space import no_space_explained, require
+from include.core.space import ATTEMPT, SCRATCH, no_space_explained, require
 
 log = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
+DISCARD_TIMEOUT = 600.0  # seconds to wait for whoever makes what is to go
 
 
 class File(BaseModel):
@@ -198,14 +199,15 @@ def build(
     target = locate(root, kind, mark)
     with no_space_explained(root):
         target.parent.mkdir(parents=True, exist_ok=True)
-        with lock(target.parent / f".{mark}.lock", timeout=lock_timeout):
+        with lock(_lock_of(target), timeout=lock_timeout):
             if (earlier := _intact(target)) is not None:
                 log.info("reused %s %s (made in %.1f s by an earlier run)", kind.name, mark, earlier.seconds)
                 return earlier
-            for stale in target.parent.glob(f".tmp-{mark}-*"):  # of attempts that died: the lock is ours
+            for stale in _attempts(target):  # of those that died: the lock is ours
                 shutil.rmtree(stale)
             require(root, 0, f"Making the {kind.name}")
-            space = Workspace(target.parent / f".tmp-{mark}-{uuid.uuid4().hex[:8]}", target.parent / f".scratch-{mark}")
+            own = target.with_name(f"{ATTEMPT}{mark}-{uuid.uuid4().hex[:8]}")
+            space = Workspace(own, target.with_name(f"{SCRATCH}{mark}"))
             space.path.mkdir()
             space.scratch.mkdir(exist_ok=True)
             began = time.monotonic()
@@ -255,16 +257,46 @@ def newest_first(
             log.warning("%s It is passed over.", damage.what)
 
 
+def exists(path: Path) -> bool:
+    """Whether an artifact was published there; it may be damaged."""
+    return (path / MANIFEST).is_file()
+
+
 def discard(path: Path) -> None:
-    """Remove an artifact: by rename first, so that nobody opens half of it. Harmless when repeated."""
-    for stale in path.parent.glob(".discarded-*"):  # of a process that was killed here
-        shutil.rmtree(stale, ignore_errors=True)
-    aside = path.parent / f".discarded-{path.name}-{uuid.uuid4().hex[:8]}"
-    try:
-        os.rename(path, aside)
-        shutil.rmtree(aside)
-    except FileNotFoundError:  # it was not there, or another process has just swept it away
+    """Remove an artifact: by rename first, so that nobody opens half of it. Harmless when repeated.
+
+    Raises:
+        ArtifactBusy: Another process was still making it after ten minutes.
+    """
+    if not path.parent.is_dir():
         return
+    with lock(_lock_of(path), timeout=DISCARD_TIMEOUT):
+        for stale in path.parent.glob(".discarded-*"):  # of a process that was killed here
+            shutil.rmtree(stale, ignore_errors=True)
+        aside = path.with_name(f".discarded-{path.name}-{uuid.uuid4().hex[:8]}")
+        with suppress(FileNotFoundError):  # it was not there, or another process has just swept it away
+            os.rename(path, aside)
+            shutil.rmtree(aside)
+
+
+def sweep(root: Path, kind: Kind, useless: Callable[[Path], bool]) -> None:
+    """Remove the scratch directories that `useless` names, with their attempts, unless somebody is at work there."""
+    for scratch in (root / kind.name).glob(f"{SCRATCH}*"):
+        target = scratch.with_name(scratch.name.removeprefix(SCRATCH))
+        with suppress(ArtifactBusy, FileNotFoundError):  # at work, or just gone
+            if useless(scratch):
+                with lock(_lock_of(target), timeout=0):
+                    for litter in (scratch, *_attempts(target)):
+                        shutil.rmtree(litter, ignore_errors=True)
+
+
+def _lock_of(target: Path) -> Path:
+    return target.with_name(f".{target.name}.lock")
+
+
+def _attempts(target: Path) -> Iterator[Path]:
+    """The temporary directories of those who made, or make, an artifact."""
+    return target.parent.glob(f"{ATTEMPT}{target.name}-*")
 
 
 def _intact(target: Path) -> Artifact | None:

@@ -10,7 +10,6 @@ from typing import Any
 from include.core import artifacts, kinds
 from include.core.artifacts import Artifact, Workspace
 from include.core.errors import DamagedArtifact, UnknownVersion, VerificationFailed
-from include.core.files import lock
 from include.core.progress import Sink
 from include.core.settings import IndexSettings
 from include.index import claims
@@ -144,5 +143,4 @@ def _set_aside_if_lost(plan: Plan, store: Store, root: Path) -> None:
         log.warning(
             "version %s was verified before but does not hold any more, verifying again: %s", plan.version, loss
         )
-        with lock(path.parent / f".{plan.version}.lock", timeout=600.0):
-            artifacts.discard(path)
+        artifacts.discard(path)

@@ -211,7 +211,7 @@ def content_fingerprint(path: Path) -> str:
 
 def _from_directory(path: Path, name: str) -> BaseModel:
     check_distilbert(path)
-    if (path / artifacts.MANIFEST).is_file():
+    if artifacts.exists(path):
         return BaseModel(path, artifacts.read(path).fingerprint, name)
     return BaseModel(path, content_fingerprint(path), name)
 

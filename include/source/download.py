@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from include.core import artifacts, kinds
-from include.core.errors import ArtifactBusy, HashMismatch, StorageFull, Terminal, VitrineError
-from include.core.files import lock
+from include.core.errors import HashMismatch, StorageFull, Terminal, VitrineError
 from include.core.progress import Progress, Sink
 from include.core.settings import SourceSettings
 from include.core.space import FULL, require
@@ -59,7 +58,7 @@ def download(settings: SourceSettings, *, root: Path, sink: Sink | None = None) 
         StorageFull: The disk cannot hold it.
     """
     source, pinned = settings.source.strip(), (settings.source_sha256 or "").lower()
-    _sweep(root)
+    artifacts.sweep(root, kinds.SOURCE, _useless)
     remote = _synthetic(settings) if source == "sample" else _look(source, pinned=bool(pinned))
     unit = "products" if source == "sample" else "bytes"
     return artifacts.build(
@@ -158,16 +157,7 @@ def _write(space: artifacts.Workspace, remote: Remote, pinned: str, progress: Pr
     return stats
 
 
-def _sweep(root: Path) -> None:
-    """Delete what killed downloads left behind and no later one can use, unless somebody is at work there."""
-    for scratch in (root / kinds.SOURCE.name).glob(".scratch-*"):
-        mark = scratch.name.removeprefix(".scratch-")
-        try:
-            newest = max(entry.stat().st_mtime for entry in (scratch, *scratch.iterdir()))
-            if not (scratch / ONCE).exists() and time.time() - newest < STALE:
-                continue
-            with lock(scratch.parent / f".{mark}.lock", timeout=0):
-                for litter in (scratch, *scratch.parent.glob(f".tmp-{mark}-*")):
-                    shutil.rmtree(litter, ignore_errors=True)
-        except (ArtifactBusy, FileNotFoundError):  # at work, or just gone
-            continue
+def _useless(scratch: Path) -> bool:
+    """Whether a killed download left it behind, and no later one can use it."""
+    newest = max(entry.stat().st_mtime for entry in (scratch, *scratch.iterdir()))
+    return (scratch / ONCE).exists() or time.time() - newest >= STALE

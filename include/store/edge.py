@@ -26,7 +26,7 @@ import qdrant_edge
 from include.core import artifacts, kinds
 from include.core.arrays import Vectors
 from include.core.errors import DamagedArtifact, UnknownVersion
-from include.core.files import lock, write_json
+from include.core.files import write_json
 from include.core.progress import Sink
 from include.core.settings import IndexSettings
 from include.core.space import no_space_explained
@@ -124,9 +124,7 @@ class EdgeStore:
         }
         for shard in shards:
             path = self.root / str(shard["path"])
-            if str(shard["path"]) in kept or not path.parent.is_dir():
-                continue
-            with lock(path.parent / f".{path.name}.lock", timeout=600):
+            if str(shard["path"]) not in kept:
                 artifacts.discard(path)
 
     def live(self) -> str | None:

@@ -50,7 +50,7 @@ class IndexVersion(BaseModel):
     @staticmethod
     def exists(root: Path, name: str) -> bool:
         """Whether a version is there."""
-        return (IndexVersion.path(root, name) / artifacts.MANIFEST).exists()
+        return artifacts.exists(IndexVersion.path(root, name))
 
     @classmethod
     def read(cls, path: Path, *, verify: bool = True) -> "IndexVersion":
