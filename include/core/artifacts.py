@@ -150,10 +150,8 @@ def read(path: Path, *, verify: bool = True) -> Artifact:
         made = Artifact.model_validate({**json.loads((path / MANIFEST).read_bytes()), "path": path, "reused": True})
     except FileNotFoundError as error:
         raise DamagedArtifact(f"{path} is not a published artifact: it has no {MANIFEST}.", next_step) from error
-    except ValidationError as error:
-        raise DamagedArtifact(f"{path / MANIFEST} cannot be read ({first_fault(error)}).", next_step) from error
     except (ValueError, TypeError) as error:
-        raise DamagedArtifact(f"{path / MANIFEST} cannot be read ({error!r}).", next_step) from error
+        raise DamagedArtifact(f"{path / MANIFEST} cannot be read ({fault(error)}).", next_step) from error
     for name, expected in made.files.items():
         file = path / name
         if not file.is_file():
@@ -165,10 +163,13 @@ def read(path: Path, *, verify: bool = True) -> Artifact:
     return made
 
 
-def first_fault(error: ValidationError) -> str:
-    """Where a value is not what was expected, and what was."""
-    fault = error.errors()[0]
-    return ": ".join([*filter(None, [".".join(map(str, fault["loc"]))]), fault["msg"]])
+def fault(error: Exception) -> str:
+    """What is wrong with a file, in a message's brackets: of fields that are not as expected, the first."""
+    if not isinstance(error, ValidationError):
+        return repr(error)
+    first = error.errors()[0]
+    where = ".".join(map(str, first["loc"]))
+    return f"{where}: {first['msg']}" if where else first["msg"]
 
 
 def build(
@@ -244,9 +245,7 @@ def published(root: Path, kind: Kind) -> list[Path]:
     return [path for _, path in sorted(dated, reverse=True)]
 
 
-def newest_first(
-    root: Path, kind: Kind, fits: Callable[[Artifact], bool], *, verify: bool = True
-) -> Iterator[Artifact]:
+def newest_first(root: Path, kind: Kind, fits: Callable[[Artifact], bool], verify: bool = True) -> Iterator[Artifact]:
     """The published artifacts that fit, each read as `read` does; a damaged one is passed over, with a warning."""
     for path in published(root, kind):
         try:

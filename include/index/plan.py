@@ -9,13 +9,13 @@ float rounding only), `keep_versions` and `min_recall` (they decide what happens
 is in it).
 """
 
-import json
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from include.catalogue.schema import PRODUCTS_FILE, open_parquet
 from include.core import artifacts, kinds
@@ -29,8 +29,7 @@ log = logging.getLogger(__name__)
 PLAN_FILE = "plan.json"
 
 
-@dataclass(frozen=True)
-class Shard:
+class Shard(BaseModel):
     """A contiguous part of the catalogue.
 
     Attributes:
@@ -40,14 +39,15 @@ class Shard:
         rows: In those row groups.
     """
 
+    model_config = ConfigDict(frozen=True)
+
     shard: int
     of: int
     row_groups: tuple[int, ...]
     rows: int
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(BaseModel):
     """An index version before it is built.
 
     Attributes:
@@ -64,6 +64,8 @@ class Plan:
         formats: `format_numbers` of when it was planned.
     """
 
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
     version: str
     store: str
     collection: str
@@ -74,7 +76,7 @@ class Plan:
     shards: tuple[Shard, ...]
     embed: dict[str, Any]
     index: dict[str, Any]
-    formats: dict[str, int] = field(default_factory=dict)  # a plan of format 1 has none
+    formats: dict[str, int] = {}  # a plan of format 1 has none
 
     def shard(self, number: int) -> Shard:
         """The shard with this number.
@@ -151,7 +153,8 @@ def plan_shards(catalogue: Path, model: Path, embed: EmbedSettings, index: Index
         catalogue=relative(catalogue, root),
         points=sum(sizes),
         shards=tuple(
-            Shard(number, len(parts), part, sum(sizes[group] for group in part)) for number, part in enumerate(parts)
+            Shard(shard=number, of=len(parts), row_groups=part, rows=sum(sizes[group] for group in part))
+            for number, part in enumerate(parts)
         ),
         embed={"shards": embed.shards, **kept},
         index=shaping,
@@ -159,7 +162,7 @@ def plan_shards(catalogue: Path, model: Path, embed: EmbedSettings, index: Index
     )
 
     def write(space: Workspace) -> dict[str, Any]:
-        (space.path / PLAN_FILE).write_text(json.dumps(asdict(plan), indent=2), encoding="utf-8")
+        (space.path / PLAN_FILE).write_text(plan.model_dump_json(indent=2), encoding="utf-8")
         rows = [shard.rows for shard in plan.shards]
         log.info("version %s: %d products in %d shards of %s rows", plan.version, plan.points, len(rows), rows)
         return {"version": plan.version, "points": plan.points, "shards": len(rows), "rows": rows, "dim": plan.dim}
@@ -180,12 +183,10 @@ def read_plan(path: Path) -> Plan:
     """
     artifacts.read(path)
     try:
-        value = json.loads((path / PLAN_FILE).read_bytes())
-        shards = tuple(Shard(**{**shard, "row_groups": tuple(shard["row_groups"])}) for shard in value["shards"])
-        return Plan(**{**value, "shards": shards})
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return Plan.model_validate_json((path / PLAN_FILE).read_bytes())
+    except (OSError, ValidationError) as error:
         raise DamagedArtifact(
-            f"{path / PLAN_FILE} is not a plan that this version of Vitrine reads ({error!r}).",
+            f"{path / PLAN_FILE} is not a plan that this version of Vitrine reads ({artifacts.fault(error)}).",
             "Clear plan_shards and everything after it.",
         ) from error
 

@@ -33,7 +33,7 @@ from include.core.space import no_space_explained
 from include.store.edge_process import build_apart
 from include.store.edge_shard import engine_explained, load
 from include.store.protocol import SHOWN_FIELDS, TEXT_FIELD, PointBatch, Spec, refuse_live
-from include.store.searcher import Searcher
+from include.store.searcher import Points, Searcher
 from include.store.version import IndexVersion
 
 SHARD_DIRECTORY = "shard"  # in the artifact
@@ -214,12 +214,10 @@ class EdgeSearcher(Searcher):
             self._shards.pop().close()
         self._remove_views()
 
-    def _stored(self, ids: Sequence[str]) -> Iterable[qdrant_edge.Record]:
+    def _stored(self, ids: Sequence[str]) -> Points:
         return self._from_each("retrieve", ids, True, True)
 
-    def _nearest(
-        self, vector: Vectors, limit: int, *, exact: bool, among: Sequence[str] | None = None
-    ) -> Iterable[qdrant_edge.ScoredPoint]:
+    def _nearest(self, vector: Vectors, limit: int, *, exact: bool, among: Sequence[str] | None) -> Points:
         request = qdrant_edge.QueryRequest(
             limit=limit,
             query=qdrant_edge.Query.Nearest(vector.tolist()),
@@ -229,12 +227,12 @@ class EdgeSearcher(Searcher):
         )
         return self._from_each("query", request)
 
-    def _worded(self, question: str, limit: int) -> Iterable[qdrant_edge.ScoredPoint]:
+    def _worded(self, question: str, limit: int) -> Points:
         query = qdrant_edge.TextQuery(TEXT_FIELD, question)
         request = qdrant_edge.QueryRequest(limit=limit, query=query, with_payload=SHOWN_FIELDS)
         return self._from_each("query", request)
 
-    def _from_each(self, method: str, *given: Any) -> Iterable[Any]:
+    def _from_each(self, method: str, *given: Any) -> Points:
         return chain.from_iterable(self._each(methodcaller(method, *given)))
 
     def _each(self, work: Callable[[qdrant_edge.EdgeShard], T]) -> list[T]:

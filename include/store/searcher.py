@@ -10,6 +10,7 @@ from include.core.arrays import Vectors
 from include.store.fusion import depth, fuse_hits, unmatched
 from include.store.protocol import BM25_WEIGHT, Hit, Payload, as_hit, point_id
 
+Points = Iterable[Any]  # as the engine gives them
 FETCH_POINTS = 256  # at once
 
 
@@ -36,7 +37,7 @@ class Searcher(ABC):
 
     def dense(self, vector: Vectors, top_k: int, *, exact: bool = False) -> list[Hit]:
         """Nearest by cosine; `exact` compares with every point instead of walking the HNSW graph."""
-        return _hits(self._nearest(vector, top_k, exact=exact), top_k)
+        return _hits(self._nearest(vector, top_k, exact=exact, among=None), top_k)
 
     def bm25(self, question: str, top_k: int) -> list[Hit]:
         """Best by BM25 over title and content; products that share no word with the question are not hits."""
@@ -50,20 +51,18 @@ class Searcher(ABC):
         return fuse_hits(dense, bm25, top_k, bm25_weight=bm25_weight)
 
     @abstractmethod
-    def _stored(self, ids: Sequence[str]) -> Iterable[Any]:
+    def _stored(self, ids: Sequence[str]) -> Points:
         """The points that exist, each with `payload` and `vector`."""
 
     @abstractmethod
-    def _nearest(
-        self, vector: Vectors, limit: int, *, exact: bool, among: Sequence[str] | None = None
-    ) -> Iterable[Any]:
+    def _nearest(self, vector: Vectors, limit: int, *, exact: bool, among: Sequence[str] | None) -> Points:
         """Points by cosine, `limit` or more, each with `payload` and `score`; of these ids alone where given."""
 
     @abstractmethod
-    def _worded(self, question: str, limit: int) -> Iterable[Any]:
+    def _worded(self, question: str, limit: int) -> Points:
         """Points by BM25, likewise."""
 
 
-def _hits(points: Iterable[Any], limit: int) -> list[Hit]:
+def _hits(points: Points, limit: int) -> list[Hit]:
     hits = [as_hit(point.payload or {}, point.score) for point in points]
     return sorted(hits, key=lambda hit: (-hit.score, hit.uid))[:limit]

@@ -67,10 +67,8 @@ class IndexVersion(BaseModel):
         file = path / VERSION_FILE
         try:
             return cls.model_validate_json(file.read_bytes())
-        except ValidationError as error:
-            raise DamagedArtifact(f"{file} cannot be read ({artifacts.first_fault(error)}).", NEXT_STEP) from error
-        except OSError as error:
-            raise DamagedArtifact(f"{file} cannot be read ({error!r}).", NEXT_STEP) from error
+        except (OSError, ValidationError) as error:
+            raise DamagedArtifact(f"{file} cannot be read ({artifacts.fault(error)}).", NEXT_STEP) from error
 
     def write(self, directory: Path) -> None:
         """Write `version.json` into an artifact that is being made."""
