@@ -16,7 +16,7 @@ export GIVEN_ARGS = $(value ARGS)
 export GIVEN_YES = $(value YES)
 .DEFAULT_GOAL := help
 
-.PHONY: help demo up down user airflow test test-quick lint format settings bench clean distclean
+.PHONY: help demo up down user airflow test test-quick lint format settings bench clean distclean same-python
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -67,9 +67,17 @@ clean:  ## stop the local Airflow and remove it with all data: models, indexes, 
 distclean: clean  ## also remove the virtual environment
 	rm -rf .venv
 
+# A Python that is asked for by name, where .venv was made with another: that one would be used, without a word.
+same-python:
+ifneq ($(origin PYTHON),file)
+	@test ! -x $(PY) || test "$$($(PYTHON) --version)" = "$$($(PY) --version)" || \
+		{ echo "PYTHON=$(PYTHON) is $$($(PYTHON) --version), .venv was made with $$($(PY) --version):" \
+		"remove it first (rm -r .venv), or leave PYTHON out"; exit 1; }
+endif
+
 # Installed once for each change of the requirements. Not compiled ahead: that takes two minutes for modules of which most
 # are never imported; Python compiles the others when it first meets them.
-.venv/run: requirements.txt constraints.txt
+.venv/run: requirements.txt constraints.txt | same-python
 	@echo "Setting up .venv (about two minutes the first time) …"
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11, 2) <= sys.version_info < (3, 13))' || \
 		{ echo "Python 3.11.2 or newer, or 3.12, is needed, $$($(PYTHON) --version) was found: make PYTHON=python3.11 …"; exit 1; }
