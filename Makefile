@@ -1,6 +1,7 @@
 # `make help` lists everything.
 SHELL := /bin/bash
 PYTHON ?= python3
+OLDEST ?= /usr/bin/python3
 SOURCE ?= sample
 PY := .venv/bin/python
 RUN := PYTHONPATH=. $(PY)
@@ -8,15 +9,16 @@ RUN := PYTHONPATH=. $(PY)
 # without, in every task.
 export PYTHONDONTWRITEBYTECODE =
 # What a person gives goes to the programs by environment, letter by letter: neither make nor a shell reads it on the way.
-unexport SOURCE NAME ROLE ARGS YES
+unexport SOURCE NAME ROLE ARGS YES UPGRADE
 export GIVEN_SOURCE = $(value SOURCE)
 export GIVEN_NAME = $(value NAME)
 export GIVEN_ROLE = $(value ROLE)
 export GIVEN_ARGS = $(value ARGS)
 export GIVEN_YES = $(value YES)
+export GIVEN_UPGRADE = $(value UPGRADE)
 .DEFAULT_GOAL := help
 
-.PHONY: help demo up down user airflow test test-quick lint format settings bench clean distclean same-python
+.PHONY: help demo up down user airflow test test-quick lint format settings lock bench clean distclean same-python
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -55,6 +57,9 @@ format: .venv/dev  ## put the code into its standard form
 
 settings: .venv/run  ## write the reference of all settings into docs/operations.md
 	@$(RUN) -m include.core.forms docs/operations.md
+
+lock:  ## write constraints.txt: present pins stay where they fit (UPGRADE=1: the newest), on OLDEST=/usr/bin/python3
+	@$(OLDEST) .ci/lock.py
 
 bench: .venv/dev  ## every benchmark against its peer; tables of medians and ratios
 	@set -e; for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(RUN) $$script; done
