@@ -43,6 +43,8 @@ INDEX_FIELDS = ("store", "collection")
     max_active_runs=16,
 )
 def answer_question() -> None:
+    """One task: it searches, answers, and returns the answer with its sources."""
+
     @result
     @task_for(stages.answer_question, hours=0.25, **QUESTIONS)
     def answer() -> Any:

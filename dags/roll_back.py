@@ -40,6 +40,8 @@ TO = Param(
     max_active_runs=1,
 )
 def roll_back() -> None:
+    """One task: it moves the alias, and returns what it moved it from and to."""
+
     @result
     @task_for(stages.roll_back, hours=0.25, **QUESTIONS)
     def move_alias() -> Any:

@@ -40,6 +40,7 @@ class Retries(ExceptionRetryPolicy):
     """
 
     def evaluate(self, exception: BaseException, try_number: int, max_tries: int, context: Any = None) -> RetryDecision:
+        """Whether a try that ended in `exception` is followed by another, and after how long."""
         decision = super().evaluate(exception, try_number, max_tries, context)
         if decision.action is RetryAction.FAIL or decision.retry_delay is not None:
             return decision

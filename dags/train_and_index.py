@@ -60,6 +60,7 @@ SCHEDULE = None if CRON == "none" else CronTriggerTimetable(CRON, timezone="UTC"
     max_active_runs=4,
 )
 def train_and_index() -> None:
+    """The pipeline: the stages in their order, embedding and upsert once a shard."""
     download = stage(stages.download, hours=12)
     convert = stage(stages.convert, hours=6)
     fine_tune = stage(stages.fine_tune, hours=72, **GPU)

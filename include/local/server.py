@@ -80,14 +80,17 @@ class Local:
 
     @property
     def url(self) -> str:
+        """The web server's address; it is reached from this machine only."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def log(self) -> Path:
+        """What all of Airflow's processes print."""
         return self.home / "airflow.log"
 
     @property
     def state_file(self) -> Path:
+        """Where it is written down that this instance runs."""
         return self.home / STATE_FILE
 
     def login(self) -> tuple[str, str]:
