@@ -18,7 +18,7 @@ export GIVEN_YES = $(value YES)
 export GIVEN_UPGRADE = $(value UPGRADE)
 .DEFAULT_GOAL := help
 
-.PHONY: help demo up down user airflow test test-quick lint format settings lock bench clean distclean same-python
+.PHONY: help demo up down user airflow test test-quick lint format settings lock bench clean distclean same-python no-large-files
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -44,12 +44,17 @@ test: .venv/dev lint  ## lint, then all tests
 test-quick: .venv/dev  ## the tests that need neither Airflow nor a browser
 	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not airflow and not browser" $(ARGS)
 
-lint: .venv/dev  ## ruff, ruff format, spelling, the import contracts, mypy --strict
+lint: .venv/dev no-large-files  ## ruff, ruff format, spelling, the import contracts, mypy --strict, no large file
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	.venv/bin/codespell
 	.venv/bin/lint-imports
 	$(PY) -m mypy
+
+# A file stays in the history for good, whoever clones it: data belongs elsewhere.
+no-large-files:
+	@large="$$(git ls-files -z | xargs -0r sh -c 'find "$$@" -size +1000k 2>/dev/null' sh)"; \
+		test -z "$$large" || { printf 'Larger than 1,000 KB, and in git:\n%s\n' "$$large"; exit 1; }
 
 format: .venv/dev  ## put the code into its standard form
 	$(PY) -m ruff format .

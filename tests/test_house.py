@@ -85,6 +85,19 @@ def test_a_room_that_the_contracts_do_not_name_is_refused(house: Path) -> None:
     assert "attic" in done.stdout + done.stderr
 
 
+def test_a_large_file_is_refused(tmp_path: Path) -> None:
+    """A model or a catalogue that was added by mistake stays in the history of every clone."""
+    shutil.copy(REPOSITORY / "Makefile", tmp_path)
+    (tmp_path / "below.bin").write_bytes(bytes(1_000_000))
+    (tmp_path / "ação two.bin").write_bytes(bytes(1_100_000))
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+    for added, refused in (("below.bin", False), ("ação two.bin", True)):
+        subprocess.run(["git", "add", added], cwd=tmp_path, check=True)
+        command = ["make", "-s", "no-large-files"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert ("ação two.bin" in done.stdout, done.returncode != 0) == (refused, refused), done.stdout + done.stderr
+
+
 def test_the_tests_lie_in_the_same_folders() -> None:
     rooms = {path.name for path in (REPOSITORY / "include").iterdir() if (path / "__init__.py").exists()}
     folders = {path.name for path in (REPOSITORY / "tests").iterdir() if (path / "__init__.py").exists()}
