@@ -38,6 +38,9 @@ def file_id(source: str) -> str | None:
 
     Raises:
         BadSource: A Drive link that names no file, such as a folder.
+
+    >>> file_id("https://drive.google.com/file/d/12zH4mL2RX8iSvH0VCNnd3QxO4DzuHWnK/view")
+    '12zH4mL2RX8iSvH0VCNnd3QxO4DzuHWnK'
     """
     if _ID.fullmatch(source):
         return source
