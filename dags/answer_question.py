@@ -18,8 +18,9 @@ from dags.connections import answer_connections
 from dags.stage_task import QUESTIONS, form, task_for
 from include import stages
 from include.answering.questions import LONGEST_TEXT
+from include.core.environment import data_directory
 from include.core.forms import OPEN_SECTION, from_form
-from include.core.settings import AnswerSettings, IndexSettings, data_directory
+from include.core.settings import AnswerSettings, IndexSettings
 
 QUESTION = Param(
     "Which products would make a good present?",

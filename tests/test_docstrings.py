@@ -5,7 +5,7 @@ import importlib
 
 import pytest
 
-from include.core.settings import REPOSITORY
+from include.core.environment import REPOSITORY
 
 WITH_EXAMPLES = [
     ".".join(path.relative_to(REPOSITORY).with_suffix("").parts)

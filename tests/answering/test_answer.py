@@ -23,13 +23,7 @@ from include.core.errors import (
     NoLiveIndex,
     UnknownVersion,
 )
-from include.core.settings import (
-    MINILM_PACKAGE,
-    AnswerSettings,
-    EmbedSettings,
-    EvaluateSettings,
-    IndexSettings,
-)
+from include.core.settings import MINILM_PACKAGE, AnswerSettings, EmbedSettings, EvaluateSettings, IndexSettings
 from include.index.embed import embed
 from include.index.plan import plan_shards
 from include.index.upsert import upsert

@@ -18,9 +18,9 @@ from typing import Any, cast
 import pytest
 from rich.console import Console
 
+from include.core.environment import REPOSITORY
 from include.core.errors import BadSettings, BadSource, SourceUnreachable
 from include.core.files import write_json
-from include.core.settings import REPOSITORY
 from include.local import clean, demo, server, up, users
 from include.local.client import AirflowClient
 from include.local.demo import reach, resolve

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from include.core.settings import REPOSITORY
+from include.core.environment import REPOSITORY
 from include.model.encoder import Encoder
 from include.training.gradient_cache import backward
 from include.training.loss import contrastive_loss
