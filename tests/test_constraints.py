@@ -10,7 +10,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from tests.conftest import REPOSITORY
+from include.core.environment import REPOSITORY
 
 OLDEST = "3.11.2"  # Debian 12's own
 

@@ -110,6 +110,15 @@ def test_a_large_file_is_refused(tmp_path: Path) -> None:
         assert ("ação two.bin" in done.stdout, done.returncode != 0) == (refused, refused), done.stdout + done.stderr
 
 
+def test_no_test_imports_a_test() -> None:
+    """What several need lies beside them; else a test that is renamed, or left out, takes others along."""
+    files = [path for room in ("tests", "benchmarks") for path in (REPOSITORY / room).rglob("*.py")]
+    imported = re.compile(r"^\s*(?:from|import) (tests[.\w]*[.]test_\w+)", re.MULTILINE)
+    found = {path.name: imported.findall(path.read_text(encoding="utf-8")) for path in files}
+    assert len(found) > 100
+    assert not {name: names for name, names in found.items() if names}
+
+
 def test_the_tests_lie_in_the_same_folders() -> None:
     rooms = {path.name for path in (REPOSITORY / "include").iterdir() if (path / "__init__.py").exists()}
     folders = {path.name for path in (REPOSITORY / "tests").iterdir() if (path / "__init__.py").exists()}

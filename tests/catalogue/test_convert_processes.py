@@ -26,7 +26,7 @@ from include.core.settings import ConvertSettings
 from include.formats.line_parser import FLOAT32_MAX
 from include.formats.lines import MAX_LINE
 from include.sample.write import write_sample
-from tests.catalogue.test_convert import BAD_LINES, GOOD_LINES, publish, row
+from tests.catalogue.lines import BAD_LINES, GOOD_LINES, publish, row
 
 
 @pytest.fixture
