@@ -15,7 +15,8 @@ from typing import Any
 from benchmarks._compare import figure, machine
 from include.catalogue.convert import convert
 from include.core.forms import parse
-from include.core.settings import ConvertSettings, EvaluateSettings, SourceSettings, TrainSettings
+from include.core.settings import ConvertSettings, EvaluateSettings, SourceSettings
+from include.core.train_settings import TrainSettings
 from include.evaluation.evaluate import evaluate
 from include.source.download import download
 from include.training.train import train_in_subprocess

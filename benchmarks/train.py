@@ -18,7 +18,8 @@ import torch
 from benchmarks._compare import alternate, arguments, figure, table
 from benchmarks.encode import synthetic_catalogue
 from include.catalogue.schema import PRODUCTS_FILE, read_rows
-from include.core.settings import MINILM_PACKAGE, TrainSettings
+from include.core.settings import MINILM_PACKAGE
+from include.core.train_settings import TrainSettings
 from include.model.base import resolve_base
 from include.model.encoder import Encoder
 from include.model.tokens import CatalogueTokens, tokenize

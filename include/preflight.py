@@ -1,5 +1,7 @@
-"""What is looked at before a run does anything: whether what its settings name is there, and whether its version
-could be published at all. Nothing is fetched, and no check takes longer than reading a small file.
+"""What is looked at before a run does anything.
+
+Whether what its settings name is there, and whether its version could be published at all. Nothing is fetched, and no
+check takes longer than reading a small file.
 
 Each check takes the run and says in a sentence what whoever started it should know now rather than hours later, or
 nothing; or it raises, where the run would be in vain.

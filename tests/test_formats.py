@@ -15,15 +15,9 @@ import pytest
 
 from include.core import kinds
 from include.core.artifacts import Kind
-from include.core.settings import (
-    REPOSITORY,
-    ConvertSettings,
-    EmbedSettings,
-    EvaluateSettings,
-    IndexSettings,
-    SourceSettings,
-    TrainSettings,
-)
+from include.core.environment import REPOSITORY
+from include.core.settings import ConvertSettings, EmbedSettings, EvaluateSettings, IndexSettings, SourceSettings
+from include.core.train_settings import TrainSettings
 from include.store.live import live_model
 from include.store.stores import open_store
 from tests.indexed import INDEX, answers, build_version, day

@@ -1,5 +1,7 @@
 """The rules of the house, each broken in a copy: `make lint` has to say so."""
 
+import ast
+import re
 import shutil
 import subprocess
 import sys
@@ -7,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from include.core.settings import REPOSITORY
+from include.core.environment import REPOSITORY, VARIABLES
 
 FLOORS = "Imports run down the floors, and rooms of one floor do not know each other"
 AIRFLOW = "The logic never imports Airflow"
@@ -83,6 +85,38 @@ def test_a_room_that_the_contracts_do_not_name_is_refused(house: Path) -> None:
     done = contracts(house)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "attic" in done.stdout + done.stderr
+
+
+def test_environment_variables_are_named_in_one_place() -> None:
+    """One that is read elsewhere is missing in the reference in docs/operations.md."""
+    found: dict[str, set[str]] = {}
+    for path in [path for room in ("include", "dags", "plugins") for path in (REPOSITORY / room).rglob("*.py")]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and re.fullmatch("VITRINE_[A-Z_]+", str(node.value)):
+                found.setdefault(str(path.relative_to(REPOSITORY)), set()).add(str(node.value))
+    assert found == {"include/core/environment.py": {variable.name for variable in VARIABLES}}
+
+
+def test_a_large_file_is_refused(tmp_path: Path) -> None:
+    """A model or a catalogue that was added by mistake stays in the history of every clone."""
+    shutil.copy(REPOSITORY / "Makefile", tmp_path)
+    (tmp_path / "below.bin").write_bytes(bytes(1_000_000))
+    (tmp_path / "ação two.bin").write_bytes(bytes(1_100_000))
+    subprocess.run(["git", "init", "--quiet"], cwd=tmp_path, check=True)
+    for added, refused in (("below.bin", False), ("ação two.bin", True)):
+        subprocess.run(["git", "add", added], cwd=tmp_path, check=True)
+        command = ["make", "-s", "no-large-files"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert ("ação two.bin" in done.stdout, done.returncode != 0) == (refused, refused), done.stdout + done.stderr
+
+
+def test_no_test_imports_a_test() -> None:
+    """What several need lies beside them; else a test that is renamed, or left out, takes others along."""
+    files = [path for room in ("tests", "benchmarks") for path in (REPOSITORY / room).rglob("*.py")]
+    imported = re.compile(r"^\s*(?:from|import) (tests[.\w]*[.]test_\w+)", re.MULTILINE)
+    found = {path.name: imported.findall(path.read_text(encoding="utf-8")) for path in files}
+    assert len(found) > 100
+    assert not {name: names for name, names in found.items() if names}
 
 
 def test_the_tests_lie_in_the_same_folders() -> None:

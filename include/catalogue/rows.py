@@ -45,6 +45,7 @@ class Texts:
 
     @classmethod
     def of(cls, texts: Sequence[bytes]) -> "Texts":
+        """The column that holds `texts`, UTF-8, in their order."""
         return cls(pack("i", map(len, texts), len(texts)), b"".join(texts))
 
 

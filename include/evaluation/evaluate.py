@@ -55,7 +55,8 @@ from include.core import artifacts, kinds
 from include.core.arrays import Vectors
 from include.core.artifacts import Artifact, Workspace
 from include.core.progress import Sink
-from include.core.settings import EvaluateSettings, TrainSettings
+from include.core.settings import EvaluateSettings
+from include.core.train_settings import TrainSettings
 from include.evaluation.bm25 import Bm25
 from include.evaluation.bootstrap import CONFIDENCE, RESAMPLES, Bootstrap
 from include.evaluation.exact_search import dense_search

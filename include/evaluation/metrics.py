@@ -96,6 +96,9 @@ def ndcg_at(hits: Hits, relevant: Counts, k: int) -> Floats:
     """nDCG@k with gain 1 for a relevant item and discount 1/log2(rank + 1), rank from 1.
 
     The ideal ranking has min(relevant, k) relevant items first.
+
+    >>> ndcg_at(np.array([[False, True, False]]), np.array([1]), 10).round(3)
+    array([0.631])
     """
     first = _first(hits, k)
     discount = 1.0 / np.log2(np.arange(2, k + 2))

@@ -208,8 +208,10 @@ class _Embedding:
         return self._encoder
 
     def _cut_before(self, encoder: "Encoder") -> CatalogueTokens | None:
-        """The catalogue's word pieces, where training has cut them for this model; else this stage cuts what it needs:
-        after a change of the catalogue alone, that is far less than all."""
+        """The catalogue's word pieces, where training has cut them for this model.
+
+        Else this stage cuts what it needs: after a change of the catalogue alone, that is far less than all.
+        """
         if not joins(encoder.tokenizer):
             return None
         path = find(self.root / self.plan.catalogue, encoder.tokenizer, encoder.max_tokens, root=self.root)

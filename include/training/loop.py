@@ -18,8 +18,8 @@ import numpy as np
 from include.core.arrays import Ints
 from include.core.errors import BadSettings, TrainingDiverged
 from include.core.progress import Progress, Sink
-from include.core.settings import TrainSettings
 from include.core.space import require
+from include.core.train_settings import TrainSettings
 from include.training import checkpoint
 from include.training.batches import TextTokens, batches, steps_in_epoch
 from include.training.distributed import ALONE, Processes

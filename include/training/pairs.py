@@ -19,7 +19,7 @@ from include.catalogue.schema import LABELS_FILE, PRODUCTS_FILE, held_out_rows, 
 from include.catalogue.short_hash import short_hashes
 from include.core.arrays import Bools, Ints
 from include.core.errors import EmptyCatalogue
-from include.core.settings import TrainSettings
+from include.core.train_settings import TrainSettings
 
 NONE = -1
 LEAST = 2  # pairs: a batch of one has no negative

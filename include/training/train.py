@@ -28,7 +28,7 @@ from include.core.errors import DamagedArtifact
 from include.core.files import write_json
 from include.core.forms import parse
 from include.core.progress import Sink
-from include.core.settings import TrainSettings
+from include.core.train_settings import TrainSettings
 from include.model.base import BaseModel, resolve_base
 from include.model.tokens import CatalogueTokens, find, tokenize
 from include.training.batches import locate_texts

@@ -15,6 +15,7 @@ from include.answering.llm import LlmConnection
 from include.answering.questions import LONGEST_QUESTION, as_text
 from include.answering.reply import NOTHING
 from include.core import artifacts, kinds
+from include.core.environment import REPOSITORY
 from include.core.errors import (
     BadQuestion,
     BadSettings,
@@ -23,13 +24,7 @@ from include.core.errors import (
     NoLiveIndex,
     UnknownVersion,
 )
-from include.core.settings import (
-    MINILM_PACKAGE,
-    AnswerSettings,
-    EmbedSettings,
-    EvaluateSettings,
-    IndexSettings,
-)
+from include.core.settings import MINILM_PACKAGE, AnswerSettings, EmbedSettings, EvaluateSettings, IndexSettings
 from include.index.embed import embed
 from include.index.plan import plan_shards
 from include.index.upsert import upsert
@@ -39,11 +34,8 @@ from include.model.encoder import Encoder
 from include.publishing.publish import publish
 from include.sample.write import FLAGSHIPS
 from include.store.stores import open_store
-from tests.answering.test_llm import INJECTION, Endpoint, endpoint
-from tests.conftest import REPOSITORY
+from tests.answering.endpoint import INJECTION, Endpoint
 from tests.small import Product, products, publish_model, write_catalogue
-
-__all__ = ["endpoint"]  # a fixture, used by name
 
 NONSENSE = ["What is the capital of France?", "Who won the world cup in 1998?", "What is quantum chromodynamics?"]
 UNTITLED = Product("u1", "Weekend guitar songbook", "")

@@ -21,11 +21,12 @@ from include.catalogue.rows import RowReader
 from include.catalogue.text_hash import text_hash
 from include.core import artifacts
 from include.core.artifacts import Artifact
-from include.core.settings import REPOSITORY, ConvertSettings
+from include.core.environment import REPOSITORY
+from include.core.settings import ConvertSettings
 from include.formats.line_parser import FLOAT32_MAX
 from include.formats.lines import MAX_LINE
 from include.sample.write import write_sample
-from tests.catalogue.test_convert import BAD_LINES, GOOD_LINES, publish, row
+from tests.catalogue.lines import BAD_LINES, GOOD_LINES, publish, row
 
 
 @pytest.fixture

@@ -6,22 +6,12 @@ import jsonschema
 import pytest
 
 from include.core import artifacts
+from include.core.environment import REPOSITORY
 from include.core.errors import BadSettings
 from include.core.forms import allowed, environment, form_fields, from_form, parse, pipeline_settings, reference
-from include.core.settings import (
-    GROUPS,
-    PRESETS,
-    REPOSITORY,
-    START,
-    AnswerSettings,
-    ConvertSettings,
-    Group,
-    IndexSettings,
-    PipelineSettings,
-    PresetSettings,
-    SourceSettings,
-    TrainSettings,
-)
+from include.core.pipeline_settings import GROUPS, PRESETS, START, PipelineSettings, PresetSettings
+from include.core.settings import AnswerSettings, ConvertSettings, Group, IndexSettings, SourceSettings
+from include.core.train_settings import TrainSettings
 
 PIPELINE: list[type[Group]] = [PresetSettings, *GROUPS.values()]
 EVERY: list[type[Group]] = [*PIPELINE, AnswerSettings]

@@ -13,7 +13,8 @@ from include.catalogue.schema import PRODUCTS_FILE, held_out_rows
 from include.core import artifacts, kinds
 from include.core.errors import BadSettings
 from include.core.progress import Snapshot
-from include.core.settings import MINILM_PACKAGE, ConvertSettings, EvaluateSettings, SourceSettings, TrainSettings
+from include.core.settings import MINILM_PACKAGE, ConvertSettings, EvaluateSettings, SourceSettings
+from include.core.train_settings import TrainSettings
 from include.evaluation.evaluate import evaluate, table
 from include.evaluation.exact_search import dense_search
 from include.evaluation.examples import won_and_lost

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from include.core import artifacts
-from include.core.settings import REPOSITORY
+from include.core.environment import REPOSITORY
 
 THING = artifacts.Kind("thing", 1)
 WRITER = """

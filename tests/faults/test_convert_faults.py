@@ -18,8 +18,9 @@ from include.catalogue.cleaning_pool import CleaningPool
 from include.catalogue.convert import convert
 from include.core import artifacts
 from include.core.artifacts import Artifact
+from include.core.environment import REPOSITORY
 from include.core.errors import BadSource, CleaningInterrupted, DamagedArtifact, Transient
-from include.core.settings import REPOSITORY, ConvertSettings
+from include.core.settings import ConvertSettings
 
 SETTINGS = ConvertSettings(row_group_rows=100)
 

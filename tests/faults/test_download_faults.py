@@ -17,8 +17,9 @@ from typing import Any
 import pytest
 
 from include.core import artifacts, kinds
+from include.core.environment import REPOSITORY
 from include.core.errors import StorageFull
-from include.core.settings import REPOSITORY, SourceSettings
+from include.core.settings import SourceSettings
 from include.sample.write import write_sample
 from include.source.download import download
 from tests.drive_server import FileServer, Served, serve

@@ -17,17 +17,11 @@ import pytest
 
 from include.catalogue.convert import convert
 from include.core import artifacts
+from include.core.environment import REPOSITORY
 from include.core.errors import StorageFull
 from include.core.files import write_json
-from include.core.settings import (
-    REPOSITORY,
-    ConvertSettings,
-    EmbedSettings,
-    EvaluateSettings,
-    IndexSettings,
-    SourceSettings,
-    TrainSettings,
-)
+from include.core.settings import ConvertSettings, EmbedSettings, EvaluateSettings, IndexSettings, SourceSettings
+from include.core.train_settings import TrainSettings
 from include.evaluation.evaluate import evaluate
 from include.index.embed import embed
 from include.index.plan import plan_shards

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from include.core import artifacts, kinds
-from include.core.settings import REPOSITORY, IndexSettings
+from include.core.environment import REPOSITORY
+from include.core.settings import IndexSettings
 from include.store.edge import EdgeStore
 from tests.index.points import batches, build, vectors, write_version
 from tests.small import products

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from include.core.settings import TrainSettings
+from include.core.train_settings import TrainSettings
 from include.model import encoder
 from include.training import checkpoint, train
 

@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 
 from include.core import artifacts, kinds
+from include.core.environment import REPOSITORY
 from include.core.errors import BadModel, DamagedArtifact, SourceUnreachable
-from include.core.settings import MINILM_PACKAGE, REPOSITORY
+from include.core.settings import MINILM_PACKAGE
 from include.model import base as base_model
 from include.model.base import BaseModel, bert_to_distilbert, resolve_base
 

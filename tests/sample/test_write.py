@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 import pytest
 
-from include.core.settings import REPOSITORY
+from include.core.environment import REPOSITORY
 from include.sample.dirt import FATES
 from include.sample.words import CATEGORIES, MEASURES
 from include.sample.write import FLAGSHIPS, LABELS, QUESTIONS, VARIANTS, write_sample

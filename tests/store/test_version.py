@@ -6,8 +6,8 @@ from zipfile import ZipFile
 
 import pytest
 
+from include.core.environment import REPOSITORY, IndexSettings
 from include.core.errors import DamagedArtifact
-from include.core.settings import REPOSITORY, IndexSettings
 from include.store.version import IndexVersion
 from tests.index.points import write_version
 

@@ -10,7 +10,7 @@ import pytest
 from include.catalogue.schema import LABELS_FILE, PRODUCTS_FILE, QUERIES_FILE, held_out_rows
 from include.core import artifacts
 from include.core.errors import EmptyCatalogue
-from include.core.settings import TrainSettings
+from include.core.train_settings import TrainSettings
 from include.training.batches import batches, steps_in_epoch
 from include.training.pairs import NONE, Pairs, find_pairs
 from tests.small import Product, products, table

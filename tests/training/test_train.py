@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from include.core import artifacts, kinds
 from include.core.errors import BadModel, BadSettings, EmptyCatalogue, TrainingDiverged, TrainingInterrupted
 from include.core.files import lock
-from include.core.settings import TrainSettings
+from include.core.train_settings import TrainSettings
 from include.model.encoder import Encoder
 from include.model.tokens import CatalogueTokens, tokenize
 from include.training import checkpoint, loss
