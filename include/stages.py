@@ -6,8 +6,6 @@ stage, and returns its own summary. Nothing here knows Airflow; `dags/stage_task
 
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -156,42 +154,13 @@ def request_approval(run: Run, results: Mapping[str, Any], link: str) -> Summary
     Raises:
         AlreadyAsked: The run has asked about other figures.
     """
-    from include.publishing.approval import ask_once, request
-    from include.publishing.publish import foresee
+    from include.publishing import approval
 
-    settings, store = run.settings, run.open_store()
-    if settings.evaluate.promote != "approval":
-        return {"asked": False, "reason": f"promote is {settings.evaluate.promote}"}
-    decided = foresee(
-        Path(results["verify"]["path"]),
-        Path(results["evaluate"]["path"]),
-        settings.index,
-        settings.evaluate,
-        store,
-        root=run.root,
-        logical_date=run.logical_date,
-    )
-    if not decided.ask:
-        log.info("nobody is asked: %s", decided.reason)
-        return {"asked": False, "reason": decided.reason}
-    now, live = datetime.now(UTC), decided.live
-    asked = request(
-        results,
-        live=live,
-        collection=settings.index.collection,
-        hours=settings.evaluate.approval_hours,
-        link=link,
-        now=now,
-        change=decided.change,
-        against=decided.against,
-    )
-    catalogue = None if decided.change is None else asdict(decided.change)
-    waiting = {"asked": True, "since": now.isoformat(timespec="seconds"), "catalogue": catalogue}
-    report({**results, "approve": waiting}, root=run.root, run_id=run.run_id, logical_date=run.logical_date.isoformat())
-    about = {name: results[name]["fingerprint"] for name in ("verify", "evaluate")}
-    ask_once(run.root, run.run_id, {**about, "live": live})  # last: a failure before it is no question asked
-    log.info("asking a person, under Required Actions: %s\n%s", asked["subject"], asked["body"])
-    return {"asked": True, **asked}
+    def show(waiting: Mapping[str, Any]) -> None:
+        date = run.logical_date.isoformat()
+        report({**results, "approve": waiting}, root=run.root, run_id=run.run_id, logical_date=date)
+
+    return approval.request_approval(run, results, link, show)
 
 
 def publish(run: Run, version: Summary, evaluation: Summary, approval: Summary) -> Summary:
