@@ -21,7 +21,7 @@ from include.core.artifacts import Artifact
 from include.core.errors import DamagedArtifact
 from include.core.files import write_json
 from include.core.space import no_space_explained
-from include.report.page import render
+from include.report.page import page
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ def report(results: Mapping[str, Any], *, root: Path, run_id: str, logical_date:
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
     def write(space: artifacts.Workspace) -> dict[str, Any]:
-        written = render(facts, datetime.now(UTC))
+        written = page(facts, datetime.now(UTC))
         (space.path / PAGE).write_text(written, encoding="utf-8")
         return {"bytes": len(written.encode()), "run_id": run_id}
 
