@@ -3,6 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 OLDEST ?= /usr/bin/python3
 SOURCE ?= sample
+MINUTES ?= 10
 PY := .venv/bin/python
 RUN := PYTHONPATH=. $(PY)
 # Compiled modules are kept whatever the caller's environment says: imports of torch and Airflow take three times as long
@@ -18,7 +19,7 @@ export GIVEN_YES = $(value YES)
 export GIVEN_UPGRADE = $(value UPGRADE)
 .DEFAULT_GOAL := help
 
-.PHONY: help demo up down user airflow test test-quick lint format settings lock bench clean distclean same-python no-large-files
+.PHONY: help demo up down user airflow test test-quick fuzz lint format settings lock bench clean distclean same-python no-large-files
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -43,6 +44,9 @@ test: .venv/dev lint  ## lint, then all tests
 
 test-quick: .venv/dev  ## the tests that need neither Airflow nor a browser
 	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not airflow and not browser" $(ARGS)
+
+fuzz: .venv/dev  ## the property tests with ever new examples for MINUTES=60, ARGS='tests/formats -k archive'
+	$(RUN) -m tests.fuzz $(MINUTES) $(ARGS)
 
 lint: .venv/dev no-large-files  ## ruff, ruff format, spelling, the import contracts, mypy --strict, no large file
 	$(PY) -m ruff check .

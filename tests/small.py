@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from hypothesis import settings
 
 from include.catalogue.schema import (
     LABELS_FILE,
@@ -21,6 +22,11 @@ from include.core import artifacts
 COLOURS = ["red", "green", "blue", "black", "white", "yellow", "silver", "golden"]
 THINGS = ["kettle", "lamp", "chair", "camera", "drill", "guitar", "tent", "jacket", "clock", "bottle"]
 PARTS = ["steel", "wood", "cotton", "glass", "leather", "plastic", "ceramic"]
+
+
+def few(share: int) -> settings:
+    """For a property test whose examples take long: one in `share` of the examples that others get."""
+    return settings(max_examples=settings().max_examples // share)
 
 
 class Product(NamedTuple):

@@ -103,7 +103,9 @@ class RowReader:
 
     def read(self, block: bytes) -> Rows:
         """Parse, check and clean a block of lines with `\n` between them (`include.formats.lines.line_blocks`)."""
-        lines = BytesIO(block).readlines() if block else [b""]  # much faster than split(); the line ends stay
+        lines = BytesIO(block).readlines()  # much faster than split(); the line ends stay
+        if not lines or lines[-1].endswith(b"\n"):
+            lines.append(b"")
         with _without_gc():
             return self._clean(lines, self._parse(lines))
 

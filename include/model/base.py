@@ -25,7 +25,7 @@ import numpy as np
 
 from include.core import artifacts, kinds
 from include.core.errors import BadModel, SourceUnreachable
-from include.core.redaction import foreign
+from include.core.redaction import escaped, foreign
 from include.core.settings import DISTILBERT, MINILM_PACKAGE
 from include.core.space import no_space_explained, require
 from include.model.directory import read_json
@@ -187,7 +187,7 @@ def check_distilbert(path: Path) -> dict[str, Any]:
             f"{path} holds a model of type {kind!r}; Vitrine's encoder is a DistilBERT.",
             f"Use a DistilBERT such as `{DISTILBERT}`, or `{MINILM_PACKAGE}`.",
         )
-    if (activation := config.get("activation")) not in ACTIVATIONS:
+    if (activation := str(config.get("activation"))) not in ACTIVATIONS:
         raise BadModel(f"{path} has the activation {activation!r}.", f"Known are: {', '.join(ACTIVATIONS)}.")
     if not (path / WEIGHTS).is_file():
         found = ", ".join(sorted(entry.name for entry in path.iterdir())) or "nothing"
@@ -222,12 +222,15 @@ def _directory(spec: str) -> Path | None:
     Raises:
         BadModel: It is written as a path, and there is no such directory.
     """
-    directory = Path(spec).expanduser()
-    if directory.is_dir():
-        return directory.resolve()
+    try:
+        directory = Path(spec).expanduser()
+        if directory.is_dir():
+            return directory.resolve()
+    except (OSError, RuntimeError):  # a name that is too long, a directory that may not be entered, nobody's home
+        directory = Path(spec)
     if spec.startswith(("/", ".", "~")):
         raise BadModel(
-            f"The base model's directory {directory} does not exist.",
+            f"The base model's directory {escaped(str(directory))} does not exist, or may not be entered.",
             f"Correct base_model, or use `{MINILM_PACKAGE}`, which needs no download.",
         )
     return None

@@ -20,13 +20,11 @@ def model_dim(model: Path) -> int:
         BadModel: The file is missing or does not say.
     """
     config = model / "config.json"
-    try:
-        return int(json.loads(config.read_bytes())["dim"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadModel(
-            f"{config} does not give the model's dimension as `dim` ({error!r}); a DistilBERT model was expected.",
-            "Clear fine_tune to make the model again, or check the base_model setting.",
-        ) from error
+    next_step = "Clear fine_tune to make the model again, or check the base_model setting."
+    dim = read_json(config, next_step).get("dim")
+    if not isinstance(dim, int) or dim < 1:
+        raise BadModel(f"{config} has dim = {dim!r}, expected the dimension of a DistilBERT's vectors.", next_step)
+    return dim
 
 
 def kept_dimensions(model: Path, dimensions: int) -> int:
@@ -79,13 +77,19 @@ def stored_max_tokens(path: Path) -> int:
     Raises:
         BadModel: A configuration file is missing or damaged.
     """
-    limit = read_json(path / "config.json").get("max_position_embeddings")
-    if not isinstance(limit, int) or limit < 3:
-        raise BadModel(f"{path}/config.json has max_position_embeddings = {limit!r}, expected a whole number.", REBUILD)
+    limit = _length(path, "config.json", "max_position_embeddings")
     for name, key in (("sentence_bert_config.json", "max_seq_length"), ("tokenizer_config.json", "model_max_length")):
-        if (path / name).is_file() and isinstance(length := read_json(path / name).get(key), int):
-            return min(length, limit)
+        if (path / name).is_file() and isinstance(read_json(path / name).get(key), int):
+            return min(_length(path, name, key), limit)
     return limit
+
+
+def _length(path: Path, name: str, key: str) -> int:
+    """A number of word pieces that is large enough for CLS, SEP and one more."""
+    length = read_json(path / name).get(key)
+    if not isinstance(length, int) or length < 3:
+        raise BadModel(f"{path}/{name} has {key} = {length!r}, expected a whole number above 2.", REBUILD)
+    return length
 
 
 def encodable(texts: Sequence[str]) -> list[str]:
@@ -103,7 +107,7 @@ def read_json(file: Path, next_step: str = REBUILD) -> dict[str, Any]:
         content = json.loads(file.read_bytes())
     except FileNotFoundError:
         raise BadModel(f"{file} is missing.", next_step) from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadModel(f"{file} is not JSON ({error}).", next_step) from error
     if not isinstance(content, dict):
         raise BadModel(f"{file} should hold a JSON object, it holds a {type(content).__name__}.", next_step)

@@ -115,6 +115,16 @@ def test_blank_lines_are_no_records_but_keep_the_numbers(root: Path) -> None:
     assert (counts["read"], counts["blank"], counts["accepted"], counts["rejected"]) == (3, 2, 2, 1)
 
 
+def test_a_blank_line_that_ends_a_block_keeps_the_numbers(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Danger: it is lost, and behind it each label's row is one too low, in a file of more than 2 MiB."""
+    lines = [row(uid="a"), b"", row(uid="b")]
+    limits = {"block": len(lines[0]) + 2, "limit": 10_000_000}
+    monkeypatch.setattr("include.formats.lines.line_blocks.__kwdefaults__", limits)
+    made = converted(root, lines)
+    assert [product["row"] for product in stored(made)] == [0, 2]
+    assert made.stats["trn"]["blank"] == 1
+
+
 def test_the_first_accepted_row_of_a_uid_stays(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Danger: duplicate uids overwrite each other in the index, and counts do not add up. Also across blocks."""
     lines = [

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from include.catalogue import cleaning_pool
@@ -146,9 +146,9 @@ def judged(line: bytes) -> dict[str, Any] | None:
     return {**fields, "uid": str(uid).strip(), "target_ind": indices, "target_rel": np.float32(weights).tolist()}
 
 
-def as_judged(lines: list[bytes]) -> None:
-    """Assert that these lines, read together and each alone, give what `judged` says."""
-    cleaner, products, rejected = Cleaner(60, 200), [], []
+def judged_rows(lines: list[bytes], cleaner: Cleaner) -> tuple[list[dict[str, Any]], list[int]]:
+    """The products that `judged` and `cleaner` make of these lines, and the numbers of the refused ones."""
+    products, rejected = [], []
     for number, line in enumerate(lines):
         if not line.removeprefix(b"\xef\xbb\xbf").strip():
             continue
@@ -161,6 +161,13 @@ def as_judged(lines: list[bytes]) -> None:
         texts = {"row": number, "uid": found["uid"], "title": title, "content": content}
         links = {name: found[name] for name in ("target_ind", "target_rel")}
         products.append({**texts, "text_hash": text_hash(title, content), **links})
+    return products, rejected
+
+
+def as_judged(lines: list[bytes]) -> None:
+    """Assert that these lines, read together and each alone, give what `judged` says."""
+    cleaner = Cleaner(60, 200)
+    products, rejected = judged_rows(lines, cleaner)
     together = RowReader(60, 200).read(b"\n".join(lines))
     assert product_table(together, 0).to_pylist() == products
     assert [number for number, _, _ in together.rejects] == rejected
@@ -234,7 +241,6 @@ FIELDS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.lists(FIELDS, max_size=6), st.booleans())
 def test_whatever_json_says_is_read_as_plain_json_has_it(rows: list[dict[str, Any]], escaped: bool) -> None:
     """Danger: quick and lenient parsers, and a batch of lists, give another reading than the plain one."""
@@ -243,7 +249,6 @@ def test_whatever_json_says_is_read_as_plain_json_has_it(rows: list[dict[str, An
     as_judged(lines or [b""])
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_damaged_lines_are_read_as_plain_json_has_them(data: st.DataObject) -> None:
     """Danger: a line that was cut, or of which one byte changed, is read as something else by one of them."""
