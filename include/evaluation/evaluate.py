@@ -66,8 +66,8 @@ from include.evaluation.fusion_weight import candidates, cross_fit, fit
 from include.evaluation.gate import decide
 from include.evaluation.metrics import Ranking, figures, judge, per_query
 from include.evaluation.protocols import Protocol, query_to_label, title_to_content
-from include.model.base import WEIGHTS, resolve_base
-from include.model.directory import kept_dimensions, model_dim
+from include.model.base import resolve_base
+from include.model.directory import WEIGHTS, kept_dimensions, model_dim
 from include.store.fusion import depth
 from include.store.live import LiveModel
 from include.store.protocol import BM25_WEIGHT

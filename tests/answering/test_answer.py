@@ -37,7 +37,7 @@ from include.index.verify import verify
 from include.model.base import resolve_base
 from include.model.encoder import Encoder
 from include.publishing.publish import publish
-from include.sample.write import FLAGSHIPS
+from include.sample.products import FLAGSHIPS
 from include.store.stores import open_store
 from tests.answering.test_llm import INJECTION, Endpoint, endpoint
 from tests.conftest import REPOSITORY
