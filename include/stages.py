@@ -78,10 +78,8 @@ def evaluate(run: Run, catalogue: Summary, model: Summary) -> Summary:
     return measure(
         Path(catalogue["path"]),
         Path(model["path"]),
-        run.settings.train,
-        run.settings.evaluate,
+        run.settings,
         root=run.root,
-        dimensions=run.settings.embed.dimensions,
         live=live,
         sink=run.sink,
     ).summary()

@@ -19,8 +19,8 @@ from include.core.settings import (
     REPOSITORY,
     ConvertSettings,
     EmbedSettings,
-    EvaluateSettings,
     IndexSettings,
+    PipelineSettings,
     SourceSettings,
     TrainSettings,
 )
@@ -127,7 +127,7 @@ class Line:
         base = resolve_base(settings.base_model, root=root)
         tokens = tokenize(catalogue.path, load_tokenizer(base.path, 16), 16, root=root)
         model = train(catalogue.path, settings, root=root, negatives=negatives.path)
-        measured = evaluate(catalogue.path, model.path, settings, EvaluateSettings(), root=root)
+        measured = evaluate(catalogue.path, model.path, PipelineSettings(train=settings), root=root)
         plan = plan_shards(catalogue.path, model.path, EmbedSettings(shards=1), INDEX, root=root)
         vectors = embed(plan.path, 0, root=root)
         loaded = upsert(plan.path, 0, vectors.path, INDEX, open_store(INDEX, root=root), root=root)

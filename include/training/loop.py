@@ -82,7 +82,7 @@ class Training:
         Raises:
             BadModel: A weight is NaN or infinite.
         """
-        from include.model.directory import require_finite
+        from include.model.encoder import require_finite
 
         next_step = "Delete that directory and retry the task: it starts from the base model again."
         require_finite(state["model"], f"The checkpoint of step {state['step']} in {scratch}", next_step)

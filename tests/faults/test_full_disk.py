@@ -25,6 +25,7 @@ from include.core.settings import (
     EmbedSettings,
     EvaluateSettings,
     IndexSettings,
+    PipelineSettings,
     SourceSettings,
     TrainSettings,
 )
@@ -96,8 +97,8 @@ class Shop:
         return train(self.only("catalogue"), self.settings, root=self.root, sink=sink, interval=0)
 
     def evaluate(self, sink: Sink | None) -> Any:
-        settings = EvaluateSettings(tolerance=1)
-        return evaluate(self.only("catalogue"), self.only("model"), self.settings, settings, root=self.root, sink=sink)
+        settings = PipelineSettings(train=self.settings, evaluate=EvaluateSettings(tolerance=1))
+        return evaluate(self.only("catalogue"), self.only("model"), settings, root=self.root, sink=sink)
 
     def plan_shards(self, _: Sink | None) -> Any:
         settings = EmbedSettings(shards=1)
