@@ -113,7 +113,7 @@ class Line:
         from include.model.tokens import tokenize
         from include.report.report import report
         from include.source.download import download
-        from include.training.negatives import mine
+        from include.training.negatives import MinedIndex, mine
         from include.training.train import train
 
         root = self.root
@@ -123,7 +123,7 @@ class Line:
         source = download(SourceSettings(sample_products=60), root=root)
         catalogue = convert(source.path, ConvertSettings(row_group_rows=100), root=root, processes=1)
         start = publish_model(root, self.base)
-        negatives = mine(catalogue.path, start, lambda vector, k: [], 1, version="live", root=root)
+        negatives = mine(catalogue.path, MinedIndex("live", start, lambda vector, k: []), 1, root=root)
         base = resolve_base(settings.base_model, root=root)
         tokens = tokenize(catalogue.path, load_tokenizer(base.path, 16), 16, root=root)
         model = train(catalogue.path, settings, root=root, negatives=negatives.path)
@@ -250,11 +250,11 @@ def test_a_model_of_another_format_is_not_taken_for_unchanged(
     name: str, root: Path, catalogue: Path, model: Path, tiny_base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With hard negatives the newest model of equal settings is taken, whichever index those came from."""
-    from include.training.negatives import mine
+    from include.training.negatives import MinedIndex, mine
     from include.training.train import train, trained_before
 
     settings = TrainSettings(base_model=str(tiny_base), max_steps=1, batch_size=4, max_tokens=16, hard_negatives=1)
-    negatives = mine(catalogue, model, lambda vector, k: [], 1, version="live", root=root)
+    negatives = mine(catalogue, MinedIndex("live", model, lambda vector, k: []), 1, root=root)
     made = train(catalogue, settings, root=root, negatives=negatives.path)
     found = trained_before(catalogue, settings, root=root)
     assert found is not None
