@@ -52,12 +52,12 @@ class Bootstrap:
 
     def intervals(self) -> dict[str, dict[str, list[float]]]:
         """For each system and metric `[low, high]`, rounded to 4 digits."""
-        intervals: dict[str, dict[str, list[float]]] = {}
+        made: dict[str, dict[str, list[float]]] = {}
         for (system, name), drawn in self._drawn.items():
             known = len(self.systems[system][name].values) >= FEWEST
             low, high = _middle(drawn) if known else (0.0, 1.0)
-            intervals.setdefault(system, {})[name] = [low, high]
-        return intervals
+            made.setdefault(system, {})[name] = [low, high]
+        return made
 
     def differences(self, compared: Sequence[tuple[str, str]]) -> dict[str, dict[str, Difference]]:
         """How much one system differs from another, by metric.
@@ -69,23 +69,23 @@ class Bootstrap:
             Under `<first>-<second>`, for each metric `difference` (first minus second), `low`, `high` (its
             interval), rounded to 4 digits, and `verdict`: "better", "worse", or "same" where the interval holds 0.
         """
-        differences: dict[str, dict[str, Difference]] = {}
+        made: dict[str, dict[str, Difference]] = {}
         for first, second in compared:
             if first not in self.systems or second not in self.systems:
                 continue
-            by_metric: dict[str, Difference] = {}
+            found: dict[str, Difference] = {}
             for name, metric in self.systems[first].items():
                 known = len(metric.values) >= FEWEST
                 drawn = self._drawn[first, name] - self._drawn[second, name]
                 low, high = _middle(drawn) if known else (-1.0, 1.0)
-                by_metric[name] = {
+                found[name] = {
                     "difference": round(metric.figure - self.systems[second][name].figure, 4),
                     "low": low,
                     "high": high,
                     "verdict": "better" if low > 0 else "worse" if high < 0 else "same",
                 }
-            differences[f"{first}-{second}"] = by_metric
-        return differences
+            made[f"{first}-{second}"] = found
+        return made
 
 
 def resampled(metrics: Sequence[Metric], *, resamples: int = RESAMPLES, seed: int = SEED) -> Floats:

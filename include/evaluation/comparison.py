@@ -30,11 +30,11 @@ class Comparison:
 
 def comparisons(metrics: Mapping[str, Any] | None) -> list[Comparison]:
     """Every protocol of an evaluation's metrics."""
-    protocols = (metrics or {}).get("protocols")
-    compared = []
-    for name, protocol in protocols.items() if isinstance(protocols, Mapping) else ():
+    found = (metrics or {}).get("protocols")
+    made = []
+    for name, protocol in found.items() if isinstance(found, Mapping) else ():
         systems = protocol.get("systems") or {}
-        compared.append(
+        made.append(
             Comparison(
                 name=str(name),
                 queries=int(protocol.get("queries") or 0),
@@ -45,7 +45,7 @@ def comparisons(metrics: Mapping[str, Any] | None) -> list[Comparison]:
                 metrics=list(dict.fromkeys(metric for values in systems.values() for metric in values)),
             )
         )
-    return compared
+    return made
 
 
 def label(metric: str) -> str:

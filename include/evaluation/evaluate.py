@@ -46,9 +46,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from include.core import artifacts
+from include.core import artifacts, kinds
 from include.core.artifacts import Artifact, Workspace
-from include.core.errors import DamagedArtifact
 from include.core.progress import Sink
 from include.core.settings import EvaluateSettings, PipelineSettings
 from include.evaluation.filter_pairs import unreadable
@@ -59,8 +58,6 @@ from include.store.live import LiveModel
 
 log = logging.getLogger(__name__)
 
-KIND = "evaluation"
-FORMAT = 4
 METRICS_FILE = "metrics.json"
 
 
@@ -120,7 +117,7 @@ def evaluate(
         (space.path / METRICS_FILE).write_text(json.dumps(measured, indent=2, allow_nan=False), encoding="utf-8")
         return measured
 
-    made = artifacts.build(root, KIND, FORMAT, write, settings=shaping, inputs=inputs)
+    made = artifacts.build(root, kinds.EVALUATION, write, settings=shaping, inputs=inputs)
     _tell(made.stats)
     return made
 
@@ -175,15 +172,12 @@ def _filter_mark(settings: EvaluateSettings) -> str | None:
 
 def _earlier(root: Path, shaping: Mapping[str, Any], inputs: Mapping[str, str]) -> Artifact | None:
     """The evaluation that let this model go live: once it is live, a repeated run has no rival to measure."""
-    for path in artifacts.published(root, KIND):
-        try:
-            found = artifacts.read(path, verify=False)
-        except DamagedArtifact as damage:
-            log.warning("%s It is passed over.", damage.what)
-            continue
+
+    def fits(found: Artifact) -> bool:
         same = {role: mark for role, mark in found.inputs.items() if role != "live"} == inputs
-        current = artifacts.is_of_format(found, FORMAT)
-        if same and current and found.settings == shaping and found.stats["gate"]["passed"]:
-            log.info("reused %s %s: its model is the live one", KIND, found.fingerprint)
-            return artifacts.read(path)
-    return None
+        current = artifacts.is_of_format(found, kinds.EVALUATION)
+        return same and current and found.settings == shaping and bool(found.stats["gate"]["passed"])
+
+    if earlier := next(artifacts.newest_first(root, kinds.EVALUATION, fits), None):
+        log.info("reused evaluation %s: its model is the live one", earlier.fingerprint)
+    return earlier

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from include.core import artifacts
+from include.core import artifacts, kinds
 from include.core.errors import BadModel, SourceUnreachable
 from include.core.redaction import foreign
 from include.core.settings import DISTILBERT, MINILM_PACKAGE
@@ -32,7 +32,6 @@ from include.model.directory import WEIGHTS, check_distilbert, read_config
 
 log = logging.getLogger(__name__)
 
-BASE_VERSION = 1
 # What shapes the vectors that a directory gives; its README, ONNX copy and history do not. All that is
 # fetched from the hub, too: never a *.bin, which is a pickle and runs code when it is opened.
 MODEL_FILES = (
@@ -165,12 +164,12 @@ def bert_to_distilbert(weights: Mapping[str, np.ndarray], layers: int) -> dict[s
 def content_fingerprint(path: Path) -> str:
     """16 hexadecimal digits of the files that shape a model's vectors, wherever they lie."""
     files = {name: artifacts.file_sha256(path / name) for name in MODEL_FILES if (path / name).is_file()}
-    return artifacts.fingerprint("base-directory", 1, {}, files)
+    return artifacts.fingerprint(kinds.BASE_DIRECTORY, {}, files)
 
 
 def _from_directory(path: Path, name: str) -> BaseModel:
     check_distilbert(path)
-    if (path / artifacts.MANIFEST).is_file():
+    if artifacts.exists(path):
         return BaseModel(path, artifacts.read(path).fingerprint, name)
     return BaseModel(path, content_fingerprint(path), name)
 
@@ -257,9 +256,7 @@ def _from_package(spec: str, root: Path) -> BaseModel:
         )
         return _map_package(source, expected, space.path)
 
-    made = artifacts.build(
-        root, "base", BASE_VERSION, write, settings={"package": package}, inputs={"weights": expected}
-    )
+    made = artifacts.build(root, kinds.BASE, write, settings={"package": package}, inputs={"weights": expected})
     return BaseModel(made.path, made.fingerprint, spec)
 
 

@@ -16,7 +16,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from include.core import artifacts
+from include.core import artifacts, kinds
 from include.core.artifacts import Artifact
 from include.core.errors import DamagedArtifact
 from include.core.files import write_json
@@ -25,7 +25,6 @@ from include.report.page import render
 
 log = logging.getLogger(__name__)
 
-REPORT_VERSION = 3
 PAGE = "report.html"
 PACKAGES = ("apache-airflow", "torch", "transformers", "pyarrow", "onnxruntime", "qdrant-edge-py", "qdrant-client")
 
@@ -65,7 +64,7 @@ def report(results: Mapping[str, Any], *, root: Path, run_id: str, logical_date:
         (space.path / PAGE).write_text(written, encoding="utf-8")
         return {"bytes": len(written.encode()), "run_id": run_id}
 
-    made = artifacts.build(root, "report", REPORT_VERSION, write, settings={"facts": digest})
+    made = artifacts.build(root, kinds.REPORT, write, settings={"facts": digest})
     entry = _entry(root, run_id)
     with no_space_explained(root):
         entry.parent.mkdir(exist_ok=True)
@@ -91,7 +90,7 @@ def page_of_run(root: Path, run_id: str) -> Path | None:
     mark = str(entry.get("fingerprint"))
     if entry.get("run_id") != run_id or not re.fullmatch(r"[0-9a-f]{16}", mark):
         raise DamagedArtifact(f"{_entry(root, run_id)} does not name a report of {run_id!r}.", "Clear the task report.")
-    path = artifacts.locate(root, "report", mark)
+    path = artifacts.locate(root, kinds.REPORT, mark)
     if not path.is_dir():
         return None
     return artifacts.read(path).path / PAGE

@@ -31,7 +31,6 @@ from include.sample.dirt import FATES, MALFORMED, Row, break_line, fates, repeat
 from include.sample.products import FLAGSHIPS, LABELS, VARIANTS, dice_for, row_of
 from include.sample.size import lengthen
 
-VERSION = 1
 FOLDER = "LF-Amazon-1.3M"
 
 

@@ -18,20 +18,18 @@ import pyarrow.parquet as pq
 
 from include.catalogue.schema import PRODUCTS_FILE, read_rows
 from include.catalogue.short_hash import short_hashes
-from include.core import artifacts
+from include.core import artifacts, kinds
 from include.core.arrays import Ints, Vectors
 from include.core.artifacts import Artifact, Workspace
 from include.core.progress import Progress, Sink
 from include.core.space import require
 from include.model.query_encoder import QueryEncoder
 from include.store.protocol import Store
-from include.store.version import read_version
+from include.store.version import IndexVersion
 from include.training.pairs import NONE, Pairs, Ragged
 
 log = logging.getLogger(__name__)
 
-KIND = "negatives"
-VERSION = 1
 FILE = "negatives.parquet"
 MARGIN = 0.95  # of the product's own score: what reaches it may be the same product under another uid
 CANDIDATES = 4  # looked at for each one that is wanted
@@ -80,7 +78,7 @@ def mine(catalogue: Path, index: MinedIndex, count: int, *, root: Path, sink: Si
         "model": artifacts.read(index.model, verify=False).fingerprint,
         "version": index.version,
     }
-    return artifacts.build(root, KIND, VERSION, write, settings={"count": count}, inputs=inputs)
+    return artifacts.build(root, kinds.NEGATIVES, write, settings={"count": count}, inputs=inputs)
 
 
 def mine_live(catalogue: Path, count: int, store: Store, *, root: Path, sink: Sink | None = None) -> Path | None:
@@ -93,13 +91,13 @@ def mine_live(catalogue: Path, count: int, store: Store, *, root: Path, sink: Si
     if live is None:
         log.warning("nothing is live yet: this training goes without hard negatives")
         return None
-    version = read_version(artifacts.locate(root, "version", live))
-    with closing(store.open(live, version["shards"])) as searcher:
+    version = IndexVersion.read(IndexVersion.path(root, live))
+    with closing(store.open(live, version.shards)) as searcher:
 
         def search(vector: Vectors, k: int) -> list[tuple[str, float]]:
             return [(hit.uid, hit.score) for hit in searcher.dense(vector, k)]
 
-        index = MinedIndex(live, root / str(version["model"]), search, version["dim"])
+        index = MinedIndex(live, root / version.model, search, version.dim)
         return mine(catalogue, index, count, root=root, sink=sink).path
 
 

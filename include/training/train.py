@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from include.core import artifacts
+from include.core import artifacts, kinds
 from include.core.artifacts import Artifact, Workspace
 from include.core.errors import DamagedArtifact
 from include.core.files import write_json
@@ -51,7 +51,6 @@ __all__ = ["train", "train_in_subprocess"]
 
 log = logging.getLogger("include.training.train")  # __name__ is __main__ when this is the program
 
-MODEL_VERSION = 2  # of the model's directory, its ONNX copy included, and of how it is trained
 HISTORY_FILE = "history.json"
 UNTRAINED = "nothing to train on: the base model is used as it is"
 # What shapes memory, speed and what is written beside the model, but not the model.
@@ -105,14 +104,15 @@ def train(
         "precision": precision,
         **({"nonce": nonce} if nonce else {}),
     }
-    mark = artifacts.fingerprint("model", MODEL_VERSION, shaping, inputs)
+    mark = artifacts.fingerprint(kinds.MODEL, shaping, inputs)
     job = _Job(catalogue, settings, root, negatives, base, device, precision, mark, sink, processes)
     if processes.rank > 0:  # the first one says whether there is anything to do
         if scratch := processes.from_first(None):
             job.train(Path(scratch))
-        at = artifacts.locate(root, "model", mark)
-        return Artifact(kind="model", fingerprint=mark, path=at, stats={}, settings={}, inputs={}, seconds=0, files={})
-    made = artifacts.build(root, "model", MODEL_VERSION, job.write, settings=shaping, inputs=inputs)
+        at = artifacts.locate(root, kinds.MODEL, mark)
+        name = kinds.MODEL.name
+        return Artifact(kind=name, fingerprint=mark, path=at, stats={}, settings={}, inputs={}, seconds=0, files={})
+    made = artifacts.build(root, kinds.MODEL, job.write, settings=shaping, inputs=inputs)
     if made.reused:
         processes.from_first(None)
     return made
@@ -202,31 +202,26 @@ def trained_before(catalogue: Path, settings: TrainSettings, *, root: Path) -> A
         "base": resolve_base(settings.base_model, root=root).fingerprint,
     }
     shaping = settings.model_dump(exclude={*NOT_SHAPING, "precision"})
-    for path in artifacts.published(root, "model"):
-        try:
-            found = artifacts.read(path, verify=False)
-            same = {name: value for name, value in found.settings.items() if name not in ("precision", "nonce")}
-            wanted = settings.precision in ("auto", found.settings.get("precision"))
-            if same == shaping and wanted and inputs.items() <= found.inputs.items() and _is_current(found, root):
-                return artifacts.read(path)
-        except DamagedArtifact as damage:
-            log.warning("%s It is passed over.", damage.what)
-    return None
+
+    def fits(found: Artifact) -> bool:
+        same = {name: value for name, value in found.settings.items() if name not in ("precision", "nonce")}
+        wanted = settings.precision in ("auto", found.settings.get("precision"))
+        return same == shaping and wanted and inputs.items() <= found.inputs.items() and _is_current(found, root)
+
+    return next(artifacts.newest_first(root, kinds.MODEL, fits), None)
 
 
 def _is_current(model: Artifact, root: Path) -> bool:
     """Whether a model and its hard negatives are of the formats that would be written now."""
-    from include.training.negatives import KIND, VERSION
-
-    if not artifacts.is_of_format(model, MODEL_VERSION):
+    if not artifacts.is_of_format(model, kinds.MODEL):
         return False
     if (mark := model.inputs.get("negatives")) is None:
         return True
     try:
-        mined = artifacts.read(artifacts.locate(root, KIND, mark), verify=False)
+        mined = artifacts.read(artifacts.locate(root, kinds.NEGATIVES, mark), verify=False)
     except DamagedArtifact:
         return True  # of the model's own format, and nothing says otherwise
-    return artifacts.is_of_format(mined, VERSION)
+    return artifacts.is_of_format(mined, kinds.NEGATIVES)
 
 
 def _figures(training: Training, pairs: Pairs) -> dict[str, Any]:

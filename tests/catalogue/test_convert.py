@@ -47,7 +47,7 @@ def publish(root: Path, data: bytes | Path, name: str = "trn.json.gz") -> Path:
         return {"file": name, "origin": "test", "bytes": file.stat().st_size, "sha256": sha256, "format": "any"}
 
     key = artifacts.file_sha256(data) if isinstance(data, Path) else data.hex()
-    return artifacts.build(root, "source", 1, write, settings={"key": key}).path
+    return artifacts.build(root, artifacts.Kind("source", 1), write, settings={"key": key}).path
 
 
 def row(uid: Any = "0000000001", title: Any = "Red kettle", content: Any = "It boils.", **more: Any) -> bytes:

@@ -185,8 +185,9 @@ def test_the_settings_of_models_and_catalogues_have_their_old_fingerprints() -> 
     """Another writing of the same settings would train every model anew."""
     assert TrainSettings().model_dump()["matryoshka"] == ""
     assert TrainSettings(matryoshka="").model_dump_json() == TrainSettings().model_dump_json()
-    assert artifacts.fingerprint("t", 1, TrainSettings().model_dump(), {}) == "0bd1d8898efe5801"
-    assert artifacts.fingerprint("t", 1, ConvertSettings().model_dump(), {}) == "b6086dae708ba02d"
+    kind = artifacts.Kind("t", 1)
+    assert artifacts.fingerprint(kind, TrainSettings().model_dump(), {}) == "0bd1d8898efe5801"
+    assert artifacts.fingerprint(kind, ConvertSettings().model_dump(), {}) == "b6086dae708ba02d"
     again = TrainSettings.model_validate_json(TrainSettings().model_dump_json())
     assert again == TrainSettings(), "as the training process gets them"
 

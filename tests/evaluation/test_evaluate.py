@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from include.catalogue.convert import convert
 from include.catalogue.schema import PRODUCTS_FILE, held_out_rows
-from include.core import artifacts
+from include.core import artifacts, kinds
 from include.core.errors import BadSettings
 from include.core.progress import Snapshot
 from include.core.settings import (
@@ -22,7 +23,7 @@ from include.core.settings import (
     SourceSettings,
     TrainSettings,
 )
-from include.evaluation.evaluate import FORMAT, evaluate, table
+from include.evaluation.evaluate import evaluate, table
 from include.evaluation.exact_search import dense_search
 from include.evaluation.examples import won_and_lost
 from include.evaluation.metrics import judge, summary
@@ -111,7 +112,7 @@ def test_a_second_run_finds_the_first_ones_figures(
     as_live = evaluate(catalogue, model, chosen(train, tolerance=1), root=root, live=LiveModel(model, 32))
     assert (again.reused, again.stats) == (True, first.stats)
     assert (as_live.reused, as_live.fingerprint) == (True, first.fingerprint)
-    monkeypatch.setattr("include.evaluation.evaluate.FORMAT", FORMAT + 1)
+    monkeypatch.setattr(kinds, "EVALUATION", replace(kinds.EVALUATION, format=kinds.EVALUATION.format + 1))
     newer = evaluate(catalogue, model, chosen(train, tolerance=1), root=root, live=LiveModel(model, 32))
     assert not newer.reused, "an evaluation of an older format is not what this version would write"
     monkeypatch.undo()

@@ -41,7 +41,7 @@ from include.source.download import download
 from include.store.edge import EdgeStore
 from include.store.journal import Journal
 from include.store.stores import open_store
-from include.store.version import read_version
+from include.store.version import IndexVersion
 from include.training import loop
 from include.training.checkpoint import Checkpoints
 from include.training.train import train, train_in_subprocess
@@ -69,6 +69,11 @@ UNDER_WAY = [stage for stage in KINDS if stage not in ("plan_shards", "publish",
 Sink = Callable[[dict[str, Any]], None]
 
 
+def published(root: Path, directory: str) -> list[Path]:
+    """The published artifacts in a directory of KINDS."""
+    return artifacts.published(root, artifacts.Kind(directory, 0))
+
+
 class Shop:
     """A data directory in which the pipeline's stages run, each on what those before it left."""
 
@@ -79,7 +84,7 @@ class Shop:
         return getattr(self, stage)(sink)
 
     def only(self, kind: str) -> Path:
-        [path] = artifacts.published(self.root, kind)
+        [path] = published(self.root, kind)
         return path
 
     @property
@@ -249,10 +254,10 @@ def require_undisturbed(stage: str, shop: Shop, whole: Shop) -> None:
         assert page_of_run(shop.root, "run") == shop.only("report") / "report.html"
         return
     if stage == "upsert":  # the engine names its segments anew each time
-        version = read_version(whole.only("version"))
-        [path] = artifacts.published(shop.root, "edge")
-        shards = [{**version["shards"][0], "path": path.relative_to(shop.root).as_posix()}]
-        searcher = open_store(INDEX, root=shop.root).open(version["version"], shards)
+        version = IndexVersion.read(whole.only("version"))
+        [path] = published(shop.root, "edge")
+        shards = [{**version.shards[0], "path": path.relative_to(shop.root).as_posix()}]
+        searcher = open_store(INDEX, root=shop.root).open(version.name, shards)
         try:
             assert searcher.count() == PRODUCTS
         finally:
@@ -265,8 +270,8 @@ def require_undisturbed(stage: str, shop: Shop, whole: Shop) -> None:
         return {name: mark for name, mark in found.items() if not name.endswith((*changing, ".lock"))}
 
     assert content(shop) == content(whole)
-    assert {path.name for kind in KINDS[stage] for path in artifacts.published(shop.root, kind)} == {
-        path.name for kind in KINDS[stage] for path in artifacts.published(whole.root, kind)
+    assert {path.name for kind in KINDS[stage] for path in published(shop.root, kind)} == {
+        path.name for kind in KINDS[stage] for path in published(whole.root, kind)
     }
 
 
@@ -304,7 +309,7 @@ def test_a_disk_that_fills_up_under_a_stage_is_told_as_that(stage: str, whole: S
         shop.run(stage, sink)
     assert "MiB free" in refused.value.what
     assert shop.litter() == []
-    assert artifacts.published(shop.root, KINDS[stage][-1] if stage != "upsert" else "edge") == []
+    assert published(shop.root, KINDS[stage][-1] if stage != "upsert" else "edge") == []
 
     filled[0].unlink()
     shop.run(stage)
@@ -403,7 +408,7 @@ def test_a_disk_that_fills_up_as_a_small_file_is_written(
     with pytest.raises(StorageFull, match="MiB free"):
         shop.run(stage)
     assert shop.litter() == []
-    assert artifacts.published(shop.root, KINDS[stage][0]) == []
+    assert published(shop.root, KINDS[stage][0]) == []
     assert page_of_run(shop.root, "run") is None
 
     monkeypatch.undo()
@@ -463,29 +468,29 @@ def test_a_full_disk_of_blocks_is_told_alike(stage: str, whole: Shop, ext4: Path
 def test_a_shard_is_opened_only_where_its_maps_have_room(whole: Shop, disk: Path) -> None:
     """On a file system in memory even a page that is only read takes room: verify died of SIGBUS there."""
     shop = before("publish", whole, disk)
-    version = read_version(shop.only("version"))
+    version = IndexVersion.read(shop.only("version"))
     store = EdgeStore(INDEX, root=shop.root)
     ballast = fill(disk, MIB)
     with pytest.raises(StorageFull, match="is full"):
-        store.open(version["version"], version["shards"])
+        store.open(version.name, version.shards)
     ballast.unlink()
-    searcher = store.open(version["version"], version["shards"])
+    searcher = store.open(version.name, version.shards)
     fill(disk)  # from here on nothing needs any
     try:
         assert searcher.bm25("golden bottle number 39", 1)[0].uid == "0000000039"
         assert len(searcher.fetch([row.uid for row in products(PRODUCTS)])) == PRODUCTS
     finally:
         searcher.close()
-    artifacts.read(shop.root / version["shards"][0]["path"])
+    artifacts.read(shop.root / version.shards[0]["path"])
 
 
 def test_a_full_temporary_directory_is_named(whole: Shop, disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A question needs a few kilobytes there: told as a damaged shard, somebody would build the index anew."""
-    version = read_version(whole.only("version"))
+    version = IndexVersion.read(whole.only("version"))
     fill(disk)
     monkeypatch.setattr("tempfile.tempdir", str(disk))
     with pytest.raises(StorageFull, match=str(disk)):
-        EdgeStore(INDEX, root=whole.root).open(version["version"], version["shards"])
+        EdgeStore(INDEX, root=whole.root).open(version.name, version.shards)
 
 
 LIMITED = """

@@ -98,7 +98,7 @@ def make(root: Path, kind: str, files: dict[str, Any], stats: dict[str, Any]) ->
             (space.path / name).write_text(json.dumps(value))
         return stats
 
-    return artifacts.build(root, kind, 1, write, settings={}).summary()
+    return artifacts.build(root, artifacts.Kind(kind, 1), write, settings={}).summary()
 
 
 @pytest.fixture

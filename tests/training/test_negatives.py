@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from include import stages
-from include.core import artifacts
+from include.core import artifacts, kinds
 from include.core.errors import StoreUnavailable
 from include.core.forms import pipeline_settings
 from include.core.settings import EvaluateSettings, IndexSettings, TrainSettings
@@ -122,7 +122,7 @@ def test_fine_tune_mines_the_live_index_and_unchanged_data_is_not_trained_on_aga
     run = Run(chosen, root, "run", day(2))
     made = stages.fine_tune(run, {"path": str(catalogue)})
     trained = artifacts.read(Path(made["path"]))
-    (mined,) = artifacts.published(root, "negatives")
+    (mined,) = artifacts.published(root, kinds.NEGATIVES)
     assert trained.inputs["negatives"] == mined.name
     assert artifacts.read(mined).stats["negatives"] > 60
     with caplog.at_level(logging.INFO):

@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from include.core import artifacts
+from include.core import artifacts, kinds
 from include.core.errors import BadModel, BadSettings, EmptyCatalogue, TrainingDiverged, TrainingInterrupted
 from include.core.files import lock
 from include.core.settings import TrainSettings
@@ -228,7 +228,7 @@ def test_a_base_model_with_broken_weights_is_refused_by_the_tensors_name(
     with pytest.raises(BadModel, match=r"5 of [\d,]+ weights of \S*layer\.1\.ffn\.lin1\.weight are NaN") as failure:
         train(catalogue, settings(broken), root=root)
     assert str(broken) in failure.value.what
-    assert artifacts.published(root, "model") == []
+    assert artifacts.published(root, kinds.MODEL) == []
 
 
 def test_a_checkpoint_with_broken_weights_is_refused(catalogue: Path, root: Path, tiny_base: Path) -> None:
