@@ -16,6 +16,7 @@ import pytest
 from include.core import kinds
 from include.core.artifacts import Kind
 from include.core.environment import REPOSITORY
+from include.core.pipeline_settings import PipelineSettings
 from include.core.settings import ConvertSettings, EmbedSettings, EvaluateSettings, IndexSettings, SourceSettings
 from include.core.train_settings import TrainSettings
 from include.store.live import live_model
@@ -123,7 +124,7 @@ class Line:
         from include.model.tokens import tokenize
         from include.report.report import report
         from include.source.download import download
-        from include.training.negatives import mine
+        from include.training.negatives import MinedIndex, mine
         from include.training.train import train
 
         root = self.root
@@ -133,11 +134,11 @@ class Line:
         source = download(SourceSettings(sample_products=60), root=root)
         catalogue = convert(source.path, ConvertSettings(row_group_rows=100), root=root, processes=1)
         start = publish_model(root, self.base)
-        negatives = mine(catalogue.path, start, lambda vector, k: [], 1, version="live", root=root)
+        negatives = mine(catalogue.path, MinedIndex("live", start, lambda vector, k: []), 1, root=root)
         base = resolve_base(settings.base_model, root=root)
         tokens = tokenize(catalogue.path, load_tokenizer(base.path, 16), 16, root=root)
         model = train(catalogue.path, settings, root=root, negatives=negatives.path)
-        measured = evaluate(catalogue.path, model.path, settings, EvaluateSettings(), root=root)
+        measured = evaluate(catalogue.path, model.path, PipelineSettings(train=settings), root=root)
         plan = plan_shards(catalogue.path, model.path, EmbedSettings(shards=1), INDEX, root=root)
         vectors = embed(plan.path, 0, root=root)
         loaded = upsert(plan.path, 0, vectors.path, INDEX, open_store(INDEX, root=root), root=root)
@@ -198,7 +199,6 @@ def test_a_raised_number_reaches_the_live_index(
     name: str, root: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """verify said reused and publish already live, so the old shards went on answering; and the way back stays open."""
-    from include.core.settings import EvaluateSettings
     from include.publishing.publish import publish, roll_back
     from include.store.version import IndexVersion
 
@@ -251,11 +251,11 @@ def test_a_model_of_another_format_is_not_taken_for_unchanged(
     name: str, root: Path, catalogue: Path, model: Path, tiny_base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With hard negatives the newest model of equal settings is taken, whichever index those came from."""
-    from include.training.negatives import mine
+    from include.training.negatives import MinedIndex, mine
     from include.training.train import train, trained_before
 
     settings = TrainSettings(base_model=str(tiny_base), max_steps=1, batch_size=4, max_tokens=16, hard_negatives=1)
-    negatives = mine(catalogue, model, lambda vector, k: [], 1, version="live", root=root)
+    negatives = mine(catalogue, MinedIndex("live", model, lambda vector, k: []), 1, root=root)
     made = train(catalogue, settings, root=root, negatives=negatives.path)
     found = trained_before(catalogue, settings, root=root)
     assert found is not None

@@ -62,7 +62,7 @@ def test_whatever_a_filter_file_holds_is_pairs_or_a_refusal(tmp_path: Path, cont
         assert 0 <= pairs.min() <= pairs.max() < 8
 
 
-VALUES = st.sampled_from(
+VALUES: st.SearchStrategy[Any] = st.sampled_from(
     ["distilbert", "gelu", 0, -1, 32, 2.5, float("inf"), float("nan"), 2**70, "32", None, True, [], {}]
 )
 CONFIGS = st.dictionaries(

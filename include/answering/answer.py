@@ -85,11 +85,7 @@ def answer(
     laps = _Laps()
     read = checked(questions)
     asked = [question for question in read if isinstance(question, str)]
-    if settings.generator == "llm" and llm is None:
-        raise BadSettings(
-            "generator = 'llm' needs a language model, and there is no connection.",
-            "Make the Airflow connection `llm_default`, or set generator = 'extractive'.",
-        )
+    _require_generator(settings, llm)
     version, searcher = _open(open_store(index, root=root, server=server), settings.version, index, root)
     laps.end("open")
     with closing(searcher):
@@ -111,6 +107,14 @@ def answer(
         "seconds": round(laps.total(), 4),
         "milliseconds": milliseconds,
     }
+
+
+def _require_generator(settings: AnswerSettings, llm: LlmConnection | None) -> None:
+    if settings.generator == "llm" and llm is None:
+        raise BadSettings(
+            "generator = 'llm' needs a language model, and there is no connection.",
+            "Make the Airflow connection `llm_default`, or set generator = 'extractive'.",
+        )
 
 
 def _open(store: Store, wanted: str, index: IndexSettings, root: Path) -> tuple[IndexVersion, Searcher]:

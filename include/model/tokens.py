@@ -159,8 +159,8 @@ def _write(
 
 def _cut(texts: Sequence[str], tokenizer: "Tokenizer", longest: int) -> Iterator[list[list[int]]]:
     for start in range(0, len(texts), AT_ONCE):
-        found = tokenizer.encode_batch_fast(encodable(texts[start : start + AT_ONCE]), add_special_tokens=False)
-        yield [each.ids[:longest] for each in found]
+        encoded = tokenizer.encode_batch_fast(encodable(texts[start : start + AT_ONCE]), add_special_tokens=False)
+        yield [each.ids[:longest] for each in encoded]
 
 
 def _identity(catalogue: Path, tokenizer: "Tokenizer", max_tokens: int) -> dict[str, Any]:

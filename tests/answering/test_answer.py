@@ -34,10 +34,9 @@ from include.index.verify import verify
 from include.model.base import resolve_base
 from include.model.encoder import Encoder
 from include.publishing.publish import publish
-from include.sample.write import FLAGSHIPS
+from include.sample.products import FLAGSHIPS
 from include.store.stores import open_store
 from tests.answering.endpoint import INJECTION, Endpoint
-from tests.conftest import REPOSITORY
 from tests.small import Product, few, products, publish_model, write_catalogue
 
 NONSENSE = ["What is the capital of France?", "Who won the world cup in 1998?", "What is quantum chromodynamics?"]

@@ -20,6 +20,7 @@ from include.core import artifacts
 from include.core.environment import REPOSITORY
 from include.core.errors import StorageFull
 from include.core.files import write_json
+from include.core.pipeline_settings import PipelineSettings
 from include.core.settings import ConvertSettings, EmbedSettings, EvaluateSettings, IndexSettings, SourceSettings
 from include.core.train_settings import TrainSettings
 from include.evaluation.evaluate import evaluate
@@ -35,7 +36,8 @@ from include.store.edge import EdgeStore
 from include.store.journal import Journal
 from include.store.stores import open_store
 from include.store.version import IndexVersion
-from include.training import checkpoint
+from include.training import loop
+from include.training.checkpoint import Checkpoints
 from include.training.train import train, train_in_subprocess
 from tests.indexed import answers, day
 from tests.small import products
@@ -92,11 +94,11 @@ class Shop:
         return convert(self.only("source"), ConvertSettings(), root=self.root, sink=sink, processes=1)
 
     def fine_tune(self, sink: Sink | None) -> Any:
-        return train(self.only("catalogue"), self.settings, root=self.root, sink=sink, interval=0)
+        return train(self.only("catalogue"), self.settings, root=self.root, sink=sink)
 
     def evaluate(self, sink: Sink | None) -> Any:
-        settings = EvaluateSettings(tolerance=1)
-        return evaluate(self.only("catalogue"), self.only("model"), self.settings, settings, root=self.root, sink=sink)
+        settings = PipelineSettings(train=self.settings, evaluate=EvaluateSettings(tolerance=1))
+        return evaluate(self.only("catalogue"), self.only("model"), settings, root=self.root, sink=sink)
 
     def plan_shards(self, _: Sink | None) -> Any:
         settings = EmbedSettings(shards=1)
@@ -169,6 +171,12 @@ def unavailable(reason: str) -> NoReturn:
     if os.environ.get("CI"):
         pytest.fail(f"{reason}; CI has to be allowed to mount")
     pytest.skip(reason)
+
+
+@pytest.fixture(autouse=True)
+def every_step_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These trainings take less than the second between two snapshots."""
+    monkeypatch.setattr(loop, "INTERVAL", 0)
 
 
 @pytest.fixture
@@ -329,17 +337,17 @@ def test_a_checkpoint_that_does_not_fit_leaves_the_one_before(whole: Shop, disk:
             ballast.append(fill(disk, 4096))  # so that it fails in the midst of torch's writing
 
     def attempt() -> Any:
-        return train(shop.only("catalogue"), shop.settings, root=shop.root, sink=sink, interval=0)
+        return train(shop.only("catalogue"), shop.settings, root=shop.root, sink=sink)
 
     with pytest.raises(StorageFull, match="MiB free"):
         attempt()
     [scratch] = (shop.root / "model").glob(".scratch-*")
     assert sorted(path.name for path in scratch.iterdir()) == [
-        checkpoint.path_of(scratch, step).name for step in (2, 4)
+        Checkpoints(scratch, "").path(step).name for step in (2, 4)
     ]
     ballast[0].unlink()
     told: list[dict[str, Any]] = []
-    made = train(shop.only("catalogue"), shop.settings, root=shop.root, sink=told.append, interval=0)
+    made = train(shop.only("catalogue"), shop.settings, root=shop.root, sink=told.append)
     assert min(shot["done"] for shot in told if shot["unit"] == "steps") == 4
     assert made.fingerprint == whole.only("model").name
     require_undisturbed("fine_tune", shop, whole)
@@ -483,12 +491,12 @@ LIMITED = """
 import resource, sys
 from pathlib import Path
 import torch
-from include.training import checkpoint
+from include.training.checkpoint import Checkpoints
 from include.core.errors import StorageFull
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, 2**16))
 try:
-    checkpoint.save(Path(sys.argv[1]), {"weights": torch.zeros(2**16)}, step=1, fingerprint="f")
+    Checkpoints(Path(sys.argv[1]), "f").save({"weights": torch.zeros(2**16)}, step=1)
 except StorageFull as full:
     print(full.what)
 """

@@ -6,8 +6,9 @@ from zipfile import ZipFile
 
 import pytest
 
-from include.core.environment import REPOSITORY, IndexSettings
+from include.core.environment import REPOSITORY
 from include.core.errors import DamagedArtifact
+from include.core.settings import IndexSettings
 from include.store.version import IndexVersion
 from tests.index.points import write_version
 
