@@ -8,6 +8,7 @@ import random
 import shutil
 import tarfile
 import zipfile
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from include.core.artifacts import Artifact
 from include.core.errors import BadSource, DamagedArtifact, EmptyCatalogue, TooManyRejects
 from include.core.settings import ConvertSettings
 from include.formats.field_names import meant
-from include.formats.line_parser import LONG_LINE, LineParser, Refused
+from include.formats.line_parser import LONG_LINE, Refused, parse
 from include.formats.lines import MAX_LINE
 from include.sample.write import write_sample
 
@@ -141,6 +142,8 @@ BAD_LINES = {
     row(target_ind=[1.5]): "target_ind has something other than row numbers",
     row(target_ind=[True]): "target_ind has something other than row numbers",
     row(target_ind=["1"]): "target_ind has something other than row numbers",
+    row(target_ind=["\ud83d"]): "target_ind has something other than row numbers",
+    row(target_rel="\ud83d"): "target_rel is not a list",
     row(target_ind=[None]): "target_ind has something other than row numbers",
     row(target_ind=[[1]]): "target_ind has something other than row numbers",
     row(target_rel=["1"]): "target_rel has something other than finite numbers",
@@ -201,6 +204,7 @@ GOOD_LINES: dict[bytes, dict[str, Any]] = {
     row(target_rel=...): {"target_ind": [3], "target_rel": [1.0]},
     row(target_ind=[1, 2], target_rel=None): {"target_ind": [1, 2], "target_rel": [1.0, 1.0]},
     row(target_ind=float("nan"), target_rel=float("nan")): {"target_ind": [], "target_rel": []},
+    row(target_ind=10**400, target_rel=...): {"target_ind": [], "target_rel": []},
     row(uid="u" * 200): {"uid": "u" * 200},
     row(title="half \ud83d"): {"title": "half \ufffd"},
     row(title="a\u2028b", content="c\u0085d\x00e"): {"title": "a b", "content": "c d e"},
@@ -229,9 +233,9 @@ def test_the_longest_line_is_accepted_wherever_it_stands(end: bytes, ascii_only:
     line = row(content="").replace(b'"content": ""', b'"content": "' + letter + b'"')
     longest = line.replace(letter, letter + b"x" * (MAX_LINE - len(line)))
     assert len(longest) == MAX_LINE
-    assert LineParser().parse(longest + end) is not None
+    assert parse(longest + end, Counter()) is not None
     with pytest.raises(Refused, match=LONG_LINE):
-        LineParser().parse(longest + b" " + end)
+        parse(longest + b" " + end, Counter())
 
 
 def test_unescaped_line_separators_do_not_cut_lines(root: Path) -> None:
