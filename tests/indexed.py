@@ -34,11 +34,17 @@ def load(
 
 
 def build_version(
-    root: Path, catalogue: Path, model: Path, index: IndexSettings | None = None, store: Store | None = None
+    root: Path,
+    catalogue: Path,
+    model: Path,
+    index: IndexSettings | None = None,
+    store: Store | None = None,
+    *,
+    shards: int = 2,
 ) -> artifacts.Artifact:
     """A verified version; in the embedded store where no other is given."""
     chosen = index or IndexSettings()
-    plan, summaries = load(root, catalogue, model, chosen, store=store)
+    plan, summaries = load(root, catalogue, model, chosen, shards=shards, store=store)
     return verify(plan, summaries, chosen, store or open_store(chosen, root=root), root=root)
 
 

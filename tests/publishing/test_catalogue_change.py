@@ -57,7 +57,7 @@ class Desk:
         return open_store(INDEX, root=self.root)
 
     def build(self, rows: list[Product], *, sample: bool = False) -> Path:
-        return build_version(self.root, from_source(self.root, rows, sample=sample), self.model).path
+        return build_version(self.root, from_source(self.root, rows, sample=sample), self.model, shards=1).path
 
     def publish(self, version: Path, *, passed: bool = True, approval: Any = None, **settings: Any) -> dict[str, Any]:
         self.days += 1
