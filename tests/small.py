@@ -85,7 +85,7 @@ def write_catalogue(root: Path, rows: Sequence[Product], *, row_group_rows: int 
 
     content = [[row.uid, row.title, row.content, row.target_ind] for row in rows]
     settings = {"products": content, "row_group_rows": row_group_rows}
-    return artifacts.build(root, "catalogue", 0, write, settings=settings).path
+    return artifacts.build(root, artifacts.Kind("catalogue", 0), write, settings=settings).path
 
 
 def write_tiny_base(path: Path, *, seed: int = 0) -> Path:
@@ -117,4 +117,4 @@ def publish_model(root: Path, saved: Path) -> Path:
         return {}
 
     settings = {"weights": artifacts.file_sha256(saved / "model.safetensors")}
-    return artifacts.build(root, "model", 0, write, settings=settings).path
+    return artifacts.build(root, artifacts.Kind("model", 0), write, settings=settings).path

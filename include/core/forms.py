@@ -14,9 +14,11 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from include.core.environment import VARIABLES
 from include.core.errors import BadSettings
+from include.core.pipeline_settings import GROUPS, PRESETS, START, PipelineSettings, PresetSettings
 from include.core.redaction import shortened, shown
-from include.core.settings import GROUPS, PRESETS, START, AnswerSettings, Group, PipelineSettings, PresetSettings
+from include.core.settings import AnswerSettings, Group
 
 T = TypeVar("T", bound=Group)
 FIRST_SECTION = "Start here"
@@ -222,7 +224,7 @@ def _without(values: Mapping[str, Any], group: type[Group]) -> dict[str, Any]:
 
 
 def reference() -> str:
-    """All settings as Markdown tables, one a group: name, default, range or choices, meaning."""
+    """All settings as Markdown tables, one a group: name, default, range or choices, meaning; then `VARIABLES`."""
     text = ""
     groups: list[type[Group]] = [PresetSettings, *GROUPS.values(), AnswerSettings]
     for group in groups:
@@ -232,6 +234,11 @@ def reference() -> str:
             info = group.model_fields[name]
             meaning = (info.description or "").replace("|", "\\|")
             text += f"| `{name}` | `{json.dumps(info.default)}` | {allowed(schema)} | {meaning} |\n"
+    text += "\n### Environment variables\n\n| variable | default | meaning |\n|---|---|---|\n"
+    for variable in VARIABLES:
+        text += (
+            f"| `{variable.name}` | {f'`{variable.default}`' if variable.default else 'none'} | {variable.meaning} |\n"
+        )
     return text
 
 

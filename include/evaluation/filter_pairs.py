@@ -52,16 +52,16 @@ def read_filter_pairs(path: Path, stats: Mapping[str, Any]) -> Ints:
         raise unreadable(path, error) from error
     if not pairs:
         raise BadSettings(f"filter_file {named} has no pairs.", NEXT_STEP)
-    found = np.array(pairs, np.int64)
+    rows = np.array(pairs, np.int64)
     for column, role in enumerate(("tst", "lbl")):
         read = stats.get(role, {}).get("read")
-        if read is not None and found[:, column].max() >= read:
+        if read is not None and rows[:, column].max() >= read:
             raise BadSettings(
-                f"filter_file {named} names row {found[:, column].max():,} of {role}, which has {read:,} rows: it "
+                f"filter_file {named} names row {rows[:, column].max():,} of {role}, which has {read:,} rows: it "
                 "belongs to another archive.",
                 NEXT_STEP,
             )
-    return found
+    return rows
 
 
 def unreadable(path: Path, error: OSError | ValueError) -> BadSettings:

@@ -48,7 +48,8 @@ class Answer:
 
 @dataclass(frozen=True)
 class Verdict:
-    """
+    """What becomes of a verified version.
+
     Attributes:
         publish: Whether the version goes live (or stays, where it is live already).
         reason: Why, in words.

@@ -16,7 +16,8 @@ from include.answering.answer import answer
 from include.answering.llm import LlmConnection
 from include.answering.questions import LONGEST_QUESTION, as_text
 from include.answering.reply import NOTHING
-from include.core import artifacts
+from include.core import artifacts, kinds
+from include.core.environment import REPOSITORY
 from include.core.errors import (
     BadQuestion,
     BadSettings,
@@ -25,13 +26,7 @@ from include.core.errors import (
     NoLiveIndex,
     UnknownVersion,
 )
-from include.core.settings import (
-    MINILM_PACKAGE,
-    AnswerSettings,
-    EmbedSettings,
-    EvaluateSettings,
-    IndexSettings,
-)
+from include.core.settings import MINILM_PACKAGE, AnswerSettings, EmbedSettings, EvaluateSettings, IndexSettings
 from include.index.embed import embed
 from include.index.plan import plan_shards
 from include.index.upsert import upsert
@@ -39,13 +34,10 @@ from include.index.verify import verify
 from include.model.base import resolve_base
 from include.model.encoder import Encoder
 from include.publishing.publish import publish
-from include.sample.write import FLAGSHIPS
+from include.sample.products import FLAGSHIPS
 from include.store.stores import open_store
-from tests.answering.test_llm import INJECTION, Endpoint, endpoint
-from tests.conftest import REPOSITORY
+from tests.answering.endpoint import INJECTION, Endpoint
 from tests.small import Product, few, products, publish_model, write_catalogue
-
-__all__ = ["endpoint"]  # a fixture, used by name
 
 NONSENSE = ["What is the capital of France?", "Who won the world cup in 1998?", "What is quantum chromodynamics?"]
 UNTITLED = Product("u1", "Weekend guitar songbook", "")
@@ -232,12 +224,12 @@ def test_a_version_by_name(shop: Path) -> None:
 def test_a_version_that_is_damaged_at_equal_size_is_told(shop: Path, tmp_path: Path, damage: str) -> None:
     """Hashes are not compared for a question: it ended in a JSONDecodeError without a next step, after four retries."""
     copy = shutil.copytree(shop, tmp_path / "copy")
-    (version,) = artifacts.published(copy, "version")
+    (version,) = artifacts.published(copy, kinds.VERSION)
     file = version / "version.json"
     size = file.stat().st_size
     file.write_text(file.read_text().replace(damage, "#" * len(damage)))
     assert file.stat().st_size == size
-    with pytest.raises(DamagedArtifact, match=r"version\.json (cannot be read|lacks points)") as caught:
+    with pytest.raises(DamagedArtifact, match=r"version\.json cannot be read \((points: |Invalid JSON)") as caught:
         answer(["kettle?"], AnswerSettings(), IndexSettings(), root=copy)
     assert caught.value.next_step.startswith("Clear verify")
 
@@ -245,7 +237,7 @@ def test_a_version_that_is_damaged_at_equal_size_is_told(shop: Path, tmp_path: P
 def test_answering_changes_no_stored_byte(shop: Path) -> None:
     """An index that readers wear out would fail its next verification."""
     ask(shop, "kettle?")
-    for kind in ("edge", "version", "model"):
+    for kind in (kinds.EDGE, kinds.VERSION, kinds.MODEL):
         paths = artifacts.published(shop, kind)
         assert paths, kind
         for path in paths:

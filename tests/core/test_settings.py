@@ -9,22 +9,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from include.core import artifacts
+from include.core.environment import REPOSITORY
 from include.core.errors import BadSettings
 from include.core.forms import allowed, environment, form_fields, from_form, parse, pipeline_settings, reference
-from include.core.settings import (
-    GROUPS,
-    PRESETS,
-    REPOSITORY,
-    START,
-    AnswerSettings,
-    ConvertSettings,
-    Group,
-    IndexSettings,
-    PipelineSettings,
-    PresetSettings,
-    SourceSettings,
-    TrainSettings,
-)
+from include.core.pipeline_settings import GROUPS, PRESETS, START, PipelineSettings, PresetSettings
+from include.core.settings import AnswerSettings, ConvertSettings, Group, IndexSettings, SourceSettings
+from include.core.train_settings import TrainSettings
 
 PIPELINE: list[type[Group]] = [PresetSettings, *GROUPS.values()]
 EVERY: list[type[Group]] = [*PIPELINE, AnswerSettings]
@@ -188,8 +178,9 @@ def test_the_settings_of_models_and_catalogues_have_their_old_fingerprints() -> 
     """Another writing of the same settings would train every model anew."""
     assert TrainSettings().model_dump()["matryoshka"] == ""
     assert TrainSettings(matryoshka="").model_dump_json() == TrainSettings().model_dump_json()
-    assert artifacts.fingerprint("t", 1, TrainSettings().model_dump(), {}) == "0bd1d8898efe5801"
-    assert artifacts.fingerprint("t", 1, ConvertSettings().model_dump(), {}) == "b6086dae708ba02d"
+    kind = artifacts.Kind("t", 1)
+    assert artifacts.fingerprint(kind, TrainSettings().model_dump(), {}) == "0bd1d8898efe5801"
+    assert artifacts.fingerprint(kind, ConvertSettings().model_dump(), {}) == "b6086dae708ba02d"
     again = TrainSettings.model_validate_json(TrainSettings().model_dump_json())
     assert again == TrainSettings(), "as the training process gets them"
 

@@ -202,7 +202,7 @@ def test_the_page_and_the_form_take_the_same_length() -> None:
     from airflow.dag_processing.dagbag import DagBag
 
     from include.answering.questions import LONGEST_TEXT
-    from include.core.settings import REPOSITORY
+    from include.core.environment import REPOSITORY
 
     dag = DagBag(str(REPOSITORY / "dags" / "answer_question.py")).dags["answer_question"]
     assert dag.params.get_param("question").schema["maxLength"] == LONGEST_TEXT

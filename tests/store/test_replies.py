@@ -208,7 +208,7 @@ def test_whatever_a_qdrant_server_replies(wire: Wire, act: str, reply: tuple[int
     try:
         found = ours(lambda: QDRANT[act](store))
     finally:
-        store.close()
+        store._client.close()
     if act == "versions" and found:
         assert found == [VERSION] and NAME.encode() in body
     if act == "fetch" and found:
@@ -250,4 +250,4 @@ def test_an_answer_that_nobody_can_read_is_an_error_of_ours(wire: Wire, raw: byt
     store = ServerStore(INDEX, ServerConnection(wire.url), backoff=0.0)
     with pytest.raises(VitrineError, match="Qdrant server"):
         store.versions()
-    store.close()
+    store._client.close()
