@@ -1,7 +1,9 @@
 """include/core/settings.py: every knob once; what is refused is refused by name."""
 
 import json
+import os
 from typing import Any
+from unittest.mock import patch
 
 import jsonschema
 import pytest
@@ -229,6 +231,39 @@ def test_a_refused_address_is_named_without_its_secrets() -> None:
 
 
 MARK = "QqZzSecret"
+TYPED = st.sampled_from(
+    [
+        "",
+        " ",
+        "live",
+        "auto",
+        "never",
+        "quick",
+        "llm",
+        "1",
+        "-1",
+        "0.5",
+        "1e3",
+        "nan",
+        "inf",
+        "TRUE",
+        "yes",
+        "1_0",
+        " 7 ",
+        "07",
+        "+1",
+        "256, 128",
+        "١",
+        "0" * 16,
+        "a" * 64,
+        "\n",
+        "x\n",
+        "products",
+        "products\n",
+        f"https://me:{MARK}@h/c.zip",
+        "9" * 400,
+    ]
+)
 NAMES = [name for group in EVERY for name in group.model_fields]
 VALUES = st.recursive(
     st.none()
@@ -292,3 +327,24 @@ def test_whatever_a_form_sends_is_settings_or_a_refusal(values: dict[str, Any]) 
         groups = [made] if isinstance(made, PipelineSettings) else made
         for group in groups:
             assert type(group).model_validate(json.loads(json.dumps(group.model_dump(), allow_nan=False))) == group
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(NAMES), st.text(st.characters(codec="utf-8", exclude_characters="\0")) | TYPED, max_size=3
+    )
+)
+def test_whatever_the_environment_presets_is_a_form_that_can_be_sent(chosen: dict[str, str]) -> None:
+    """Danger: the settings take it and the form's own rule refuses it: no run can be triggered, with no reason."""
+    with patch.dict(os.environ, {f"VITRINE_{name.upper()}": value for name, value in chosen.items()}):
+        try:
+            fields = form_fields(PIPELINE) | form_fields([AnswerSettings])
+        except BadSettings as refused:
+            assert refused.what.isprintable()
+            assert MARK not in str(refused)
+            return
+        for name, field in fields.items():
+            jsonschema.validate(field["default"], field, cls=jsonschema.Draft202012Validator)
+            assert field["title"], name
+        sent = {name: field["default"] for name, field in fields.items() if name not in AnswerSettings.model_fields}
+        assert pipeline_settings(sent).model_dump()
