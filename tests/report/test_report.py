@@ -508,6 +508,7 @@ ANY_TEXT = st.text(max_size=20) | st.sampled_from(
     st.dictionaries(st.sampled_from(["what", "next_step", "class", "task", "log"]), ANY_TEXT), ANY_TEXT, st.booleans()
 )
 @example({}, "\ud800", False)
+@example({"what": ""}, "", True)
 def test_whatever_a_run_says_is_text_in_its_report(
     root: Path, results: dict[str, Any], said: dict[str, str], name: str, fails: bool
 ) -> None:
