@@ -5,39 +5,7 @@ the index does, with a fitted weight), and `live` (the live index's model, where
 exact: this measures models; `verify` measures the index. The live model may have been trained on products that are
 held out now, if the catalogue or the seed has changed: that can only make the gate stricter.
 
-`metrics.json`, which is also the artifact's statistics (figures are 0-1, rounded to 4 digits):
-
-    {
-      "protocols": {                      empty where the catalogue has nothing to ask
-        "title_to_content" and, with tst and lbl, "query_to_label": {
-          "queries": 300, "corpus": 50000,
-          "whole_corpus": 1390403,        what the corpus would have without eval_corpus
-          "unanswered": 2,                only with filter_file: queries that it leaves nothing to find
-          "systems":     {"bm25": {"p@1": 0.5123, "ndcg@10": …}, "base": …, "tuned": …, "hybrid": …, "live": …},
-          "intervals":   {"bm25": {"p@1": [0.4567, 0.5712], …}, …}            95 %, by bootstrap
-          "differences": {"tuned-base": {"p@1": {"difference": 0.0712, "low": 0.0523, "high": 0.0911,
-                                                 "verdict": "better"}, …},
-                          "tuned-live": …, "tuned-bm25": …, "hybrid-tuned": …}
-        }
-      },
-      "confidence": 0.95, "resamples": 2000,
-      "gate": {"passed": true, "reason": "…", "tolerance": 0.0, "metric": "ndcg@10", "comparisons": [{"protocol",
-               "rival", "tuned", "theirs", "difference", "low", "high", "verdict"}, …]},
-      "fusion": {
-        "bm25_weight": 0.15,              for the index; null where there were too few queries to fit on
-        "protocols": {"title_to_content": {
-          "bm25_weight": 0.15,            fitted on all queries at hand
-          "queries": 300,
-          "fitted_on": "held-out products", or "the queries, crosswise: each fifth is reported with the weight of …",
-          "reported_with": [0.1, 0.2],    the weights behind the row `hybrid`
-          "curve": {"0.00": 0.7231, "0.05": …}    mean nDCG@10 by weight
-        }}
-      },
-      "examples": {"won": [{"protocol", "query", "wanted", "base rank", "tuned rank"}, …], "lost": […]},
-      "seconds": {"bm25": 1.2, "base": 30.1, …, "all": 95.0}
-    }
-
-A verdict is "better", "worse", or "same" where the interval of the difference holds 0.
+`include.evaluation.summary` has what is kept, in `metrics.json` and as the artifact's statistics.
 """
 
 import json
@@ -66,6 +34,7 @@ from include.evaluation.fusion_weight import candidates, cross_fit, fit
 from include.evaluation.gate import decide
 from include.evaluation.metrics import Ranking, figures, judge, per_query
 from include.evaluation.protocols import Protocol, query_to_label, title_to_content
+from include.evaluation.summary import Fitted, Measured, ProtocolFigures
 from include.model.base import WEIGHTS, resolve_base
 from include.model.directory import kept_dimensions, model_dim
 from include.store.fusion import depth
@@ -105,7 +74,7 @@ def evaluate(
         sink: Receives progress, in tokens of each embedding.
 
     Returns:
-        Artifact of kind `evaluation` with `metrics.json`; its statistics are the same, see the module.
+        Artifact of kind `evaluation` with `metrics.json`; its statistics are the same: `Measured`.
 
     Raises:
         BadModel: A model cannot be loaded.
@@ -194,7 +163,7 @@ def _measure(
             words.append(Bm25(protocol.corpus))
             ranking, _ = words[-1].search(protocol.queries, DEPTH, excluded=protocol.excluded)
             rankings.append({"bm25": ranking})
-    fusion: dict[str, dict[str, Any]] = {}
+    fusion: dict[str, Fitted] = {}
     for system, kept in models.items() if protocols else ():
         with _timed(seconds, system):
             encoder = Encoder.load(**kept)
@@ -214,40 +183,39 @@ def _measure(
     judged = [name for name in scored if name != "query_to_label" or train.related_share > 0] or list(scored)
     weights = [each["bm25_weight"] for each in fusion.values()]  # contents first: they are what the index holds
     seconds["all"] = round(time.monotonic() - began, 2)
-    return {
-        "protocols": scored,
-        "confidence": CONFIDENCE,
-        "resamples": RESAMPLES,
-        "gate": decide(scored, settings.tolerance, judged, **standing),
-        "fusion": {"bm25_weight": next((w for w in weights if w is not None), None), "protocols": fusion},
-        "examples": won_and_lost(
+    measured = Measured(
+        protocols=scored,
+        confidence=CONFIDENCE,
+        resamples=RESAMPLES,
+        gate=decide(scored, settings.tolerance, judged, **standing),
+        fusion={"bm25_weight": next((w for w in weights if w is not None), None), "protocols": fusion},
+        examples=won_and_lost(
             [(protocol, ranked["base"], ranked["tuned"]) for protocol, ranked in zip(protocols, rankings, strict=True)]
         ),
-        "seconds": seconds,
-    }
+        seconds=seconds,
+    )
+    return measured.model_dump(exclude_unset=True)
 
 
-def _score(protocol: Protocol, rankings: Mapping[str, Ranking]) -> dict[str, Any]:
+def _score(protocol: Protocol, rankings: Mapping[str, Ranking]) -> ProtocolFigures:
     """One protocol's part of `metrics.json`."""
     systems = {
         system: per_query(judge(ranking, protocol.relevant, protocol.inverse_propensities), protocol.metrics)
         for system, ranking in rankings.items()
     }
     drawn = Bootstrap(systems)
-    return {
-        "queries": len(protocol.queries),
-        "corpus": len(protocol.corpus),
-        "whole_corpus": protocol.whole,
+    return ProtocolFigures(
+        queries=len(protocol.queries),
+        corpus=len(protocol.corpus),
+        whole_corpus=protocol.whole,
         **({} if protocol.excluded is None else {"unanswered": protocol.unanswered}),
-        "systems": {system: figures(metrics) for system, metrics in systems.items()},
-        "intervals": drawn.intervals(),
-        "differences": drawn.differences(COMPARED),
-    }
+        systems={system: figures(metrics) for system, metrics in systems.items()},
+        intervals=drawn.intervals(),
+        differences=drawn.differences(COMPARED),
+    )
 
 
-def _hybrid(
-    protocol: Protocol, queries: Vectors, corpus: Vectors, bm25: Bm25, seed: int
-) -> tuple[Ranking, dict[str, Any]]:
+def _hybrid(protocol: Protocol, queries: Vectors, corpus: Vectors, bm25: Bm25, seed: int) -> tuple[Ranking, Fitted]:
     """Both sides fused with a weight that was fitted on other queries than those it is measured on.
 
     Args:

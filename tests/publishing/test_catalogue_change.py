@@ -16,8 +16,9 @@ from include.catalogue.schema import PRODUCTS_FILE
 from include.core import artifacts
 from include.core.files import write_json
 from include.core.settings import EvaluateSettings, IndexSettings
-from include.publishing.catalogue_change import CatalogueChange, compare, is_sample, objection
+from include.publishing.catalogue_change import compare, is_sample, objection
 from include.publishing.publish import foresee, history, publish, roll_back
+from include.results import CatalogueChange
 from include.store.protocol import Store
 from include.store.stores import open_store
 from include.store.version import read_version
