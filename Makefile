@@ -1,22 +1,25 @@
 # `make help` lists everything.
 SHELL := /bin/bash
 PYTHON ?= python3
+OLDEST ?= /usr/bin/python3
 SOURCE ?= sample
+MINUTES ?= 10
 PY := .venv/bin/python
 RUN := PYTHONPATH=. $(PY)
 # Compiled modules are kept whatever the caller's environment says: imports of torch and Airflow take three times as long
 # without, in every task.
 export PYTHONDONTWRITEBYTECODE =
 # What a person gives goes to the programs by environment, letter by letter: neither make nor a shell reads it on the way.
-unexport SOURCE NAME ROLE ARGS YES
+unexport SOURCE NAME ROLE ARGS YES UPGRADE
 export GIVEN_SOURCE = $(value SOURCE)
 export GIVEN_NAME = $(value NAME)
 export GIVEN_ROLE = $(value ROLE)
 export GIVEN_ARGS = $(value ARGS)
 export GIVEN_YES = $(value YES)
+export GIVEN_UPGRADE = $(value UPGRADE)
 .DEFAULT_GOAL := help
 
-.PHONY: help demo up down user airflow test test-quick lint format settings bench clean distclean
+.PHONY: help demo up down user airflow test test-quick fuzz lint format settings lock bench clean distclean same-python no-large-files
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -42,12 +45,20 @@ test: .venv/dev lint  ## lint, then all tests
 test-quick: .venv/dev  ## the tests that need neither Airflow nor a browser
 	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not airflow and not browser" $(ARGS)
 
-lint: .venv/dev  ## ruff, ruff format, spelling, the import contracts, mypy --strict
+fuzz: .venv/dev  ## the property tests with ever new examples for MINUTES=60, ARGS='tests/formats -k archive'
+	$(RUN) -m tests.fuzz $(MINUTES) $(ARGS)
+
+lint: .venv/dev no-large-files  ## ruff, ruff format, spelling, the import contracts, mypy --strict, no large file
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	.venv/bin/codespell
 	.venv/bin/lint-imports
 	$(PY) -m mypy
+
+# A file stays in the history for good, whoever clones it: data belongs elsewhere.
+no-large-files:
+	@large="$$(git ls-files -z | xargs -0r sh -c 'find "$$@" -size +1000k 2>/dev/null' sh)"; \
+		test -z "$$large" || { printf 'Larger than 1,000 KB, and in git:\n%s\n' "$$large"; exit 1; }
 
 format: .venv/dev  ## put the code into its standard form
 	$(PY) -m ruff format .
@@ -55,6 +66,9 @@ format: .venv/dev  ## put the code into its standard form
 
 settings: .venv/run  ## write the reference of all settings into docs/operations.md
 	@$(RUN) -m include.core.forms docs/operations.md
+
+lock:  ## write constraints.txt: present pins stay where they fit (UPGRADE=1: the newest), on OLDEST=/usr/bin/python3
+	@$(OLDEST) .ci/lock.py
 
 bench: .venv/dev  ## every benchmark against its peer; tables of medians and ratios
 	@set -e; for script in benchmarks/[a-z]*.py; do echo "== $$script"; $(RUN) $$script; done
@@ -67,9 +81,17 @@ clean:  ## stop the local Airflow and remove it with all data: models, indexes, 
 distclean: clean  ## also remove the virtual environment
 	rm -rf .venv
 
+# A Python that is asked for by name, where .venv was made with another: that one would be used, without a word.
+same-python:
+ifneq ($(origin PYTHON),file)
+	@test ! -x $(PY) || test "$$($(PYTHON) --version)" = "$$($(PY) --version)" || \
+		{ echo "PYTHON=$(PYTHON) is $$($(PYTHON) --version), .venv was made with $$($(PY) --version):" \
+		"remove it first (rm -r .venv), or leave PYTHON out"; exit 1; }
+endif
+
 # Installed once for each change of the requirements. Not compiled ahead: that takes two minutes for modules of which most
 # are never imported; Python compiles the others when it first meets them.
-.venv/run: requirements.txt constraints.txt
+.venv/run: requirements.txt constraints.txt | same-python
 	@echo "Setting up .venv (about two minutes the first time) …"
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11, 2) <= sys.version_info < (3, 13))' || \
 		{ echo "Python 3.11.2 or newer, or 3.12, is needed, $$($(PYTHON) --version) was found: make PYTHON=python3.11 …"; exit 1; }

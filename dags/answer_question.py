@@ -18,8 +18,9 @@ from dags.connections import answer_connections
 from dags.stage_task import QUESTIONS, form, task_for
 from include import stages
 from include.answering.questions import LONGEST_TEXT
+from include.core.environment import data_directory
 from include.core.forms import OPEN_SECTION, from_form
-from include.core.settings import AnswerSettings, IndexSettings, data_directory
+from include.core.settings import AnswerSettings, IndexSettings
 
 QUESTION = Param(
     "Which products would make a good present?",
@@ -43,6 +44,8 @@ INDEX_FIELDS = ("store", "collection")
     max_active_runs=16,
 )
 def answer_question() -> None:
+    """One task: it searches, answers, and returns the answer with its sources."""
+
     @result
     @task_for(stages.answer_question, hours=0.25, **QUESTIONS)
     def answer() -> Any:

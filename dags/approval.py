@@ -37,6 +37,7 @@ class ApprovalOperator(HITLOperator):
         self.results = results
 
     def execute(self, context: Any) -> Any:
+        """Ask, and park the task until a person answers or time is up; return at once where nobody need be asked."""
         with failures_told():
             return self._ask(context)
 
@@ -52,6 +53,7 @@ class ApprovalOperator(HITLOperator):
         return super().execute(context)  # parks the task, which goes on in execute_complete
 
     def execute_complete(self, context: Any, event: dict[str, Any]) -> Any:
+        """Go on with the answer, in a process of its own; returns what `publish` takes as `approval`."""
         with failures_told():
             return self._take(context, event)
 

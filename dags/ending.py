@@ -14,7 +14,7 @@ from airflow.sdk import get_current_context
 from dags.failures import failures_of
 from dags.stage_task import logical_date, task_for
 from include import stages
-from include.core.settings import data_directory
+from include.core.environment import data_directory
 
 
 def report(results: Mapping[str, Any]) -> Any:

@@ -13,8 +13,9 @@ from airflow.sdk import Param, dag, get_current_context, result
 from dags.connections import server_connection
 from dags.stage_task import QUESTIONS, form, task_for
 from include import stages
+from include.core.environment import data_directory
 from include.core.forms import OPEN_SECTION, environment, from_form, parse
-from include.core.settings import IndexSettings, data_directory
+from include.core.settings import IndexSettings
 from include.publishing.earlier_versions import PATTERN, earlier_versions, version_of
 
 KEPT = earlier_versions(data_directory(), parse(IndexSettings, environment(IndexSettings)))
@@ -40,6 +41,8 @@ TO = Param(
     max_active_runs=1,
 )
 def roll_back() -> None:
+    """One task: it moves the alias, and returns what it moved it from and to."""
+
     @result
     @task_for(stages.roll_back, hours=0.25, **QUESTIONS)
     def move_alias() -> Any:

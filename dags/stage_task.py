@@ -5,7 +5,6 @@ Airflow-only code of all DAGs; the logic is in `include/stages.py`. (Not a DAG f
 
 import functools
 import logging
-import os
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,9 +21,10 @@ from airflow.sdk import (
 
 from dags.connections import server_connection
 from dags.failures import failures_told
+from include.core.environment import ANSWER_QUEUE, data_directory
 from include.core.forms import form_fields, pipeline_settings
 from include.core.progress import Snapshot
-from include.core.settings import Group, data_directory
+from include.core.settings import Group
 from include.core.space import no_space_explained
 
 log = logging.getLogger(__name__)
@@ -40,6 +40,7 @@ class Retries(ExceptionRetryPolicy):
     """
 
     def evaluate(self, exception: BaseException, try_number: int, max_tries: int, context: Any = None) -> RetryDecision:
+        """Whether a try that ended in `exception` is followed by another, and after how long."""
         decision = super().evaluate(exception, try_number, max_tries, context)
         if decision.action is RetryAction.FAIL or decision.retry_delay is not None:
             return decision
@@ -60,7 +61,7 @@ RETRY_POLICY = Retries(
 )
 
 # A pool and a queue of their own: what a person waits for does not stand in line behind the pipeline's hours.
-QUESTIONS: dict[str, Any] = {"pool": "questions", "queue": os.environ.get("VITRINE_ANSWER_QUEUE") or "default"}
+QUESTIONS: dict[str, Any] = {"pool": "questions", "queue": ANSWER_QUEUE.value}
 
 
 def form(*groups: type[Group], only: Iterable[str] | None = None) -> dict[str, Param]:

@@ -34,7 +34,6 @@ by the fingerprint of its inputs and settings, and logged as `reused`.
 * **Ask**: trigger `answer_question`, or open *Ask* in the menu.
 """
 
-import os
 from datetime import timedelta
 from typing import Any
 
@@ -44,10 +43,11 @@ from dags.approval import approve
 from dags.ending import outcome, report
 from dags.stage_task import form, stage
 from include import stages
-from include.core.settings import GROUPS, PresetSettings
+from include.core import environment
+from include.core.pipeline_settings import GROUPS, PresetSettings
 
-GPU = {"pool": "gpu", "queue": os.environ.get("VITRINE_GPU_QUEUE") or "default"}
-CRON = os.environ.get("VITRINE_SCHEDULE") or "0 3 * * 0"
+GPU = {"pool": "gpu", "queue": environment.GPU_QUEUE.value}
+CRON = environment.SCHEDULE.value
 # `run_immediately` of nought: an unpaused DAG waits for the next tick rather than running at once for the last one.
 SCHEDULE = None if CRON == "none" else CronTriggerTimetable(CRON, timezone="UTC", run_immediately=timedelta(0))
 
@@ -60,6 +60,7 @@ SCHEDULE = None if CRON == "none" else CronTriggerTimetable(CRON, timezone="UTC"
     max_active_runs=4,
 )
 def train_and_index() -> None:
+    """The pipeline: the stages in their order, embedding and upsert once a shard."""
     download = stage(stages.download, hours=12)
     convert = stage(stages.convert, hours=6)
     fine_tune = stage(stages.fine_tune, hours=72, **GPU)

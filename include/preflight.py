@@ -1,5 +1,7 @@
-"""What is looked at before a run does anything: whether what its settings name is there, and whether its version
-could be published at all. Nothing is fetched, and no check takes longer than reading a small file.
+"""What is looked at before a run does anything.
+
+Whether what its settings name is there, and whether its version could be published at all. Nothing is fetched, and no
+check takes longer than reading a small file.
 
 Each check takes the run and says in a sentence what whoever started it should know now rather than hours later, or
 nothing; or it raises, where the run would be in vain.
@@ -10,13 +12,12 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from include.core import artifacts
 from include.core.errors import DamagedArtifact, OlderDate
 from include.publishing.catalogue_change import is_sample
 from include.publishing.verdict import older
 from include.run import Run
 from include.store.journal import Entry, Journal
-from include.store.version import read_version
+from include.store.version import IndexVersion
 
 log = logging.getLogger(__name__)
 
@@ -108,7 +109,7 @@ def _live_is_sample(run: Run, live: str, entry: Entry | None) -> bool | None:
     if entry is not None and entry.sample is not None:
         return entry.sample
     try:
-        made = read_version(artifacts.locate(run.root, "version", live))
+        made = IndexVersion.read(IndexVersion.path(run.root, live))
     except DamagedArtifact:
         return None
-    return is_sample(run.root / str(made["catalogue"]), run.root)
+    return is_sample(run.root / made.catalogue, run.root)

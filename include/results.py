@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
-from pydantic import BaseModel, field_validator
+from pydantic import BaseModel
 
 from include.catalogue.summary import Counted
 from include.core.failure import Failure
@@ -183,11 +183,6 @@ class Results(BaseModel):
     publish: Decision | None = None
     failed: list[Failure] = []
     stopped: bool = False
-
-    @field_validator("shards", mode="before")
-    @classmethod
-    def _listed(cls, shards: Any) -> list[Any]:
-        return as_list(shards or [])
 
 
 def as_list(shards: Iterable[Mapping[str, Any]] | Mapping[str, Any]) -> list[Any]:

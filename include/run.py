@@ -5,8 +5,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from include.core.pipeline_settings import PipelineSettings
 from include.core.progress import Sink
-from include.core.settings import PipelineSettings
 
 if TYPE_CHECKING:
     from include.store.connection import ServerConnection

@@ -76,10 +76,8 @@ def evaluate(run: Run, catalogue: Summary, model: Summary) -> Summary:
     return evaluate.evaluate(
         Path(catalogue["path"]),
         Path(model["path"]),
-        run.settings.train,
-        run.settings.evaluate,
+        run.settings,
         root=run.root,
-        dimensions=run.settings.embed.dimensions,
         live=live,
         sink=run.sink,
     ).summary()

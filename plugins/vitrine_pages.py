@@ -38,8 +38,8 @@ def make_app() -> Any:
     from fastapi import Depends, FastAPI
     from fastapi.responses import HTMLResponse
 
+    from include.core.environment import data_directory
     from include.core.errors import VitrineError
-    from include.core.settings import data_directory
     from include.report.report import page_of_run
 
     app = FastAPI(title="Vitrine", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(get_user)])

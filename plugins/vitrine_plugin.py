@@ -26,6 +26,7 @@ class Pages:
         receive: Callable[[], Awaitable[Message]],
         send: Callable[[Message], Awaitable[None]],
     ) -> None:
+        """Hand one request (or the start and end of the server) on to the pages."""
         if self._app is None:
             from vitrine_pages import make_app
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from include.core.settings import REPOSITORY
+from include.core.environment import REPOSITORY
 
 # No sandbox: tests run as root in containers. The others keep it from calling home, which a closed network
 # would answer with refusals.

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from include.core import artifacts
+from include.core import artifacts, kinds
 from include.core.forms import pipeline_settings
 from include.run import Run
 
@@ -29,11 +29,11 @@ CONF: dict[str, Any] = {
     "eval_corpus": 100,
 }
 KINDS = {
-    "download": "source",
-    "convert": "catalogue",
-    "fine_tune": "model",
-    "evaluate": "evaluation",
-    "verify": "version",
+    "download": kinds.SOURCE,
+    "convert": kinds.CATALOGUE,
+    "fine_tune": kinds.MODEL,
+    "evaluate": kinds.EVALUATION,
+    "verify": kinds.VERSION,
 }
 
 
@@ -55,7 +55,7 @@ def results_of(run: Run) -> dict[str, Any]:
     """By stage, what it would return again, up to verify."""
     results: dict[str, Any] = {stage: newest(run, kind)[0] for stage, kind in KINDS.items()}
     loaded = json.loads((Path(results["verify"]["path"]) / "version.json").read_bytes())["shards"]
-    embedded = {str(Path(each["path"]).relative_to(run.root)): each for each in newest(run, "embedding")}
+    embedded = {str(Path(each["path"]).relative_to(run.root)): each for each in newest(run, kinds.EMBEDDING)}
     results["shards"] = [
         {"plan": "", "shard": each["shard"], "embedding": embedded[each["embedding"]], "upsert": each}
         for each in loaded
@@ -63,6 +63,6 @@ def results_of(run: Run) -> dict[str, Any]:
     return results
 
 
-def newest(run: Run, kind: str) -> list[dict[str, Any]]:
+def newest(run: Run, kind: artifacts.Kind) -> list[dict[str, Any]]:
     """The summaries of all artifacts of a kind."""
     return [artifacts.read(path).summary() for path in artifacts.published(run.root, kind)]

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from include.core.settings import REPOSITORY
+from include.core.environment import REPOSITORY
 from include.local import server
 
 COMPOSE = REPOSITORY / "docker-compose.yaml"

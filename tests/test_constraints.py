@@ -6,12 +6,35 @@ from importlib import metadata
 
 import pytest
 from hypothesis import settings
+from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from tests.conftest import REPOSITORY
+from include.core.environment import REPOSITORY
 
 OLDEST = "3.11.2"  # Debian 12's own
+
+
+def direct() -> list[Requirement]:
+    """What requirements.txt and requirements-dev.txt ask for."""
+    texts = [(REPOSITORY / name).read_text(encoding="utf-8") for name in ("requirements.txt", "requirements-dev.txt")]
+    lines = [line.partition("#")[0].strip() for text in texts for line in text.splitlines()]
+    return [Requirement(line) for line in lines if line and not line.startswith("-r ")]
+
+
+def needed() -> list[Requirement]:
+    """What the direct requirements need, through any number of others, on this Python or on the oldest."""
+    there = {canonicalize_name(each.name): each for each in metadata.distributions()}
+    oldest = {"python_full_version": OLDEST, "python_version": OLDEST.rpartition(".")[0]}
+    found, asked = direct(), set()
+    for wanted in found:  # grows meanwhile
+        for extra in {"", *wanted.extras} if (name := canonicalize_name(wanted.name)) in there else ():
+            if (name, extra) not in asked:
+                asked.add((name, extra))
+                for each in map(Requirement, there[name].requires or []):
+                    on = [each.marker.evaluate({**python, "extra": extra}) for python in ({}, oldest) if each.marker]
+                    found += [each] if any(on or [True]) else []
+    return found
 
 
 def pins() -> dict[str, str]:
@@ -45,6 +68,15 @@ def test_every_pin_installs_on(python: str) -> None:
         if (needed := (each.metadata.get_all("Requires-Python") or [""])[0]) and python not in SpecifierSet(needed)
     }
     assert refusing == {}
+
+
+def test_the_pins_are_those_that_the_requirements_need() -> None:
+    """A requirement that was changed without `make lock` is installed unpinned, or not at all."""
+    pinned = {canonicalize_name(name): version for name, version in pins().items()}
+    wanted = needed()
+    refused = [str(each) for each in wanted if pinned.get(canonicalize_name(each.name), "0") not in each.specifier]
+    assert refused == [], "say `make lock`"
+    assert sorted(pinned) == sorted({canonicalize_name(each.name) for each in wanted}), "say `make lock`"
 
 
 def test_the_environment_is_the_pinned_one() -> None:

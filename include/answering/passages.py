@@ -91,6 +91,9 @@ def sentences(text: str) -> list[str]:
 
     No piece is longer than `LONGEST` characters; one of a single word is joined to what follows. Joined
     again with spaces, the pieces give the text, but for bullets and white space.
+
+    >>> sentences("A desk lamp, 4.5 W.  It is dimmable! • Steel")
+    ['A desk lamp, 4.5 W.', 'It is dimmable!', 'Steel']
     """
     pieces: list[str] = []
     for line in _LINE.split(text):

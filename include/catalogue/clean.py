@@ -192,8 +192,10 @@ def _spaced(text: str) -> str:
 
 
 def _composed(text: str) -> str:
-    """NFC. Of a run of combining marks, 30 stay (the stream-safe format of UAX #15): a longer run is no
-    language's, and Python sorts it in quadratic time."""
+    """NFC. Of a run of combining marks, 30 stay, as in the stream-safe format of UAX #15.
+
+    A longer run is no language's, and Python sorts it in quadratic time.
+    """
     if _MAY_COMPOSE.search(text.encode().translate(None, _ASCII).decode()) is None:
         return text
     text = _long_mark_runs(_ASTRAL.search(text) is not None).sub(r"\1", text)

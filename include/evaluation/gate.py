@@ -48,18 +48,7 @@ def decide(
     Returns:
         All of it; the reason has figures and intervals.
     """
-    comparisons: list[Compared] = [
-        {
-            "protocol": name,
-            "rival": rival,
-            "tuned": protocols[name].systems["tuned"][METRIC],
-            "theirs": protocols[name].systems[rival][METRIC],
-            **protocols[name].differences[f"tuned-{rival}"][METRIC],
-        }
-        for rival in RIVALS
-        for name in judged
-        if f"tuned-{rival}" in protocols[name].differences
-    ]
+    comparisons = _comparisons(protocols, judged)
     worse = [each for each in comparisons if each["high"] < -tolerance]
     against_base = [each for each in comparisons if each["rival"] == "base"]
     # An interval cannot lie below -1, so at 1 even that end must pass.
@@ -93,6 +82,22 @@ def decide(
         "metric": METRIC,
         "comparisons": comparisons,
     }
+
+
+def _comparisons(protocols: Mapping[str, ProtocolFigures], judged: Sequence[str]) -> list[Compared]:
+    """The new model against each rival, on each protocol that decides."""
+    return [
+        {
+            "protocol": name,
+            "rival": rival,
+            "tuned": protocols[name].systems["tuned"][METRIC],
+            "theirs": protocols[name].systems[rival][METRIC],
+            **protocols[name].differences[f"tuned-{rival}"][METRIC],
+        }
+        for rival in RIVALS
+        for name in judged
+        if f"tuned-{rival}" in protocols[name].differences
+    ]
 
 
 def _said(comparisons: Sequence[Compared]) -> str:

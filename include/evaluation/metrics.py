@@ -96,6 +96,9 @@ def ndcg_at(hits: Hits, relevant: Counts, k: int) -> Floats:
     """nDCG@k with gain 1 for a relevant item and discount 1/log2(rank + 1), rank from 1.
 
     The ideal ranking has min(relevant, k) relevant items first.
+
+    >>> ndcg_at(np.array([[False, True, False]]), np.array([1]), 10).round(3)
+    array([0.631])
     """
     first = _first(hits, k)
     discount = 1.0 / np.log2(np.arange(2, k + 2))
@@ -129,17 +132,17 @@ def per_query(judged: Judged, names: Sequence[str]) -> dict[str, Metric]:
         "mrr": lambda k: reciprocal_rank_at(judged.hits, k),
         "ndcg": lambda k: ndcg_at(judged.hits, judged.relevant, k),
     }
-    made: dict[str, Metric] = {}
+    metrics: dict[str, Metric] = {}
     for name in names:
         kind, _, depth = name.partition("@")
         if kind == "psp" and judged.gains is not None and judged.attainable is not None:
-            made[name] = psp_at(judged.gains, judged.attainable, int(depth))
+            metrics[name] = psp_at(judged.gains, judged.attainable, int(depth))
         elif kind in functions:
             values = functions[kind](int(depth))
-            made[name] = Metric(values, np.ones(len(values)))
+            metrics[name] = Metric(values, np.ones(len(values)))
         else:
             raise ValueError(f"there is no metric {name!r}, or it needs inverse propensities that were not given")
-    return made
+    return metrics
 
 
 def figures(metrics: Mapping[str, Metric]) -> dict[str, float]:

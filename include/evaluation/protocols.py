@@ -20,7 +20,8 @@ from include.catalogue.links import Links, label_frequencies, linked_rows, place
 from include.catalogue.schema import LABELS_FILE, PRODUCTS_FILE, QUERIES_FILE, open_parquet, read_rows
 from include.core import artifacts
 from include.core.arrays import Floats, Ints
-from include.core.settings import EvaluateSettings, TrainSettings
+from include.core.settings import EvaluateSettings
+from include.core.train_settings import TrainSettings
 from include.evaluation.filter_pairs import read_filter_pairs
 from include.evaluation.fusion_weight import MOST
 from include.evaluation.metrics import inverse_propensities

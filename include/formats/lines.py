@@ -15,7 +15,8 @@ BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 class Reads(Protocol):
     """What gives bytes: a file, a decompressor."""
 
-    def read(self, size: int = -1, /) -> bytes: ...
+    def read(self, size: int = -1, /) -> bytes:
+        """At most `size` bytes, all for -1; none at the end."""
 
 
 def line_blocks(stream: Reads, *, block: int = BLOCK, limit: int = MAX_LINE) -> Iterator[bytes]:

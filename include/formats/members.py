@@ -80,6 +80,7 @@ class StrictHeader(tarfile.TarInfo):
 
 
 def zip_entries(archive: zipfile.ZipFile) -> Iterator[Entry]:
+    """The members of a ZIP, as its directory at the end lists them; each with its fault, if it has one."""
     for entry in archive.infolist():
         method = entry.compress_type
         faults = {
@@ -90,10 +91,16 @@ def zip_entries(archive: zipfile.ZipFile) -> Iterator[Entry]:
         # `orig_filename` is the name before zipfile tidied it.
         fault = _name_fault(entry.orig_filename) or next((fault for fault, found in faults.items() if found), "")
         name = entry.orig_filename if fault else entry.filename
-        yield Entry(name, entry.compress_size, entry.file_size, not entry.is_dir(), fault)
+        yield Entry(name, entry.compress_size, entry.file_size, not entry.filename.endswith("/"), fault)
 
 
 def tar_entries(archive: tarfile.TarFile, packed: int) -> Iterator[Entry]:
+    """The members of a tar archive, read as they come: a member tells its size before its content.
+
+    Args:
+        archive: Open for reading.
+        packed: Bytes of the whole archive; a tar does not tell what one member takes of it.
+    """
     for entry in archive:
         faults = {
             "is a link": entry.issym() or entry.islnk(),
@@ -106,6 +113,7 @@ def tar_entries(archive: tarfile.TarFile, packed: int) -> Iterator[Entry]:
 def _name_fault(name: str) -> str:
     name = name.replace("\\", "/")
     faults = {
+        "has no name": not name,
         "has a NUL in its name": "\x00" in name,
         "has an absolute path": name.startswith("/") or _DRIVE.match(name),
         "points outside the archive": ".." in name.split("/"),
@@ -116,6 +124,16 @@ def _name_fault(name: str) -> str:
 def find_members(
     entries: Iterable[Entry], source: str, kind_of: Callable[[str], str] = lambda _: ""
 ) -> dict[str, Member]:
+    """The files in an archive that make up the catalogue, by role; `trn` is always among them.
+
+    Args:
+        entries: All of the archive's.
+        source: The archive, for messages.
+        kind_of: What a member of this name is, in words, so that a refusal can tell; nothing where that is not known.
+
+    Raises:
+        BadSource: A member is hostile, there is no `trn`, or there are several files for one role.
+    """
     files = []
     for entry in entries:
         if entry.fault:

@@ -23,6 +23,7 @@ class Cursor(sqlite3.Cursor):
     """A cursor whose savepoints are inside a transaction that may write."""
 
     def execute(self, sql: str, *parameters: Any) -> "Cursor":
+        """Run a statement; before a savepoint outside a transaction, begin one that waits for its turn to write."""
         if sql.startswith("SAVEPOINT") and not self.connection.in_transaction:
             super().execute("BEGIN IMMEDIATE")
         super().execute(sql, *parameters)
@@ -33,6 +34,7 @@ class Connection(sqlite3.Connection):
     """A connection with such cursors."""
 
     def cursor(self, factory: Any = Cursor) -> Any:
+        """A cursor whose savepoints may write, unless the caller wants another."""
         return super().cursor(factory)
 
 

@@ -18,10 +18,10 @@ from pathlib import Path
 import httpx
 from rich.console import Console
 
+from include.core.environment import REPOSITORY, data_directory
 from include.core.errors import SourceUnreachable, VitrineError
 from include.core.progress import clock
 from include.core.redaction import public
-from include.core.settings import REPOSITORY, data_directory
 from include.local import server
 from include.local.client import DAG_IDS, AirflowClient
 from include.local.watch import PIPELINE, failure, watch
@@ -179,7 +179,7 @@ def _show_results(client: AirflowClient, run_id: str) -> None:
 
 def _questions(client: AirflowClient, run_id: str, source: str) -> list[str]:
     if source == "sample":
-        from include.sample.write import QUESTIONS
+        from include.sample.products import QUESTIONS
 
         return list(QUESTIONS[:3])
     from include.catalogue.schema import PRODUCTS_FILE, read_rows

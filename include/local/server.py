@@ -21,9 +21,9 @@ from pathlib import Path
 
 import httpx
 
+from include.core.environment import DATA, PORT, REPOSITORY, SCHEDULE
 from include.core.errors import BadSettings, VitrineError
 from include.core.files import write_json
-from include.core.settings import REPOSITORY
 from include.local import users
 from include.local.client import AirflowClient
 from include.local.processes import group, parent, session, start_time, words
@@ -32,7 +32,7 @@ STATE_FILE = "vitrine.json"
 PORT_FILE = "port.json"
 READY_SECONDS = 180.0
 STOP_SECONDS = 20.0
-FIRST_PORT = 8080
+FIRST_PORT = int(PORT.default)
 COMPONENTS = ("metadatabase", "scheduler", "dag_processor", "triggerer")
 # How many tasks run at once, by pool: the pipeline's, those of them that compute on the GPU (or on the CPU that stands
 # in for it), and questions, which are answered however much the pipeline has to do.
@@ -80,14 +80,17 @@ class Local:
 
     @property
     def url(self) -> str:
+        """The web server's address; it is reached from this machine only."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def log(self) -> Path:
+        """What all of Airflow's processes print."""
         return self.home / "airflow.log"
 
     @property
     def state_file(self) -> Path:
+        """Where it is written down that this instance runs."""
         return self.home / STATE_FILE
 
     def login(self) -> tuple[str, str]:
@@ -142,9 +145,9 @@ def environment(home: Path, data: Path, port: int) -> dict[str, str]:
         "NO_PROXY": ",".join(filter(None, [os.environ.get("NO_PROXY"), "127.0.0.1,localhost"])),
         "no_proxy": ",".join(filter(None, [os.environ.get("no_proxy"), "127.0.0.1,localhost"])),
         # A scheduled run takes the form's defaults: it would put the sample in the place of the user's own index.
-        "VITRINE_SCHEDULE": os.environ.get("VITRINE_SCHEDULE") or "none",
+        SCHEDULE.name: SCHEDULE.given or "none",
         "PATH": f"{Path(sys.executable).parent}:{os.environ.get('PATH', '')}",
-        "VITRINE_DATA": str(data),
+        DATA.name: str(data),
     }
 
 
@@ -260,9 +263,9 @@ def lasting_port(home: Path) -> int:
         BadSettings: `VITRINE_PORT` is not a port.
         AirflowFailed: Another program has it and the 100 behind it.
     """
-    if asked := os.environ.get("VITRINE_PORT", "").strip():
+    if asked := PORT.given.strip():
         if not asked.isdecimal() or not 1024 <= int(asked) <= 65535:
-            raise BadSettings(f"VITRINE_PORT is {asked!r}, which is not a port.", "Write a number from 1024 to 65535.")
+            raise BadSettings(f"{PORT.name} is {asked!r}, which is not a port.", "Write a number from 1024 to 65535.")
         first = int(asked)
     else:
         first = last_port(home)
@@ -272,7 +275,7 @@ def lasting_port(home: Path) -> int:
             probe.bind(("127.0.0.1", port))
             write_json(home / PORT_FILE, {"port": port})
             return port
-    raise AirflowFailed(f"No port from {first} on is free.", "Set VITRINE_PORT to one that is.")
+    raise AirflowFailed(f"No port from {first} on is free.", f"Set {PORT.name} to one that is.")
 
 
 def last_lines(path: Path, count: int = 20) -> str:

@@ -8,8 +8,8 @@ import os
 import shlex
 import sys
 
+from include.core.environment import data_directory
 from include.core.errors import BadSettings, VitrineError
-from include.core.settings import data_directory
 from include.local import server, users
 from include.local.demo import HOME
 

@@ -120,8 +120,11 @@ def hidden_states(weights: Weights, input_ids: Tensor, attention_mask: Tensor) -
 
 
 def _attention(query: Tensor, key: Tensor, value: Tensor, padding: Tensor) -> Tensor:
-    """Each (n, heads, length, head dim). Written out on a CPU: for texts of one or two hundred word pieces, plain
-    products are faster there than the fused kernel, and far faster in the backward pass."""
+    """Each (n, heads, length, head dim). Written out on a CPU.
+
+    For texts of one or two hundred word pieces, plain products are faster there than the fused kernel, and far faster
+    in the backward pass.
+    """
     if query.device.type != "cpu":
         return functional.scaled_dot_product_attention(query, key, value, attn_mask=padding)
     scores = torch.matmul(query * query.shape[-1] ** -0.5, key.transpose(-1, -2)).add_(padding)

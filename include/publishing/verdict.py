@@ -15,7 +15,8 @@ from include.results import UNRECORDED, Approval, CatalogueChange
 
 @dataclass(frozen=True)
 class Verdict:
-    """
+    """What becomes of a verified version.
+
     Attributes:
         publish: Whether the version goes live (or stays, where it is live already).
         reason: Why, in words.

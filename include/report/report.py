@@ -15,18 +15,17 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from include.core import artifacts
+from include.core import artifacts, kinds
 from include.core.artifacts import Artifact
 from include.core.errors import DamagedArtifact
 from include.core.files import write_json
 from include.core.space import no_space_explained
 from include.report.page import Facts, page
-from include.results import Results
+from include.results import as_list
 from include.training.summary import History
 
 log = logging.getLogger(__name__)
 
-REPORT_VERSION = 3
 PAGE = "report.html"
 PACKAGES = ("apache-airflow", "torch", "transformers", "pyarrow", "onnxruntime", "qdrant-edge-py", "qdrant-client")
 
@@ -46,24 +45,25 @@ def report(results: Mapping[str, Any], *, root: Path, run_id: str, logical_date:
     Raises:
         StorageFull: The disk has no room for it.
     """
-    found = Results.model_validate(results)
-    model = None if found.fine_tune is None else found.fine_tune.path
-    facts = Facts(
-        results=found,
-        run_id=run_id,
-        logical_date=logical_date,
-        packages={name: _installed(name) for name in PACKAGES},
-        training_settings={} if model is None else _settings(model),
-        history=None if model is None else _history(model),
-    )
-    digest = hashlib.sha256(facts.model_dump_json().encode()).hexdigest()
+    model = Path(results["fine_tune"]["path"]) if results.get("fine_tune") else None
+    plain = {
+        "results": {**results, "shards": as_list(results.get("shards") or [])},
+        "run_id": run_id,
+        "logical_date": logical_date,
+        "packages": {name: _installed(name) for name in PACKAGES},
+        "training_settings": {} if model is None else _settings(model),
+        "history": None if model is None else _history(model),
+    }
+    # Lone surrogates, as in the name of a file that is not UTF-8, become question marks.
+    read = json.dumps(plain, ensure_ascii=False, default=str).encode("utf-8", "replace")
+    facts, digest = Facts.model_validate_json(read), hashlib.sha256(read).hexdigest()
 
     def write(space: artifacts.Workspace) -> dict[str, Any]:
-        written = page(facts, datetime.now(UTC))
-        (space.path / PAGE).write_text(written, encoding="utf-8")
-        return {"bytes": len(written.encode()), "run_id": run_id}
+        written = page(facts, datetime.now(UTC)).encode()
+        (space.path / PAGE).write_bytes(written)
+        return {"bytes": len(written), "run_id": run_id}
 
-    made = artifacts.build(root, "report", REPORT_VERSION, write, settings={"facts": digest})
+    made = artifacts.build(root, kinds.REPORT, write, settings={"facts": digest})
     entry = _entry(root, run_id)
     with no_space_explained(root):
         entry.parent.mkdir(exist_ok=True)
@@ -86,19 +86,19 @@ def page_of_run(root: Path, run_id: str) -> Path | None:
         raise DamagedArtifact(
             f"{_entry(root, run_id)} cannot be read ({error!r}).", "Clear the task report."
         ) from error
-    mark = str(entry.get("fingerprint"))
-    if entry.get("run_id") != run_id or not re.fullmatch(r"[0-9a-f]{16}", mark):
+    mark = str(entry.get("fingerprint")) if isinstance(entry, dict) else ""
+    if not re.fullmatch(r"[0-9a-f]{16}", mark) or entry.get("run_id") != run_id:
         raise DamagedArtifact(f"{_entry(root, run_id)} does not name a report of {run_id!r}.", "Clear the task report.")
-    path = artifacts.locate(root, "report", mark)
+    path = artifacts.locate(root, kinds.REPORT, mark)
     if not path.is_dir():
         return None
     return artifacts.read(path).path / PAGE
 
 
-def _history(model: Path) -> History | None:
+def _history(model: Path) -> dict[str, Any] | None:
     """What training wrote beside the model; None if that is gone or damaged."""
     try:
-        return History.model_validate_json((artifacts.read(model).path / "history.json").read_bytes())
+        return History.model_validate_json((artifacts.read(model).path / "history.json").read_bytes()).model_dump()
     except (DamagedArtifact, OSError, ValueError) as error:
         log.warning("the report goes without the history of %s: %s", model, error)
         return None

@@ -8,7 +8,6 @@ then. Proxies are taken from the standard variables.
 """
 
 import hashlib
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from http.cookiejar import LoadError, MozillaCookieJar
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+from include.core.environment import DRIVE_COOKIES
 from include.core.errors import BadSettings, BadSource, QuotaExceeded, SourceUnreachable
 from include.core.files import write_json
 from include.core.progress import Progress
@@ -26,7 +26,6 @@ from include.source import transfer
 from include.source.transfer import Fetched, Partial, Remote
 
 HOSTS = ("drive.google.com", "docs.google.com", "drive.usercontent.google.com")
-COOKIES = "VITRINE_DRIVE_COOKIES"
 _ID = re.compile(r"(?=.*\d)(?=.*[A-Z])(?=.*[a-z])[-\w]{25,80}", re.ASCII)
 _QUOTA = re.compile(r"too many users|quota exceeded|download quota|automated queries|unusual traffic", re.IGNORECASE)
 _DENIED = re.compile(r"you need access|request access|access denied|sign in|permission", re.IGNORECASE)
@@ -38,6 +37,9 @@ def file_id(source: str) -> str | None:
 
     Raises:
         BadSource: A Drive link that names no file, such as a folder.
+
+    >>> file_id("https://drive.google.com/file/d/12zH4mL2RX8iSvH0VCNnd3QxO4DzuHWnK/view")
+    '12zH4mL2RX8iSvH0VCNnd3QxO4DzuHWnK'
     """
     if _ID.fullmatch(source):
         return source
@@ -120,8 +122,8 @@ def _over_quota(origin: str) -> QuotaExceeded:
     return QuotaExceeded(
         f"{origin} is over its download quota: Google says that too many users have viewed or downloaded it.",
         "Wait: it can last 24 hours, and the task retries by itself. Or set "
-        f"{COOKIES} to a cookies.txt of a signed-in browser; or find a mirror, or copy the file into your own Drive or "
-        "to a disk, and trigger again with `source=<its id, address or path>`.",
+        f"{DRIVE_COOKIES.name} to a cookies.txt of a signed-in browser; or find a mirror, or copy the file into your "
+        "own Drive or to a disk, and trigger again with `source=<its id, address or path>`.",
     )
 
 
@@ -215,8 +217,7 @@ def _cookies() -> MozillaCookieJar | None:
     Raises:
         BadSettings: The file is missing or not a cookies.txt.
     """
-    name = os.environ.get(COOKIES, "")
-    if not name:
+    if not (name := DRIVE_COOKIES.value):
         return None
     try:
         jar = MozillaCookieJar(str(Path(name).expanduser()))
@@ -226,7 +227,7 @@ def _cookies() -> MozillaCookieJar | None:
             getattr(error, "strerror", None) or "it is not in Netscape form, seven fields a line with tabs between them"
         )
         raise BadSettings(
-            f"{COOKIES} names {shown(name)}, which cannot be read as cookies: {why}.",
+            f"{DRIVE_COOKIES.name} names {shown(name)}, which cannot be read as cookies: {why}.",
             "Export a cookies.txt in Netscape form from a signed-in browser, or unset the variable.",
         ) from None
     for cookie in jar:
@@ -241,5 +242,5 @@ def _own_copy_of_cookies(scratch: Path) -> Path | None:
         return None
     copy = scratch / "cookies.txt"
     copy.touch(mode=0o600)
-    shutil.copyfile(Path(os.environ[COOKIES]).expanduser(), copy)
+    shutil.copyfile(Path(DRIVE_COOKIES.value).expanduser(), copy)
     return copy

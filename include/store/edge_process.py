@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from include.core.child import end_with, environment, read_report, report, reported_error, signal_name
+from include.core.environment import REPOSITORY
 from include.core.errors import StorageFull, StoreUnavailable
 from include.core.progress import Sink
-from include.core.settings import REPOSITORY, IndexSettings
+from include.core.settings import IndexSettings
 from include.core.space import NEXT_STEP, full, no_space_explained
 from include.store.edge_shard import build
 from include.store.protocol import PointBatch

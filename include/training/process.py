@@ -19,9 +19,10 @@ from typing import IO, Any
 
 from include.core.artifacts import Artifact
 from include.core.child import end_with, environment, error_report, read_report, report, reported_error, signal_name
+from include.core.environment import REPOSITORY
 from include.core.errors import TrainingInterrupted, VitrineError
 from include.core.progress import Sink, Snapshot
-from include.core.settings import REPOSITORY, TrainSettings
+from include.core.train_settings import TrainSettings
 
 log = logging.getLogger(__name__)
 

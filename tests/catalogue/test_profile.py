@@ -8,7 +8,7 @@ import pytest
 
 from include.catalogue.profile import histogram, script, scripts
 from include.core.settings import ConvertSettings
-from tests.catalogue.test_convert import ANY, converted, row
+from tests.catalogue.lines import ANY, converted, row
 
 
 @pytest.mark.parametrize(

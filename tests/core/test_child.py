@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from include.core.child import environment, read_report
+from include.core.environment import REPOSITORY
 from include.core.progress import Snapshot
-from include.core.settings import REPOSITORY
 
 
 def test_progress_and_log_are_passed_on_and_only_an_end_is_one(caplog: pytest.LogCaptureFixture) -> None:

@@ -7,7 +7,7 @@ import pytest
 from include.core.errors import BadSettings
 from include.core.failure import record
 from include.core.redaction import addresses_hidden, foreign, hide, shown
-from include.source.drive import COOKIES, _cookies
+from include.source.drive import _cookies
 from include.store.connection import ServerConnection
 
 SECRET = "p4ss/w'rd&"
@@ -56,7 +56,7 @@ def test_a_cookies_file_that_cannot_be_read_shows_no_cookie(tmp_path: Path, monk
     """The library's error quotes the line: a cookie is as good as a password."""
     file = tmp_path / "cookies.txt"
     file.write_text("# Netscape HTTP Cookie File\n.google.com TRUE / TRUE 1999999999 SID s3cr3t\n")
-    monkeypatch.setenv(COOKIES, str(file))
+    monkeypatch.setenv("VITRINE_DRIVE_COOKIES", str(file))
     with pytest.raises(BadSettings, match="not in Netscape form") as caught:
         _cookies()
     assert "s3cr3t" not in str(caught.value)

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from include.core.settings import REPOSITORY, IndexSettings
+from include.core.environment import REPOSITORY
+from include.core.settings import IndexSettings
 from include.store.stores import open_store
 
 pytestmark = pytest.mark.airflow

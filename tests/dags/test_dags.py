@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from include.core.settings import GROUPS, REPOSITORY, AnswerSettings, Group, PresetSettings
+from include.core.environment import REPOSITORY
+from include.core.pipeline_settings import GROUPS, PresetSettings
+from include.core.settings import AnswerSettings, Group
 
 DAG_IDS = {"answer_question", "roll_back", "train_and_index"}
 HEAVY = ("torch", "transformers", "pandas", "numpy", "pyarrow", "qdrant_client", "qdrant_edge", "onnxruntime", "gdown")

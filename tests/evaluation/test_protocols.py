@@ -13,7 +13,8 @@ from include.catalogue.convert import convert
 from include.catalogue.links import Links, label_frequencies, linked_rows, place_of_row
 from include.catalogue.schema import LABELS_FILE, PRODUCTS_FILE, QUERIES_FILE, held_out_rows
 from include.core.errors import BadSettings
-from include.core.settings import ConvertSettings, EvaluateSettings, SourceSettings, TrainSettings
+from include.core.settings import ConvertSettings, EvaluateSettings, SourceSettings
+from include.core.train_settings import TrainSettings
 from include.evaluation.filter_pairs import read_filter_pairs
 from include.evaluation.metrics import inverse_propensities
 from include.evaluation.protocols import query_to_label, title_to_content

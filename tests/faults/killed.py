@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 
-from include.core.settings import REPOSITORY
+from include.core.environment import REPOSITORY
 
 PRELUDE = """
 import sys

@@ -18,8 +18,9 @@ from include.catalogue.cleaning_pool import CleaningPool
 from include.catalogue.convert import convert
 from include.core import artifacts
 from include.core.artifacts import Artifact
+from include.core.environment import REPOSITORY
 from include.core.errors import BadSource, CleaningInterrupted, DamagedArtifact, Transient
-from include.core.settings import REPOSITORY, ConvertSettings
+from include.core.settings import ConvertSettings
 
 SETTINGS = ConvertSettings(row_group_rows=100)
 
@@ -51,7 +52,7 @@ def publish(root: Path, data: bytes) -> Path:
         sha256 = artifacts.file_sha256(space.path / "trn.json.gz")
         return {"file": "trn.json.gz", "origin": "test", "bytes": len(data), "sha256": sha256, "format": "gzip"}
 
-    return artifacts.build(root, "source", 1, write, settings={}).path
+    return artifacts.build(root, artifacts.Kind("source", 1), write, settings={}).path
 
 
 def packed_rows(count: int) -> bytes:

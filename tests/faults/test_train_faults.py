@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 
 from include.core.errors import TrainingInterrupted
 from include.core.files import lock
-from include.core.settings import TrainSettings
+from include.core.train_settings import TrainSettings
 from include.training.train import train, train_in_subprocess
 from tests.faults.training_victims import die_in_checkpoint, keep_subprocess, processes, train_and_tell
 from tests.small import products, write_catalogue

@@ -18,9 +18,9 @@ from typing import Any, cast
 import pytest
 from rich.console import Console
 
+from include.core.environment import REPOSITORY
 from include.core.errors import BadSettings, BadSource, SourceUnreachable
 from include.core.files import write_json
-from include.core.settings import REPOSITORY
 from include.local import clean, demo, server, up, users
 from include.local.client import AirflowClient
 from include.local.demo import reach, resolve
@@ -390,6 +390,21 @@ def test_make_hands_a_value_on_letter_by_letter(checkout: Path, target: str, var
         assert given[f"GIVEN_{variable}"] == value
         assert value not in given["arguments"]
     assert not list(checkout.glob("reached*"))
+
+
+@pytest.mark.parametrize("given", ["argument", "environment", "no"])
+def test_make_refuses_to_take_another_python_than_the_one_asked_for(checkout: Path, given: str) -> None:
+    """`make test PYTHON=python3.12` tested with the 3.11 that .venv was made with, and said nothing."""
+    for name, version in {"3.12": "3.12.1", ".venv/bin/python": "3.11.7"}.items():
+        program = checkout / name
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(f'#!/bin/sh\ntest "$1" != --version || echo Python {version}\n')
+        program.chmod(0o755)
+    words = ["PYTHON=./3.12"] if given == "argument" else []
+    done = make(checkout, "down", *words, **({"PYTHON": "./3.12"} if given == "environment" else {}))
+    told = "PYTHON=./3.12 is Python 3.12.1, .venv was made with Python 3.11.7: remove it first"
+    assert (done.returncode, told in done.stdout) == ((0, False) if given == "no" else (2, True)), done
+    assert make(checkout, "down", "PYTHON=.venv/bin/python").returncode == 0
 
 
 def test_the_demo_takes_its_source_from_the_environment(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:

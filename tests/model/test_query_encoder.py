@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from include.core.environment import REPOSITORY
 from include.core.errors import BadModel, BadSettings
-from include.core.settings import REPOSITORY
 from include.model.encoder import Encoder
 from include.model.query_encoder import BATCH, ONNX_FILE, QueryEncoder
 

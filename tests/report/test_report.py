@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from include.core import failure
 from include.core.errors import DamagedArtifact
@@ -15,6 +17,7 @@ from include.report.html import TEMPLATES, shown
 from include.report.report import page_of_run, report
 from tests.browser import chromium, keep
 from tests.recorded_run import results_of, run_on, unpacked
+from tests.small import few
 
 EVIL = "<script>alert('x')</script> \"quoted\" & <b>bold</b>"
 RUN = "manual__2026-11-22T10:00:00+00:00"
@@ -431,3 +434,29 @@ def test_what_was_said_at_the_start_is_in_the_report(root: Path, results: dict[s
     results["download"]["notes"] = ["This run can only build: …"]
     made = report(results, root=root, run_id=RUN, logical_date=None)
     assert "This run can only build" in read(made.path / "report.html").words
+
+
+ANY_TEXT = st.text(max_size=20) | st.sampled_from(
+    [EVIL, "</style></head>", "\ud800", "\0", "<!--", "&lt;script&gt;", "x" * 400, "\n" * 9]
+)
+
+
+@few(4)
+@given(
+    st.dictionaries(st.sampled_from(["what", "next_step", "class", "task", "log"]), ANY_TEXT), ANY_TEXT, st.booleans()
+)
+@example({}, "\ud800", False)
+def test_whatever_a_run_says_is_text_in_its_report(
+    root: Path, results: dict[str, Any], said: dict[str, str], name: str, fails: bool
+) -> None:
+    """Danger: a title, an error or a run's id is markup in the page, or ends the report in an exception."""
+    results = json.loads(json.dumps(results))
+    results["publish"]["reason"] = name
+    results["convert"]["stats"]["trn"] |= {"ignored": {name: 1}, "reasons": {name: 7}, "warnings": [name]}
+    told = failed(results, {**FAILED, **said}) if fails else results
+    run_id = name.encode("utf-8", "replace").decode()
+    made = report(told, root=root, run_id=run_id, logical_date=name)
+    reader = read(made.path / "report.html")
+    markup = {"script", "iframe", "img", "link", "object"}
+    assert not {tag for tag, _ in reader.tags} & (markup if fails else {*markup, "a", "b"})
+    assert page_of_run(root, run_id) == made.path / "report.html"

@@ -19,7 +19,7 @@ from fsspec.registry import known_implementations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.core import artifacts, space
+from include.core import artifacts, kinds, space
 from include.core.errors import (
     BadSettings,
     BadSource,
@@ -84,7 +84,7 @@ def litter(root: Path) -> list[str]:
 
 
 def assert_nothing_kept(root: Path) -> None:
-    assert artifacts.published(root, "source") == []
+    assert artifacts.published(root, kinds.SOURCE) == []
     assert litter(root) == []
     assert list((root / "source").glob(".scratch-*")) == []
 
@@ -303,7 +303,7 @@ def test_a_server_that_is_away_or_silent_is_a_reason_to_retry(
     server.files["a.zip"] = Served(ZIP, etag='"one"', hold=400_000)
     with pytest.raises(SourceUnreachable, match="broke off after"):
         fetch(f"{server.url}/a.zip", root)
-    assert artifacts.published(root, "source") == []
+    assert artifacts.published(root, kinds.SOURCE) == []
 
 
 def test_a_web_page_with_status_200_is_refused_at_its_first_bytes(server: FileServer, root: Path) -> None:
@@ -319,7 +319,7 @@ def test_a_broken_transfer_goes_on_where_it_stopped(server: FileServer, root: Pa
     server.files["a.zip"] = Served(ZIP, etag='"one"', cut=400_000)
     with pytest.raises(SourceUnreachable, match="broke off after"):
         fetch(f"{server.url}/a.zip", root)
-    assert artifacts.published(root, "source") == []
+    assert artifacts.published(root, kinds.SOURCE) == []
     server.files["a.zip"].cut = None
     assert content(fetch(f"{server.url}/a.zip", root)) == ZIP
     last = server.sent("GET")[-1]
@@ -463,7 +463,7 @@ def test_the_drive_quota_page_says_what_can_be_done(
     server.files[DRIVE_ID] = Served(ZIP, drive=kind)
     with pytest.raises(QuotaExceeded) as caught:
         fetch(DRIVE_ID, root, pinned)
-    for hint in ("24 hours", drive.COOKIES, "mirror", "your own Drive", "source="):
+    for hint in ("24 hours", "VITRINE_DRIVE_COOKIES", "mirror", "your own Drive", "source="):
         assert hint in caught.value.next_step
     assert_nothing_kept(root)
     server.files[DRIVE_ID].drive = "large"
@@ -520,7 +520,7 @@ def test_cookies_are_sent_to_drive_and_their_file_left_alone(
     jar = tmp_path / "cookies.txt"
     jar.write_text(f"# Netscape HTTP Cookie File\n.google.com\tTRUE\t/\tFALSE\t0\tSID\t{SECRET}\n", encoding="utf-8")
     before = jar.read_bytes()
-    monkeypatch.setenv(drive.COOKIES, str(jar))
+    monkeypatch.setenv("VITRINE_DRIVE_COOKIES", str(jar))
     server.files[DRIVE_ID] = Served(ZIP, last_modified=MONDAY)
     made = fetch(DRIVE_ID, root)
     asked = [request for request in server.sent("GET") if request.host == "drive.google.com"]
@@ -528,7 +528,7 @@ def test_cookies_are_sent_to_drive_and_their_file_left_alone(
     assert all(f"SID={SECRET}" in request.headers.get("Cookie", "") for request in asked)
     assert jar.read_bytes() == before
     assert not any(SECRET in file.read_text("latin-1") for file in made.path.parent.rglob("*") if file.is_file())
-    monkeypatch.setenv(drive.COOKIES, str(tmp_path / "absent.txt"))
+    monkeypatch.setenv("VITRINE_DRIVE_COOKIES", str(tmp_path / "absent.txt"))
     with pytest.raises(BadSettings, match=r"absent\.txt"):
         fetch(DRIVE_ID, root / "other")
 

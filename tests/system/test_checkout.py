@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from include.core.settings import REPOSITORY
+from include.core.environment import REPOSITORY
 from include.local import server, users
 from include.local.client import DAG_IDS, AirflowClient
 from include.local.up import RUNS_ALREADY

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.conftest import REPOSITORY
+from include.core.environment import REPOSITORY
 from tests.store.stub_server import Request, ok, stub_server
 from tests.system.conftest import Airflow
 

@@ -9,7 +9,8 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from include.core.forms import form_fields, pipeline_settings
-from include.core.settings import GROUPS, AnswerSettings, IndexSettings, PipelineSettings, PresetSettings
+from include.core.pipeline_settings import GROUPS, PipelineSettings, PresetSettings
+from include.core.settings import AnswerSettings, IndexSettings
 from include.publishing.earlier_versions import earlier_versions, version_of
 from include.store.stores import open_store
 from tests.browser import chromium, keep, login, require_chromium

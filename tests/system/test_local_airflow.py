@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from include.core.settings import REPOSITORY
+from include.core.environment import REPOSITORY
 from include.local import server
 from include.local.client import AirflowClient
 from include.local.server import AirflowFailed

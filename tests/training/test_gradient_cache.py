@@ -7,14 +7,13 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
-from include.core.settings import REPOSITORY
+from include.core.environment import REPOSITORY
 from include.model.encoder import Encoder
 from include.training.gradient_cache import backward
-from include.training.loss import contrastive_loss
+from tests.training.random_texts import loss_of, texts
 
 # Relative to the largest entry: floating-point sums in another order, in float32.
 TOLERANCE = 2e-5
@@ -25,19 +24,6 @@ def encoder(tiny_base: Path) -> Encoder:
     made = Encoder.load(tiny_base, max_tokens=32, precision="float32")
     made.model.train()  # dropout is on: both passes must draw the same
     return made
-
-
-def texts(count: int, seed: int = 3) -> list[np.ndarray]:
-    """Word pieces of texts of many lengths."""
-    draw = np.random.default_rng(seed)
-    return [draw.integers(5, 40, draw.integers(3, 30)).astype(np.int32) for _ in range(count)]
-
-
-def loss_of(vectors: torch.Tensor) -> torch.Tensor:
-    half = len(vectors) // 2
-    known = torch.zeros(half, half, dtype=torch.bool)
-    known[0, 1] = True
-    return contrastive_loss(vectors[:half], vectors[half:], known, scale=20.0)
 
 
 def gradient(encoder: Encoder, run: Callable[[], float]) -> tuple[float, dict[str, torch.Tensor]]:
@@ -130,7 +116,7 @@ import torch
 from include.training.distributed import join, leave
 from include.model.encoder import Encoder
 from include.training.gradient_cache import backward
-from tests.training.test_gradient_cache import loss_of, texts
+from tests.training.random_texts import loss_of, texts
 
 torch.set_num_threads(1)
 processes = join()

@@ -10,7 +10,7 @@ import pytest
 from include.catalogue.schema import LABELS_FILE, PRODUCTS_FILE, QUERIES_FILE, held_out_rows
 from include.core import artifacts
 from include.core.errors import EmptyCatalogue
-from include.core.settings import TrainSettings
+from include.core.train_settings import TrainSettings
 from include.training.batches import batches, steps_in_epoch
 from include.training.pairs import NONE, Pairs, find_pairs
 from tests.small import Product, products, table
@@ -29,7 +29,7 @@ def publish(root: Path, rows: Sequence[Product], labels: Sequence[Product] | Non
         return {}
 
     settings = {"rows": [list(row) for row in rows], "labels": [list(row) for row in labels or ()]}
-    return artifacts.build(root, "catalogue", 0, write, settings=settings).path
+    return artifacts.build(root, artifacts.Kind("catalogue", 0), write, settings=settings).path
 
 
 def texts(catalogue: Path, pairs: Pairs) -> list[tuple[str, str]]:
