@@ -3,6 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 OLDEST ?= /usr/bin/python3
 SOURCE ?= sample
+MINUTES ?= 10
 PY := .venv/bin/python
 RUN := PYTHONPATH=. $(PY)
 # Compiled modules are kept whatever the caller's environment says: imports of torch and Airflow take three times as long
@@ -18,7 +19,7 @@ export GIVEN_YES = $(value YES)
 export GIVEN_UPGRADE = $(value UPGRADE)
 .DEFAULT_GOAL := help
 
-.PHONY: help demo up down user airflow test test-quick coverage lint format settings lock bench clean distclean \
+.PHONY: help demo up down user airflow test test-quick coverage fuzz lint format settings lock bench clean distclean \
 	same-python no-large-files
 
 help:  ## this list
@@ -47,6 +48,9 @@ test-quick: .venv/dev  ## the tests that need neither Airflow nor a browser
 
 coverage: .venv/dev  ## branch coverage of include/ by the tests of test-quick; under 90 % fails
 	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not airflow and not browser" --cov $(ARGS)
+
+fuzz: .venv/dev  ## the property tests with ever new examples for MINUTES=60, ARGS='tests/formats -k archive'
+	$(RUN) -m tests.fuzz $(MINUTES) $(ARGS)
 
 lint: .venv/dev no-large-files  ## ruff, ruff format, spelling, the import contracts, mypy --strict, no large file
 	$(PY) -m ruff check .

@@ -15,7 +15,8 @@ from typing import Any
 from benchmarks._compare import figure, machine
 from include.catalogue.convert import convert
 from include.core.forms import parse
-from include.core.settings import ConvertSettings, EvaluateSettings, SourceSettings
+from include.core.pipeline_settings import PipelineSettings
+from include.core.settings import ConvertSettings, SourceSettings
 from include.core.train_settings import TrainSettings
 from include.evaluation.evaluate import evaluate
 from include.source.download import download
@@ -70,7 +71,7 @@ def measured(catalogue: Path, given: dict[str, Any], root: Path) -> Figures:
     """Train and evaluate once."""
     train = parse(TrainSettings, given)
     model = train_in_subprocess(catalogue, train, root=root)
-    evaluation = evaluate(catalogue, model.path, train, EvaluateSettings(), root=root)
+    evaluation = evaluate(catalogue, model.path, PipelineSettings(train=train), root=root)
     systems: Figures = {name: protocol["systems"] for name, protocol in evaluation.stats["protocols"].items()}
     return systems
 

@@ -23,8 +23,9 @@ from include.core.train_settings import TrainSettings
 from include.model.base import resolve_base
 from include.model.encoder import Encoder
 from include.model.tokens import CatalogueTokens, tokenize
-from include.training.batches import locate_texts
-from include.training.loop import Batches, fit
+from include.training.batches import TrainingData, locate_texts
+from include.training.checkpoint import Checkpoints
+from include.training.loop import fit
 from include.training.pairs import find_pairs
 
 MAX_TOKENS = 96
@@ -62,7 +63,7 @@ def main() -> None:
             cut = tokenize(catalogue, chosen.tokenizer, MAX_TOKENS, root=place).path
             found, located = locate_texts(pairs, CatalogueTokens(cut, chosen.tokenizer))
             before = time.perf_counter() - began
-            done = fit(chosen, Batches(found, located), settings, scratch=place, fingerprint="f")
+            done = fit(chosen, TrainingData(found, located), settings, checkpoints=Checkpoints(place, "f"))
             return figures(before + done.seconds, sum(each["pairs"] for each in done.history) / len(pairs))
 
         def figures(seconds: float, share: float = 1.0) -> dict[str, float]:

@@ -12,13 +12,12 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from include.core import artifacts
 from include.core.errors import DamagedArtifact, OlderDate
 from include.publishing.catalogue_change import is_sample
 from include.publishing.verdict import older
 from include.run import Run
 from include.store.journal import Entry, Journal
-from include.store.version import read_version
+from include.store.version import IndexVersion
 
 log = logging.getLogger(__name__)
 
@@ -110,7 +109,7 @@ def _live_is_sample(run: Run, live: str, entry: Entry | None) -> bool | None:
     if entry is not None and entry.sample is not None:
         return entry.sample
     try:
-        made = read_version(artifacts.locate(run.root, "version", live))
+        made = IndexVersion.read(IndexVersion.path(run.root, live))
     except DamagedArtifact:
         return None
-    return is_sample(run.root / str(made["catalogue"]), run.root)
+    return is_sample(run.root / made.catalogue, run.root)

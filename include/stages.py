@@ -6,8 +6,6 @@ stage, and returns its own summary. Nothing here knows Airflow; `dags/stage_task
 
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,20 +25,20 @@ Summary = dict[str, Any]
 def download(run: Run) -> Summary:
     """Say whether the run can be published; fetch the catalogue file: from Google Drive, http(s), a store, or disk."""
     from include.preflight import preflight
-    from include.source.download import download as fetch
+    from include.source import download
 
     notes = preflight(run)
     settings = run.settings.source
     dated = settings.source.replace("{date}", run.logical_date.strftime("%Y-%m-%d"))
     source = parse(SourceSettings, {**settings.model_dump(), "source": dated})
-    return {**fetch(source, root=run.root, sink=run.sink).summary(), "notes": notes}
+    return {**download.download(source, root=run.root, sink=run.sink).summary(), "notes": notes}
 
 
 def convert(run: Run, source: Summary) -> Summary:
     """Clean the lines into Parquet; set unusable ones aside with their reasons."""
-    from include.catalogue.convert import convert as clean
+    from include.catalogue import convert
 
-    return clean(Path(source["path"]), run.settings.convert, root=run.root, sink=run.sink).summary()
+    return convert.convert(Path(source["path"]), run.settings.convert, root=run.root, sink=run.sink).summary()
 
 
 def fine_tune(run: Run, catalogue: Summary) -> Summary:
@@ -71,17 +69,15 @@ def fine_tune(run: Run, catalogue: Summary) -> Summary:
 
 def evaluate(run: Run, catalogue: Summary, model: Summary) -> Summary:
     """Measure retrieval on products held out from training: BM25, base, tuned, live; decide on promotion."""
-    from include.evaluation.evaluate import evaluate as measure
+    from include.evaluation import evaluate
     from include.store.live import live_model
 
     live = live_model(run.open_store(), root=run.root)
-    return measure(
+    return evaluate.evaluate(
         Path(catalogue["path"]),
         Path(model["path"]),
-        run.settings.train,
-        run.settings.evaluate,
+        run.settings,
         root=run.root,
-        dimensions=run.settings.embed.dimensions,
         live=live,
         sink=run.sink,
     ).summary()
@@ -89,19 +85,18 @@ def evaluate(run: Run, catalogue: Summary, model: Summary) -> Summary:
 
 def plan_shards(run: Run, catalogue: Summary, model: Summary) -> list[Summary]:
     """Split the catalogue into shards, each a pair of tasks: embed, upsert."""
-    from include.index.plan import plan_shards as split
-    from include.index.plan import shard_of
+    from include.index import plan
 
     settings = run.settings
-    plan = split(Path(catalogue["path"]), Path(model["path"]), settings.embed, settings.index, root=run.root)
-    return shard_of(plan)
+    made = plan.plan_shards(Path(catalogue["path"]), Path(model["path"]), settings.embed, settings.index, root=run.root)
+    return plan.shard_of(made)
 
 
 def embed(run: Run, shard: Summary) -> Summary:
     """Turn a shard's products into vectors; texts that this model has seen before are copied."""
-    from include.index.embed import embed as encode
+    from include.index import embed
 
-    made = encode(
+    made = embed.embed(
         Path(shard["plan"]),
         shard["shard"],
         root=run.root,
@@ -113,9 +108,9 @@ def embed(run: Run, shard: Summary) -> Summary:
 
 def upsert(run: Run, embedded: Summary) -> Summary:
     """Load a shard's vectors and payloads into the vector store, under ids that a retry repeats."""
-    from include.index.upsert import upsert as load
+    from include.index import upsert
 
-    loaded = load(
+    loaded = upsert.upsert(
         Path(embedded["plan"]),
         embedded["shard"],
         Path(embedded["embedding"]["path"]),
@@ -129,10 +124,10 @@ def upsert(run: Run, embedded: Summary) -> Summary:
 
 def verify(run: Run, shards: Iterable[Summary] | Summary) -> Summary:
     """Check the built version: counts, sampled payloads and vectors, recall@10 against exact search."""
-    from include.index.verify import verify as check
+    from include.index import verify
 
     loaded = as_list(shards)
-    made = check(
+    made = verify.verify(
         Path(loaded[0]["plan"]),
         [shard["upsert"] for shard in loaded],
         run.settings.index,
@@ -157,49 +152,20 @@ def request_approval(run: Run, results: Mapping[str, Any], link: str) -> Summary
     Raises:
         AlreadyAsked: The run has asked about other figures.
     """
-    from include.publishing.approval import ask_once, request
-    from include.publishing.publish import foresee
+    from include.publishing import approval
 
-    settings, store = run.settings, run.open_store()
-    if settings.evaluate.promote != "approval":
-        return {"asked": False, "reason": f"promote is {settings.evaluate.promote}"}
-    decided = foresee(
-        Path(results["verify"]["path"]),
-        Path(results["evaluate"]["path"]),
-        settings.index,
-        settings.evaluate,
-        store,
-        root=run.root,
-        logical_date=run.logical_date,
-    )
-    if not decided.ask:
-        log.info("nobody is asked: %s", decided.reason)
-        return {"asked": False, "reason": decided.reason}
-    now, live = datetime.now(UTC), decided.live
-    asked = request(
-        results,
-        live=live,
-        collection=settings.index.collection,
-        hours=settings.evaluate.approval_hours,
-        link=link,
-        now=now,
-        change=decided.change,
-        against=decided.against,
-    )
-    catalogue = None if decided.change is None else asdict(decided.change)
-    waiting = {"asked": True, "since": now.isoformat(timespec="seconds"), "catalogue": catalogue}
-    report({**results, "approve": waiting}, root=run.root, run_id=run.run_id, logical_date=run.logical_date.isoformat())
-    about = {name: results[name]["fingerprint"] for name in ("verify", "evaluate")}
-    ask_once(run.root, run.run_id, {**about, "live": live})  # last: a failure before it is no question asked
-    log.info("asking a person, under Required Actions: %s\n%s", asked["subject"], asked["body"])
-    return {"asked": True, **asked}
+    def show(waiting: Mapping[str, Any]) -> None:
+        date = run.logical_date.isoformat()
+        report({**results, "approve": waiting}, root=run.root, run_id=run.run_id, logical_date=date)
+
+    return approval.request_approval(run, results, link, show)
 
 
 def publish(run: Run, version: Summary, evaluation: Summary, approval: Summary) -> Summary:
     """Move the alias to the new version, in one step, unless the gate, a person or a newer date says no."""
-    from include.publishing.publish import publish as move
+    from include.publishing import publish
 
-    return move(
+    return publish.publish(
         Path(version["path"]),
         Path(evaluation["path"]),
         run.settings.index,
@@ -214,10 +180,10 @@ def publish(run: Run, version: Summary, evaluation: Summary, approval: Summary) 
 
 def report(results: Mapping[str, Any], *, root: Path, run_id: str, logical_date: str) -> Summary:
     """Write the run's report: one HTML page, shown as a tab of the run."""
-    from include.report.report import report as render
+    from include.report import report
 
     plain = {name: as_list(value or []) if name == "shards" else value for name, value in results.items()}
-    return render(plain, root=root, run_id=run_id, logical_date=logical_date).summary()
+    return report.report(plain, root=root, run_id=run_id, logical_date=logical_date).summary()
 
 
 def outcome(states: Mapping[str, str]) -> None:
@@ -261,10 +227,10 @@ def roll_back(
     to: str, index: IndexSettings, *, root: Path, run_id: str, server: "ServerConnection | None" = None
 ) -> Summary:
     """Move the alias back to an earlier version that is still kept: `previous`, or a fingerprint."""
-    from include.publishing.publish import roll_back as move
-    from include.store.stores import open_store as opened
+    from include.publishing import publish
+    from include.store.stores import open_store
 
-    return move(to, index, opened(index, root=root, server=server), root=root, run_id=run_id)
+    return publish.roll_back(to, index, open_store(index, root=root, server=server), root=root, run_id=run_id)
 
 
 def as_list(shards: Iterable[Summary] | Summary) -> list[Summary]:

@@ -7,7 +7,6 @@ script do, they do through Airflow's REST API as the user who looks at them.
 Airflow loads every file of this folder in every process, so all imports that weigh anything are in `make_app`.
 """
 
-import html
 import logging
 import secrets
 from pathlib import Path
@@ -19,27 +18,17 @@ PIPELINE = "train_and_index"
 QUERY = "answer_question"
 FOLDER = Path(__file__).parent
 HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store"}
-NOTE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>
-:root {{ color-scheme: light dark; }} body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 40rem; margin: 3rem auto;
-padding: 0 1.25rem; }} h1 {{ font-size: 1.2rem; }}</style></head>
-<body><main><h1>{title}</h1><p>{body}</p></main></body></html>"""
 
 
-def filled(name: str, nonce: str) -> str:
-    """One of the pages with a script, `ask.html` or `answer.html`, with the style and the script that both share."""
+def filled(template: str, **values: Any) -> str:
+    """One of this folder's pages: `ask.html` and `answer.html`, which share a style and a script, take a `nonce`."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
     from include.answering.questions import LONGEST_QUESTION, LONGEST_TEXT
 
-    page = (FOLDER / name).read_text(encoding="utf-8")
-    parts = {
-        "style": (FOLDER / "answers.css").read_text(encoding="utf-8"),
-        "script": "".join((FOLDER / each).read_text(encoding="utf-8") for each in ("frame.js", "answers.js")),
-        "longest_question": str(LONGEST_QUESTION),
-        "longest_text": str(LONGEST_TEXT),
-        "nonce": nonce,
-    }
-    for part, content in parts.items():
-        page = page.replace(f"{{{{{part}}}}}", content)
-    return page
+    pages = Environment(loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined)
+    limits = {"longest_question": LONGEST_QUESTION, "longest_text": LONGEST_TEXT}
+    return pages.get_template(template).render(**limits, **values)
 
 
 def make_app() -> Any:
@@ -60,12 +49,12 @@ def make_app() -> Any:
         return HTMLResponse(content, status, {"Content-Security-Policy": policy, **HEADERS})
 
     def note(status: int, title: str, body: str) -> HTMLResponse:
-        filled = NOTE.format(title=html.escape(title), body=html.escape(body))
-        return page(filled, "style-src 'unsafe-inline'", status)
+        return page(filled("note.html", title=title, body=body), "style-src 'unsafe-inline'", status)
 
     def scripted(name: str) -> HTMLResponse:
         nonce = secrets.token_urlsafe(16)
-        return page(filled(name, nonce), f"script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self'")
+        allowed = f"script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self'"
+        return page(filled(name, nonce=nonce), allowed)
 
     @app.get("/ask", response_class=HTMLResponse)
     def ask() -> HTMLResponse:
@@ -98,8 +87,8 @@ def make_app() -> Any:
                 "directory than the tasks (VITRINE_DATA).",
             )
         nonce = secrets.token_urlsafe(16)  # the report's file itself has no script
-        frame = f'<script nonce="{nonce}">\n{(FOLDER / "frame.js").read_text(encoding="utf-8")}</script></head>'
-        content = found.read_text(encoding="utf-8").replace("</head>", frame, 1)
+        framed = filled("frame.html", nonce=nonce) + "</head>"
+        content = found.read_text(encoding="utf-8").replace("</head>", framed, 1)
         return page(content, f"script-src 'nonce-{nonce}'; style-src 'unsafe-inline'")
 
     return app

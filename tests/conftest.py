@@ -33,14 +33,22 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 from tests.small import Product, products, write_catalogue
 
-# `make test` draws the same examples each time; with VITRINE_FUZZ=1 it looks for new ones.
-# How long an example takes is the machine's business, not the code's: no deadline, no check for slow ones.
-SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("repeatable", SLOW, derandomize=True, database=None)
-settings.register_profile("fuzz", SLOW, print_blob=True)
+# `make test` draws the same examples each time; `make fuzz` (VITRINE_FUZZ=1) draws new ones, and more of them. A
+# property test takes no settings of its own but `few`. How long an example takes is the machine's business: no
+# deadline, no check for slow ones.
+SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+settings.register_profile("repeatable", SLOW, max_examples=200, derandomize=True, database=None)
+settings.register_profile("fuzz", SLOW, max_examples=500, print_blob=True)
 settings.load_profile("fuzz" if os.environ.get("VITRINE_FUZZ") else "repeatable")
 
 REAL_DATA = REPOSITORY.parent / "shared" / "data"
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """Which examples the property tests draw."""
+    if settings().derandomize:
+        return "property tests: the same examples each time (derandomised: a fixed seed for each test)"
+    return f"property tests: new examples, seed {config.getoption('--hypothesis-seed')}"
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from include.core import artifacts
+from include.core import artifacts, kinds
 from include.core.settings import EmbedSettings, EvaluateSettings, IndexSettings
 from include.index.embed import embed
 from include.index.plan import plan_shards
@@ -34,11 +34,17 @@ def load(
 
 
 def build_version(
-    root: Path, catalogue: Path, model: Path, index: IndexSettings | None = None, store: Store | None = None
+    root: Path,
+    catalogue: Path,
+    model: Path,
+    index: IndexSettings | None = None,
+    store: Store | None = None,
+    *,
+    shards: int = 2,
 ) -> artifacts.Artifact:
     """A verified version; in the embedded store where no other is given."""
     chosen = index or IndexSettings()
-    plan, summaries = load(root, catalogue, model, chosen, store=store)
+    plan, summaries = load(root, catalogue, model, chosen, shards=shards, store=store)
     return verify(plan, summaries, chosen, store or open_store(chosen, root=root), root=root)
 
 
@@ -46,7 +52,7 @@ def evaluation(root: Path, model: Path, *, passed: bool = True, reason: str = "b
     """An evaluation artifact with a gate."""
     stats: Mapping[str, Any] = {"gate": {"passed": passed, "reason": reason}}
     inputs = {"model": artifacts.read(model, verify=False).fingerprint}
-    return artifacts.build(root, "evaluation", 0, lambda _: stats, settings=dict(stats), inputs=inputs).path
+    return artifacts.build(root, kinds.EVALUATION, lambda _: stats, settings=dict(stats), inputs=inputs).path
 
 
 def day(number: int) -> datetime:
@@ -56,11 +62,11 @@ def day(number: int) -> datetime:
 
 def answers(store: Store, root: Path, title: str) -> str:
     """The uid that a word search in the live version finds first: shows that the live index works."""
-    from include.store.version import read_version
+    from include.store.version import IndexVersion
 
     live = store.live()
     assert live is not None
-    searcher = store.open(live, read_version(root / "version" / live)["shards"])
+    searcher = store.open(live, IndexVersion.read(root / "version" / live).shards)
     try:
         return searcher.bm25(title, 1)[0].uid
     finally:
@@ -111,7 +117,8 @@ class Shop:
         entries = history(self.root, "products")
         return [(1 + self.versions.index(e["version"]), e["action"], e["logical_date"][8:10]) for e in entries]
 
-    def kinds(self, kind: str) -> set[str]:
+    def marks(self, kind: artifacts.Kind) -> set[str]:
+        """The fingerprints of what is published."""
         return {path.name for path in artifacts.published(self.root, kind)}
 
     def copy(self, root: Path) -> "Shop":

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from hypothesis import settings
 
 from include.catalogue.schema import (
     LABELS_FILE,
@@ -21,6 +22,11 @@ from include.core import artifacts
 COLOURS = ["red", "green", "blue", "black", "white", "yellow", "silver", "golden"]
 THINGS = ["kettle", "lamp", "chair", "camera", "drill", "guitar", "tent", "jacket", "clock", "bottle"]
 PARTS = ["steel", "wood", "cotton", "glass", "leather", "plastic", "ceramic"]
+
+
+def few(share: int) -> settings:
+    """For a property test whose examples take long: one in `share` of the examples that others get."""
+    return settings(max_examples=settings().max_examples // share)
 
 
 class Product(NamedTuple):
@@ -79,7 +85,7 @@ def write_catalogue(root: Path, rows: Sequence[Product], *, row_group_rows: int 
 
     content = [[row.uid, row.title, row.content, row.target_ind] for row in rows]
     settings = {"products": content, "row_group_rows": row_group_rows}
-    return artifacts.build(root, "catalogue", 0, write, settings=settings).path
+    return artifacts.build(root, artifacts.Kind("catalogue", 0), write, settings=settings).path
 
 
 def write_tiny_base(path: Path, *, seed: int = 0) -> Path:
@@ -111,4 +117,4 @@ def publish_model(root: Path, saved: Path) -> Path:
         return {}
 
     settings = {"weights": artifacts.file_sha256(saved / "model.safetensors")}
-    return artifacts.build(root, "model", 0, write, settings=settings).path
+    return artifacts.build(root, artifacts.Kind("model", 0), write, settings=settings).path

@@ -5,17 +5,18 @@ that a new one without a row here fails; and each is raised once, over outputs o
 """
 
 import ast
-import importlib
 import shutil
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from include.core import kinds
+from include.core.artifacts import Kind
 from include.core.environment import REPOSITORY
+from include.core.pipeline_settings import PipelineSettings
 from include.core.settings import ConvertSettings, EmbedSettings, EvaluateSettings, IndexSettings, SourceSettings
 from include.core.train_settings import TrainSettings
 from include.store.live import live_model
@@ -26,22 +27,23 @@ from tests.small import products, publish_model, write_catalogue
 INDEXED = {"embedding", "edge", "plan", "version", "server plan", "server version"}
 MODEL = {"model", "evaluation", *INDEXED}
 
-# Number -> kinds of output that it must change; all others must stay.
+# Constant in include/core/kinds.py -> kinds of output that its number must change; all others must stay.
 CHANGES: dict[str, set[str]] = {
-    "include.sample.write.VERSION": {"source"},  # beyond it, a file is known by its bytes
-    "include.source.download.VERSION": {"source"},
-    "include.catalogue.convert.VERSION": {"catalogue", "tokens", "negatives", *MODEL},
-    "include.model.tokens.VERSION": {"tokens"},  # a store of what is cut anew otherwise, with the same result
-    "include.model.base.BASE_VERSION": {"base", "evaluation", *MODEL},
-    "include.training.negatives.VERSION": {"negatives", *MODEL},
-    "include.training.train.MODEL_VERSION": MODEL,
-    "include.evaluation.evaluate.FORMAT": {"evaluation"},
-    "include.index.plan.PLAN_VERSION": {"plan", "version", "server plan", "server version"},
-    "include.index.vectors.EMBED_VERSION": INDEXED,
-    "include.store.edge.FORMAT": {"edge", "plan", "version"},
-    "include.store.server.FORMAT": {"server plan", "server version"},
-    "include.index.plan.VERSION_VERSION": {"plan", "version", "server plan", "server version"},  # a plan has its name
-    "include.report.report.REPORT_VERSION": {"report"},
+    "SAMPLE": {"source"},  # beyond it, a file is known by its bytes
+    "SOURCE": {"source"},
+    "CATALOGUE": {"catalogue", "tokens", "negatives", *MODEL},
+    "TOKENS": {"tokens"},  # a store of what is cut anew otherwise, with the same result
+    "BASE": {"base", "evaluation", *MODEL},
+    "BASE_DIRECTORY": {"base-directory"},
+    "NEGATIVES": {"negatives", *MODEL},
+    "MODEL": MODEL,
+    "EVALUATION": {"evaluation"},
+    "PLAN": {"plan", "version", "server plan", "server version"},
+    "EMBEDDING": INDEXED,
+    "EDGE": {"edge", "plan", "version"},
+    "SERVER": {"server plan", "server version"},
+    "VERSION": {"plan", "version", "server plan", "server version"},  # a plan has its name
+    "REPORT": {"report"},
 }
 # Numbers that are in no fingerprint of their own, and why that is right.
 ELSEWHERE = {
@@ -50,41 +52,56 @@ ELSEWHERE = {
 }
 
 
-def numbers() -> dict[str, Any]:
-    """Every module-level constant of include/ that is called a version or a format, by its dotted name."""
-    found: dict[str, Any] = {}
+def modules() -> Iterator[tuple[str, ast.Module]]:
+    """Every module of include/, by its dotted name."""
     for file in sorted((REPOSITORY / "include").rglob("*.py")):
         module = ".".join(file.relative_to(REPOSITORY).with_suffix("").parts).removesuffix(".__init__")
-        for node in ast.parse(file.read_text(encoding="utf-8")).body:
-            targets = node.targets if isinstance(node, ast.Assign) else []
-            for target in targets:
-                named = isinstance(target, ast.Name) and target.id.split("_")[-1] in ("VERSION", "FORMAT")
-                if named and isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
-                    found[f"{module}.{target.id}"] = node.value.value  # type: ignore[attr-defined]
-    return found
+        yield module, ast.parse(file.read_text(encoding="utf-8"))
 
 
-def test_every_format_number_has_a_row() -> None:
+def test_every_kind_has_a_row() -> None:
     """A number that nothing depends on is raised in vain."""
-    assert set(numbers()) == {*CHANGES, *ELSEWHERE}
+    table = {name: kind for name, kind in vars(kinds).items() if isinstance(kind, Kind)}
+    assert set(table) == set(CHANGES)
+    assert len({kind.name for kind in table.values()}) == len(table)
 
 
-def test_every_output_has_a_format_number() -> None:
-    """An output made with a bare number, or with one of another name, would not be in the table."""
-    for file in sorted((REPOSITORY / "include").rglob("*.py")):
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            called = isinstance(node, ast.Call) and ast.unparse(node.func)
-            if called == "artifacts.build" and isinstance(node, ast.Call):
-                version = ast.unparse(node.args[2])
-                assert version.split("_")[-1] in ("VERSION", "FORMAT"), f"{file}:{node.lineno}: {version}"
+def test_kinds_are_made_and_named_in_one_place() -> None:
+    """An output of a kind made elsewhere, or one that keeps a kind's number as it was, would not be in the table."""
+    for module, tree in modules():
+        if module in ("include.core.kinds", "include.core.artifacts"):
+            continue
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module == "include.core.kinds":
+                pytest.fail(
+                    f"{module}:{node.lineno} imports from kinds: import the module, whose constants tests raise"
+                )
+            taken = isinstance(node, ast.ImportFrom) and node.module == "include.core.artifacts"
+            if taken and isinstance(node, ast.ImportFrom):
+                assert "Kind" not in [each.name for each in node.names], f"{module}:{node.lineno}"
+            assert not isinstance(node, ast.Attribute) or ast.unparse(node) != "artifacts.Kind", (
+                f"{module}:{node.lineno}"
+            )
+
+
+def test_other_numbers_are_known() -> None:
+    """A number of a format with another name would not be in the table."""
+    found = {
+        f"{module}.{target.id}"
+        for module, tree in modules()
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+        for target in node.targets
+        if isinstance(target, ast.Name) and target.id.split("_")[-1] in ("VERSION", "FORMAT")
+    }
+    assert found == set(ELSEWHERE)
 
 
 def test_the_onnx_graph_is_part_of_the_models_format() -> None:
     """Questions are encoded with it, so another graph under an old model's name would never be written."""
     from include.model.onnx_export import IR_VERSION, OPSET
-    from include.training.train import MODEL_VERSION
 
-    assert (MODEL_VERSION, OPSET, IR_VERSION) == (2, 20, 9), "with OPSET or IR_VERSION raise MODEL_VERSION as well"
+    assert (kinds.MODEL.format, OPSET, IR_VERSION) == (2, 20, 9), "with OPSET or IR_VERSION raise MODEL as well"
 
 
 @dataclass
@@ -102,12 +119,12 @@ class Line:
         from include.index.plan import plan_shards, read_plan
         from include.index.upsert import upsert
         from include.index.verify import verify
-        from include.model.base import resolve_base
+        from include.model.base import content_fingerprint, resolve_base
         from include.model.directory import load_tokenizer
         from include.model.tokens import tokenize
         from include.report.report import report
         from include.source.download import download
-        from include.training.negatives import mine
+        from include.training.negatives import MinedIndex, mine
         from include.training.train import train
 
         root = self.root
@@ -117,11 +134,11 @@ class Line:
         source = download(SourceSettings(sample_products=60), root=root)
         catalogue = convert(source.path, ConvertSettings(row_group_rows=100), root=root, processes=1)
         start = publish_model(root, self.base)
-        negatives = mine(catalogue.path, start, lambda vector, k: [], 1, version="live", root=root)
+        negatives = mine(catalogue.path, MinedIndex("live", start, lambda vector, k: []), 1, root=root)
         base = resolve_base(settings.base_model, root=root)
         tokens = tokenize(catalogue.path, load_tokenizer(base.path, 16), 16, root=root)
         model = train(catalogue.path, settings, root=root, negatives=negatives.path)
-        measured = evaluate(catalogue.path, model.path, settings, EvaluateSettings(), root=root)
+        measured = evaluate(catalogue.path, model.path, PipelineSettings(train=settings), root=root)
         plan = plan_shards(catalogue.path, model.path, EmbedSettings(shards=1), INDEX, root=root)
         vectors = embed(plan.path, 0, root=root)
         loaded = upsert(plan.path, 0, vectors.path, INDEX, open_store(INDEX, root=root), root=root)
@@ -134,6 +151,7 @@ class Line:
         return {
             **{each.kind: each.fingerprint for each in made},
             "base": base.fingerprint,
+            "base-directory": content_fingerprint(self.base),
             "edge": Path(loaded["path"]).name,
             "server plan": server.fingerprint,
             "server version": read_plan(server.path).version,
@@ -158,17 +176,9 @@ def line(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path, tiny_model: 
 
 
 def raised(name: str, patch: pytest.MonkeyPatch) -> None:
-    """Raise a number by 1, in its module and wherever it has been imported to."""
-    owner, _, number = name.rpartition(".")
-    value = getattr(importlib.import_module(owner), number) + 1
-    patch.setattr(f"{owner}.{number}", value)
-    for file in (REPOSITORY / "include").rglob("*.py"):
-        module = ".".join(file.relative_to(REPOSITORY).with_suffix("").parts).removesuffix(".__init__")
-        for node in ast.parse(file.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.ImportFrom) and node.module == owner:
-                for alias in (alias for alias in node.names if alias.name == number):
-                    importlib.import_module(module)
-                    patch.setattr(sys.modules[module], alias.asname or number, value)
+    """Raise the number of a kind by 1."""
+    kind = getattr(kinds, name)
+    patch.setattr(kinds, name, replace(kind, format=kind.format + 1))
 
 
 @pytest.mark.parametrize("name", CHANGES)
@@ -184,22 +194,19 @@ def test_a_raised_number_makes_what_depends_on_it_anew_and_nothing_else(
     assert {kind for kind, mark in after.items() if mark != before[kind]} == CHANGES[name]
 
 
-@pytest.mark.parametrize(
-    "name", ["include.index.vectors.EMBED_VERSION", "include.store.edge.FORMAT", "include.index.plan.PLAN_VERSION"]
-)
+@pytest.mark.parametrize("name", ["EMBEDDING", "EDGE", "PLAN"])
 def test_a_raised_number_reaches_the_live_index(
     name: str, root: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """verify said reused and publish already live, so the old shards went on answering; and the way back stays open."""
-    from include.core.settings import EvaluateSettings
     from include.publishing.publish import publish, roll_back
-    from include.store.version import read_version
+    from include.store.version import IndexVersion
 
     catalogue, model = write_catalogue(root, products(60)), publish_model(root, tiny_model)
     store = open_store(INDEX, root=root)
 
     def live_shards() -> set[str]:
-        return {shard["path"] for shard in read_version(root / "version" / str(store.live()))["shards"]}
+        return {shard["path"] for shard in IndexVersion.read(root / "version" / str(store.live())).shards}
 
     def release(run: int) -> dict[str, Any]:
         version = build_version(root, catalogue, model)
@@ -214,7 +221,7 @@ def test_a_raised_number_reaches_the_live_index(
     second = release(2)
     assert (second["published"], second["reason"]) == (True, "published")
     assert second["version"] != first["version"]
-    assert (live_shards() == old) is (name == "include.index.plan.PLAN_VERSION")
+    assert (live_shards() == old) is (name == "PLAN")
     assert answers(store, root, "number 47") == "0000000047"
     assert live_model(store, root=root) is not None
     roll_back("previous", INDEX, store, root=root, run_id="by hand")
@@ -235,20 +242,20 @@ def test_vectors_of_another_format_are_not_copied(
         return stats["embedded"], stats["copied"]
 
     assert counts() == (60, 0)
-    raised("include.index.vectors.EMBED_VERSION", monkeypatch)
+    raised("EMBEDDING", monkeypatch)
     assert counts() == (60, 0)
 
 
-@pytest.mark.parametrize("name", ["include.training.train.MODEL_VERSION", "include.training.negatives.VERSION"])
+@pytest.mark.parametrize("name", ["MODEL", "NEGATIVES"])
 def test_a_model_of_another_format_is_not_taken_for_unchanged(
     name: str, root: Path, catalogue: Path, model: Path, tiny_base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With hard negatives the newest model of equal settings is taken, whichever index those came from."""
-    from include.training.negatives import mine
+    from include.training.negatives import MinedIndex, mine
     from include.training.train import train, trained_before
 
     settings = TrainSettings(base_model=str(tiny_base), max_steps=1, batch_size=4, max_tokens=16, hard_negatives=1)
-    negatives = mine(catalogue, model, lambda vector, k: [], 1, version="live", root=root)
+    negatives = mine(catalogue, MinedIndex("live", model, lambda vector, k: []), 1, root=root)
     made = train(catalogue, settings, root=root, negatives=negatives.path)
     found = trained_before(catalogue, settings, root=root)
     assert found is not None
@@ -266,6 +273,6 @@ def test_an_upgrade_in_the_middle_of_a_run_is_said(
     from include.index.plan import plan_shards
 
     plan = plan_shards(catalogue, model, EmbedSettings(shards=1), INDEX, root=root)
-    raised("include.store.edge.FORMAT", monkeypatch)
+    raised("EDGE", monkeypatch)
     with pytest.raises(BadSettings, match=r"planned with the formats .* writes .*Clear plan_shards"):
         embed(plan.path, 0, root=root)

@@ -1,10 +1,11 @@
-"""The rules of the house, each broken in a copy: `make lint` has to say so."""
+"""The rules of the house: each contract broken in a copy, where `make lint` has to say so; and how long code may be."""
 
 import ast
 import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,10 @@ WRONG = {
     ),
     "a circle": (CIRCLES, "index/vectors.py", "from include.index import embed", "include.index"),
 }
+
+LONGEST_FUNCTION = 60  # lines, without its docstring
+LONGEST_MODULE = 330
+TABLES = {"include/core/settings.py", "include/sample/words.py"}  # every setting, every word: data that one looks up
 
 
 def contracts(place: Path) -> subprocess.CompletedProcess[str]:
@@ -123,3 +128,37 @@ def test_the_tests_lie_in_the_same_folders() -> None:
     rooms = {path.name for path in (REPOSITORY / "include").iterdir() if (path / "__init__.py").exists()}
     folders = {path.name for path in (REPOSITORY / "tests").iterdir() if (path / "__init__.py").exists()}
     assert rooms <= folders, sorted(rooms - folders)
+
+
+def modules() -> list[Path]:
+    return [file for folder in ("include", "dags", "plugins") for file in sorted((REPOSITORY / folder).rglob("*.py"))]
+
+
+def too_long(source: str) -> Iterator[str]:
+    """The functions of a module that have more lines than they may."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0]
+            told = 0 if ast.get_docstring(node) is None else (first.end_lineno or 0) - first.lineno + 1
+            lines = (node.end_lineno or 0) - node.lineno + 1 - told
+            if lines > LONGEST_FUNCTION:
+                yield f"{node.name} ({lines} lines)"
+
+
+def test_no_function_is_too_long() -> None:
+    """How many parameters one takes is in pyproject.toml: ruff counts them."""
+    assert {str(file): names for file in modules() if (names := list(too_long(file.read_text(encoding="utf-8"))))} == {}
+
+
+def test_lines_are_counted_without_the_docstring() -> None:
+    body = '    """What it does.\n\n    And how.\n    """\n' + "    step()\n" * (LONGEST_FUNCTION - 1)
+    assert list(too_long(f"def whole():\n{body}")) == []
+    assert list(too_long(f"def whole():\n{body}    step()\n")) == [f"whole ({LONGEST_FUNCTION + 1} lines)"]
+
+
+def test_no_module_is_too_long() -> None:
+    lines = {
+        file.relative_to(REPOSITORY).as_posix(): len(file.read_text(encoding="utf-8").splitlines())
+        for file in modules()
+    }
+    assert {name: count for name, count in lines.items() if count > LONGEST_MODULE and name not in TABLES} == {}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from include import stages
-from include.core import artifacts
+from include.core import artifacts, kinds
 from include.core.errors import OlderDate, Terminal
 from include.core.forms import pipeline_settings
 from include.preflight import preflight
@@ -54,7 +54,7 @@ def test_an_older_run_can_be_refused_before_it_fetches_a_byte(shop: Shop) -> Non
         stages.download(run(shop.root, day(5), older_dates="refuse"))
     assert isinstance(caught.value, Terminal)
     assert "older_dates = build" in caught.value.next_step
-    assert artifacts.published(shop.root, "source") == []
+    assert artifacts.published(shop.root, kinds.SOURCE) == []
     with pytest.raises(Terminal, match=r"no such file\.zip"):  # a date that is not older goes on
         stages.download(run(shop.root, day(10), older_dates="refuse"))
 

@@ -1,52 +1,21 @@
 """A data directory of an earlier commit is reused whole: see tests/recorded/README.md."""
 
 import logging
-import zipfile
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from include import stages
-from include.core.forms import pipeline_settings
 from include.core.settings import AnswerSettings
-from include.run import Run
 from include.store.journal import Journal
 from include.training.train import train
-
-RECORDED = Path(__file__).parent / "recorded" / "data-directory.zip"
-CONF: dict[str, Any] = {
-    "source": "sample",
-    "sample_products": 150,
-    "precision": "float32",
-    "epochs": 1,
-    "batch_size": 16,
-    "max_steps": 4,
-    "checkpoint_steps": 2,
-    "max_tokens": 16,
-    "shards": 2,
-    "row_group_rows": 100,
-    "tolerance": 1.0,
-    "min_recall": 0.5,
-    "hard_negatives": 0,
-    "eval_queries": 20,
-    "eval_corpus": 100,
-}
+from tests.recorded_run import run_on, unpacked
 
 
 @pytest.fixture
 def recorded(tmp_path: Path) -> Path:
     """The recorded directory, unpacked: `base` and `data`."""
-    with zipfile.ZipFile(RECORDED) as archive:
-        archive.extractall(tmp_path)
-    return tmp_path
-
-
-def run_on(recorded: Path, **more: Any) -> Run:
-    settings = pipeline_settings({**CONF, "base_model": str(recorded / "base"), **more})
-    date = datetime(2026, 11, 22, tzinfo=UTC)
-    return Run(settings=settings, root=recorded / "data", run_id="again", logical_date=date)
+    return unpacked(tmp_path)
 
 
 def test_every_stage_of_a_run_is_reused_and_the_live_index_answers(recorded: Path) -> None:

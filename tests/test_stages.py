@@ -13,12 +13,12 @@ import pytest
 
 from include import stages
 from include.catalogue.schema import PRODUCTS_FILE, read_rows
-from include.core import artifacts
+from include.core import artifacts, kinds
 from include.core.errors import NoLiveIndex, NotPublished, Terminal, Transient, VitrineError
 from include.core.forms import pipeline_settings
 from include.core.settings import AnswerSettings
 from include.run import Run
-from include.store.version import read_version
+from include.store.version import IndexVersion
 from tests.small import products
 
 LINE = json.dumps({"uid": "0000000001", "title": "A kettle", "content": "It boils water."}).encode() + b"\n"
@@ -73,10 +73,10 @@ def test_a_malformed_catalogue_fails_at_the_right_task_and_leaves_no_artifact(
         source = stages.download(run)
         with pytest.raises(VitrineError, match=words) as caught:
             stages.convert(run, source)
-        assert artifacts.published(root, "catalogue") == []
+        assert artifacts.published(root, kinds.CATALOGUE) == []
         assert not list((root / "catalogue").glob(".tmp-*"))
     if failing == "download":
-        assert artifacts.published(root, "source") == []
+        assert artifacts.published(root, kinds.SOURCE) == []
     assert isinstance(caught.value, Terminal) != isinstance(caught.value, Transient)
     assert caught.value.what.strip().count("\n") == 0, "one sentence, not a page"
     assert caught.value.next_step, "it says what to do"
@@ -149,7 +149,7 @@ def test_an_index_of_fewer_dimensions_is_built_and_asked(start: Callable[..., Ru
     settings = AnswerSettings(threshold=0.0, mode="dense")
     found = stages.answer_question(products(60)[7].title, settings, run.settings.index, root=run.root)
     assert found["answers"][0]["sources"], "found in the index, and their sentences scored"
-    assert read_version(Path(version["path"]))["dim"] == 16
+    assert IndexVersion.read(Path(version["path"])).dim == 16
     again = start("again", matryoshka="16", hard_negatives=2, seed=3)
     assert stages.fine_tune(again, summary(catalogue))["stats"]["steps"] == 2
 

@@ -7,7 +7,7 @@ Imports only what that needs: ONNX Runtime, tokenizers, the embedded engine.
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,10 @@ from include.core.errors import BadQuestion, BadSettings, DamagedArtifact, NoLiv
 from include.core.settings import AnswerSettings, IndexSettings
 from include.store.connection import ServerConnection
 from include.store.journal import fitted_weight
-from include.store.protocol import BM25_WEIGHT, Hit, Searcher, Store
+from include.store.protocol import BM25_WEIGHT, Hit, Store
+from include.store.searcher import Searcher
 from include.store.stores import open_store
-from include.store.version import read_version
+from include.store.version import IndexVersion
 
 log = logging.getLogger(__name__)
 
@@ -84,24 +85,20 @@ def answer(
     laps = _Laps()
     read = checked(questions)
     asked = [question for question in read if isinstance(question, str)]
-    if settings.generator == "llm" and llm is None:
-        raise BadSettings(
-            "generator = 'llm' needs a language model, and there is no connection.",
-            "Make the Airflow connection `llm_default`, or set generator = 'extractive'.",
-        )
+    _require_generator(settings, llm)
     version, searcher = _open(open_store(index, root=root, server=server), settings.version, index, root)
     laps.end("open")
     with closing(searcher):
-        weight = _weight(settings, root, index.collection, version["version"])
+        weight = _weight(settings, root, index.collection, version.name)
         retrieved = _retrieve(asked, version, searcher, settings, weight, root, laps)
     shared = laps.total() / len(asked)
     written = [_written(*each, settings, llm, shared) for each in zip(asked, retrieved, strict=True)]
     laps.end("generate")
     milliseconds = {step: round(1000 * seconds, 1) for step, seconds in laps.seconds.items()}
-    log.info("version %s, milliseconds: %s", version["version"], milliseconds)
+    log.info("version %s, milliseconds: %s", version.name, milliseconds)
     answers = iter(written)
     return {
-        "version": version["version"],
+        "version": version.name,
         "bm25_weight": weight,
         "answers": [
             refused(question, each) if isinstance(each, BadQuestion) else next(answers)
@@ -112,11 +109,19 @@ def answer(
     }
 
 
-def _open(store: Store, wanted: str, index: IndexSettings, root: Path) -> tuple[dict[str, Any], Searcher]:
+def _require_generator(settings: AnswerSettings, llm: LlmConnection | None) -> None:
+    if settings.generator == "llm" and llm is None:
+        raise BadSettings(
+            "generator = 'llm' needs a language model, and there is no connection.",
+            "Make the Airflow connection `llm_default`, or set generator = 'extractive'.",
+        )
+
+
+def _open(store: Store, wanted: str, index: IndexSettings, root: Path) -> tuple[IndexVersion, Searcher]:
     """The version's description and the version itself, open for reading."""
     if wanted != "live":
         version = _describe(store, wanted, index, root)
-        return version, store.open(wanted, version["shards"])
+        return version, store.open(wanted, version.shards)
     tried: str | None = None
     while True:
         live = store.live()
@@ -127,24 +132,24 @@ def _open(store: Store, wanted: str, index: IndexSettings, root: Path) -> tuple[
             )
         try:
             version = _describe(store, live, index, root)
-            return version, store.open(live, version["shards"])
+            return version, store.open(live, version.shards)
         except (UnknownVersion, DamagedArtifact):
             if live == tried:
                 raise
             tried = live  # the alias may have moved, and the old version gone, since it was read
 
 
-def _describe(store: Store, wanted: str, index: IndexSettings, root: Path) -> dict[str, Any]:
-    path = artifacts.locate(root, "version", wanted)
+def _describe(store: Store, wanted: str, index: IndexSettings, root: Path) -> IndexVersion:
+    path = IndexVersion.path(root, wanted)
     if not path.exists():
         raise UnknownVersion(
             f"Index version {wanted} does not exist in {path.parent}.",
             f"Kept versions: {_kept(store)}. Or ask for `live`.",
         )
-    version = read_version(path, verify=False)
-    if (version["collection"], version["store"]) != (index.collection, index.store):
+    version = IndexVersion.read(path, verify=False)
+    if (version.collection, version.store) != (index.collection, index.store):
         raise UnknownVersion(
-            f"Index version {wanted} belongs to collection {version['collection']!r} ({version['store']}), not to "
+            f"Index version {wanted} belongs to collection {version.collection!r} ({version.store}), not to "
             f"{index.collection!r} ({index.store}).",
             f"Kept versions there: {_kept(store)}. Or ask for `live`.",
         )
@@ -171,7 +176,7 @@ def _weight(settings: AnswerSettings, root: Path, collection: str, version: str)
 
 def _retrieve(
     questions: Sequence[str],
-    version: Mapping[str, Any],
+    version: IndexVersion,
     searcher: Searcher,
     settings: AnswerSettings,
     weight: float | None,
@@ -181,8 +186,8 @@ def _retrieve(
     """The products for each question, their sentences scored."""
     from include.model.query_encoder import QueryEncoder
 
-    model = artifacts.read(root / version["model"], verify=False).path
-    encoder = QueryEncoder(model, dimensions=version["dim"])
+    model = artifacts.read(root / version.model, verify=False).path
+    encoder = QueryEncoder(model, dimensions=version.dim)
     laps.end("load model")
     vectors = encoder.encode(questions)
     laps.end("encode")

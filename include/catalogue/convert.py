@@ -27,7 +27,7 @@ from include.catalogue.rows import Rows, limited
 from include.catalogue.schema import LABELS_FILE, PRODUCTS, PRODUCTS_FILE, QUERIES_FILE, REJECTED, REJECTED_FILE
 from include.catalogue.seen import SeenHashes
 from include.catalogue.table_writer import TableWriter
-from include.core import artifacts
+from include.core import artifacts, kinds
 from include.core.arrays import Keys
 from include.core.artifacts import Artifact, Workspace
 from include.core.progress import Progress, Sink
@@ -36,7 +36,6 @@ from include.core.space import require
 from include.formats.archive import Archive
 from include.formats.members import ROLES
 
-VERSION = 3  # of the bytes written: raise it when a rule changes
 FILES = {"trn": PRODUCTS_FILE, "tst": QUERIES_FILE, "lbl": LABELS_FILE}
 
 # Bytes written for a byte of the source; seen: up to 1.25, and a third.
@@ -78,8 +77,7 @@ def convert(
 
     made = artifacts.build(
         root,
-        "catalogue",
-        VERSION,
+        kinds.CATALOGUE,
         write,
         settings=settings.model_dump(exclude={"max_reject_share"}),
         inputs={"source": origin.stats["sha256"]},

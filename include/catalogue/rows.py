@@ -6,34 +6,23 @@ Kept light (no numpy, no pyarrow): `include.catalogue.cleaning_process` starts i
 """
 
 import gc
+import struct
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from io import BytesIO
 from itertools import chain
 
 from include.catalogue.clean import Cleaner, is_placeholder
 from include.catalogue.text_hash import text_hash_of_bytes
 from include.core.display import excerpt, printable
-from include.formats.line_parser import (
-    DIFFER,
-    FIELDS,
-    INDICES,
-    NO_TITLE,
-    NO_WEIGHTS,
-    UNDECODABLE,
-    Fields,
-    LineParser,
-    Refused,
-    decode_many_indices,
-    pack,
-    parsed_indices,
-)
+from include.formats.line_parser import FIELDS, NO_TITLE, Refused, parse
 
 PLACEHOLDER = "title is a placeholder"
 MOST_NAMES = 50  # field names counted apart in one block; more would be somebody's data
 FURTHER_NAMES = "(further names)"
+_ONE = struct.pack("f", 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,33 +88,16 @@ class RowReader:
 
     def __init__(self, max_title_chars: int, max_content_chars: int) -> None:
         self._limits = max_title_chars, max_content_chars
-        self._parser = LineParser()
 
     def read(self, block: bytes) -> Rows:
         """Parse, check and clean a block of lines with `\n` between them (`include.formats.lines.line_blocks`)."""
-        lines = BytesIO(block).readlines() if block else [b""]  # much faster than split(); the line ends stay
+        lines = BytesIO(block).readlines()  # much faster than split(); the line ends stay
+        if not lines or lines[-1].endswith(b"\n"):
+            lines.append(b"")
         with _without_gc():
-            return self._clean(lines, self._parse(lines))
+            return self._read(lines)
 
-    def _parse(self, lines: list[bytes]) -> "_Parsed":
-        parse, found = self._parser.parse, _Parsed()
-        self._parser.shapes.clear()
-        numbers, sound = found.numbers, found.sound
-        for number, line in enumerate(lines):
-            try:
-                fields = parse(line)
-            except Refused as refusal:
-                found.refuse(number, refusal)
-                continue
-            if fields is None:
-                found.blank += 1
-            else:
-                numbers.append(number)
-                sound.append(fields)
-        found.ignored = _counted_names(self._parser.shapes, FIELDS)
-        return found
-
-    def _clean(self, lines: list[bytes], found: "_Parsed") -> Rows:
+    def _read(self, lines: list[bytes]) -> Rows:
         cleaner = Cleaner(*self._limits)
         clean_title, clean_content = cleaner.title, cleaner.content
         numbers: list[int] = []
@@ -134,21 +106,23 @@ class RowReader:
         contents: list[bytes] = []
         links: list[list[int]] = []
         weights: list[bytes] = []
+        refused: list[tuple[int, Refused]] = []
         mended: Counter[str] = Counter()
-        emptied = 0
-        for number, fields, indices in zip(found.numbers, found.sound, found.indices(), strict=True):
-            uid, title, content, _, some_weights, plain, mends = fields
-            if indices is None:
+        shapes: Counter[tuple[str, ...]] = Counter()
+        blank = emptied = 0
+        for number, line in enumerate(lines):
+            try:
+                fields = parse(line, shapes)
+            except Refused as refusal:
+                refused.append((number, refusal))
                 continue
-            if some_weights is None:
-                some_weights = pack("f", [1.0] * len(indices), len(indices)) if indices else b""
-                mends = (*mends, NO_WEIGHTS) if indices else mends
-            elif len(some_weights) != 4 * len(indices):
-                found.refuse(number, Refused(DIFFER))
+            if fields is None:
+                blank += 1
                 continue
+            uid, title, content, indices, some_weights, plain, mends = fields
             title = clean_title(title, plain)
             if not title or is_placeholder(title):
-                found.refuse(number, Refused(PLACEHOLDER if title else NO_TITLE))
+                refused.append((number, Refused(PLACEHOLDER if title else NO_TITLE)))
                 continue
             numbers.append(number)
             uids.append(uid)
@@ -158,7 +132,8 @@ class RowReader:
                 emptied += not content
             contents.append(content.encode() if content else b"")
             links.append(indices)
-            weights.append(some_weights)
+            count = len(indices)  # nearly all weights are 1.0: these are not converted one by one
+            weights.append(_ONE * count if some_weights.count(1.0) == count else pack("f", some_weights, count))
             if mends:
                 mended.update(mends)
         return Rows(
@@ -171,46 +146,20 @@ class RowReader:
             links=pack("i", map(len, links), len(links)),
             indices=pack("i", chain.from_iterable(links), sum(map(len, links))),
             weights=b"".join(weights),
-            rejects=[
-                (number, str(refusal), excerpt(lines[number])) for number, refusal in sorted(found.refused.items())
-            ],
+            rejects=[(number, str(refusal), excerpt(lines[number])) for number, refusal in refused],
             total=len(lines),
-            blank=found.blank,
+            blank=blank,
             cleaned=dict(cleaner.counts),
             mended=dict(mended),
             emptied=emptied,
-            ignored=found.ignored,
-            refused_fields=_counted_names(Counter(refusal.fields for refusal in found.refused.values())),
+            ignored=_counted_names(shapes, FIELDS),
+            refused_fields=_counted_names(Counter(refusal.fields for _, refusal in refused)),
         )
 
 
-@dataclass
-class _Parsed:
-    """What the lines of a block are: sound (each with its number), refused (by number), or blank."""
-
-    numbers: list[int] = field(default_factory=list)
-    sound: list[Fields] = field(default_factory=list)
-    refused: dict[int, Refused] = field(default_factory=dict)
-    blank: int = 0
-    ignored: dict[str, int] = field(default_factory=dict)
-
-    def refuse(self, number: int, refusal: Refused) -> None:
-        self.refused[number] = refusal
-
-    def indices(self) -> Sequence[list[int] | None]:
-        """The row numbers of each sound line: all parsed at once, or each by itself if one is wrong (None then)."""
-        raw = [fields[INDICES] for fields in self.sound]
-        try:
-            return decode_many_indices(b"[" + b",".join(raw) + b"]")
-        except UNDECODABLE:
-            return [self._indices_of(number, each) for number, each in zip(self.numbers, raw, strict=True)]
-
-    def _indices_of(self, number: int, raw: bytes) -> list[int] | None:
-        try:
-            return parsed_indices(raw)
-        except Refused as refusal:
-            self.refuse(number, refusal)
-            return None
+def pack(code: str, numbers: Iterable[float], count: int) -> bytes:
+    """`count` numbers as C has them, `code` being that of `struct`; several times faster than an `array`."""
+    return struct.pack(f"{count}{code}", *numbers)
 
 
 def _counted_names(shapes: Counter[tuple[str, ...]], without: Sequence[str] = ()) -> dict[str, int]:

@@ -15,7 +15,7 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,13 +23,14 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from include.core.errors import DamagedArtifact
+from include.core.errors import ArtifactBusy, DamagedArtifact
 from include.core.files import lock, sync_directory, write_json
-from include.core.space import no_space_explained, require
+from include.core.space import ATTEMPT, SCRATCH, no_space_explained, require
 
 log = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
+DISCARD_TIMEOUT = 600.0  # seconds to wait for whoever makes what is to go
 
 
 class File(BaseModel):
@@ -79,6 +80,19 @@ class Artifact(BaseModel):
 
 
 @dataclass(frozen=True)
+class Kind:
+    """A kind of output; `include/core/kinds.py` has them all.
+
+    Attributes:
+        name: Of its directory under the data directory.
+        format: Number of the bytes that the code writes now.
+    """
+
+    name: str
+    format: int
+
+
+@dataclass(frozen=True)
 class Workspace:
     """Where a stage writes while it works.
 
@@ -92,16 +106,15 @@ class Workspace:
     scratch: Path
 
 
-def fingerprint(kind: str, version: int, settings: Mapping[str, Any], inputs: Mapping[str, str] | None = None) -> str:
+def fingerprint(kind: Kind, settings: Mapping[str, Any], inputs: Mapping[str, str] | None = None) -> str:
     """A hash of everything that shapes a stage's bytes: 16 hexadecimal digits.
 
     Args:
-        kind: The artifact's kind.
-        version: The stage's own format version: raise it when the code writes other bytes.
+        kind: The artifact's kind and format.
         settings: JSON-serialisable; only those that shape the output.
         inputs: Fingerprints (or content hashes) of the inputs, by role.
     """
-    body = json.dumps([kind, version, dict(settings), dict(inputs or {})], sort_keys=True, allow_nan=False)
+    body = json.dumps([kind.name, kind.format, dict(settings), dict(inputs or {})], sort_keys=True, allow_nan=False)
     return hashlib.sha256(body.encode()).hexdigest()[:16]
 
 
@@ -111,14 +124,14 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def is_of_format(made: Artifact, version: int) -> bool:
-    """Whether an artifact was made with this format number: it is in the fingerprint, and nowhere else."""
-    return fingerprint(made.kind, version, made.settings, made.inputs) == made.fingerprint
+def is_of_format(made: Artifact, kind: Kind) -> bool:
+    """Whether an artifact was made with the kind's format number: it is in the fingerprint, and nowhere else."""
+    return fingerprint(kind, made.settings, made.inputs) == made.fingerprint
 
 
-def locate(root: Path, kind: str, mark: str) -> Path:
+def locate(root: Path, kind: Kind, mark: str) -> Path:
     """The directory that an artifact has or would have."""
-    return root / kind / mark
+    return root / kind.name / mark
 
 
 def read(path: Path, *, verify: bool = True) -> Artifact:
@@ -137,12 +150,8 @@ def read(path: Path, *, verify: bool = True) -> Artifact:
         made = Artifact.model_validate({**json.loads((path / MANIFEST).read_bytes()), "path": path, "reused": True})
     except FileNotFoundError as error:
         raise DamagedArtifact(f"{path} is not a published artifact: it has no {MANIFEST}.", next_step) from error
-    except ValidationError as error:
-        fault = error.errors()[0]
-        where = ".".join(map(str, fault["loc"]))
-        raise DamagedArtifact(f"{path / MANIFEST} cannot be read ({where}: {fault['msg']}).", next_step) from error
     except (ValueError, TypeError) as error:
-        raise DamagedArtifact(f"{path / MANIFEST} cannot be read ({error!r}).", next_step) from error
+        raise DamagedArtifact(f"{path / MANIFEST} cannot be read ({fault(error)}).", next_step) from error
     for name, expected in made.files.items():
         file = path / name
         if not file.is_file():
@@ -154,10 +163,18 @@ def read(path: Path, *, verify: bool = True) -> Artifact:
     return made
 
 
+def fault(error: Exception) -> str:
+    """What is wrong with a file, in a message's brackets: of fields that are not as expected, the first."""
+    if not isinstance(error, ValidationError):
+        return repr(error)
+    first = error.errors()[0]
+    where = ".".join(map(str, first["loc"]))
+    return f"{where}: {first['msg']}" if where else first["msg"]
+
+
 def build(
     root: Path,
-    kind: str,
-    version: int,
+    kind: Kind,
     write: Callable[[Workspace], Mapping[str, Any]],
     *,
     settings: Mapping[str, Any],
@@ -171,7 +188,7 @@ def build(
 
     Args:
         root: The data directory.
-        kind, version, settings, inputs: See `fingerprint`.
+        kind, settings, inputs: See `fingerprint`.
         write: Fills `workspace.path` and returns the statistics for the manifest.
         lock_timeout: Seconds to wait for another process that makes the same artifact.
 
@@ -179,25 +196,26 @@ def build(
         ArtifactBusy: Another process still held the lock after `lock_timeout` seconds.
         StorageFull: The disk has no room.
     """
-    mark = fingerprint(kind, version, settings, inputs)
+    mark = fingerprint(kind, settings, inputs)
     target = locate(root, kind, mark)
     with no_space_explained(root):
         target.parent.mkdir(parents=True, exist_ok=True)
-        with lock(target.parent / f".{mark}.lock", timeout=lock_timeout):
+        with lock(_lock_of(target), timeout=lock_timeout):
             if (earlier := _intact(target)) is not None:
-                log.info("reused %s %s (made in %.1f s by an earlier run)", kind, mark, earlier.seconds)
+                log.info("reused %s %s (made in %.1f s by an earlier run)", kind.name, mark, earlier.seconds)
                 return earlier
-            for stale in target.parent.glob(f".tmp-{mark}-*"):  # of attempts that died: the lock is ours
+            for stale in _attempts(target):  # of those that died: the lock is ours
                 shutil.rmtree(stale)
-            require(root, 0, f"Making the {kind}")
-            space = Workspace(target.parent / f".tmp-{mark}-{uuid.uuid4().hex[:8]}", target.parent / f".scratch-{mark}")
+            require(root, 0, f"Making the {kind.name}")
+            own = target.with_name(f"{ATTEMPT}{mark}-{uuid.uuid4().hex[:8]}")
+            space = Workspace(own, target.with_name(f"{SCRATCH}{mark}"))
             space.path.mkdir()
             space.scratch.mkdir(exist_ok=True)
             began = time.monotonic()
             try:
                 stats = dict(write(space))
                 made = Artifact(
-                    kind=kind,
+                    kind=kind.name,
                     fingerprint=mark,
                     stats=stats,
                     settings=dict(settings),
@@ -214,29 +232,70 @@ def build(
                 with suppress(OSError):  # not empty: a retry goes on from it
                     space.scratch.rmdir()
             shutil.rmtree(space.scratch, ignore_errors=True)
-    log.info("made %s %s in %.1f s", kind, mark, made.seconds)
+    log.info("made %s %s in %.1f s", kind.name, mark, made.seconds)
     return made
 
 
-def published(root: Path, kind: str) -> list[Path]:
+def published(root: Path, kind: Kind) -> list[Path]:
     """The directories of all published artifacts of a kind, newest first."""
     dated: list[tuple[float, Path]] = []
-    for manifest in (root / kind).glob(f"[!.]*/{MANIFEST}"):
+    for manifest in (root / kind.name).glob(f"[!.]*/{MANIFEST}"):
         with suppress(FileNotFoundError):  # another process discards it at this moment
             dated.append((manifest.stat().st_mtime, manifest.parent))
     return [path for _, path in sorted(dated, reverse=True)]
 
 
+def newest_first(root: Path, kind: Kind, fits: Callable[[Artifact], bool], verify: bool = True) -> Iterator[Artifact]:
+    """The published artifacts that fit, each read as `read` does; a damaged one is passed over, with a warning."""
+    for path in published(root, kind):
+        try:
+            found = read(path, verify=False)
+            if fits(found):
+                yield read(path) if verify else found
+        except DamagedArtifact as damage:
+            log.warning("%s It is passed over.", damage.what)
+
+
+def exists(path: Path) -> bool:
+    """Whether an artifact was published there; it may be damaged."""
+    return (path / MANIFEST).is_file()
+
+
 def discard(path: Path) -> None:
-    """Remove an artifact: by rename first, so that nobody opens half of it. Harmless when repeated."""
-    for stale in path.parent.glob(".discarded-*"):  # of a process that was killed here
-        shutil.rmtree(stale, ignore_errors=True)
-    aside = path.parent / f".discarded-{path.name}-{uuid.uuid4().hex[:8]}"
-    try:
-        os.rename(path, aside)
-        shutil.rmtree(aside)
-    except FileNotFoundError:  # it was not there, or another process has just swept it away
+    """Remove an artifact: by rename first, so that nobody opens half of it. Harmless when repeated.
+
+    Raises:
+        ArtifactBusy: Another process was still making it after ten minutes.
+    """
+    if not path.parent.is_dir():
         return
+    with lock(_lock_of(path), timeout=DISCARD_TIMEOUT):
+        for stale in path.parent.glob(".discarded-*"):  # of a process that was killed here
+            shutil.rmtree(stale, ignore_errors=True)
+        aside = path.with_name(f".discarded-{path.name}-{uuid.uuid4().hex[:8]}")
+        with suppress(FileNotFoundError):  # it was not there, or another process has just swept it away
+            os.rename(path, aside)
+            shutil.rmtree(aside)
+
+
+def sweep(root: Path, kind: Kind, useless: Callable[[Path], bool]) -> None:
+    """Remove the scratch directories that `useless` names, with their attempts, unless somebody is at work there."""
+    for scratch in (root / kind.name).glob(f"{SCRATCH}*"):
+        target = scratch.with_name(scratch.name.removeprefix(SCRATCH))
+        with suppress(ArtifactBusy, FileNotFoundError):  # at work, or just gone
+            if useless(scratch):
+                with lock(_lock_of(target), timeout=0):
+                    for litter in (scratch, *_attempts(target)):
+                        shutil.rmtree(litter, ignore_errors=True)
+
+
+def _lock_of(target: Path) -> Path:
+    return target.with_name(f".{target.name}.lock")
+
+
+def _attempts(target: Path) -> Iterator[Path]:
+    """The temporary directories of those who made, or make, an artifact."""
+    return target.parent.glob(f"{ATTEMPT}{target.name}-*")
 
 
 def _intact(target: Path) -> Artifact | None:

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from include.core.environment import VARIABLES
 from include.core.errors import BadSettings
 from include.core.pipeline_settings import GROUPS, PRESETS, START, PipelineSettings, PresetSettings
-from include.core.redaction import shown
+from include.core.redaction import shortened, shown
 from include.core.settings import AnswerSettings, Group
 
 T = TypeVar("T", bound=Group)
@@ -63,8 +63,10 @@ def parse(group: type[T], values: Mapping[str, Any]) -> T:
 
 
 def _told(value: object) -> str:
-    """A refused value for a message; a string may be an address with a password in it."""
-    return repr(shown(value) if isinstance(value, str) else value)
+    """A refused value for a message: what is in it may be an address with a password."""
+    if isinstance(value, list | dict):
+        return f"a {type(value).__name__}"
+    return repr(shown(value)) if isinstance(value, str) else shortened(repr(value))
 
 
 def refuse_unknown(values: Mapping[str, Any], groups: Iterable[type[Group]], extra: Iterable[str] = ()) -> None:
@@ -72,7 +74,9 @@ def refuse_unknown(values: Mapping[str, Any], groups: Iterable[type[Group]], ext
     known = {name for group in groups for name in group.model_fields} | set(extra)
     if unknown := sorted(set(values) - known):
         near = {name: difflib.get_close_matches(name, sorted(known)) for name in unknown}
-        asked = [name + (f" (did you mean {' or '.join(near[name])}?)" if near[name] else "") for name in unknown]
+        asked = [
+            shown(name) + (f" (did you mean {' or '.join(near[name])}?)" if near[name] else "") for name in unknown
+        ]
         raise BadSettings(
             f"Unknown settings: {', '.join(asked)}.",
             f"Trigger again with known ones. Known are: {', '.join(sorted(known))}.",

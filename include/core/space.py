@@ -19,6 +19,7 @@ from include.core.errors import StorageFull, VitrineError
 
 SPARE = 16 * 2**20  # bytes that must stay free beside what a stage is known to need
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+ATTEMPT, SCRATCH = ".tmp-", ".scratch-"  # how the names of an attempt's directories begin, see artifacts.py
 IN_MEMORY = ("tmpfs", "ramfs")
 NEXT_STEP = (
     "Free some space there (fewer old versions of the index: lower keep_versions), or set VITRINE_DATA to a larger "
@@ -119,7 +120,7 @@ def in_memory(place: Path) -> bool:
 def _lasting(place: Path) -> Path:
     """The directory around those of one try."""
     tries = [each for each in (place, *place.parents) if each.name.startswith(".")]
-    return tries[-1].parent if tries and tries[-1].name.startswith((".tmp-", ".scratch-")) else place
+    return tries[-1].parent if tries and tries[-1].name.startswith((ATTEMPT, SCRATCH)) else place
 
 
 def _out_of_space(error: BaseException | None) -> OSError | None:

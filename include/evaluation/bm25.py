@@ -52,14 +52,14 @@ class Bm25:
             asked = [word for word in words(question) if word in self._known]
             if not asked:
                 continue
-            found = self._index.get_scores(asked)
+            own = self._index.get_scores(asked)
             if excluded is not None:
-                found[list(excluded[row])] = 0
-            matching = np.flatnonzero(found > 0)
+                own[list(excluded[row])] = 0
+            matching = np.flatnonzero(own > 0)
             if matching.size > k:  # keep every tie with the k-th, so that the order below decides
-                least = np.partition(found[matching], matching.size - k)[matching.size - k]
-                matching = matching[found[matching] >= least]
-            best = matching[np.lexsort((matching, -found[matching]))][:k]
+                least = np.partition(own[matching], matching.size - k)[matching.size - k]
+                matching = matching[own[matching] >= least]
+            best = matching[np.lexsort((matching, -own[matching]))][:k]
             items[row, : best.size] = best
-            scores[row, : best.size] = found[best]
+            scores[row, : best.size] = own[best]
         return items, scores

@@ -30,11 +30,11 @@ def dense_search(
         (q, min(k, n)) positions, best first, ties by position, -1 where what is left is excluded.
     """
     k = min(k, len(corpus))
-    found = [np.empty((0, k), np.int64)]
+    rankings = [np.empty((0, k), np.int64)]
     for start in range(0, len(queries), QUERIES_AT_ONCE):
         rows = slice(start, start + QUERIES_AT_ONCE)
-        found.append(_search(queries[rows], corpus, k, None if excluded is None else excluded[rows], block))
-    return np.concatenate(found)
+        rankings.append(_search(queries[rows], corpus, k, None if excluded is None else excluded[rows], block))
+    return np.concatenate(rankings)
 
 
 def _search(queries: Vectors, corpus: Vectors, k: int, excluded: Excluded | None, block: int) -> Ranking:

@@ -14,6 +14,7 @@ import numpy as np
 
 from include.core.arrays import Ints
 from include.core.errors import BadSettings
+from include.core.redaction import escaped
 
 NEXT_STEP = (
     "Set filter_file to the filter_labels_test.txt that belongs to the archive, a path that every worker sees, or "
@@ -33,6 +34,7 @@ def read_filter_pairs(path: Path, stats: Mapping[str, Any]) -> Ints:
         BadSettings: There is no such file, a line is not two numbers, or a row is beyond the archive's.
     """
     pairs: list[tuple[int, int]] = []
+    named = escaped(str(path))
     try:
         with path.open("rb") as lines:
             for number, line in enumerate(lines, 1):
@@ -41,27 +43,28 @@ def read_filter_pairs(path: Path, stats: Mapping[str, Any]) -> Ints:
                 matched = LINE.fullmatch(line)
                 if matched is None:
                     raise BadSettings(
-                        f"Line {number} of filter_file {path} is {line[:60].decode('utf-8', 'replace')!r}; "
+                        f"Line {number} of filter_file {named} is {line[:60].decode('utf-8', 'replace')!r}; "
                         "expected are two row numbers, `test_row label_row`.",
                         NEXT_STEP,
                     )
                 pairs.append((int(matched[1]), int(matched[2])))
-    except OSError as error:
+    except (OSError, ValueError) as error:  # the latter where no file can have that name
         raise unreadable(path, error) from error
     if not pairs:
-        raise BadSettings(f"filter_file {path} has no pairs.", NEXT_STEP)
-    found = np.array(pairs, np.int64)
+        raise BadSettings(f"filter_file {named} has no pairs.", NEXT_STEP)
+    rows = np.array(pairs, np.int64)
     for column, role in enumerate(("tst", "lbl")):
         read = stats.get(role, {}).get("read")
-        if read is not None and found[:, column].max() >= read:
+        if read is not None and rows[:, column].max() >= read:
             raise BadSettings(
-                f"filter_file {path} names row {found[:, column].max():,} of {role}, which has {read:,} rows: it "
+                f"filter_file {named} names row {rows[:, column].max():,} of {role}, which has {read:,} rows: it "
                 "belongs to another archive.",
                 NEXT_STEP,
             )
-    return found
+    return rows
 
 
-def unreadable(path: Path, error: OSError) -> BadSettings:
+def unreadable(path: Path, error: OSError | ValueError) -> BadSettings:
     """The error of a filter file that cannot be opened."""
-    return BadSettings(f"filter_file {path} cannot be read: {error.strerror or error}.", NEXT_STEP)
+    why = getattr(error, "strerror", None) or error
+    return BadSettings(f"filter_file {escaped(str(path))} cannot be read: {why}.", NEXT_STEP)

@@ -47,18 +47,7 @@ def decide(
         `passed`; `reason`, a sentence with figures and intervals; `tolerance`; `metric`; `comparisons`, a list
         of {"protocol", "rival", "tuned", "theirs", "difference", "low", "high", "verdict"}.
     """
-    comparisons = [
-        {
-            "protocol": name,
-            "rival": rival,
-            "tuned": protocols[name]["systems"]["tuned"][METRIC],
-            "theirs": protocols[name]["systems"][rival][METRIC],
-            **protocols[name]["differences"][f"tuned-{rival}"][METRIC],
-        }
-        for rival in RIVALS
-        for name in judged
-        if f"tuned-{rival}" in protocols[name]["differences"]
-    ]
+    comparisons = _comparisons(protocols, judged)
     worse = [each for each in comparisons if each["high"] < -tolerance]
     against_base = [each for each in comparisons if each["rival"] == "base"]
     # An interval cannot lie below -1, so at 1 even that end must pass.
@@ -92,6 +81,22 @@ def decide(
         "metric": METRIC,
         "comparisons": comparisons,
     }
+
+
+def _comparisons(protocols: Mapping[str, Mapping[str, Any]], judged: Sequence[str]) -> list[dict[str, Any]]:
+    """The new model against each rival, on each protocol that decides."""
+    return [
+        {
+            "protocol": name,
+            "rival": rival,
+            "tuned": protocols[name]["systems"]["tuned"][METRIC],
+            "theirs": protocols[name]["systems"][rival][METRIC],
+            **protocols[name]["differences"][f"tuned-{rival}"][METRIC],
+        }
+        for rival in RIVALS
+        for name in judged
+        if f"tuned-{rival}" in protocols[name]["differences"]
+    ]
 
 
 def _said(comparisons: Sequence[Mapping[str, Any]]) -> str:

@@ -132,17 +132,17 @@ def per_query(judged: Judged, names: Sequence[str]) -> dict[str, Metric]:
         "mrr": lambda k: reciprocal_rank_at(judged.hits, k),
         "ndcg": lambda k: ndcg_at(judged.hits, judged.relevant, k),
     }
-    made: dict[str, Metric] = {}
+    metrics: dict[str, Metric] = {}
     for name in names:
         kind, _, depth = name.partition("@")
         if kind == "psp" and judged.gains is not None and judged.attainable is not None:
-            made[name] = psp_at(judged.gains, judged.attainable, int(depth))
+            metrics[name] = psp_at(judged.gains, judged.attainable, int(depth))
         elif kind in functions:
             values = functions[kind](int(depth))
-            made[name] = Metric(values, np.ones(len(values)))
+            metrics[name] = Metric(values, np.ones(len(values)))
         else:
             raise ValueError(f"there is no metric {name!r}, or it needs inverse propensities that were not given")
-    return made
+    return metrics
 
 
 def figures(metrics: Mapping[str, Metric]) -> dict[str, float]:

@@ -17,6 +17,7 @@ from isal import igzip
 from isal.igzip_lib import IsalError
 
 from include.core.errors import BadSource
+from include.core.redaction import escaped
 from include.formats.first_bytes import HEAD, TAR_BLOCK, container, foreign, is_tar, unknown
 from include.formats.lines import BLOCK, Reads, line_blocks
 from include.formats.members import Member, StrictHeader, find_members, tar_entries, zip_entries
@@ -44,7 +45,7 @@ class Archive:
 
     def __init__(self, path: Path, name: str = "") -> None:
         self.path = path
-        self._name = name or path.name
+        self._name = escaped(name or path.name)
         self._zip: zipfile.ZipFile | None = None
         self._is_tar = False
         with path.open("rb") as stream:
@@ -99,7 +100,7 @@ class Archive:
         return members
 
     def _where(self, member: Member) -> str:
-        return f"{member.name} in {self._name}" if self._zip or self._is_tar else member.name
+        return f"{escaped(member.name)} in {self._name}" if self._zip or self._is_tar else self._name
 
     @contextmanager
     def _opened(self, member: Member) -> Iterator[tuple["_Counted", "_Counted"]]:
@@ -155,7 +156,7 @@ class Archive:
         """What a member of the ZIP is, where its first bytes say so."""
         if self._zip is None:
             return ""
-        with _explained(name), self._zip.open(name) as stream:
+        with _explained(escaped(name)), self._zip.open(name) as stream:
             head = stream.read(HEAD)
         found = container(head) or foreign(head)
         return found.name if found else ""

@@ -91,7 +91,7 @@ def zip_entries(archive: zipfile.ZipFile) -> Iterator[Entry]:
         # `orig_filename` is the name before zipfile tidied it.
         fault = _name_fault(entry.orig_filename) or next((fault for fault, found in faults.items() if found), "")
         name = entry.orig_filename if fault else entry.filename
-        yield Entry(name, entry.compress_size, entry.file_size, not entry.is_dir(), fault)
+        yield Entry(name, entry.compress_size, entry.file_size, not entry.filename.endswith("/"), fault)
 
 
 def tar_entries(archive: tarfile.TarFile, packed: int) -> Iterator[Entry]:
@@ -113,6 +113,7 @@ def tar_entries(archive: tarfile.TarFile, packed: int) -> Iterator[Entry]:
 def _name_fault(name: str) -> str:
     name = name.replace("\\", "/")
     faults = {
+        "has no name": not name,
         "has a NUL in its name": "\x00" in name,
         "has an absolute path": name.startswith("/") or _DRIVE.match(name),
         "points outside the archive": ".." in name.split("/"),

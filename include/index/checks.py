@@ -26,7 +26,7 @@ from include.core.errors import VerificationFailed
 from include.core.progress import Progress, Sink
 from include.index.plan import Plan, row_group_sizes
 from include.index.vectors import VECTORS_FILE, matrix
-from include.store.protocol import Searcher
+from include.store.searcher import Searcher
 
 log = logging.getLogger(__name__)
 

@@ -42,7 +42,7 @@ def claim(root: Path, version: str, summary: Mapping[str, Any]) -> bool:
     if "path" not in summary:  # a server's shards are not shared
         return True
     with deciding(root):
-        if not (root / str(summary["path"]) / artifacts.MANIFEST).exists():
+        if not artifacts.exists(root / str(summary["path"])):
             return False
         place = root / DIRECTORY / version
         place.mkdir(exist_ok=True)

@@ -22,7 +22,7 @@ import numpy as np
 import pyarrow as pa
 
 from include.catalogue.schema import PRODUCTS_FILE, open_parquet, product_text, read_rows
-from include.core import artifacts
+from include.core import artifacts, kinds
 from include.core.arrays import Ids, Ints, Vectors
 from include.core.artifacts import Artifact, Workspace
 from include.core.errors import BadModel
@@ -30,7 +30,6 @@ from include.core.progress import Progress, Sink
 from include.core.space import require
 from include.index.plan import Plan, Shard, read_plan
 from include.index.vectors import (
-    EMBED_VERSION,
     VECTORS_FILE,
     KnownVectors,
     column,
@@ -83,9 +82,7 @@ def embed(plan: Path, shard: int, *, root: Path, batch_tokens: int = 8192, sink:
         return _Embedding(opened, part, root, products, model.fingerprint, space, batch_tokens).run(sink)
 
     kept = opened.embed.get("dimensions")
-    return artifacts.build(
-        root, "embedding", EMBED_VERSION, write, settings={"dimensions": kept} if kept else {}, inputs=inputs
-    )
+    return artifacts.build(root, kinds.EMBEDDING, write, settings={"dimensions": kept} if kept else {}, inputs=inputs)
 
 
 def rows_fingerprint(products: Path, row_groups: Sequence[int]) -> str:
@@ -130,7 +127,7 @@ class _Embedding:
         # Each row group is written twice, apart and joined: a vector, a hash, a uid.
         need = 2 * self.shard.rows * (4 * self.plan.dim + 64) - sum(pieces[number].stat().st_size for number in kept)
         require(self.space.path, need, f"Embedding shard {self.shard.shard}")
-        known.add_published(self.root, self._model_fingerprint, self.plan.dim, version=EMBED_VERSION)
+        known.add_published(self.root, self._model_fingerprint, self.plan.dim)
         rows_kept = sum(_rows_of(pieces[number]) for number in kept)
         with Progress(self.name, self.shard.rows, sink=sink, start=rows_kept) as progress:
             for number, piece in enumerate(pieces):

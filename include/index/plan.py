@@ -9,31 +9,27 @@ float rounding only), `keep_versions` and `min_recall` (they decide what happens
 is in it).
 """
 
-import json
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict, ValidationError
+
 from include.catalogue.schema import PRODUCTS_FILE, open_parquet
-from include.core import artifacts
+from include.core import artifacts, kinds
 from include.core.artifacts import Artifact, Workspace
 from include.core.errors import BadSettings, DamagedArtifact, EmptyCatalogue
 from include.core.settings import EmbedSettings, IndexSettings
-from include.index.vectors import EMBED_VERSION
 from include.model.directory import kept_dimensions, model_dim
 
 log = logging.getLogger(__name__)
 
-PLAN_VERSION = 2  # 2: the formats of what is built from it
-VERSION_VERSION = 1
 PLAN_FILE = "plan.json"
 
 
-@dataclass(frozen=True)
-class Shard:
+class Shard(BaseModel):
     """A contiguous part of the catalogue.
 
     Attributes:
@@ -43,14 +39,15 @@ class Shard:
         rows: In those row groups.
     """
 
+    model_config = ConfigDict(frozen=True)
+
     shard: int
     of: int
     row_groups: tuple[int, ...]
     rows: int
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(BaseModel):
     """An index version before it is built.
 
     Attributes:
@@ -67,6 +64,8 @@ class Plan:
         formats: `format_numbers` of when it was planned.
     """
 
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
     version: str
     store: str
     collection: str
@@ -77,7 +76,7 @@ class Plan:
     shards: tuple[Shard, ...]
     embed: dict[str, Any]
     index: dict[str, Any]
-    formats: dict[str, int] = field(default_factory=dict)  # a plan of format 1 has none
+    formats: dict[str, int] = {}  # a plan of format 1 has none
 
     def shard(self, number: int) -> Shard:
         """The shard with this number.
@@ -146,7 +145,7 @@ def plan_shards(catalogue: Path, model: Path, embed: EmbedSettings, index: Index
     inputs = {"catalogue": catalogue_made.fingerprint, "model": model_made.fingerprint}
     parts = split(sizes, embed.shards)
     plan = Plan(
-        version=version_of(artifacts.fingerprint("plan", PLAN_VERSION, settings, inputs)),
+        version=version_of(artifacts.fingerprint(kinds.PLAN, settings, inputs)),
         store=index.store,
         collection=index.collection,
         dim=dim,
@@ -154,7 +153,8 @@ def plan_shards(catalogue: Path, model: Path, embed: EmbedSettings, index: Index
         catalogue=relative(catalogue, root),
         points=sum(sizes),
         shards=tuple(
-            Shard(number, len(parts), part, sum(sizes[group] for group in part)) for number, part in enumerate(parts)
+            Shard(shard=number, of=len(parts), row_groups=part, rows=sum(sizes[group] for group in part))
+            for number, part in enumerate(parts)
         ),
         embed={"shards": embed.shards, **kept},
         index=shaping,
@@ -162,12 +162,12 @@ def plan_shards(catalogue: Path, model: Path, embed: EmbedSettings, index: Index
     )
 
     def write(space: Workspace) -> dict[str, Any]:
-        (space.path / PLAN_FILE).write_text(json.dumps(asdict(plan), indent=2), encoding="utf-8")
+        (space.path / PLAN_FILE).write_text(plan.model_dump_json(indent=2), encoding="utf-8")
         rows = [shard.rows for shard in plan.shards]
         log.info("version %s: %d products in %d shards of %s rows", plan.version, plan.points, len(rows), rows)
         return {"version": plan.version, "points": plan.points, "shards": len(rows), "rows": rows, "dim": plan.dim}
 
-    return artifacts.build(root, "plan", PLAN_VERSION, write, settings=settings, inputs=inputs)
+    return artifacts.build(root, kinds.PLAN, write, settings=settings, inputs=inputs)
 
 
 def shard_of(plan: Artifact) -> list[dict[str, Any]]:
@@ -183,12 +183,10 @@ def read_plan(path: Path) -> Plan:
     """
     artifacts.read(path)
     try:
-        value = json.loads((path / PLAN_FILE).read_bytes())
-        shards = tuple(Shard(**{**shard, "row_groups": tuple(shard["row_groups"])}) for shard in value["shards"])
-        return Plan(**{**value, "shards": shards})
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return Plan.model_validate_json((path / PLAN_FILE).read_bytes())
+    except (OSError, ValidationError) as error:
         raise DamagedArtifact(
-            f"{path / PLAN_FILE} is not a plan that this version of Vitrine reads ({error!r}).",
+            f"{path / PLAN_FILE} is not a plan that this version of Vitrine reads ({artifacts.fault(error)}).",
             "Clear plan_shards and everything after it.",
         ) from error
 
@@ -198,16 +196,13 @@ def format_numbers(store: str) -> dict[str, int]:
 
     Those of what a plan is made from (source, catalogue, base, negatives, model) are in its inputs' fingerprints.
     """
-    if store == "embedded":
-        from include.store.edge import FORMAT
-    else:
-        from include.store.server import FORMAT
-    return {"embedding": EMBED_VERSION, store: FORMAT, "version": VERSION_VERSION}
+    built = kinds.EDGE if store == "embedded" else kinds.SERVER
+    return {"embedding": kinds.EMBEDDING.format, store: built.format, "version": kinds.VERSION.format}
 
 
 def version_of(plan_fingerprint: str) -> str:
     """The name of the index version that a plan leads to."""
-    return artifacts.fingerprint("version", VERSION_VERSION, {}, {"plan": plan_fingerprint})
+    return artifacts.fingerprint(kinds.VERSION, {}, {"plan": plan_fingerprint})
 
 
 def row_group_sizes(catalogue: Path) -> list[int]:

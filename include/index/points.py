@@ -9,13 +9,10 @@ import pyarrow as pa
 from include.catalogue.schema import PRODUCTS_FILE, open_parquet, product_text
 from include.core.arrays import Vectors
 from include.core.errors import DamagedArtifact, VerificationFailed
+from include.index.vectors import UNIT_TOLERANCE, VECTORS_FILE
 from include.store.protocol import PointBatch, point_id
 
-__all__ = ["VECTORS_FILE", "PointBatch", "point_id", "read_points"]
-
-VECTORS_FILE = "vectors.parquet"
 REBUILD = "Clear the shard's embed task and run it again."
-UNIT_TOLERANCE = 1e-3  # how far from 1 a vector's length may be
 
 
 def read_points(

@@ -16,14 +16,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from include.catalogue.schema import open_parquet
-from include.core import artifacts
+from include.core import artifacts, kinds
 from include.core.arrays import Hashes, Vectors
-from include.core.errors import BadModel, DamagedArtifact
+from include.core.errors import BadModel
 from include.core.files import sync_directory
 
 log = logging.getLogger(__name__)
 
-EMBED_VERSION = 1  # of vectors.parquet, and of how a text becomes a vector; vectors of another number are not copied
 VECTORS_FILE = "vectors.parquet"
 UNIT_TOLERANCE = 1e-3  # of a norm: float32 rounding over 768 dimensions stays under 1e-5
 
@@ -122,23 +121,25 @@ class KnownVectors:
         self._group[spot[new]] = group
         self._row[spot[new]] = new
 
-    def add_published(self, root: Path, model: str, dim: int, *, version: int) -> None:
-        """Look through the published embeddings of the model with this fingerprint and of this format, newest first."""
-        for path in artifacts.published(root, "embedding"):
-            if not self.missing:
-                return
+    def add_published(self, root: Path, model: str, dim: int) -> None:
+        """Look through the published embeddings of the model with this fingerprint, newest first."""
+
+        def fits(found: artifacts.Artifact) -> bool:
+            return found.inputs.get("model") == model and artifacts.is_of_format(found, kinds.EMBEDDING)
+
+        earlier = artifacts.newest_first(root, kinds.EMBEDDING, fits, verify=False)
+        while self.missing and (made := next(earlier, None)):
+            path = made.path / VECTORS_FILE
             try:
-                made = artifacts.read(path, verify=False)
-                if made.inputs.get("model") != model or not artifacts.is_of_format(made, version):
-                    continue
-                with open_parquet(path / VECTORS_FILE) as file:
+                with open_parquet(path) as file:
                     if not file.schema_arrow.equals(schema(dim)):
                         log.info("%s has vectors of another length; they are not reused", path)
                         continue
                     for group in range(file.num_row_groups):
-                        found = text_hashes(file.read_row_group(group, columns=["text_hash"])["text_hash"])
-                        self.add(path / VECTORS_FILE, group, found)
-            except (DamagedArtifact, pa.ArrowException, OSError) as damage:
+                        self.add(
+                            path, group, text_hashes(file.read_row_group(group, columns=["text_hash"])["text_hash"])
+                        )
+            except (pa.ArrowException, OSError) as damage:
                 # An older artifact's damage must not stop this one: its texts are embedded instead.
                 log.warning("the vectors of %s are not reused: %s", path, damage)
 

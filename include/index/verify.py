@@ -1,24 +1,23 @@
 """Verifies a built index version before anything may publish it, and describes it for queries."""
 
-import json
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from include.core import artifacts
+from include.core import artifacts, kinds
 from include.core.artifacts import Artifact, Workspace
 from include.core.errors import DamagedArtifact, UnknownVersion, VerificationFailed
-from include.core.files import lock
 from include.core.progress import Sink
 from include.core.settings import IndexSettings
 from include.index import claims
 from include.index.checks import REBUILD, RECALL_AT, check, require_count
-from include.index.plan import VERSION_VERSION, Plan, read_plan, relative
+from include.index.plan import Plan, read_plan, relative
 from include.index.upsert import require_same_index
 from include.store.protocol import Store
-from include.store.version import VERSION_FILE, read_version
+from include.store.version import IndexVersion
 
 log = logging.getLogger(__name__)
 
@@ -43,9 +42,8 @@ def verify(
         sink: Receives progress, in rows.
 
     Returns:
-        Artifact of kind `version` with `version.json`: all that a query needs (version, store, collection,
-        dim, model, catalogue, points, shards), and what was checked. Paths are relative to `root`. Where
-        the version was verified before, that artifact, after a look at the count.
+        Artifact of kind `version` with `version.json`, see `IndexVersion`. Where the version was verified before, that
+        artifact, after a look at the count.
 
     Raises:
         VerificationFailed: A shard is missing or there twice, the count is wrong, a product reads back
@@ -59,26 +57,22 @@ def verify(
     _set_aside_if_lost(opened, store, root)
 
     def write(space: Workspace) -> dict[str, Any]:
-        searcher = store.open(opened.version, ordered)
-        try:
+        with closing(store.open(opened.version, ordered)) as searcher:
             checks = check(opened, ordered, searcher, root, sink)
-        finally:
-            searcher.close()
         _require_recall(opened.version, checks["recall"], index)
-        value = {
-            "version": opened.version,
-            "store": opened.store,
-            "collection": opened.collection,
-            "dim": opened.dim,
-            "model": opened.model,
-            "catalogue": opened.catalogue,
-            "plan": relative(plan, root),
-            "points": opened.points,
-            "shards": ordered,
-            "recall": checks["recall"],
-            "checks": checks,
-        }
-        (space.path / VERSION_FILE).write_text(json.dumps(value, indent=2, allow_nan=False), encoding="utf-8")
+        IndexVersion(
+            name=opened.version,
+            store=opened.store,
+            collection=opened.collection,
+            dim=opened.dim,
+            model=opened.model,
+            catalogue=opened.catalogue,
+            plan=relative(plan, root),
+            points=opened.points,
+            shards=ordered,
+            recall=checks["recall"],
+            checks=checks,
+        ).write(space.path)
         log.info(
             "version %s: %d points, %d products read back, recall@%d %.4f over %d questions",
             opened.version,
@@ -91,7 +85,7 @@ def verify(
         return {"version": opened.version, "points": opened.points, **checks}
 
     inputs = {"plan": artifacts.read(plan, verify=False).fingerprint}
-    made = artifacts.build(root, "version", VERSION_VERSION, write, settings={}, inputs=inputs)
+    made = artifacts.build(root, kinds.VERSION, write, settings={}, inputs=inputs)
     claims.release(root, opened.version)
     if made.reused:
         _require_recall(opened.version, made.stats["recall"], index)
@@ -139,19 +133,14 @@ def _set_aside_if_lost(plan: Plan, store: Store, root: Path) -> None:
     Then the version is verified anew, with the shards that there are now. As long as it holds, it stays:
     it may be live.
     """
-    path = artifacts.locate(root, "version", plan.version)
+    path = IndexVersion.path(root, plan.version)
     if not path.exists():
         return
     try:
-        known = read_version(path)
-        searcher = store.open(plan.version, known["shards"])
-        try:
+        with closing(store.open(plan.version, IndexVersion.read(path).shards)) as searcher:
             require_count(plan.version, searcher, plan.points)
-        finally:
-            searcher.close()
     except (DamagedArtifact, UnknownVersion, VerificationFailed) as loss:
         log.warning(
             "version %s was verified before but does not hold any more, verifying again: %s", plan.version, loss
         )
-        with lock(path.parent / f".{plan.version}.lock", timeout=600.0):
-            artifacts.discard(path)
+        artifacts.discard(path)

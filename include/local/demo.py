@@ -179,7 +179,7 @@ def _show_results(client: AirflowClient, run_id: str) -> None:
 
 def _questions(client: AirflowClient, run_id: str, source: str) -> list[str]:
     if source == "sample":
-        from include.sample.write import QUESTIONS
+        from include.sample.products import QUESTIONS
 
         return list(QUESTIONS[:3])
     from include.catalogue.schema import PRODUCTS_FILE, read_rows

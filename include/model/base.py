@@ -23,18 +23,15 @@ from typing import Any
 
 import numpy as np
 
-from include.core import artifacts
+from include.core import artifacts, kinds
 from include.core.errors import BadModel, SourceUnreachable
-from include.core.redaction import foreign
+from include.core.redaction import escaped, foreign
 from include.core.settings import DISTILBERT, MINILM_PACKAGE
 from include.core.space import no_space_explained, require
-from include.model.directory import read_json
-from include.model.onnx_export import ACTIVATIONS
+from include.model.directory import WEIGHTS, check_distilbert, read_config
 
 log = logging.getLogger(__name__)
 
-BASE_VERSION = 1
-WEIGHTS = "model.safetensors"
 # What shapes the vectors that a directory gives; its README, ONNX copy and history do not. All that is
 # fetched from the hub, too: never a *.bin, which is a pickle and runs code when it is opened.
 MODEL_FILES = (
@@ -145,15 +142,15 @@ def bert_to_distilbert(weights: Mapping[str, np.ndarray], layers: int) -> dict[s
 
     # BERT computes (word + token type) + position; folding row 0 keeps that order, hence every bit.
     words = take("embeddings.word_embeddings.weight") + take("embeddings.token_type_embeddings.weight")[0]
-    made = {
+    mapped = {
         "embeddings.word_embeddings.weight": words,
         "embeddings.position_embeddings.weight": take("embeddings.position_embeddings.weight"),
     }
     for kind in ("weight", "bias"):
-        made[f"embeddings.LayerNorm.{kind}"] = take(f"embeddings.LayerNorm.{kind}")
+        mapped[f"embeddings.LayerNorm.{kind}"] = take(f"embeddings.LayerNorm.{kind}")
         for layer in range(layers):
             for bert, distilbert in LAYER_PARTS.items():
-                made[f"transformer.layer.{layer}.{distilbert}.{kind}"] = take(f"encoder.layer.{layer}.{bert}.{kind}")
+                mapped[f"transformer.layer.{layer}.{distilbert}.{kind}"] = take(f"encoder.layer.{layer}.{bert}.{kind}")
     for unused in ("embeddings.position_ids", "pooler.dense.weight", "pooler.dense.bias"):
         left.pop(unused, None)
     if left:
@@ -161,58 +158,18 @@ def bert_to_distilbert(weights: Mapping[str, np.ndarray], layers: int) -> dict[s
             f"These weights have no place in DistilBERT: {', '.join(sorted(left))}.",
             f"The configuration says {layers} layers: use a model whose weights and configuration agree.",
         )
-    return made
-
-
-def read_config(path: Path) -> dict[str, Any]:
-    """The model configuration in a directory.
-
-    Raises:
-        BadModel: There is none, or it is not a JSON object.
-    """
-    next_step = "Name a directory in the Hugging Face layout: config.json, model.safetensors, tokenizer.json."
-    if not (path / "config.json").exists():
-        raise BadModel(f"{path} is not a model directory: it has no config.json.", next_step)
-    return read_json(path / "config.json", next_step)
-
-
-def check_distilbert(path: Path) -> dict[str, Any]:
-    """The configuration of the DistilBERT in a directory, once it is sure that it is one.
-
-    Raises:
-        BadModel: Another kind of model, or weights or tokenizer missing.
-    """
-    config = read_config(path)
-    if (kind := config.get("model_type")) != "distilbert":
-        raise BadModel(
-            f"{path} holds a model of type {kind!r}; Vitrine's encoder is a DistilBERT.",
-            f"Use a DistilBERT such as `{DISTILBERT}`, or `{MINILM_PACKAGE}`.",
-        )
-    if (activation := config.get("activation")) not in ACTIVATIONS:
-        raise BadModel(f"{path} has the activation {activation!r}.", f"Known are: {', '.join(ACTIVATIONS)}.")
-    if not (path / WEIGHTS).is_file():
-        found = ", ".join(sorted(entry.name for entry in path.iterdir())) or "nothing"
-        raise BadModel(
-            f"{path} has no {WEIGHTS}, it has: {found}.",
-            "Save the weights as safetensors (save_pretrained does that); a pickle is not opened, it can run code.",
-        )
-    if not (path / "tokenizer.json").is_file():
-        raise BadModel(
-            f"{path} has no tokenizer.json.",
-            "Save the tokenizer there: transformers.AutoTokenizer.from_pretrained(...).save_pretrained(directory).",
-        )
-    return config
+    return mapped
 
 
 def content_fingerprint(path: Path) -> str:
     """16 hexadecimal digits of the files that shape a model's vectors, wherever they lie."""
     files = {name: artifacts.file_sha256(path / name) for name in MODEL_FILES if (path / name).is_file()}
-    return artifacts.fingerprint("base-directory", 1, {}, files)
+    return artifacts.fingerprint(kinds.BASE_DIRECTORY, {}, files)
 
 
 def _from_directory(path: Path, name: str) -> BaseModel:
     check_distilbert(path)
-    if (path / artifacts.MANIFEST).is_file():
+    if artifacts.exists(path):
         return BaseModel(path, artifacts.read(path).fingerprint, name)
     return BaseModel(path, content_fingerprint(path), name)
 
@@ -223,12 +180,15 @@ def _directory(spec: str) -> Path | None:
     Raises:
         BadModel: It is written as a path, and there is no such directory.
     """
-    directory = Path(spec).expanduser()
-    if directory.is_dir():
-        return directory.resolve()
+    try:
+        directory = Path(spec).expanduser()
+        if directory.is_dir():
+            return directory.resolve()
+    except (OSError, RuntimeError):  # a name that is too long, a directory that may not be entered, nobody's home
+        directory = Path(spec)
     if spec.startswith(("/", ".", "~")):
         raise BadModel(
-            f"The base model's directory {directory} does not exist.",
+            f"The base model's directory {escaped(str(directory))} does not exist, or may not be entered.",
             f"Correct base_model, or use `{MINILM_PACKAGE}`, which needs no download.",
         )
     return None
@@ -299,9 +259,7 @@ def _from_package(spec: str, root: Path) -> BaseModel:
         )
         return _map_package(source, expected, space.path)
 
-    made = artifacts.build(
-        root, "base", BASE_VERSION, write, settings={"package": package}, inputs={"weights": expected}
-    )
+    made = artifacts.build(root, kinds.BASE, write, settings={"package": package}, inputs={"weights": expected})
     return BaseModel(made.path, made.fingerprint, spec)
 
 

@@ -7,8 +7,7 @@ Sentence-BERT, 2019, arXiv 1908.10084).
 
 import json
 import os
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +15,15 @@ import numpy as np
 
 from include.core.errors import BadModel, BadSettings
 from include.core.progress import Progress, Sink
-from include.model.base import WEIGHTS, check_distilbert
-from include.model.directory import encodable, load_tokenizer, require_dimensions, stored_max_tokens
+from include.model.directory import (
+    WEIGHTS,
+    check_distilbert,
+    encodable,
+    load_tokenizer,
+    read_weights,
+    require_dimensions,
+    stored_max_tokens,
+)
 from include.model.onnx_export import write_onnx
 from include.model.query_encoder import ONNX_FILE
 
@@ -119,7 +125,7 @@ class Encoder:
                 "Use the tokenizer that the model was trained with.",
             )
         model = DistilBertModel(DistilBertConfig.from_dict(config, attn_implementation="sdpa"))
-        model.load_state_dict(_read_weights(path / WEIGHTS, model.state_dict()))
+        model.load_state_dict(read_weights(path / WEIGHTS, model.state_dict()))
         model.train(False).to(place)
         return cls(
             model,
@@ -274,45 +280,6 @@ class Encoder:
             (path / name).write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
-def _read_weights(file: Path, expected: "dict[str, torch.Tensor]") -> "dict[str, torch.Tensor]":
-    """The weights of a DistilBertModel, also out of one with a head (the hub's has the masked-word head).
-
-    Raises:
-        BadModel: The file is damaged, or a weight is missing, has another shape, or is not finite.
-    """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    next_step = "Use a complete, undamaged DistilBERT: download or save it again."
-    try:
-        found = {
-            # Weights converted from TensorFlow call a layer norm's parameters gamma and beta.
-            re.sub(r"\.gamma$", ".weight", re.sub(r"\.beta$", ".bias", name)).removeprefix("distilbert."): value
-            for name, value in load_file(file).items()
-        }
-    except SafetensorError as error:
-        raise BadModel(f"{file} is not a safetensors file, or damaged ({error}).", next_step) from error
-    if missing := sorted(set(expected) - set(found)):
-        raise BadModel(f"{file} lacks {len(missing)} of DistilBERT's weights, first {missing[0]}.", next_step)
-    for name, like in expected.items():
-        if (shape := tuple(found[name].shape)) != tuple(like.shape):
-            raise BadModel(f"{file}: {name} is {shape}, config.json says {tuple(like.shape)}.", next_step)
-    weights = {name: found[name] for name in expected}
-    require_finite(weights, str(file), next_step)
-    return weights
-
-
-def require_finite(weights: "Mapping[str, torch.Tensor]", where: str, next_step: str) -> None:
-    """Check that no weight is NaN or infinite: such a model gives vectors that are equal to nothing.
-
-    Raises:
-        BadModel: One is; the message counts them in the first such tensor.
-    """
-    for name, values in weights.items():
-        if bad := int((~values.isfinite()).sum()):
-            raise BadModel(f"{where}: {bad:,} of {values.numel():,} weights of {name} are NaN or infinite.", next_step)
-
-
 def length_batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
     """Group texts of like length: positions in `lengths`, longest first, so that want of memory shows at once.
 
@@ -342,5 +309,5 @@ def resolve_precision(precision: str, device: "torch.device") -> str:
         return precision
     if device.type == "cuda":
         return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
-    found = torch.cpu.get_capabilities() if device.type == "cpu" else {}
-    return "bfloat16" if found.get("amx_bf16") or found.get("avx512_bf16") else "float32"
+    capabilities = torch.cpu.get_capabilities() if device.type == "cpu" else {}
+    return "bfloat16" if capabilities.get("amx_bf16") or capabilities.get("avx512_bf16") else "float32"

@@ -59,7 +59,7 @@ class QueryEncoder:
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Vectors of `texts`: (n, dim) float32, L2-normalised, in their order."""
-        made = [np.empty((0, self.dim), np.float32)]
+        batches = [np.empty((0, self.dim), np.float32)]
         for start in range(0, len(texts), BATCH):
             encoded = self.tokenizer.encode_batch_fast(encodable(texts[start : start + BATCH]))
             inputs = {
@@ -67,5 +67,5 @@ class QueryEncoder:
                 "attention_mask": np.array([text.attention_mask for text in encoded], np.int64),
             }
             vectors = self._session.run(None, inputs)[0][:, : self.dim]
-            made.append(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
-        return np.concatenate(made)
+            batches.append(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
+        return np.concatenate(batches)

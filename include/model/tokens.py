@@ -19,7 +19,7 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 
 from include.catalogue.schema import LABELS_FILE, PRODUCTS_FILE, read_rows
-from include.core import artifacts
+from include.core import artifacts, kinds
 from include.core.arrays import Ids
 from include.core.artifacts import Artifact, Workspace
 from include.core.progress import Progress, Sink
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-KIND = "tokens"
-VERSION = 1
 COLUMNS = ((PRODUCTS_FILE, "title"), (PRODUCTS_FILE, "content"), (LABELS_FILE, "title"))
 AT_ONCE = 4096  # texts: bounds the memory of tokenizers' own objects
 SPECIAL = 2  # CLS and SEP
@@ -67,13 +65,13 @@ def tokenize(
                 counts |= _write(file, space.path, tokenizer, max_tokens - SPECIAL, width, progress)
         return {"dtype": np.dtype(width).name, "texts": total, "tokens": sum(counts.values()), "columns": counts}
 
-    return artifacts.build(root, KIND, VERSION, write, **_identity(catalogue, tokenizer, max_tokens))
+    return artifacts.build(root, kinds.TOKENS, write, **_identity(catalogue, tokenizer, max_tokens))
 
 
 def find(catalogue: Path, tokenizer: "Tokenizer", max_tokens: int, *, root: Path) -> Path | None:
     """What `tokenize` made earlier with these arguments, verified; None if it has not."""
     identity = _identity(catalogue, tokenizer, max_tokens)
-    path = artifacts.locate(root, KIND, artifacts.fingerprint(KIND, VERSION, **identity))
+    path = artifacts.locate(root, kinds.TOKENS, artifacts.fingerprint(kinds.TOKENS, **identity))
     return artifacts.read(path).path if path.exists() else None
 
 
@@ -161,8 +159,8 @@ def _write(
 
 def _cut(texts: Sequence[str], tokenizer: "Tokenizer", longest: int) -> Iterator[list[list[int]]]:
     for start in range(0, len(texts), AT_ONCE):
-        found = tokenizer.encode_batch_fast(encodable(texts[start : start + AT_ONCE]), add_special_tokens=False)
-        yield [each.ids[:longest] for each in found]
+        encoded = tokenizer.encode_batch_fast(encodable(texts[start : start + AT_ONCE]), add_special_tokens=False)
+        yield [each.ids[:longest] for each in encoded]
 
 
 def _identity(catalogue: Path, tokenizer: "Tokenizer", max_tokens: int) -> dict[str, Any]:

@@ -6,8 +6,10 @@ whole report is the run's tab *Report*, written just before the request.
 
 import hashlib
 import json
+import logging
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,37 +18,70 @@ from include.core.errors import AlreadyAsked
 from include.core.files import write_json
 from include.core.space import no_space_explained
 from include.evaluation.comparison import Comparison, comparisons, interval, label
+from include.run import Run
 
 if TYPE_CHECKING:  # a DAG file imports this module: nothing heavy
-    from include.publishing.catalogue_change import CatalogueChange, Objection
+    from include.publishing.verdict import Verdict
+
+log = logging.getLogger(__name__)
 
 APPROVE, REJECT = "Approve", "Reject"  # Airflow's UI knows these two as an approval
 SHOWN = ("ndcg@10", "r@10", "recall@10", "p@1", "mrr")
 
 
+def request_approval(
+    run: Run, results: Mapping[str, Any], link: str, show: Callable[[Mapping[str, Any]], None]
+) -> dict[str, Any]:
+    """Ask a person whether the version may go live, where `promote = approval`; else pass at once.
+
+    Args:
+        run: The run.
+        results: By stage, the summaries so far.
+        link: The address of the run's report.
+        show: Writes that report, given what became of the question: `asked`, `since`, `catalogue`.
+
+    Returns:
+        `{"asked": False, "reason"}`, or `{"asked": True, "subject", "body"}` (Markdown) of the question.
+
+    Raises:
+        AlreadyAsked: The run has asked about other figures.
+    """
+    from include.publishing.publish import foresee
+
+    index, evaluate = run.settings.index, run.settings.evaluate
+    if evaluate.promote != "approval":
+        return {"asked": False, "reason": f"promote is {evaluate.promote}"}
+    version, evaluation = (Path(results[stage]["path"]) for stage in ("verify", "evaluate"))
+    decided = foresee(
+        version, evaluation, index, evaluate, run.open_store(), root=run.root, logical_date=run.logical_date
+    )
+    if not decided.ask:
+        log.info("nobody is asked: %s", decided.reason)
+        return {"asked": False, "reason": decided.reason}
+    now = datetime.now(UTC)
+    asked = request(results, decided, collection=index.collection, hours=evaluate.approval_hours, link=link, now=now)
+    catalogue = None if decided.change is None else asdict(decided.change)
+    show({"asked": True, "since": now.isoformat(timespec="seconds"), "catalogue": catalogue})
+    about = {name: results[name]["fingerprint"] for name in ("verify", "evaluate")}
+    ask_once(run.root, run.run_id, {**about, "live": decided.live})  # last: a failure before it is no question asked
+    log.info("asking a person, under Required Actions: %s\n%s", asked["subject"], asked["body"])
+    return {"asked": True, **asked}
+
+
 def request(
-    results: Mapping[str, Any],
-    *,
-    live: str | None,
-    collection: str,
-    hours: float,
-    link: str,
-    now: datetime,
-    change: "CatalogueChange | None" = None,
-    against: "Objection | None" = None,
+    results: Mapping[str, Any], decided: "Verdict", *, collection: str, hours: float, link: str, now: datetime
 ) -> dict[str, str]:
     """Subject and body (Markdown) of the request.
 
     Args:
         results: By stage, the summaries of `convert`, `evaluate` and `verify`.
-        live: The version that would be replaced; None where nothing is live.
+        decided: What would be decided without an answer; what speaks against the change of the catalogue stands first.
         collection: The index's name.
         hours: How long an answer is waited for.
         link: The address of the run's report.
         now: The moment of asking, with a time zone.
-        change: What the version changes in the live one's catalogue; None where there is nothing to compare.
-        against: What speaks against that change; it stands first.
     """
+    live, change, against = decided.live, decided.change, decided.against
     metrics = results["evaluate"]["stats"]
     gate = metrics["gate"]
     version = results["verify"]["fingerprint"]

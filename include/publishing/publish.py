@@ -13,6 +13,7 @@ finishes what it began.
 
 import logging
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
@@ -23,11 +24,11 @@ from include.core.errors import BadSettings, UnknownVersion, VerificationFailed
 from include.core.settings import EvaluateSettings, IndexSettings
 from include.index.checks import require_count
 from include.publishing.catalogue_change import compare, is_sample, objection
-from include.publishing.retention import delete_old, exists
+from include.publishing.retention import delete_old
 from include.publishing.verdict import Answer, Verdict, said, verdict
 from include.store.journal import Entry, Journal, history, now, publishing, require_aware
 from include.store.protocol import Store
-from include.store.version import read_version
+from include.store.version import IndexVersion
 
 __all__ = ["foresee", "history", "publish", "roll_back"]
 
@@ -73,7 +74,7 @@ def publish(
         ArtifactBusy: Another publication holds the lock.
     """
     made, gate = _asked_about(version, evaluation, index, logical_date, root)
-    name: str = made["version"]
+    name = made.name
     answer = Answer.of(approval)
     with publishing(root, index.collection):
         journal = Journal.load(root, index.collection)
@@ -90,7 +91,7 @@ def publish(
             approved_by=None if answer is None else answer.by,
             approved_at=None if answer is None else answer.at,
             gate=None if gate is None else said(gate),
-            sample=is_sample(root / made["catalogue"], root),
+            sample=is_sample(root / made.catalogue, root),
         )
         previous = live
         if decided.publish and live == name:
@@ -159,7 +160,11 @@ def roll_back(to: str, index: IndexSettings, store: Store, *, root: Path, run_id
         journal = Journal.load(root, index.collection)
         live = store.live()
         journal.settle(live)
-        there = [name for name in journal.by_publication() if name not in journal.deleting and exists(name, root)]
+        there = [
+            name
+            for name in journal.by_publication()
+            if name not in journal.deleting and IndexVersion.exists(root, name)
+        ]
         if to == "previous":
             name = next((name for name in reversed(journal.line()) if name in there and name != live), None)
         else:
@@ -172,7 +177,7 @@ def roll_back(to: str, index: IndexSettings, store: Store, *, root: Path, run_id
                 + (f"version {live} is live." if live else "nothing is live."),
                 f"Kept are: {', '.join(others) or 'none'}.",
             )
-        made = read_version(artifacts.locate(root, "version", name))
+        made = IndexVersion.read(IndexVersion.path(root, name))
         _require_same_collection(made, index)
         back = replace(restored, run_id=run_id, published_at=now(), previous=live, action="rolled back")
         _move(journal, back, made, store)
@@ -180,13 +185,10 @@ def roll_back(to: str, index: IndexSettings, store: Store, *, root: Path, run_id
     return {"version": name, "published": True, "reason": f"rolled back from {live}", "previous": live, "deleted": []}
 
 
-def _move(journal: Journal, entry: Entry, made: dict[str, Any], store: Store) -> None:
+def _move(journal: Journal, entry: Entry, made: IndexVersion, store: Store) -> None:
     """Move the alias to a version that opens and is complete, and journal it."""
-    searcher = store.open(entry.version, made["shards"])
-    try:
-        require_count(entry.version, searcher, made["points"])
-    finally:
-        searcher.close()
+    with closing(store.open(entry.version, made.shards)) as searcher:
+        require_count(entry.version, searcher, made.points)
     journal.intent = entry
     journal.deleting = [version for version in journal.deleting if version != entry.version]
     journal.save()
@@ -211,10 +213,10 @@ def _confirm(journal: Journal, entry: Entry) -> str | None:
 
 def _asked_about(
     version: Path, evaluation: Path | None, index: IndexSettings, logical_date: datetime, root: Path
-) -> tuple[dict[str, Any], dict[str, Any] | None]:
+) -> tuple[IndexVersion, dict[str, Any] | None]:
     """The version and its gate, checked against each other and the settings."""
     require_aware(logical_date)
-    made = read_version(version)
+    made = IndexVersion.read(version)
     _require_same_collection(made, index)
     return made, None if evaluation is None else _gate(evaluation, made, root)
 
@@ -223,7 +225,7 @@ def _decide(
     journal: Journal,
     index: IndexSettings,
     evaluate: EvaluateSettings,
-    made: dict[str, Any],
+    made: IndexVersion,
     live: str | None,
     logical_date: datetime,
     gate: Mapping[str, Any] | None,
@@ -237,7 +239,7 @@ def _decide(
     against = objection(change, evaluate, index.collection)
     decided = verdict(
         evaluate,
-        version=made["version"],
+        version=made.name,
         live=live,
         live_date=None if entry is None else datetime.fromisoformat(entry.logical_date),
         logical_date=logical_date,
@@ -253,17 +255,17 @@ def _date(journal: Journal, version: str) -> str:
     return "an unknown date" if entry is None else entry.logical_date
 
 
-def _gate(evaluation: Path, version: dict[str, Any], root: Path) -> dict[str, Any]:
+def _gate(evaluation: Path, version: IndexVersion, root: Path) -> dict[str, Any]:
     """The evaluation's decision on the version's model.
 
     Raises:
         VerificationFailed: There is none, or it is about another model.
     """
     made = artifacts.read(evaluation)
-    model = artifacts.read(root / version["model"], verify=False).fingerprint
+    model = artifacts.read(root / version.model, verify=False).fingerprint
     if made.inputs.get("model", model) != model:
         raise VerificationFailed(
-            f"{evaluation} evaluates model {made.inputs['model']}, version {version['version']} has model {model}.",
+            f"{evaluation} evaluates model {made.inputs['model']}, version {version.name} has model {model}.",
             "Clear evaluate and publish, so that both are of this run's model.",
         )
     gate = made.stats.get("gate")
@@ -284,11 +286,11 @@ def _fitted_weight(evaluation: Path | None) -> float | None:
     return None if weight is None else float(weight)
 
 
-def _require_same_collection(made: dict[str, Any], index: IndexSettings) -> None:
+def _require_same_collection(made: IndexVersion, index: IndexSettings) -> None:
     for name in ("store", "collection"):
-        if made[name] != getattr(index, name):
+        if getattr(made, name) != getattr(index, name):
             raise BadSettings(
-                f"Version {made['version']} was built for {name} {made[name]!r}, the settings say "
+                f"Version {made.name} was built for {name} {getattr(made, name)!r}, the settings say "
                 f"{getattr(index, name)!r}.",
                 "Use the settings that the run was planned with.",
             )

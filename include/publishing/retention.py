@@ -15,7 +15,7 @@ from include.core.errors import DamagedArtifact
 from include.index import claims
 from include.store.journal import Journal, kept
 from include.store.protocol import Store
-from include.store.version import read_version
+from include.store.version import IndexVersion
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 def delete_old(journal: Journal, store: Store, keep_versions: int, root: Path) -> list[str]:
     """Delete the published versions beyond `keep_versions`, and those whose deletion was cut short."""
     live = store.live()
-    existing = [version for version in journal.by_publication() if exists(version, root)]
+    existing = [version for version in journal.by_publication() if IndexVersion.exists(root, version)]
     keep = kept(journal, live, keep_versions, existing)
     old = [version for version in existing if version not in keep]
     if not old and not journal.deleting:
@@ -32,24 +32,19 @@ def delete_old(journal: Journal, store: Store, keep_versions: int, root: Path) -
     journal.save()
     deleted = []
     for version in old:
-        path = artifacts.locate(root, "version", version)
+        path = IndexVersion.path(root, version)
         try:
-            made = read_version(path)
+            made = IndexVersion.read(path)
         except DamagedArtifact as damage:  # must not stop publications for ever
             log.warning("version %s is not deleted: %s", version, damage)
             continue
         with claims.deciding(root):
             claimed = claims.claimed(root)
-            store.delete(version, [shard for shard in made["shards"] if shard.get("path") not in claimed])
-            artifacts.discard(root / made["plan"])
+            store.delete(version, [shard for shard in made.shards if shard.get("path") not in claimed])
+            artifacts.discard(root / made.plan)
             artifacts.discard(path)  # last, so that a cut-short deletion is found again
         deleted.append(version)
         log.info("deleted version %s: %d versions are kept", version, keep_versions)
     journal.deleting = []
     journal.save()
     return deleted
-
-
-def exists(version: str, root: Path) -> bool:
-    """Whether a version's artifact is there."""
-    return (artifacts.locate(root, "version", version) / artifacts.MANIFEST).exists()

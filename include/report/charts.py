@@ -2,13 +2,15 @@
 
 Each is a `figure` with a caption; the drawing has a name and a description in words, for who does not see it.
 Everything is drawn in a box that scales with the page: 720 wide, or half of it. Colours
-are the page's (`include/report/html.py`).
+are the page's (`include/report/templates/style.css.j2`).
 """
 
 import math
 from collections.abc import Sequence
 
-from include.report.html import Markup, element, join, missing, text
+from markupsafe import Markup, escape
+
+from include.report.html import missing, render, shown
 
 WIDTH = 720
 HALF = 430  # for two beside each other
@@ -59,20 +61,20 @@ def line_chart(
     for tick in y_ticks:
         at = down(tick)
         parts.append(f'<line class="grid" x1="{left}" x2="{width - RIGHT}" y1="{at:.1f}" y2="{at:.1f}"/>')
-        parts.append(_label(left - 8, at + 4, text(tick), "end"))
+        parts.append(_label(left - 8, at + 4, shown(tick), "end"))
     parts += [
-        _label(across(tick), height - bottom + 18, text(tick), "middle")
+        _label(across(tick), height - bottom + 18, shown(tick), "middle")
         for tick in ticks(x_low, x_high)
         if x_low <= tick <= x_high
     ]
-    parts.append(_label(width - RIGHT, height - 4, text(x_name), "end"))
+    parts.append(_label(width - RIGHT, height - 4, x_name, "end"))
     window = len(means) // 40 if smooth else 0
     if window > 1:  # a curve of single batches is mostly noise
         parts.append(f'<polyline class="faint" points="{path(means)}"/>')
     parts.append(f'<polyline class="line" points="{path(_smooth(means, window))}"/>')
-    told = f"{y_name} against {x_name}: from {text(kept[0][1])} at {text(kept[0][0])} to {text(kept[-1][1])} "
-    told += f"at {text(kept[-1][0])}; lowest {text(min(b for _, b in kept))}."
-    return _figure(title, Markup(told), height, parts, width)
+    told = f"{y_name} against {x_name}: from {shown(kept[0][1])} at {shown(kept[0][0])} to {shown(kept[-1][1])} "
+    told += f"at {shown(kept[-1][0])}; lowest {shown(min(b for _, b in kept))}."
+    return _figure(title, told, height, parts, width)
 
 
 def bar_chart(
@@ -96,10 +98,10 @@ def bar_chart(
         at = number * step + 4
         length = max(min(value / full, 1.0) * (WIDTH - left - right), 1.0)
         kind = "bar other" if label in soft else "bar"
-        parts.append(_label(left - 10, at + 14, text(label), "end"))
+        parts.append(_label(left - 10, at + 14, label, "end"))
         parts.append(f'<rect class="{kind}" x="{left}" y="{at}" width="{length:.1f}" height="{step - 8}" rx="3"/>')
-        parts.append(_label(left + length + 8, at + 14, text(beside), "start"))
-    told = Markup("; ".join(f"{text(label)} {text(beside)}" for label, _, beside in kept))
+        parts.append(_label(left + length + 8, at + 14, beside, "start"))
+    told = "; ".join(f"{label} {beside}" for label, _, beside in kept)
     return _figure(title, told, len(kept) * step + 8, parts)
 
 
@@ -129,7 +131,7 @@ def interval_chart(
     for mark in marks:
         at = across(mark)
         parts.append(f'<line class="grid" x1="{at:.1f}" x2="{at:.1f}" y1="0" y2="{height - 26}"/>')
-        parts.append(_label(at, height - 8, text(mark), "middle"))
+        parts.append(_label(at, height - 8, shown(mark), "middle"))
     for number, (label, value, bounds) in enumerate(kept):
         y = number * step + 18
         drawn = [f'<circle class="dot" cx="{across(value):.1f}" cy="{y}" r="5"/>']
@@ -137,13 +139,13 @@ def interval_chart(
             first, last = (across(end) for end in bounds)
             drawn.insert(0, f'<line class="whisker" x1="{first:.1f}" x2="{last:.1f}" y1="{y}" y2="{y}"/>')
         parts.append(f'<g class="{"main" if label in main else "rest"}">{"".join(drawn)}</g>')
-        parts.append(_label(left - 12, y + 4, text(label), "end"))
+        parts.append(_label(left - 12, y + 4, label, "end"))
         parts.append(_label(WIDTH - 4, y + 4, f"{value:.3f}", "end", ink=True))
     told = "; ".join(
-        f"{text(label)} {value:.3f}" + (f" ({bounds[0]:.3f} to {bounds[1]:.3f})" if bounds is not None else "")
+        f"{label} {value:.3f}" + (f" ({bounds[0]:.3f} to {bounds[1]:.3f})" if bounds is not None else "")
         for label, value, bounds in kept
     )
-    return _figure(title, Markup(told), height, parts)
+    return _figure(title, told, height, parts)
 
 
 def histogram(
@@ -172,17 +174,17 @@ def histogram(
             f'<rect class="bar" x="{at + 1:.1f}" y="{y:.1f}" width="{max(wide - 2, 1):.1f}" height="{tall:.1f}"/>'
         )
         if count and len(counts) * 40 <= width:
-            parts.append(_label(at + wide / 2, y - 5, text(count), "middle"))
+            parts.append(_label(at + wide / 2, y - 5, shown(count), "middle"))
     parts += [
-        _label(left + number * wide, height - bottom + 16, text(bound), "middle")
+        _label(left + number * wide, height - bottom + 16, shown(bound), "middle")
         for number, bound in enumerate(bounds)
         if number % every == 0
     ]
-    parts.append(_label(width - RIGHT, height - 4, text(x_name), "end"))
+    parts.append(_label(width - RIGHT, height - 4, x_name, "end"))
     most = max(range(len(counts)), key=lambda number: counts[number])
-    told = f"{text(sum(counts))} in all, from {text(bounds[0])} to {text(bounds[-1])} {text(x_name)}; most, "
-    told += f"{text(counts[most])}, from {text(bounds[most])} to {text(bounds[most + 1])}."
-    return _figure(title, Markup(told), height, parts, width)
+    told = f"{shown(sum(counts))} in all, from {shown(bounds[0])} to {shown(bounds[-1])} {x_name}; most, "
+    told += f"{shown(counts[most])}, from {shown(bounds[most])} to {shown(bounds[most + 1])}."
+    return _figure(title, told, height, parts, width)
 
 
 def ticks(low: float, high: float, count: int = 5) -> list[float]:
@@ -213,14 +215,11 @@ def _smooth(line: Sequence[tuple[float, float]], window: int) -> list[tuple[floa
     return smooth
 
 
-def _label(x: float, y: float, shown: str, anchor: str, *, ink: bool = False) -> str:
+def _label(x: float, y: float, words: str, anchor: str, *, ink: bool = False) -> str:
     kind = ' class="ink"' if ink else ""
-    return f'<text{kind} x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{shown}</text>'
+    return f'<text{kind} x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(words)}</text>'
 
 
-def _figure(title: str, told: Markup, height: int, parts: Sequence[str], width: int = WIDTH) -> Markup:
-    drawing = (
-        f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{text(title)}. {told}">'
-        f"<title>{text(title)}</title><desc>{told}</desc>{''.join(parts)}</svg>"
-    )
-    return element("figure", join([element("figcaption", title), Markup(drawing)]))
+def _figure(title: str, told: str, height: int, parts: Sequence[str], width: int = WIDTH) -> Markup:
+    drawing = Markup("".join(parts))  # noqa: S704  numbers, and words that `_label` has escaped
+    return render("figure", title=title, told=told, width=width, height=height, drawing=drawing)

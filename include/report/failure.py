@@ -3,9 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from markupsafe import Markup
+
 from include.core.failure import Failure, sentences
 from include.evaluation.comparison import is_number
-from include.report.html import Markup, element, join, section, text
+from include.report.html import render, shown
 
 # The page is served as `vitrine/runs/<dag>/<run>/report`, below the UI's base: four steps lead back to it.
 BASE = "../../../../"
@@ -21,17 +23,11 @@ def failed_run(results: Mapping[str, Any]) -> Markup:
     alike: dict[tuple[Any, ...], list[Failure]] = {}
     for each in failed:
         alike.setdefault((each["task"], each["class"], each["what"]), []).append(each)
-    parts = [_failure(group, stopped=bool(results.get("stopped"))) for group in alike.values()]
-    if not parts:
-        parts = [section("No task had failed", _box("Nothing of the run was running when it was ended.", [AGAIN], ""))]
-    made = _made(results)
-    if made:
-        listed = [element("li", join([element("strong", f"{name}: "), text(said)])) for name, said in made]
-        parts.append(section("What the stages before left", element("ul", join(listed))))
-    return join(parts)
+    failures = [_failure(group, stopped=bool(results.get("stopped"))) for group in alike.values()]
+    return render("failed", failures=failures, again=AGAIN, made=_made(results))
 
 
-def _failure(group: Sequence[Failure], *, stopped: bool) -> Markup:
+def _failure(group: Sequence[Failure], *, stopped: bool) -> dict[str, Any]:
     """Failures of one task for one reason: a mapped task often fails in many instances at once."""
     first = group[0]
     shards = [each["map_index"] for each in group if each["map_index"] >= 0]
@@ -39,23 +35,18 @@ def _failure(group: Sequence[Failure], *, stopped: bool) -> Markup:
     if stopped and first["class"] is None:
         title = f"{first['task']} was running then"
         first = {**first, "what": ENDED, "next_step": AGAIN}
-    tries = f"{first['class']}, try {first['try_number']} of {first['max_tries']}" if first["class"] else ""
-    links = [_log(each) for each in group[:SHARDS_SHOWN]]
-    return section(title, _box(first["what"], sentences(first["next_step"]), tries), element("p", join(links)))
+    return {
+        "title": title,
+        "said": sentences(first["what"]),
+        "steps": sentences(first["next_step"]),
+        "tries": f"{first['class']}, try {first['try_number']} of {first['max_tries']}" if first["class"] else "",
+        "logs": [_log(each) for each in group[:SHARDS_SHOWN]],
+    }
 
 
-def _box(what: str, steps: Sequence[str], small: str) -> Markup:
-    said = [element("strong", line) for line in sentences(what)[:1]]
-    said += [element("p", line) for line in sentences(what)[1:]]
-    if steps:
-        said.append(element("p", join([element("b", "What to do: "), text(" ".join(steps))]), class_="next"))
-    about = [element("p", small, class_="sub")] if small else []
-    return join([element("div", join(said), class_="decision"), *about])
-
-
-def _log(each: Failure) -> Markup:
+def _log(each: Failure) -> tuple[str, str]:
     words = f"Log of {each['task']}" + (f", shard {each['map_index']}" if each["map_index"] >= 0 else "")
-    return element("a", words, href=BASE + each["log"], target="_top")
+    return words, BASE + each["log"]
 
 
 def _shards(numbers: Sequence[int]) -> str:
@@ -85,15 +76,15 @@ def describe(stage: str, summary: Mapping[str, Any] | None) -> str:
 
 
 def _download(stats: Mapping[str, Any]) -> str:
-    return f"{stats.get('file')}, {text(stats.get('bytes'))} bytes"
+    return f"{stats.get('file')}, {shown(stats.get('bytes'))} bytes"
 
 
 def _convert(stats: Mapping[str, Any]) -> str:
     lines = []
     for name, each in stats.items():
         if isinstance(each, Mapping) and "read" in each:
-            fates = " + ".join(f"{text(each.get(fate))} {fate}" for fate in ("accepted", "rejected", "merged"))
-            lines.append(f"{name}: {text(each['read'])} read = {fates}")
+            fates = " + ".join(f"{shown(each.get(fate))} {fate}" for fate in ("accepted", "rejected", "merged"))
+            lines.append(f"{name}: {shown(each['read'])} read = {fates}")
     products = stats.get("products")
     return "; ".join([f"{products:,} products"] * is_number(products) + lines)
 
@@ -104,4 +95,4 @@ def _evaluate(stats: Mapping[str, Any]) -> str:
 
 
 def _figures(stats: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name.replace('_', ' ')} {text(value)}" for name, value in stats.items() if is_number(value))
+    return ", ".join(f"{name.replace('_', ' ')} {shown(value)}" for name, value in stats.items() if is_number(value))

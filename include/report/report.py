@@ -16,16 +16,15 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from include.core import artifacts
+from include.core import artifacts, kinds
 from include.core.artifacts import Artifact
 from include.core.errors import DamagedArtifact
 from include.core.files import write_json
 from include.core.space import no_space_explained
-from include.report.page import render
+from include.report.page import page
 
 log = logging.getLogger(__name__)
 
-REPORT_VERSION = 3
 PAGE = "report.html"
 PACKAGES = ("apache-airflow", "torch", "transformers", "pyarrow", "onnxruntime", "qdrant-edge-py", "qdrant-client")
 
@@ -61,11 +60,12 @@ def report(results: Mapping[str, Any], *, root: Path, run_id: str, logical_date:
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
     def write(space: artifacts.Workspace) -> dict[str, Any]:
-        written = render(facts, datetime.now(UTC))
-        (space.path / PAGE).write_text(written, encoding="utf-8")
-        return {"bytes": len(written.encode()), "run_id": run_id}
+        # Lone surrogates, as in the name of a file that is not UTF-8, become question marks.
+        written = page(facts, datetime.now(UTC)).encode("utf-8", "replace")
+        (space.path / PAGE).write_bytes(written)
+        return {"bytes": len(written), "run_id": run_id}
 
-    made = artifacts.build(root, "report", REPORT_VERSION, write, settings={"facts": digest})
+    made = artifacts.build(root, kinds.REPORT, write, settings={"facts": digest})
     entry = _entry(root, run_id)
     with no_space_explained(root):
         entry.parent.mkdir(exist_ok=True)
@@ -88,10 +88,10 @@ def page_of_run(root: Path, run_id: str) -> Path | None:
         raise DamagedArtifact(
             f"{_entry(root, run_id)} cannot be read ({error!r}).", "Clear the task report."
         ) from error
-    mark = str(entry.get("fingerprint"))
-    if entry.get("run_id") != run_id or not re.fullmatch(r"[0-9a-f]{16}", mark):
+    mark = str(entry.get("fingerprint")) if isinstance(entry, dict) else ""
+    if not re.fullmatch(r"[0-9a-f]{16}", mark) or entry.get("run_id") != run_id:
         raise DamagedArtifact(f"{_entry(root, run_id)} does not name a report of {run_id!r}.", "Clear the task report.")
-    path = artifacts.locate(root, "report", mark)
+    path = artifacts.locate(root, kinds.REPORT, mark)
     if not path.is_dir():
         return None
     return artifacts.read(path).path / PAGE

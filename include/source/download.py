@@ -16,20 +16,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from include.core import artifacts
-from include.core.errors import ArtifactBusy, HashMismatch, StorageFull, Terminal, VitrineError
-from include.core.files import lock
+from include.core import artifacts, kinds
+from include.core.errors import HashMismatch, StorageFull, Terminal, VitrineError
 from include.core.progress import Progress, Sink
 from include.core.settings import SourceSettings
 from include.core.space import FULL, require
 from include.formats.archive import Archive
-from include.sample.write import VERSION as SAMPLE_VERSION
 from include.sample.write import write_sample
 from include.source import drive, object_stores, sources
 from include.source.transfer import Fetched, Format, Remote, check
 
-VERSION = 1
-KIND = "source"
 NAMES: dict[Format, str] = {
     "zip": "catalogue.zip",
     "gzip": "catalogue.json.gz",
@@ -62,13 +58,12 @@ def download(settings: SourceSettings, *, root: Path, sink: Sink | None = None) 
         StorageFull: The disk cannot hold it.
     """
     source, pinned = settings.source.strip(), (settings.source_sha256 or "").lower()
-    _sweep(root)
+    artifacts.sweep(root, kinds.SOURCE, _useless)
     remote = _synthetic(settings) if source == "sample" else _look(source, pinned=bool(pinned))
     unit = "products" if source == "sample" else "bytes"
     return artifacts.build(
         root,
-        KIND,
-        VERSION,
+        kinds.SOURCE,
         lambda space: _write(space, remote, pinned, Progress("download", unit=unit, sink=sink)),
         settings={**remote.identity, "sha256": pinned},
     )
@@ -111,7 +106,7 @@ def _synthetic(settings: SourceSettings) -> Remote:
     products, seed = settings.sample_products, settings.sample_seed
     return Remote(
         f"sample ({products} products, seed {seed})",
-        {"sample": SAMPLE_VERSION, "products": products, "seed": seed},
+        {"sample": kinds.SAMPLE.format, "products": products, "seed": seed},
         False,
         partial(_write_sample, products, seed),
     )
@@ -162,16 +157,7 @@ def _write(space: artifacts.Workspace, remote: Remote, pinned: str, progress: Pr
     return stats
 
 
-def _sweep(root: Path) -> None:
-    """Delete what killed downloads left behind and no later one can use, unless somebody is at work there."""
-    for scratch in (root / KIND).glob(".scratch-*"):
-        mark = scratch.name.removeprefix(".scratch-")
-        try:
-            newest = max(entry.stat().st_mtime for entry in (scratch, *scratch.iterdir()))
-            if not (scratch / ONCE).exists() and time.time() - newest < STALE:
-                continue
-            with lock(scratch.parent / f".{mark}.lock", timeout=0):
-                for litter in (scratch, *scratch.parent.glob(f".tmp-{mark}-*")):
-                    shutil.rmtree(litter, ignore_errors=True)
-        except (ArtifactBusy, FileNotFoundError):  # at work, or just gone
-            continue
+def _useless(scratch: Path) -> bool:
+    """Whether a killed download left it behind, and no later one can use it."""
+    newest = max(entry.stat().st_mtime for entry in (scratch, *scratch.iterdir()))
+    return (scratch / ONCE).exists() or time.time() - newest >= STALE

@@ -10,7 +10,7 @@ import os
 import re
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -240,10 +240,8 @@ def _answer(method: str, url: str, headers: Mapping[str, str] | None = None) -> 
             f"{origin} does not answer: {_cause(error)}.",
             "Check the address, the network and the proxy variables; the retry tries again.",
         ) from None
-    try:
+    with closing(response):
         yield response
-    finally:
-        response.close()
 
 
 def require_address(url: str) -> None:

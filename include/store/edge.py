@@ -16,41 +16,27 @@ import tempfile
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from operator import methodcaller
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 import qdrant_edge
 
-from include.core import artifacts
+from include.core import artifacts, kinds
 from include.core.arrays import Vectors
 from include.core.errors import DamagedArtifact, UnknownVersion
-from include.core.files import lock, write_json
+from include.core.files import write_json
 from include.core.progress import Sink
 from include.core.settings import IndexSettings
 from include.core.space import no_space_explained
 from include.store.edge_process import build_apart
 from include.store.edge_shard import engine_explained, load
-from include.store.fusion import depth, fuse_hits, unmatched
-from include.store.protocol import (
-    BM25_WEIGHT,
-    SHOWN_FIELDS,
-    TEXT_FIELD,
-    Hit,
-    Payload,
-    PointBatch,
-    Spec,
-    as_hit,
-    point_id,
-    refuse_live,
-)
+from include.store.protocol import SHOWN_FIELDS, TEXT_FIELD, PointBatch, Spec, refuse_live
+from include.store.searcher import Points, Searcher
+from include.store.version import IndexVersion
 
-KIND = "edge"
-FORMAT = 1  # of a shard: points, payloads, text index, the engine's files; raise it when they change
-VERSION_KIND = "version"  # made by include/index/verify.py
 SHARD_DIRECTORY = "shard"  # in the artifact
-FETCH_POINTS = 1000
 
 T = TypeVar("T")
 
@@ -87,7 +73,7 @@ class EdgeStore:
             return build_apart(space.path / SHARD_DIRECTORY, shard, batches, self.index, total, sink)
 
         settings = {"hnsw_m": self.index.hnsw_m, "hnsw_ef_construct": self.index.hnsw_ef_construct}
-        made = artifacts.build(self.root, KIND, FORMAT, write, settings=settings, inputs=inputs)
+        made = artifacts.build(self.root, kinds.EDGE, write, settings=settings, inputs=inputs)
         return {
             "shard": shard,
             "points": made.stats["points"],
@@ -118,9 +104,7 @@ class EdgeStore:
 
     def versions(self) -> list[str]:
         """The verified versions of this collection, from their `version.json`."""
-        return sorted(
-            name for name, made in self._versions().items() if made.get("collection") == self.index.collection
-        )
+        return sorted(made.name for made in self._versions() if made.collection == self.index.collection)
 
     def delete(self, version: str, shards: Sequence[Mapping[str, Any]]) -> None:
         """Remove the shards of `version` that no other version has.
@@ -133,16 +117,14 @@ class EdgeStore:
         refuse_live(version, self.live(), self.index.collection)
         kept = {
             str(shard["path"])
-            for name, made in self._versions().items()
-            if name != version
-            for shard in made.get("shards", [])
+            for made in self._versions()
+            if made.name != version
+            for shard in made.shards
             if "path" in shard
         }
         for shard in shards:
             path = self.root / str(shard["path"])
-            if str(shard["path"]) in kept or not path.parent.is_dir():
-                continue
-            with lock(path.parent / f".{path.name}.lock", timeout=600):
+            if str(shard["path"]) not in kept:
                 artifacts.discard(path)
 
     def live(self) -> str | None:
@@ -182,23 +164,20 @@ class EdgeStore:
     def _alias(self) -> Path:
         return self.root / "index" / self.index.collection / "live.json"
 
-    def _versions(self) -> dict[str, dict[str, Any]]:
-        """`version.json` of every version artifact, of all collections, by version."""
-        found = {}
-        for path in artifacts.published(self.root, VERSION_KIND):
+    def _versions(self) -> list[IndexVersion]:
+        """Every version of all collections."""
+        found = []
+        for path in artifacts.published(self.root, kinds.VERSION):
             try:
-                found[path.name] = json.loads((path / "version.json").read_bytes())
-            except FileNotFoundError:
-                continue  # deleted since it was listed
-            except ValueError as error:
-                raise DamagedArtifact(
-                    f"{path / 'version.json'} is not JSON ({error}).", "Remove that directory and verify again."
-                ) from error
+                found.append(IndexVersion.read(path, verify=False))
+            except DamagedArtifact:
+                if path.exists():  # not deleted since it was listed
+                    raise
         return found
 
 
-class EdgeSearcher:
-    """Several shards searched as one; see `include.store.protocol.Searcher`.
+class EdgeSearcher(Searcher):
+    """Several shards searched as one.
 
     Args:
         paths: The shards' artifact directories.
@@ -226,43 +205,6 @@ class EdgeSearcher:
         """How many points there are in all shards."""
         return sum(self._each(lambda shard: shard.count(qdrant_edge.CountRequest(exact=True))))
 
-    def fetch(self, uids: Sequence[str]) -> dict[str, tuple[Vectors, Payload]]:
-        """Vector (dim,) float32 and payload of the products that exist, by uid."""
-        ids = [point_id(uid) for uid in uids]
-        found: dict[str, tuple[Vectors, Payload]] = {}
-        for start in range(0, len(ids), FETCH_POINTS):
-            some = ids[start : start + FETCH_POINTS]
-            for records in self._each(methodcaller("retrieve", some, True, True)):
-                for record in records:
-                    payload = record.payload or {}
-                    found[payload["uid"]] = (np.asarray(record.vector, dtype=np.float32), payload)
-        return found
-
-    def dense(self, vector: Vectors, top_k: int, *, exact: bool = False) -> list[Hit]:
-        """Nearest by cosine."""
-        request = qdrant_edge.QueryRequest(
-            limit=top_k,
-            query=qdrant_edge.Query.Nearest(vector.tolist()),
-            params=qdrant_edge.SearchParams(exact=exact),
-            with_payload=SHOWN_FIELDS,
-        )
-        return self._query(request)
-
-    def bm25(self, question: str, top_k: int) -> list[Hit]:
-        """Best by BM25 over title and content."""
-        if not question.strip():
-            return []
-        request = qdrant_edge.QueryRequest(
-            limit=top_k, query=qdrant_edge.TextQuery(TEXT_FIELD, question), with_payload=SHOWN_FIELDS
-        )
-        return self._query(request)
-
-    def hybrid(self, vector: Vectors, question: str, top_k: int, *, bm25_weight: float = BM25_WEIGHT) -> list[Hit]:
-        """Dense and BM25, fused by `fusion.fuse`."""
-        dense, bm25 = self.dense(vector, depth(top_k)), self.bm25(question, depth(top_k))
-        dense += self._cosines(vector, unmatched(bm25, dense))
-        return fuse_hits(dense, bm25, top_k, bm25_weight=bm25_weight)
-
     def close(self) -> None:
         """Close the shards and remove the views."""
         if self._threads is not None:
@@ -272,24 +214,26 @@ class EdgeSearcher:
             self._shards.pop().close()
         self._remove_views()
 
-    def _cosines(self, vector: Vectors, hits: Sequence[Hit]) -> list[Hit]:
-        """The same products with their cosines as scores."""
-        if not hits:
-            return []
-        ids = qdrant_edge.Filter(must=[qdrant_edge.HasIdCondition({point_id(hit.uid) for hit in hits})])
+    def _stored(self, ids: Sequence[str]) -> Points:
+        return self._from_each("retrieve", ids, True, True)
+
+    def _nearest(self, vector: Vectors, limit: int, *, exact: bool, among: Sequence[str] | None) -> Points:
         request = qdrant_edge.QueryRequest(
-            limit=len(hits),
+            limit=limit,
             query=qdrant_edge.Query.Nearest(vector.tolist()),
-            params=qdrant_edge.SearchParams(exact=True),
-            filter=ids,
+            params=qdrant_edge.SearchParams(exact=exact),
+            filter=None if among is None else qdrant_edge.Filter(must=[qdrant_edge.HasIdCondition(set(among))]),
             with_payload=SHOWN_FIELDS,
         )
-        return self._query(request)
+        return self._from_each("query", request)
 
-    def _query(self, request: qdrant_edge.QueryRequest) -> list[Hit]:
-        found = self._each(methodcaller("query", request))
-        hits = [as_hit(point.payload or {}, point.score) for points in found for point in points]
-        return sorted(hits, key=lambda hit: (-hit.score, hit.uid))[: request.limit]
+    def _worded(self, question: str, limit: int) -> Points:
+        query = qdrant_edge.TextQuery(TEXT_FIELD, question)
+        request = qdrant_edge.QueryRequest(limit=limit, query=query, with_payload=SHOWN_FIELDS)
+        return self._from_each("query", request)
+
+    def _from_each(self, method: str, *given: Any) -> Points:
+        return chain.from_iterable(self._each(methodcaller(method, *given)))
 
     def _each(self, work: Callable[[qdrant_edge.EdgeShard], T]) -> list[T]:
         """`work` on every shard; in threads where there are several, since the engine frees the GIL."""

@@ -10,7 +10,8 @@ the data directories. The artifact verifies after any number of readers, who do 
 import errno
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -38,16 +39,14 @@ def build(
 ) -> dict[str, Any]:
     """Write one optimised shard into `directory`; statistics for the manifest."""
     directory.mkdir()
-    points = 0
-    dim = 0
-    engine: qdrant_edge.EdgeShard | None = None
-    try:
+    larger = _larger(batches, BATCH_POINTS)
+    if (first := next(larger, None)) is None:
+        raise VerificationFailed(f"Shard {shard} has no points.", "Plan fewer shards than row groups.")
+    require(directory, bytes_a_point(first) * (total or len(first)), f"Building shard {shard}")
+    dim, points = first.vectors.shape[1], 0
+    with closing(_create(directory, dim, index)) as engine:
         with Progress(f"load shard {shard}", total, unit="points", sink=sink) as progress:
-            for batch in _larger(batches, BATCH_POINTS):
-                if engine is None:
-                    require(directory, bytes_a_point(batch) * (total or len(batch)), f"Building shard {shard}")
-                    dim = batch.vectors.shape[1]
-                    engine = _create(directory, dim, index)
+            for batch in chain([first], larger):
                 rows = zip(batch.ids, batch.vectors, batch.payloads, strict=True)
                 with engine_explained(f"load shard {shard}", directory):
                     engine.update(
@@ -57,8 +56,6 @@ def build(
                     )
                 points += len(batch)
                 progress.advance(len(batch))
-        if engine is None:
-            raise VerificationFailed(f"Shard {shard} has no points.", "Plan fewer shards than row groups.")
         with (
             Progress(f"optimise shard {shard}", points, unit="points", sink=sink) as progress,
             engine_explained(f"optimise shard {shard}", directory),
@@ -68,9 +65,6 @@ def build(
         with engine_explained(f"close shard {shard}", directory):
             held = engine.info()
             engine.flush()
-    finally:
-        if engine is not None:
-            engine.close()
     # With ten points or fewer the engine leaves a journal that the next opening removes: not from the artifact.
     with engine_explained(f"open shard {shard} again", directory):
         qdrant_edge.EdgeShard.load(str(directory)).close()

@@ -7,7 +7,7 @@ from pathlib import Path
 from include.core import artifacts
 from include.core.errors import DamagedArtifact
 from include.store.protocol import Store
-from include.store.version import read_version
+from include.store.version import IndexVersion
 
 log = logging.getLogger(__name__)
 
@@ -35,8 +35,8 @@ def live_model(store: Store, *, root: Path) -> LiveModel | None:
     if live is None:
         return None
     try:
-        made = read_version(artifacts.locate(root, "version", live))
-        return LiveModel(artifacts.read(root / str(made["model"])).path, int(made["dim"]))
+        made = IndexVersion.read(IndexVersion.path(root, live))
+        return LiveModel(artifacts.read(root / made.model).path, made.dim)
     except DamagedArtifact as damage:
         log.warning("the model of the live version %s cannot be compared with: %s", live, damage)
         return None

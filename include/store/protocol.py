@@ -6,7 +6,7 @@
   `<collection>_<version>`, the alias is the server's.
 
 Both search the same way: dense (cosine over HNSW), BM25 (over the text index of the payload field
-`text`), and hybrid, which fuses the two (`fusion.py`). The embeddings in Parquet are the source of
+`text`), and hybrid, which fuses the two (`searcher.py`, `fusion.py`). The embeddings in Parquet are the source of
 truth; both stores can be made again from them.
 
 Life of a version: `prepare`, `upsert` of every shard (in any order, in parallel, repeated at will),
@@ -19,11 +19,14 @@ imports neither pyarrow nor qdrant_client.
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from include.core.arrays import Vectors
 from include.core.errors import Terminal
 from include.core.progress import Sink
+
+if TYPE_CHECKING:
+    from include.store.searcher import Searcher
 
 Payload = dict[str, Any]
 
@@ -87,28 +90,6 @@ class Spec:
     hnsw_ef_construct: int
 
 
-class Searcher(Protocol):
-    """One version, open for reading. Safe to use from several threads; hits are sorted by score, then uid."""
-
-    def count(self) -> int:
-        """How many points there are."""
-
-    def fetch(self, uids: Sequence[str]) -> dict[str, tuple[Vectors, Payload]]:
-        """Vector (dim,) float32 and payload of the products that exist, by uid."""
-
-    def dense(self, vector: Vectors, top_k: int, *, exact: bool = False) -> list[Hit]:
-        """Nearest by cosine; `exact` compares with every point instead of walking the HNSW graph."""
-
-    def bm25(self, question: str, top_k: int) -> list[Hit]:
-        """Best by BM25 over title and content; products that share no word with the question are not hits."""
-
-    def hybrid(self, vector: Vectors, question: str, top_k: int, *, bm25_weight: float = BM25_WEIGHT) -> list[Hit]:
-        """Dense and BM25, fused: see `fusion.fuse`. `bm25_weight` is from 0 (dense alone) to 1 (BM25 alone)."""
-
-    def close(self) -> None:
-        """Release what opening took; harmless when repeated."""
-
-
 class Store(Protocol):
     """Where index versions live.
 
@@ -147,7 +128,7 @@ class Store(Protocol):
     def seal(self, version: str, shards: Sequence[Mapping[str, Any]], *, sink: Sink | None = None) -> None:
         """Finish the index after the last shard; idempotent."""
 
-    def open(self, version: str, shards: Sequence[Mapping[str, Any]]) -> Searcher:
+    def open(self, version: str, shards: Sequence[Mapping[str, Any]]) -> "Searcher":
         """Open a version for reading.
 
         Raises:

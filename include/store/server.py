@@ -27,7 +27,6 @@ from include.store.connection import FIX, ServerConnection
 from include.store.protocol import TEXT_FIELD, PointBatch, Spec, refuse_live
 from include.store.server_search import ServerSearcher
 
-FORMAT = 1  # of a version's collection: points, payloads, text index; raise it when they change
 NEEDED = (1, 20)  # BM25 over a payload's text index
 INDEXING_THRESHOLD_KB = 10_000  # the server's default, restored by `seal`
 BATCH_POINTS = 256
@@ -240,10 +239,6 @@ class ServerStore:
         if self.live() is not None:
             changes.insert(0, models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name=alias)))
         self._call(f"point the alias {alias} at {name}", lambda: self._client.update_collection_aliases(changes))
-
-    def close(self) -> None:
-        """Close the connection; searchers that were opened here end with it."""
-        self._client.close()
 
     def _send(self, name: str, batch: PointBatch) -> int:
         points = models.Batch(ids=list(batch.ids), vectors=batch.vectors.tolist(), payloads=list(batch.payloads))

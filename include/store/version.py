@@ -4,31 +4,73 @@ import json
 from pathlib import Path
 from typing import Any
 
-from include.core import artifacts
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from include.core import artifacts, kinds
 from include.core.errors import DamagedArtifact
 
 VERSION_FILE = "version.json"
-FIELDS = {"version", "store", "collection", "dim", "model", "catalogue", "points", "shards"}  # what readers rely on
 NEXT_STEP = "Clear verify in the run that made it: the version is checked and described again."
 
 
-def read_version(path: Path, *, verify: bool = True) -> dict[str, Any]:
-    """The content of a version artifact's `version.json`.
+class IndexVersion(BaseModel):
+    """What `verify` found; paths are relative to the data directory, so that this can be moved.
 
-    Args:
-        path: The artifact.
-        verify: Compare hashes, not sizes alone; questions do without, so as not to wait.
-
-    Raises:
-        DamagedArtifact: It is not a version artifact, or does not match its manifest.
+    Attributes:
+        name: The fingerprint of its artifact, 16 hexadecimal digits; `version` in the file.
+        store: "embedded" or "server".
+        collection: Name of the live index that it was built for.
+        dim: Of its vectors.
+        model, catalogue, plan: The artifacts that it was made from.
+        points: Products in all shards.
+        shards: What `upsert` said of each, in order; the store knows the rest of what is in there.
+        recall: Recall@10 against exact search, 0-1.
+        checks: See `include.index.checks.check`.
     """
-    artifacts.read(path, verify=verify)
-    file = path / VERSION_FILE
-    try:
-        value = json.loads(file.read_bytes())
-        lacking = sorted(FIELDS - value.keys()) if isinstance(value, dict) else ["a JSON object"]
-    except (OSError, ValueError) as error:
-        raise DamagedArtifact(f"{file} cannot be read ({error!r}).", NEXT_STEP) from error
-    if lacking:
-        raise DamagedArtifact(f"{file} lacks {', '.join(lacking)}.", NEXT_STEP)
-    return dict(value)
+
+    model_config = ConfigDict(frozen=True, populate_by_name=True)
+
+    name: str = Field(alias="version")
+    store: str
+    collection: str
+    dim: int
+    model: str
+    catalogue: str
+    plan: str
+    points: int
+    shards: list[dict[str, Any]]
+    recall: float
+    checks: dict[str, Any]
+
+    @staticmethod
+    def path(root: Path, name: str) -> Path:
+        """The directory that a version has or would have."""
+        return artifacts.locate(root, kinds.VERSION, name)
+
+    @staticmethod
+    def exists(root: Path, name: str) -> bool:
+        """Whether a version is there."""
+        return artifacts.exists(IndexVersion.path(root, name))
+
+    @classmethod
+    def read(cls, path: Path, *, verify: bool = True) -> "IndexVersion":
+        """Open a version's artifact.
+
+        Args:
+            path: The artifact.
+            verify: Compare hashes, not sizes alone; questions do without, so as not to wait.
+
+        Raises:
+            DamagedArtifact: It is not a version artifact, or does not match its manifest.
+        """
+        artifacts.read(path, verify=verify)
+        file = path / VERSION_FILE
+        try:
+            return cls.model_validate_json(file.read_bytes())
+        except (OSError, ValidationError) as error:
+            raise DamagedArtifact(f"{file} cannot be read ({artifacts.fault(error)}).", NEXT_STEP) from error
+
+    def write(self, directory: Path) -> None:
+        """Write `version.json` into an artifact that is being made."""
+        text = json.dumps(self.model_dump(by_alias=True), indent=2, allow_nan=False)
+        (directory / VERSION_FILE).write_text(text, encoding="utf-8")

@@ -1,13 +1,16 @@
-"""What the training loop eats: texts as word pieces, and an epoch's batches of pairs."""
+"""What training is fed with, step by step: pairs of texts as word pieces, in batches."""
 
 import hashlib
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from include.core.arrays import Ids, Ints
+from include.core.train_settings import TrainSettings
 from include.model.tokens import CatalogueTokens
+from include.training.negatives import HardNegatives
 from include.training.pairs import NONE, Pairs
 
 MEGA_BATCHES = 8  # sorted by length together: nearly the padding of a full sort, and negatives still change by epoch
@@ -34,6 +37,25 @@ class TextTokens:
         columns = list(self.tokens.columns.values())
         places = zip(self.column[texts].tolist(), self.row[texts].tolist(), strict=True)
         return [self.tokens.whole(columns[column][row]) for column, row in places]
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What training is fed with.
+
+    Attributes:
+        pairs: The pairs of texts.
+        texts: Their word pieces.
+        negatives: Further negatives of each pair's product; None for those of the batch alone.
+    """
+
+    pairs: Pairs
+    texts: TextTokens
+    negatives: HardNegatives | None = None
+
+    def lengths(self) -> Ints:
+        """Word pieces of each pair."""
+        return self.texts.length[self.pairs.left] + self.texts.length[self.pairs.right]
 
 
 def locate_texts(pairs: Pairs, tokens: CatalogueTokens, also: Sequence[Ints] = ()) -> tuple[Pairs, TextTokens]:
@@ -69,7 +91,7 @@ def locate_texts(pairs: Pairs, tokens: CatalogueTokens, also: Sequence[Ints] = (
 
 
 def batches(lengths: Ints, batch_size: int, *, seed: int, epoch: int) -> list[Ints]:
-    """An epoch's batches: a function of its arguments alone, so a resumed run sees the same ones.
+    """An epoch's batches: a function of its arguments alone.
 
     Pairs are shuffled, sorted by length within mega-batches, cut into batches, and the batches shuffled.
     A last batch of one pair would have no negative: it is left out.
@@ -85,15 +107,70 @@ def batches(lengths: Ints, batch_size: int, *, seed: int, epoch: int) -> list[In
     """
     draw = np.random.default_rng([seed, 3, epoch])
     order = draw.permutation(len(lengths))
-    made: list[Ints] = []
+    cut: list[Ints] = []
     for start in range(0, len(order), MEGA_BATCHES * batch_size):
         mega = order[start : start + MEGA_BATCHES * batch_size]
         mega = mega[np.argsort(lengths[mega], kind="stable")]
-        made += [mega[at : at + batch_size] for at in range(0, len(mega), batch_size)]
-    made = [batch for batch in made if len(batch) > 1]
-    return [made[number] for number in draw.permutation(len(made))]
+        cut += [mega[at : at + batch_size] for at in range(0, len(mega), batch_size)]
+    cut = [batch for batch in cut if len(batch) > 1]
+    return [cut[number] for number in draw.permutation(len(cut))]
 
 
 def steps_in_epoch(pairs: int, batch_size: int) -> int:
     """How many batches `batches` makes."""
     return pairs // batch_size + (pairs % batch_size > 1)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: a function of the settings and its number alone, so a resumed run takes the same ones.
+
+    Attributes:
+        number: From 1, over all epochs.
+        batch: (b,) numbers of pairs.
+        rate: The learning rate.
+        seed: Of dropout.
+    """
+
+    number: int
+    batch: Ints
+    rate: float
+    seed: int
+
+
+def steps_in_all(pairs: int, settings: TrainSettings) -> int:
+    """How many steps a training of so many pairs has."""
+    steps = settings.epochs * steps_in_epoch(pairs, settings.batch_size)
+    return min(steps, settings.max_steps) if settings.max_steps else steps
+
+
+def schedule(lengths: Ints, settings: TrainSettings, *, done: int = 0) -> Iterator[Step]:
+    """The steps that are left after the first `done`.
+
+    Args:
+        lengths: (n,) of the pairs, in word pieces.
+        settings: See `TrainSettings`.
+        done: Steps that a checkpoint holds already.
+    """
+    per_epoch, total = steps_in_epoch(len(lengths), settings.batch_size), steps_in_all(len(lengths), settings)
+    order: list[Ints] = []
+    for number in range(done, total):
+        epoch, within = divmod(number, per_epoch)
+        if within == 0 or not order:
+            order = batches(lengths, settings.batch_size, seed=settings.seed, epoch=epoch)
+        rate = learning_rate(number, total, settings)
+        yield Step(number + 1, order[within], rate, _dropout_seed(settings.seed, epoch, within))
+
+
+def learning_rate(step: int, total: int, settings: TrainSettings) -> float:
+    """Of a step, counted from 0: rises over the warm-up, then falls linearly; never 0, which would be a lost step."""
+    warmup = math.ceil(total * settings.warmup_share)
+    if step < warmup:
+        return settings.learning_rate * (step + 1) / warmup
+    return settings.learning_rate * (total - step) / (total - warmup)
+
+
+def _dropout_seed(seed: int, epoch: int, step: int) -> int:
+    """Depends on the step, not on how many steps this process has done."""
+    digest = hashlib.blake2b(f"{seed} {epoch} {step}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little") >> 1  # torch takes 63 bits

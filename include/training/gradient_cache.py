@@ -57,49 +57,49 @@ def backward(
     size = min(chunk_tokens or CHUNK_TOKENS[encoder.device.type], memory_tokens)
     chunks = list(length_batches([len(ids) for ids in texts], size))
     mine = list(range(processes.rank, len(chunks), processes.count))
-
-    # The word embeddings that occur, as a small leaf of their own: else each chunk's gradient has the size of the whole
-    # vocabulary. They take their gradient to the weights together, at the end.
-    vocabulary, place = np.unique(np.concatenate(texts), return_inverse=True)
-    local = np.split(place, np.cumsum([len(ids) for ids in texts])[:-1])
-    words = torch.nn.functional.embedding(
-        torch.from_numpy(vocabulary).to(encoder.device), encoder.model.embeddings.word_embeddings.weight
-    )
+    cached = sum(len(chunks[number]) * len(texts[chunks[number][0]]) for number in mine) > memory_tokens
+    words, pieces = _embedded_words(encoder, texts)
     leaf = words.detach().requires_grad_()
 
     def forward(number: int, weights: "Weights") -> "torch.Tensor":
         torch.manual_seed(seed + number)
-        return encoder.forward(*encoder.pad([local[text] for text in chunks[number]]), replace(weights, words=leaf))
+        return encoder.forward(*encoder.pad([pieces[text] for text in chunks[number]]), replace(weights, words=leaf))
 
-    padded = sum(len(chunks[number]) * len(texts[chunks[number][0]]) for number in mine)
-    cached = padded > memory_tokens
     vectors = torch.zeros(len(texts), encoder.dim, device=encoder.device)
-    graphs: list[torch.Tensor] = []
+    graphs: dict[int, torch.Tensor] = {}
     with torch.set_grad_enabled(not cached):
         weights = encoder.weights()
         for number in mine:
-            made = forward(number, weights)
-            vectors[chunks[number]] = made.detach()
+            encoded = forward(number, weights)
+            vectors[chunks[number]] = encoded.detach()
             if not cached:
-                graphs.append(made)
-    processes.sum(vectors)
-    vectors.requires_grad_()
-    loss = loss_of(vectors)
+                graphs[number] = encoded
+    loss = loss_of(processes.sum(vectors).requires_grad_())
     value = loss.item()
-    if not math.isfinite(value):
-        return value
-    (gradient,) = torch.autograd.grad(loss, vectors)
-    if cached:
-        weights = encoder.weights()  # anew: the first ones have no graph
+    if math.isfinite(value):
+        (gradient,) = torch.autograd.grad(loss, vectors)
+        if cached:
+            weights = encoder.weights()  # anew: the first ones have no graph
         for number in mine:
-            torch.autograd.backward(forward(number, weights), gradient[chunks[number]])
-    else:
-        for number, made in zip(mine, graphs, strict=True):
-            torch.autograd.backward(made, gradient[chunks[number]])
-    if leaf.grad is not None:  # a process may have had no chunk
-        torch.autograd.backward(words, leaf.grad)
-    _sum_gradients(encoder, processes)
+            torch.autograd.backward(forward(number, weights) if cached else graphs[number], gradient[chunks[number]])
+        if leaf.grad is not None:  # a process may have had no chunk
+            torch.autograd.backward(words, leaf.grad)
+        _sum_gradients(encoder, processes)
     return value
+
+
+def _embedded_words(encoder: Encoder, texts: Sequence[Ids]) -> tuple["torch.Tensor", list[Ids]]:
+    """The embeddings of the word pieces that occur, (v, dim), and each text as numbers of those.
+
+    As a small leaf of their own: else each chunk's gradient has the size of the whole vocabulary. They take their
+    gradient to the weights together, at the end.
+    """
+    import torch
+
+    vocabulary, place = np.unique(np.concatenate(texts), return_inverse=True)
+    table = encoder.model.embeddings.word_embeddings.weight
+    words = torch.nn.functional.embedding(torch.from_numpy(vocabulary).to(encoder.device), table)
+    return words, np.split(place, np.cumsum([len(ids) for ids in texts])[:-1])
 
 
 def _sum_gradients(encoder: Encoder, processes: Processes) -> None:

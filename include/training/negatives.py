@@ -7,6 +7,7 @@ arXiv:2007.00808). Some are unknown positives: what scores nearly as high as the
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,20 +18,18 @@ import pyarrow.parquet as pq
 
 from include.catalogue.schema import PRODUCTS_FILE, read_rows
 from include.catalogue.short_hash import short_hashes
-from include.core import artifacts
+from include.core import artifacts, kinds
 from include.core.arrays import Ints, Vectors
 from include.core.artifacts import Artifact, Workspace
 from include.core.progress import Progress, Sink
 from include.core.space import require
 from include.model.query_encoder import QueryEncoder
 from include.store.protocol import Store
-from include.store.version import read_version
+from include.store.version import IndexVersion
 from include.training.pairs import NONE, Pairs, Ragged
 
 log = logging.getLogger(__name__)
 
-KIND = "negatives"
-VERSION = 1
 FILE = "negatives.parquet"
 MARGIN = 0.95  # of the product's own score: what reaches it may be the same product under another uid
 CANDIDATES = 4  # looked at for each one that is wanted
@@ -39,27 +38,31 @@ TITLES_AT_ONCE = 256
 Search = Callable[[Vectors, int], Sequence[tuple[str, float]]]
 
 
-def mine(
-    catalogue: Path,
-    model: Path,
-    search: Search,
-    count: int,
-    *,
-    version: str,
-    root: Path,
-    dimensions: int = 0,
-    sink: Sink | None = None,
-) -> Artifact:
-    """Ask the live index for each product's title.
+@dataclass(frozen=True)
+class MinedIndex:
+    """The index that is asked.
+
+    Attributes:
+        version: Its fingerprint.
+        model: What its vectors were made with.
+        search: Takes a vector (dim,) float32 and k to the best k (uid, cosine), best first.
+        dim: Of its vectors; 0 for all of the model's.
+    """
+
+    version: str
+    model: Path
+    search: Search
+    dim: int = 0
+
+
+def mine(catalogue: Path, index: MinedIndex, count: int, *, root: Path, sink: Sink | None = None) -> Artifact:
+    """Ask an index for each product's title.
 
     Args:
         catalogue: Artifact of kind `catalogue`.
-        model: The live version's model.
-        search: Takes a vector (dim,) float32 and k to the best k (uid, cosine), best first.
+        index: The live one.
         count: Negatives wanted for each product.
-        version: The live version's fingerprint.
         root: The data directory.
-        dimensions: Of the live version's vectors; 0 for all of the model's.
         sink: Receives progress, in products.
 
     Returns:
@@ -68,37 +71,14 @@ def mine(
     """
 
     def write(space: Workspace) -> dict[str, Any]:
-        products = catalogue / PRODUCTS_FILE
-        require(space.path, 8 * count * pq.read_metadata(products).num_rows, "Mining hard negatives")
-        uids = np.concatenate([short_hashes(table["uid"].to_pylist()) for table in read_rows(products, ["uid"])])
-        order = np.argsort(uids)
-        encoder = QueryEncoder(model, dimensions=dimensions)
-        found = 0
-        field = pa.list_(pa.int64())
-        with (
-            Progress("mine negatives", len(uids), unit="products", sink=sink) as progress,
-            pq.ParquetWriter(space.path / FILE, pa.schema([("rows", field)]), write_page_checksum=True) as out,
-        ):
-            for table in read_rows(products, ["uid", "title"]):
-                mined = []
-                for start in range(0, table.num_rows, TITLES_AT_ONCE):
-                    part = table.slice(start, TITLES_AT_ONCE).to_pylist()
-                    for row, vector in zip(part, encoder.encode([row["title"] for row in part]), strict=True):
-                        hits = search(vector, CANDIDATES * count + 1)
-                        near = short_hashes(choose(row["uid"], hits, count))
-                        place = order[np.minimum(np.searchsorted(uids, near, sorter=order), len(order) - 1)]
-                        mined.append(place[uids[place] == near].tolist())  # the index may hold what is gone by now
-                    progress.advance(len(part))
-                found += sum(map(len, mined))
-                out.write_table(pa.table([pa.array(mined, field)], names=["rows"]))
-        return {"products": len(uids), "negatives": found}
+        return _write(space, catalogue / PRODUCTS_FILE, index, count, sink)
 
     inputs = {
         "catalogue": artifacts.read(catalogue, verify=False).fingerprint,
-        "model": artifacts.read(model, verify=False).fingerprint,
-        "version": version,
+        "model": artifacts.read(index.model, verify=False).fingerprint,
+        "version": index.version,
     }
-    return artifacts.build(root, KIND, VERSION, write, settings={"count": count}, inputs=inputs)
+    return artifacts.build(root, kinds.NEGATIVES, write, settings={"count": count}, inputs=inputs)
 
 
 def mine_live(catalogue: Path, count: int, store: Store, *, root: Path, sink: Sink | None = None) -> Path | None:
@@ -111,18 +91,40 @@ def mine_live(catalogue: Path, count: int, store: Store, *, root: Path, sink: Si
     if live is None:
         log.warning("nothing is live yet: this training goes without hard negatives")
         return None
-    version = read_version(artifacts.locate(root, "version", live))
-    searcher = store.open(live, version["shards"])
-    try:
+    version = IndexVersion.read(IndexVersion.path(root, live))
+    with closing(store.open(live, version.shards)) as searcher:
 
         def search(vector: Vectors, k: int) -> list[tuple[str, float]]:
             return [(hit.uid, hit.score) for hit in searcher.dense(vector, k)]
 
-        model = root / str(version["model"])
-        found = mine(catalogue, model, search, count, version=live, root=root, dimensions=version["dim"], sink=sink)
-        return found.path
-    finally:
-        searcher.close()
+        index = MinedIndex(live, root / version.model, search, version.dim)
+        return mine(catalogue, index, count, root=root, sink=sink).path
+
+
+def _write(space: Workspace, products: Path, index: MinedIndex, count: int, sink: Sink | None) -> dict[str, Any]:
+    require(space.path, 8 * count * pq.read_metadata(products).num_rows, "Mining hard negatives")
+    uids = np.concatenate([short_hashes(table["uid"].to_pylist()) for table in read_rows(products, ["uid"])])
+    order = np.argsort(uids)
+    encoder = QueryEncoder(index.model, dimensions=index.dim)
+    total = 0
+    field = pa.list_(pa.int64())
+    with (
+        Progress("mine negatives", len(uids), unit="products", sink=sink) as progress,
+        pq.ParquetWriter(space.path / FILE, pa.schema([("rows", field)]), write_page_checksum=True) as out,
+    ):
+        for table in read_rows(products, ["uid", "title"]):
+            mined = []
+            for start in range(0, table.num_rows, TITLES_AT_ONCE):
+                part = table.slice(start, TITLES_AT_ONCE).to_pylist()
+                for row, vector in zip(part, encoder.encode([row["title"] for row in part]), strict=True):
+                    hits = index.search(vector, CANDIDATES * count + 1)
+                    near = short_hashes(choose(row["uid"], hits, count))
+                    place = order[np.minimum(np.searchsorted(uids, near, sorter=order), len(order) - 1)]
+                    mined.append(place[uids[place] == near].tolist())  # the index may hold what is gone by now
+                progress.advance(len(part))
+            total += sum(map(len, mined))
+            out.write_table(pa.table([pa.array(mined, field)], names=["rows"]))
+    return {"products": len(uids), "negatives": total}
 
 
 def choose(uid: str, hits: Sequence[tuple[str, float]], count: int) -> list[str]:

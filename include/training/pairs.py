@@ -177,20 +177,20 @@ def _read(file: Path, columns: Sequence[str]) -> dict[str, Ints]:
 
     Two of five million texts share a 64-bit hash with probability 1e-6; then one would be trained for the other.
     """
-    found: dict[str, list[Ints]] = {name: [] for name in (*columns, "offsets", "targets")}
+    parts: dict[str, list[Ints]] = {name: [] for name in (*columns, "offsets", "targets")}
     for table in read_rows(file, columns) if file.exists() else ():
         for name in columns:
             column = table[name].combine_chunks()
             if name == "target_ind":
-                found["offsets"].append(np.asarray(column.value_lengths(), np.int64))
-                found["targets"].append(np.asarray(column.flatten(), np.int64))
+                parts["offsets"].append(np.asarray(column.value_lengths(), np.int64))
+                parts["targets"].append(np.asarray(column.flatten(), np.int64))
             elif name == "row":
-                found[name].append(np.asarray(column, np.int64))
+                parts[name].append(np.asarray(column, np.int64))
             else:
-                found[name].append(short_hashes(column.to_pylist()))
-    made = {name: np.concatenate([np.empty(0, np.int64), *parts]) for name, parts in found.items()}
-    made["offsets"] = np.concatenate([[0], np.cumsum(made["offsets"])])
-    return made
+                parts[name].append(short_hashes(column.to_pylist()))
+    joined = {name: np.concatenate([np.empty(0, np.int64), *chunks]) for name, chunks in parts.items()}
+    joined["offsets"] = np.concatenate([[0], np.cumsum(joined["offsets"])])
+    return joined
 
 
 def _number(*columns: Ints) -> tuple[Any, ...]:

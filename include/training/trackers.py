@@ -98,15 +98,15 @@ def _mlflow(_: Path, fingerprint: str, settings: Mapping[str, Any]) -> Iterator[
     run: str | None = None
 
     def started() -> str:
-        found = client.get_experiment_by_name(EXPERIMENT)
-        experiment = found.experiment_id if found else client.create_experiment(EXPERIMENT)
+        known = client.get_experiment_by_name(EXPERIMENT)
+        experiment = known.experiment_id if known else client.create_experiment(EXPERIMENT)
         earlier = client.search_runs([experiment], f"tags.`{MARK}` = '{fingerprint}'", max_results=1)
         if earlier:
             return str(earlier[0].info.run_id)
-        made = str(client.create_run(experiment, tags={MARK: fingerprint}, run_name=fingerprint).info.run_id)
+        run_id = str(client.create_run(experiment, tags={MARK: fingerprint}, run_name=fingerprint).info.run_id)
         for key, value in settings.items():
-            client.log_param(made, key, value)
-        return made
+            client.log_param(run_id, key, value)
+        return run_id
 
     def track(step: int, figures: Mapping[str, float]) -> None:
         nonlocal run

@@ -17,12 +17,13 @@ import math
 import os
 from argparse import ArgumentParser
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from include.core import artifacts
+from include.core import artifacts, kinds
 from include.core.artifacts import Artifact, Workspace
 from include.core.errors import DamagedArtifact
 from include.core.files import write_json
@@ -31,22 +32,25 @@ from include.core.progress import Sink
 from include.core.train_settings import TrainSettings
 from include.model.base import BaseModel, resolve_base
 from include.model.tokens import CatalogueTokens, find, tokenize
-from include.training.batches import locate_texts
+from include.training.batches import TrainingData, locate_texts
+from include.training.checkpoint import Checkpoints
 from include.training.distributed import ALONE, Processes, join, leave
-from include.training.loop import Batches, Training, dimensions, fit
+from include.training.loop import Training, fit
 from include.training.negatives import HardNegatives
 from include.training.pairs import Pairs, find_pairs
 from include.training.process import launch, run_as_child, train_in_subprocess
+from include.training.step import dimensions
 from include.training.trackers import open_tracker
 
 if TYPE_CHECKING:
+    import torch
+
     from include.model.encoder import Encoder
 
 __all__ = ["train", "train_in_subprocess"]
 
 log = logging.getLogger("include.training.train")  # __name__ is __main__ when this is the program
 
-MODEL_VERSION = 2  # of the model's directory, its ONNX copy included, and of how it is trained
 HISTORY_FILE = "history.json"
 UNTRAINED = "nothing to train on: the base model is used as it is"
 # What shapes memory, speed and what is written beside the model, but not the model.
@@ -61,7 +65,6 @@ def train(
     negatives: Path | None = None,
     nonce: str = "",
     sink: Sink | None = None,
-    interval: float = 1.0,
     processes: Processes = ALONE,
 ) -> Artifact:
     """Fine-tune the base model on a catalogue, in this process.
@@ -73,7 +76,6 @@ def train(
         negatives: Artifact of kind `negatives`, where hard ones are wanted.
         nonce: Another one trains another model from the same inputs; the same one resumes and reuses.
         sink: Receives progress, counted in steps, with loss and pairs per second.
-        interval: Seconds between two snapshots to the sink; 0 for one a step.
         processes: That train together, this one among them; all call this function.
 
     Returns:
@@ -88,73 +90,105 @@ def train(
     """
     import torch
 
-    from include.model.encoder import Encoder, resolve_precision
+    from include.model.encoder import resolve_precision
 
     device = torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")
     precision = resolve_precision(settings.precision, device)
-    source = artifacts.read(catalogue)
+    inputs = {"catalogue": artifacts.read(catalogue).fingerprint}
     base = resolve_base(settings.base_model, root=root)
-    shaping = {**settings.model_dump(exclude=NOT_SHAPING), "precision": precision}
-    if nonce:
-        shaping["nonce"] = nonce
-    inputs = {"catalogue": source.fingerprint, "base": base.fingerprint}
+    inputs["base"] = base.fingerprint
     if negatives is not None:
         inputs["negatives"] = artifacts.read(negatives).fingerprint
-    mark = artifacts.fingerprint("model", MODEL_VERSION, shaping, inputs)
-
-    def trained(scratch: Path) -> tuple["Encoder", Pairs, Training | None]:
-        encoder = Encoder.load(base.path, max_tokens=settings.max_tokens, device=str(device), precision=precision)
-        dimensions(settings, encoder.dim)  # refuses before the work, not after
-        pairs = find_pairs(catalogue, settings)
-        if pairs.lack:
-            log.warning("%s (%s)", UNTRAINED, pairs.lack)
-            return encoder, pairs, None
-        data = _batches(catalogue, pairs, settings, encoder, negatives, root, sink, processes)
-        _say_what_is_trained(data, base, precision, device.type, processes)
-        shown = {**settings.model_dump(), "catalogue": source.fingerprint}
-        name = settings.tracker if processes.rank == 0 else "none"
-        with open_tracker(name, root=root, fingerprint=mark, settings=shown) as track:
-            training = fit(
-                encoder,
-                data,
-                settings,
-                scratch=scratch,
-                fingerprint=mark,
-                sink=sink,
-                interval=interval,
-                track=track,
-                processes=processes,
-            )
-        return encoder, pairs, training
-
+    shaping = {
+        **settings.model_dump(exclude=NOT_SHAPING),
+        "precision": precision,
+        **({"nonce": nonce} if nonce else {}),
+    }
+    mark = artifacts.fingerprint(kinds.MODEL, shaping, inputs)
+    job = _Job(catalogue, settings, root, negatives, base, device, precision, mark, sink, processes)
     if processes.rank > 0:  # the first one says whether there is anything to do
         if scratch := processes.from_first(None):
-            trained(Path(scratch))
-        at = artifacts.locate(root, "model", mark)
-        return Artifact(kind="model", fingerprint=mark, path=at, stats={}, settings={}, inputs={}, seconds=0, files={})
-    started = False
+            job.train(Path(scratch))
+        at = artifacts.locate(root, kinds.MODEL, mark)
+        name = kinds.MODEL.name
+        return Artifact(kind=name, fingerprint=mark, path=at, stats={}, settings={}, inputs={}, seconds=0, files={})
+    made = artifacts.build(root, kinds.MODEL, job.write, settings=shaping, inputs=inputs)
+    if made.reused:
+        processes.from_first(None)
+    return made
 
-    def write(space: Workspace) -> dict[str, Any]:
-        nonlocal started
-        started = True
-        processes.from_first(str(space.scratch))
-        encoder, pairs, training = trained(space.scratch)
+
+@dataclass(frozen=True)
+class _Job:
+    """A training whose inputs are found; the same in every process that takes part, but for `sink` and rank."""
+
+    catalogue: Path
+    settings: TrainSettings
+    root: Path
+    negatives: Path | None
+    base: BaseModel
+    device: "torch.device"
+    precision: str
+    fingerprint: str
+    sink: Sink | None
+    processes: Processes
+
+    def write(self, space: Workspace) -> dict[str, Any]:
+        """Start the other processes, train, and write the model; returns what the manifest keeps of it."""
+        self.processes.from_first(str(space.scratch))
+        encoder, pairs, training = self.train(space.scratch)
         encoder.save(space.path)
         history = training.history if training else []
         write_json(space.path / HISTORY_FILE, {"steps": history, "pairs": pairs.counts})
         return {
             **(_figures(training, pairs) if training else {"steps": 0, "pairs": len(pairs), "untrained": UNTRAINED}),
-            "precision": precision,
-            "device": device.type,
-            "processes": processes.count,
-            "base": base.name,
+            "precision": self.precision,
+            "device": self.device.type,
+            "processes": self.processes.count,
+            "base": self.base.name,
             "held_out": pairs.counts["held_out"],
         }
 
-    made = artifacts.build(root, "model", MODEL_VERSION, write, settings=shaping, inputs=inputs)
-    if not started:
-        processes.from_first(None)
-    return made
+    def train(self, scratch: Path) -> tuple["Encoder", Pairs, Training | None]:
+        """Train the base model, with checkpoints in `scratch`; no training where there is nothing to train on."""
+        from include.model.encoder import Encoder
+
+        settings, processes = self.settings, self.processes
+        encoder = Encoder.load(
+            self.base.path, max_tokens=settings.max_tokens, device=str(self.device), precision=self.precision
+        )
+        dimensions(settings, encoder.dim)  # refuses before the work, not after
+        pairs = find_pairs(self.catalogue, settings)
+        if pairs.lack:
+            log.warning("%s (%s)", UNTRAINED, pairs.lack)
+            return encoder, pairs, None
+        data = self._data(pairs, encoder)
+        counts = ", ".join(f"{name} {count}" for name, count in data.pairs.counts.items())
+        by = f"{processes.count} processes on {self.device.type}" if processes.count > 1 else self.device.type
+        log.info("%d pairs (%s) from %s, %s on %s", len(data.pairs), counts, self.base.name, self.precision, by)
+        shown = {**settings.model_dump(), "catalogue": artifacts.read(self.catalogue, verify=False).fingerprint}
+        tracker = settings.tracker if processes.rank == 0 else "none"
+        checkpoints = Checkpoints(scratch, self.fingerprint)
+        with open_tracker(tracker, root=self.root, fingerprint=self.fingerprint, settings=shown) as track:
+            training = fit(
+                encoder, data, settings, checkpoints=checkpoints, sink=self.sink, track=track, processes=processes
+            )
+        return encoder, pairs, training
+
+    def _data(self, pairs: Pairs, encoder: "Encoder") -> TrainingData:
+        """The pairs with their word pieces; the first process cuts those, the others find them."""
+        tokenizer, limit = encoder.tokenizer, self.settings.max_tokens
+        if self.processes.rank == 0:
+            tokenize(self.catalogue, tokenizer, limit, root=self.root, sink=self.sink)
+        self.processes.from_first(None)
+        cut = find(self.catalogue, tokenizer, limit, root=self.root)
+        if cut is None:
+            raise DamagedArtifact(
+                f"The word pieces of {self.catalogue} are gone while they are needed.", "Retry the task."
+            )
+        hard = None if self.negatives is None else HardNegatives.open(self.negatives)
+        pairs, texts = locate_texts(pairs, CatalogueTokens(cut, tokenizer), [hard.texts(pairs)] if hard else ())
+        return TrainingData(pairs, texts, hard)
 
 
 def trained_before(catalogue: Path, settings: TrainSettings, *, root: Path) -> Artifact | None:
@@ -168,31 +202,26 @@ def trained_before(catalogue: Path, settings: TrainSettings, *, root: Path) -> A
         "base": resolve_base(settings.base_model, root=root).fingerprint,
     }
     shaping = settings.model_dump(exclude={*NOT_SHAPING, "precision"})
-    for path in artifacts.published(root, "model"):
-        try:
-            found = artifacts.read(path, verify=False)
-            same = {name: value for name, value in found.settings.items() if name not in ("precision", "nonce")}
-            wanted = settings.precision in ("auto", found.settings.get("precision"))
-            if same == shaping and wanted and inputs.items() <= found.inputs.items() and _is_current(found, root):
-                return artifacts.read(path)
-        except DamagedArtifact as damage:
-            log.warning("%s It is passed over.", damage.what)
-    return None
+
+    def fits(found: Artifact) -> bool:
+        same = {name: value for name, value in found.settings.items() if name not in ("precision", "nonce")}
+        wanted = settings.precision in ("auto", found.settings.get("precision"))
+        return same == shaping and wanted and inputs.items() <= found.inputs.items() and _is_current(found, root)
+
+    return next(artifacts.newest_first(root, kinds.MODEL, fits), None)
 
 
 def _is_current(model: Artifact, root: Path) -> bool:
     """Whether a model and its hard negatives are of the formats that would be written now."""
-    from include.training.negatives import KIND, VERSION
-
-    if not artifacts.is_of_format(model, MODEL_VERSION):
+    if not artifacts.is_of_format(model, kinds.MODEL):
         return False
     if (mark := model.inputs.get("negatives")) is None:
         return True
     try:
-        mined = artifacts.read(artifacts.locate(root, KIND, mark), verify=False)
+        mined = artifacts.read(artifacts.locate(root, kinds.NEGATIVES, mark), verify=False)
     except DamagedArtifact:
         return True  # of the model's own format, and nothing says otherwise
-    return artifacts.is_of_format(mined, VERSION)
+    return artifacts.is_of_format(mined, kinds.NEGATIVES)
 
 
 def _figures(training: Training, pairs: Pairs) -> dict[str, Any]:
@@ -209,39 +238,6 @@ def _figures(training: Training, pairs: Pairs) -> dict[str, Any]:
     }
 
 
-def _batches(
-    catalogue: Path,
-    pairs: Pairs,
-    settings: TrainSettings,
-    encoder: "Encoder",
-    negatives: Path | None,
-    root: Path,
-    sink: Sink | None,
-    processes: Processes,
-) -> Batches:
-    """The pairs with their word pieces; the first process cuts those, the others find them."""
-    if processes.rank == 0:
-        tokenize(catalogue, encoder.tokenizer, settings.max_tokens, root=root, sink=sink)
-    processes.from_first(None)
-    cut = find(catalogue, encoder.tokenizer, settings.max_tokens, root=root)
-    if cut is None:
-        raise DamagedArtifact(f"The word pieces of {catalogue} are gone while they are needed.", "Retry the task.")
-    hard = None if negatives is None else HardNegatives.open(negatives)
-    tokens = CatalogueTokens(cut, encoder.tokenizer)
-    pairs, texts = locate_texts(pairs, tokens, [hard.texts(pairs)] if hard else ())
-    return Batches(pairs, texts, hard)
-
-
-def _say_what_is_trained(data: Batches, base: BaseModel, precision: str, device: str, processes: Processes) -> None:
-    by = f"{processes.count} processes on {device}" if processes.count > 1 else device
-    counts = _counted(data.pairs.counts)
-    log.info("%d pairs (%s) from %s, %s on %s", len(data.pairs), counts, base.name, precision, by)
-
-
-def _counted(counts: dict[str, int]) -> str:
-    return ", ".join(f"{name} {count}" for name, count in counts.items())
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """`python -m include.training.train`: train, and report in JSON lines on standard output."""
     parser = ArgumentParser(
@@ -253,7 +249,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--negatives", type=Path, help="the negatives artifact's directory")
     parser.add_argument("--nonce", default="", help="another one trains another model from the same inputs")
     parser.add_argument("--parent", type=int, help="end when the process with this id ends")
-    parser.add_argument("--interval", type=float, default=1.0, help="seconds between two lines of progress")
     given = parser.parse_args(arguments)
 
     def work(sink: Sink | None) -> Artifact:
@@ -267,7 +262,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 negatives=given.negatives,
                 nonce=given.nonce,
                 sink=sink,
-                interval=given.interval,
                 processes=processes,
             )
         finally:

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from include.answering.answer import answer
 from include.answering.llm import LlmConnection
 from include.answering.questions import LONGEST_QUESTION, as_text
 from include.answering.reply import NOTHING
-from include.core import artifacts
+from include.core import artifacts, kinds
 from include.core.environment import REPOSITORY
 from include.core.errors import (
     BadQuestion,
@@ -32,22 +34,31 @@ from include.index.verify import verify
 from include.model.base import resolve_base
 from include.model.encoder import Encoder
 from include.publishing.publish import publish
-from include.sample.write import FLAGSHIPS
+from include.sample.products import FLAGSHIPS
 from include.store.stores import open_store
 from tests.answering.endpoint import INJECTION, Endpoint
-from tests.small import Product, products, publish_model, write_catalogue
+from tests.small import Product, few, products, publish_model, write_catalogue
 
 NONSENSE = ["What is the capital of France?", "Who won the world cup in 1998?", "What is quantum chromodynamics?"]
 UNTITLED = Product("u1", "Weekend guitar songbook", "")
 HOSTILE = Product("h1", "Aquarium pump Bubblemax", f"The pump moves 300 litres an hour. {INJECTION}")
 
 
+def everything() -> list[Product]:
+    """The products of the index."""
+    return [
+        *(Product(f"f{n}", each.title, each.content) for n, each in enumerate(FLAGSHIPS)),
+        UNTITLED,
+        HOSTILE,
+        *products(38),
+    ]
+
+
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data directory with a published index of 46 products in two shards."""
     root = tmp_path_factory.mktemp("shop") / "data"
-    rows = [Product(f"f{number}", each.title, each.content) for number, each in enumerate(FLAGSHIPS)]
-    catalogue = write_catalogue(root, [*rows, UNTITLED, HOSTILE, *products(38)], row_group_rows=23)
+    catalogue = write_catalogue(root, everything(), row_group_rows=23)
     saved = tmp_path_factory.mktemp("model") / "minilm"
     Encoder.load(resolve_base(MINILM_PACKAGE, root=root).path, max_tokens=96, precision="float32").save(saved)
     index = IndexSettings()
@@ -213,12 +224,12 @@ def test_a_version_by_name(shop: Path) -> None:
 def test_a_version_that_is_damaged_at_equal_size_is_told(shop: Path, tmp_path: Path, damage: str) -> None:
     """Hashes are not compared for a question: it ended in a JSONDecodeError without a next step, after four retries."""
     copy = shutil.copytree(shop, tmp_path / "copy")
-    (version,) = artifacts.published(copy, "version")
+    (version,) = artifacts.published(copy, kinds.VERSION)
     file = version / "version.json"
     size = file.stat().st_size
     file.write_text(file.read_text().replace(damage, "#" * len(damage)))
     assert file.stat().st_size == size
-    with pytest.raises(DamagedArtifact, match=r"version\.json (cannot be read|lacks points)") as caught:
+    with pytest.raises(DamagedArtifact, match=r"version\.json cannot be read \((points: |Invalid JSON)") as caught:
         answer(["kettle?"], AnswerSettings(), IndexSettings(), root=copy)
     assert caught.value.next_step.startswith("Clear verify")
 
@@ -226,7 +237,7 @@ def test_a_version_that_is_damaged_at_equal_size_is_told(shop: Path, tmp_path: P
 def test_answering_changes_no_stored_byte(shop: Path) -> None:
     """An index that readers wear out would fail its next verification."""
     ask(shop, "kettle?")
-    for kind in ("edge", "version", "model"):
+    for kind in (kinds.EDGE, kinds.VERSION, kinds.MODEL):
         paths = artifacts.published(shop, kind)
         assert paths, kind
         for path in paths:
@@ -296,3 +307,71 @@ def test_a_language_model_needs_its_connection_and_must_answer(shop: Path) -> No
         ask(shop, "kettle?", generator="llm")
     with pytest.raises(GeneratorUnavailable):
         ask(shop, FLAGSHIPS[1].question, generator="llm", llm=LlmConnection("http://127.0.0.1:9/v1", "m"))
+
+
+PHRASES = [
+    "What",
+    " is ",
+    "red kettle",
+    "How much?",
+    "litres",
+    "1.7",
+    ".",
+    "?",
+    "\n",
+    " ",
+    "\0",
+    "\ud800",
+    "e\u0301",
+    "\u202e",
+    "\ufeff",
+]
+PHRASES += [
+    "\u0916\u093c",
+    "\u96fb\u6c17",
+    "\U0001f600",
+    "\u200d",
+    "<b>",
+    '"',
+    "\\",
+    "[1]",
+    "\u3010",
+    "NOT",
+    "*",
+    "(",
+    "\ufdfa",
+    "x" * 600,
+    "\u0301" * 40,
+]
+QUESTION = st.lists(st.sampled_from(PHRASES), max_size=6).map("".join) | st.text(max_size=20)
+
+
+@few(20)
+@given(
+    st.lists(QUESTION, min_size=1, max_size=3),
+    st.sampled_from(["hybrid", "dense", "bm25"]),
+    st.sampled_from([0.0, 0.35, 1.0]),
+    st.sampled_from([1, 5]),
+)
+def test_whatever_is_asked_has_an_answer_of_the_catalogue(
+    shop: Path, questions: list[str], mode: str, threshold: float, top_k: int
+) -> None:
+    """Danger: one odd question is an exception for all; or an answer quotes what no product says."""
+    try:
+        answers = ask(shop, *questions, mode=mode, threshold=threshold, top_k=top_k)
+    except BadQuestion as refused:
+        assert refused.next_step
+        assert refused.what.isprintable()
+        return
+    assert len(answers) == len(questions)
+    contents = {row.uid: row for row in everything()}
+    for made in answers:
+        json.dumps(made, ensure_ascii=False, allow_nan=False).encode()
+        as_text(made).encode()
+        assert made["found"] == bool(made["sources"])
+        uids = [each["uid"] for each in (*made["sources"], *made["nearest"])]
+        assert len(set(uids)) == len(uids) <= top_k
+        for number, each in enumerate(made["sources"], 1):
+            assert f"[{number}]" in made["answer"]
+            product = contents[each["uid"]]
+            assert " ".join(each["snippet"].split()) in " ".join(f"{product.title} {product.content}".split())

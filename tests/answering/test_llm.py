@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 import httpx
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from include.answering.llm import LlmConnection, messages, write_answer
@@ -240,7 +240,6 @@ GOOD = json.dumps({"choices": [{"message": {"content": "It holds 1.7 litres [1].
 
 
 @given(BODY | st.just(GOOD) | st.just(KEY.encode()), st.just(200) | STATUS, st.just({}) | HEADER)
-@settings(max_examples=300)
 @example(b"\xffno", 200, {"Content-Type": "text/html; charset=idna"})
 @example(b"\xffno", 503, {"Content-Type": "text/html; charset=utf-16"})
 @example(b"no", 401, {"Content-Type": "text/html; charset=base64"})
@@ -365,3 +364,64 @@ def test_refuses_a_connection_that_cannot_work(host: str | None, extra: dict[str
     """A typo found at the first question, with its name, instead of a timeout."""
     with pytest.raises(BadSettings, match=said):
         LlmConnection.from_fields(host, None, None, extra)
+
+
+NUMBERS = [str(number) for number in (0, 1, 2, 3, 7, 10, 99, 1234, 99999)] + ["\u0661", "\u00b2", "\uff11", "1.7"]
+MARKS = [
+    "[",
+    "]",
+    "\u3010",
+    "\u3011",
+    "\uff3b",
+    "\uff3d",
+    "(",
+    ")",
+    "{",
+    "}",
+    "^",
+    "#",
+    "\u2020",
+    ":",
+    ";",
+    ",",
+    "\u3001",
+    "-",
+    "\u2013",
+    "\u2014",
+]
+TAGS = ["<think>", "</think>", "<Thinking>", "</reasoning>", "<think", "<|start|>", "<|start|>assistant", "<|channel|>"]
+TAGS += ["<|message|>", "<|end|>", "<|return|>", "<|call|>", "<|constrain|>json", "final", "analysis", "assistantfinal"]
+SAID = [
+    "product ",
+    "Sources: ",
+    "source",
+    "size ",
+    "No. ",
+    "x ",
+    " x",
+    " and ",
+    " & ",
+    "or",
+    " to ",
+    " inches",
+    "kg",
+    "%",
+    "it",
+]
+BLANKS = [" ", "\n", "\u00a0", "\u2028", "\0", "\ud800", "\u202e", NOTHING]
+REPLIES = st.lists(st.sampled_from([*NUMBERS, *MARKS, *TAGS, *SAID, *BLANKS]) | st.text(max_size=3), max_size=30).map(
+    "".join
+)
+
+
+@given(REPLIES, st.integers(0, 12))
+def test_whatever_is_cited_is_a_product_that_was_given(text: str, products: int) -> None:
+    """Danger: an answer points at a product that nobody retrieved, or the odd form of a citation is an exception."""
+    reply = check_citations(text, products)
+    assert len(set(reply.cited)) == len(reply.cited)
+    assert set(reply.cited) <= set(range(products))
+    markers = [int(number) for number in re.findall(r"\[(\d+)\]", reply.text)]
+    assert set(markers) == set(range(1, len(reply.cited) + 1)), "each marker has its source, each source its marker"
+    assert list(dict.fromkeys(markers)) == sorted(set(markers)), "numbered in order of appearance"
+    assert reply.cited or reply.warnings or reply.text == NOTHING
+    assert reply.text == reply.text.strip()

@@ -29,7 +29,7 @@ def publish(root: Path, data: bytes | Path, name: str = "trn.json.gz") -> Path:
         return {"file": name, "origin": "test", "bytes": file.stat().st_size, "sha256": sha256, "format": "any"}
 
     key = artifacts.file_sha256(data) if isinstance(data, Path) else data.hex()
-    return artifacts.build(root, "source", 1, write, settings={"key": key}).path
+    return artifacts.build(root, artifacts.Kind("source", 1), write, settings={"key": key}).path
 
 
 def row(uid: Any = "0000000001", title: Any = "Red kettle", content: Any = "It boils.", **more: Any) -> bytes:
@@ -95,6 +95,8 @@ BAD_LINES = {
     row(target_ind=[1.5]): "target_ind has something other than row numbers",
     row(target_ind=[True]): "target_ind has something other than row numbers",
     row(target_ind=["1"]): "target_ind has something other than row numbers",
+    row(target_ind=["\ud83d"]): "target_ind has something other than row numbers",
+    row(target_rel="\ud83d"): "target_rel is not a list",
     row(target_ind=[None]): "target_ind has something other than row numbers",
     row(target_ind=[[1]]): "target_ind has something other than row numbers",
     row(target_rel=["1"]): "target_rel has something other than finite numbers",
@@ -138,6 +140,7 @@ GOOD_LINES: dict[bytes, dict[str, Any]] = {
     row(target_rel=...): {"target_ind": [3], "target_rel": [1.0]},
     row(target_ind=[1, 2], target_rel=None): {"target_ind": [1, 2], "target_rel": [1.0, 1.0]},
     row(target_ind=float("nan"), target_rel=float("nan")): {"target_ind": [], "target_rel": []},
+    row(target_ind=10**400, target_rel=...): {"target_ind": [], "target_rel": []},
     row(uid="u" * 200): {"uid": "u" * 200},
     row(title="half \ud83d"): {"title": "half \ufffd"},
     row(title="a\u2028b", content="c\u0085d\x00e"): {"title": "a b", "content": "c d e"},

@@ -2,6 +2,8 @@
 
 import errno
 import json
+import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,8 @@ import pytest
 from include.core import artifacts
 from include.core.errors import ArtifactBusy, DamagedArtifact, StorageFull
 from include.core.files import lock, write_json
+
+THING = artifacts.Kind("thing", 1)
 
 
 def make(
@@ -22,7 +26,7 @@ def make(
             calls.append(text)
         return {"rows": 1}
 
-    return artifacts.build(root, "thing", 1, write, settings=settings or {"a": 1}, inputs={"from": "f00"})
+    return artifacts.build(root, THING, write, settings=settings or {"a": 1}, inputs={"from": "f00"})
 
 
 def test_an_artifact_is_made_once_and_then_reused(root: Path) -> None:
@@ -40,14 +44,14 @@ def test_an_artifact_is_made_once_and_then_reused(root: Path) -> None:
 def test_other_settings_or_inputs_or_format_give_another_fingerprint() -> None:
     """Equal fingerprints for different work would serve stale results."""
     marks = {
-        artifacts.fingerprint("thing", 1, {"a": 1}),
-        artifacts.fingerprint("thing", 1, {"a": 2}),
-        artifacts.fingerprint("thing", 2, {"a": 1}),
-        artifacts.fingerprint("other", 1, {"a": 1}),
-        artifacts.fingerprint("thing", 1, {"a": 1}, {"from": "x"}),
+        artifacts.fingerprint(THING, {"a": 1}),
+        artifacts.fingerprint(THING, {"a": 2}),
+        artifacts.fingerprint(artifacts.Kind("thing", 2), {"a": 1}),
+        artifacts.fingerprint(artifacts.Kind("other", 1), {"a": 1}),
+        artifacts.fingerprint(THING, {"a": 1}, {"from": "x"}),
     }
     assert len(marks) == 5
-    assert artifacts.fingerprint("t", 1, {"a": 1, "b": 2}) == artifacts.fingerprint("t", 1, {"b": 2, "a": 1})
+    assert artifacts.fingerprint(THING, {"a": 1, "b": 2}) == artifacts.fingerprint(THING, {"b": 2, "a": 1})
 
 
 def test_a_failed_attempt_leaves_nothing_that_looks_published(root: Path) -> None:
@@ -58,8 +62,8 @@ def test_a_failed_attempt_leaves_nothing_that_looks_published(root: Path) -> Non
         raise ValueError("broken")
 
     with pytest.raises(ValueError, match="broken"):
-        artifacts.build(root, "thing", 1, write, settings={})
-    assert artifacts.published(root, "thing") == []
+        artifacts.build(root, THING, write, settings={})
+    assert artifacts.published(root, THING) == []
     assert not list((root / "thing").glob(".tmp-*"))
 
 
@@ -74,8 +78,8 @@ def test_scratch_outlives_a_failed_attempt_and_goes_with_success(root: Path) -> 
         return {"resumed_at": (space.scratch / "checkpoint").read_text()}
 
     with pytest.raises(ValueError):
-        artifacts.build(root, "thing", 1, fail, settings={})
-    assert artifacts.build(root, "thing", 1, succeed, settings={}).stats == {"resumed_at": "7"}
+        artifacts.build(root, THING, fail, settings={})
+    assert artifacts.build(root, THING, succeed, settings={}).stats == {"resumed_at": "7"}
     assert not list((root / "thing").glob(".scratch-*"))
 
 
@@ -120,9 +124,9 @@ def test_reading_without_verification_still_notices_a_short_file(root: Path) -> 
 def test_a_held_lock_ends_in_a_clear_error(root: Path) -> None:
     """Two tries that write at once would mix their files."""
     (root / "thing").mkdir(parents=True)
-    mark = artifacts.fingerprint("thing", 1, {})
+    mark = artifacts.fingerprint(THING, {})
     with lock(root / "thing" / f".{mark}.lock", timeout=0), pytest.raises(ArtifactBusy, match="earlier try"):
-        artifacts.build(root, "thing", 1, lambda _: {}, settings={}, lock_timeout=0.3)
+        artifacts.build(root, THING, lambda _: {}, settings={}, lock_timeout=0.3)
 
 
 def test_a_full_disk_is_explained(root: Path) -> None:
@@ -132,8 +136,8 @@ def test_a_full_disk_is_explained(root: Path) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", str(space.path / "vectors.parquet"))
 
     with pytest.raises(StorageFull, match=r"disk .* is full .* retry the task"):
-        artifacts.build(root, "thing", 1, write, settings={})
-    assert artifacts.published(root, "thing") == []
+        artifacts.build(root, THING, write, settings={})
+    assert artifacts.published(root, THING) == []
 
 
 def test_other_os_errors_pass_unchanged(root: Path) -> None:
@@ -143,7 +147,7 @@ def test_other_os_errors_pass_unchanged(root: Path) -> None:
         raise PermissionError(errno.EACCES, "denied")
 
     with pytest.raises(PermissionError):
-        artifacts.build(root, "thing", 1, write, settings={})
+        artifacts.build(root, THING, write, settings={})
 
 
 def test_json_is_replaced_whole(tmp_path: Path) -> None:
@@ -164,4 +168,21 @@ def test_published_lists_newest_first_without_litter(root: Path) -> None:
     second = make(root, settings={"n": 2})
     (root / "thing" / ".tmp-dead-1").mkdir()
     (root / "thing" / "stray").mkdir()
-    assert set(artifacts.published(root, "thing")) == {first.path, second.path}
+    assert set(artifacts.published(root, THING)) == {first.path, second.path}
+
+
+def test_the_newest_artifact_that_fits_is_the_first(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A damaged one must neither be reused nor end the search; an older one serves."""
+    made = [make(root, settings={"n": number, "fits": number != 3}) for number in range(4)]
+    for age, each in enumerate(reversed(made)):
+        os.utime(each.path / artifacts.MANIFEST, (1e9 - age, 1e9 - age))
+    (made[2].path / "inner" / "data.txt").write_text("HELLO")  # of equal size: its hash alone tells
+
+    def found(*, verify: bool) -> list[int]:
+        fitting = artifacts.newest_first(root, THING, lambda each: bool(each.settings["fits"]), verify=verify)
+        return [each.settings["n"] for each in fitting]
+
+    assert found(verify=False) == [2, 1, 0]
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert found(verify=True) == [1, 0]
+    assert f"{made[2].path}/inner/data.txt has sha256" in caplog.text

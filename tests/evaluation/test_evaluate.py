@@ -2,19 +2,22 @@
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from include.catalogue.convert import convert
 from include.catalogue.schema import PRODUCTS_FILE, held_out_rows
-from include.core import artifacts
+from include.core import artifacts, kinds
 from include.core.errors import BadSettings
+from include.core.pipeline_settings import PipelineSettings
 from include.core.progress import Snapshot
-from include.core.settings import MINILM_PACKAGE, ConvertSettings, EvaluateSettings, SourceSettings
+from include.core.settings import MINILM_PACKAGE, ConvertSettings, EmbedSettings, EvaluateSettings, SourceSettings
 from include.core.train_settings import TrainSettings
-from include.evaluation.evaluate import FORMAT, evaluate, table
+from include.evaluation.evaluate import evaluate, table
 from include.evaluation.exact_search import dense_search
 from include.evaluation.examples import won_and_lost
 from include.evaluation.metrics import judge, summary
@@ -37,6 +40,12 @@ def train(tiny_base: Path) -> TrainSettings:
     return TrainSettings(base_model=str(tiny_base), holdout=10, max_tokens=64)
 
 
+def chosen(train: TrainSettings, *, dimensions: int = 0, **evaluate: Any) -> PipelineSettings:
+    """All settings but those of training as they are, or with these changes."""
+    embed = EmbedSettings(dimensions=dimensions)
+    return PipelineSettings(train=train, evaluate=EvaluateSettings(**evaluate), embed=embed)
+
+
 def other_model(root: Path, tiny_model: Path, tmp_path: Path) -> Path:
     """A published model with other weights than `tiny_model`."""
     import torch
@@ -56,7 +65,7 @@ def test_measures_every_system_and_keeps_the_figures(
     """The figures decide what goes live: they are checked against a search written independently here."""
     told: list[Snapshot] = []
     live = other_model(root, tiny_model, tmp_path)
-    made = evaluate(catalogue, model, train, SETTINGS, root=root, live=LiveModel(live, 32), sink=told.append)
+    made = evaluate(catalogue, model, chosen(train), root=root, live=LiveModel(live, 32), sink=told.append)
     assert made.kind == "evaluation"
     assert made.inputs["model"] == artifacts.read(model).fingerprint
     stored = json.loads((made.path / "metrics.json").read_bytes())
@@ -91,26 +100,26 @@ def test_a_second_run_finds_the_first_ones_figures(
 ) -> None:
     """Unchanged runs cost seconds, also once the model has become the live one and has no rival left."""
     live = other_model(root, tiny_model, tmp_path)
-    first = evaluate(catalogue, model, train, EvaluateSettings(tolerance=1), root=root, live=LiveModel(live, 32))
+    first = evaluate(catalogue, model, chosen(train, tolerance=1), root=root, live=LiveModel(live, 32))
     assert first.stats["gate"]["passed"]
-    again = evaluate(catalogue, model, train, EvaluateSettings(tolerance=1), root=root, live=LiveModel(live, 32))
-    as_live = evaluate(catalogue, model, train, EvaluateSettings(tolerance=1), root=root, live=LiveModel(model, 32))
+    again = evaluate(catalogue, model, chosen(train, tolerance=1), root=root, live=LiveModel(live, 32))
+    as_live = evaluate(catalogue, model, chosen(train, tolerance=1), root=root, live=LiveModel(model, 32))
     assert (again.reused, again.stats) == (True, first.stats)
     assert (as_live.reused, as_live.fingerprint) == (True, first.fingerprint)
-    monkeypatch.setattr("include.evaluation.evaluate.FORMAT", FORMAT + 1)
-    newer = evaluate(catalogue, model, train, EvaluateSettings(tolerance=1), root=root, live=LiveModel(model, 32))
+    monkeypatch.setattr(kinds, "EVALUATION", replace(kinds.EVALUATION, format=kinds.EVALUATION.format + 1))
+    newer = evaluate(catalogue, model, chosen(train, tolerance=1), root=root, live=LiveModel(model, 32))
     assert not newer.reused, "an evaluation of an older format is not what this version would write"
     monkeypatch.undo()
-    changed = evaluate(catalogue, model, train, EvaluateSettings(tolerance=0.5), root=root, live=LiveModel(model, 32))
+    changed = evaluate(catalogue, model, chosen(train, tolerance=0.5), root=root, live=LiveModel(model, 32))
     assert not changed.reused
     assert "live" not in changed.stats["protocols"]["title_to_content"]["systems"]
 
 
 def test_what_is_live_already_stays(root: Path, catalogue: Path, model: Path, train: TrainSettings) -> None:
     """A run that refreshes embeddings with the live model has nobody to beat; nor is it a first publication."""
-    first = evaluate(catalogue, model, train, SETTINGS, root=root)
+    first = evaluate(catalogue, model, chosen(train), root=root)
     assert not first.stats["gate"]["passed"], "the model is the base: it does not beat it"
-    again = evaluate(catalogue, model, train, SETTINGS, root=root, live=LiveModel(model, 32))
+    again = evaluate(catalogue, model, chosen(train), root=root, live=LiveModel(model, 32))
     assert again.fingerprint != first.fingerprint
     assert (again.stats["gate"]["passed"], again.stats["gate"]["reason"]) == (True, "the new model is the live one")
 
@@ -119,8 +128,8 @@ def test_fewer_dimensions_are_measured_as_the_index_will_hold_them(
     root: Path, catalogue: Path, model: Path, train: TrainSettings
 ) -> None:
     """A gate that sees the whole vectors would let an index of their useless first eighth go live."""
-    whole = evaluate(catalogue, model, train, SETTINGS, root=root, live=LiveModel(model, 32)).stats
-    few = evaluate(catalogue, model, train, SETTINGS, root=root, dimensions=4, live=LiveModel(model, 32)).stats
+    whole = evaluate(catalogue, model, chosen(train), root=root, live=LiveModel(model, 32)).stats
+    few = evaluate(catalogue, model, chosen(train, dimensions=4), root=root, live=LiveModel(model, 32)).stats
     for found in (few["protocols"][name]["systems"] for name in whole["protocols"]):
         assert found["live"] == found["base"], "the live version has all dimensions, and the base model's weights"
         assert found["tuned"]["mrr@10"] < found["live"]["mrr@10"]
@@ -133,7 +142,7 @@ def test_the_stated_shape_is_the_real_one(
 ) -> None:
     """The report and the demo read these keys."""
     live = other_model(root, tiny_model, tmp_path)
-    stats = evaluate(catalogue, model, train, SETTINGS, root=root, live=LiveModel(live, 32)).stats
+    stats = evaluate(catalogue, model, chosen(train), root=root, live=LiveModel(live, 32)).stats
     assert set(stats) == {
         "protocols", "confidence", "resamples", "gate", "fusion", "examples", "seconds",
     }  # fmt: skip
@@ -163,17 +172,17 @@ def test_another_filter_file_is_another_evaluation(
     """The path is the same, the pairs are not: figures of the old ones must not be found again."""
     path = tmp_path / "filter_labels_test.txt"
     path.write_text("0 0\n")
-    settings = EvaluateSettings(filter_file=str(path))
-    first = evaluate(catalogue, model, train, settings, root=root)
+    settings = chosen(train, filter_file=str(path))
+    first = evaluate(catalogue, model, settings, root=root)
     assert first.stats["protocols"]["query_to_label"]["unanswered"] == 1
     assert first.stats["protocols"]["query_to_label"]["queries"] == 9
     assert "unanswered" not in first.stats["protocols"]["title_to_content"]
     path.write_text("0 0\n1 1\n")
-    second = evaluate(catalogue, model, train, settings, root=root)
+    second = evaluate(catalogue, model, settings, root=root)
     assert second.stats["protocols"]["query_to_label"]["unanswered"] == 2
     path.unlink()
     with pytest.raises(BadSettings, match="cannot be read"):
-        evaluate(catalogue, model, train, settings, root=root)
+        evaluate(catalogue, model, settings, root=root)
 
 
 def test_related_titles_decide_only_where_they_were_trained(
@@ -181,10 +190,10 @@ def test_related_titles_decide_only_where_they_were_trained(
 ) -> None:
     """Without related pairs in training, their recall is shown but does not decide."""
     alone = train.model_copy(update={"related_share": 0.0})
-    made = evaluate(catalogue, model, alone, SETTINGS, root=root)
+    made = evaluate(catalogue, model, chosen(alone), root=root)
     assert "query_to_label" in made.stats["protocols"]
     assert "query_to_label" not in made.stats["gate"]["reason"]
-    assert "query_to_label" in evaluate(catalogue, model, train, SETTINGS, root=root).stats["gate"]["reason"]
+    assert "query_to_label" in evaluate(catalogue, model, chosen(train), root=root).stats["gate"]["reason"]
 
 
 def test_nothing_to_ask_is_said(
@@ -200,7 +209,7 @@ def test_nothing_to_ask_is_said(
     catalogue = make_catalogue([Product(f"{n}", f"title {n}", "") for n in range(20)])
     assert title_to_content(catalogue, [], train, SETTINGS) is None
     assert query_to_label(catalogue, [], train, SETTINGS) is None
-    made = evaluate(catalogue, model, train, SETTINGS, root=root)
+    made = evaluate(catalogue, model, chosen(train), root=root)
     assert "has nothing to measure models by" in caplog.text
     assert made.stats["protocols"] == {}
     assert made.stats["gate"]["passed"] is True
@@ -208,12 +217,11 @@ def test_nothing_to_ask_is_said(
     assert "no live model is replaced" in made.stats["gate"]["reason"]
 
     live = LiveModel(other_model(root, tiny_model, tmp_path), 32)
-    gate = evaluate(catalogue, model, train, SETTINGS, root=root, live=live).stats["gate"]
+    gate = evaluate(catalogue, model, chosen(train), root=root, live=live).stats["gate"]
     assert gate["passed"] is False
     assert "no question to measure models by" in gate["reason"]
-    assert evaluate(catalogue, model, train, EvaluateSettings(tolerance=1), root=root, live=live).stats["gate"][
-        "passed"
-    ]
+    gate = evaluate(catalogue, model, chosen(train, tolerance=1), root=root, live=live).stats["gate"]
+    assert gate["passed"]
 
 
 def test_titles_alone_pass_with_the_base_model_as_it_is(
@@ -222,18 +230,17 @@ def test_titles_alone_pass_with_the_base_model_as_it_is(
     """Else such a catalogue never gets an index; but an index that was trained does not give way unseen."""
     catalogue = make_catalogue([Product(f"{n}", f"title {n}", "") for n in range(20)])
     made = fine_tune(catalogue, train, root=root)
-    gate = evaluate(catalogue, made.path, train, SETTINGS, root=root).stats["gate"]
+    gate = evaluate(catalogue, made.path, chosen(train), root=root).stats["gate"]
     assert gate["passed"]
     assert gate["reason"] == UNTRAINED
 
     changed = make_catalogue([Product(f"{n}", f"other title {n}", "") for n in range(20)])
     next_one = fine_tune(changed, train, root=root)  # the same weights under another fingerprint
     assert next_one.fingerprint != made.fingerprint
-    assert evaluate(changed, next_one.path, train, SETTINGS, root=root, live=LiveModel(made.path, 32)).stats["gate"][
-        "passed"
-    ]
+    gate = evaluate(changed, next_one.path, chosen(train), root=root, live=LiveModel(made.path, 32)).stats["gate"]
+    assert gate["passed"]
     trained = LiveModel(other_model(root, tiny_model, tmp_path), 32)
-    gate = evaluate(changed, next_one.path, train, SETTINGS, root=root, live=trained).stats["gate"]
+    gate = evaluate(changed, next_one.path, chosen(train), root=root, live=trained).stats["gate"]
     assert not gate["passed"]
     assert gate["reason"].startswith(UNTRAINED)
     assert "the live model stays" in gate["reason"]
@@ -241,8 +248,8 @@ def test_titles_alone_pass_with_the_base_model_as_it_is(
 
 def test_an_empty_filter_file_is_none(root: Path, catalogue: Path, model: Path, train: TrainSettings) -> None:
     """Over REST an empty field is an empty string: it was read as the directory `.`"""
-    empty = evaluate(catalogue, model, train, EvaluateSettings(filter_file=""), root=root)
-    assert empty.fingerprint == evaluate(catalogue, model, train, SETTINGS, root=root).fingerprint
+    empty = evaluate(catalogue, model, chosen(train, filter_file=""), root=root)
+    assert empty.fingerprint == evaluate(catalogue, model, chosen(train), root=root).fingerprint
     assert "unanswered" not in empty.stats["protocols"]["query_to_label"]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from include.answering.answer import answer
-from include.core import artifacts
+from include.core import artifacts, kinds
 from include.core.forms import allowed, form_fields, from_form
 from include.core.settings import AnswerSettings, IndexSettings
 from include.store.journal import Journal, fitted_weight, history
@@ -32,7 +32,7 @@ def evaluated(shop: Shop, weight: float | None) -> Path:
     """An evaluation whose gate passed and that fitted this weight."""
     stats = {"gate": {"passed": True, "reason": "better"}, "fusion": {"bm25_weight": weight}}
     inputs = {"model": artifacts.read(shop.model, verify=False).fingerprint}
-    return artifacts.build(shop.root, "evaluation", 0, lambda _: stats, settings=stats, inputs=inputs).path
+    return artifacts.build(shop.root, kinds.EVALUATION, lambda _: stats, settings=stats, inputs=inputs).path
 
 
 def asked(shop: Shop, **settings: Any) -> dict[str, Any]:

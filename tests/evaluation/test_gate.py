@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from include import stages
-from include.core import artifacts
+from include.core import artifacts, kinds
 from include.core.forms import pipeline_settings
 from include.core.settings import MINILM_PACKAGE
 from include.evaluation.gate import METRIC, decide
@@ -148,5 +148,5 @@ def test_a_regression_is_built_but_not_published(root: Path, tiny_base: Path, tm
     assert verdicts["base", "title_to_content"] == "better", "damaged, yet better than a random base: a trap"
     assert not refused["published"]
     assert "worse than the live model on title_to_content" in refused["reason"]
-    assert artifacts.locate(root, "version", refused["version"]).is_dir(), "built and verified"
+    assert artifacts.locate(root, kinds.VERSION, refused["version"]).is_dir(), "built and verified"
     assert night.open_store().live() == published["version"] != refused["version"]

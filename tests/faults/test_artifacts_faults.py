@@ -9,6 +9,7 @@ from pathlib import Path
 from include.core import artifacts
 from include.core.environment import REPOSITORY
 
+THING = artifacts.Kind("thing", 1)
 WRITER = """
 import sys, time
 from pathlib import Path
@@ -21,7 +22,7 @@ def write(space):
     time.sleep(float(sys.argv[2]))
     return {"by": sys.argv[3]}
 
-artifacts.build(Path(sys.argv[1]), "thing", 1, write, settings={})
+artifacts.build(Path(sys.argv[1]), artifacts.Kind("thing", 1), write, settings={})
 print("done", flush=True)
 """
 
@@ -42,14 +43,14 @@ def test_a_killed_attempt_leaves_nothing_published_and_the_retry_cleans_up(root:
         assert first.stdout is not None
         assert first.stdout.readline() == "writing\n"
         first.send_signal(signal.SIGKILL)
-    assert artifacts.published(root, "thing") == []
+    assert artifacts.published(root, THING) == []
     assert len(list((root / "thing").glob(".tmp-*"))) == 1
 
     def write(space: artifacts.Workspace) -> dict[str, str]:
         assert (space.scratch / "checkpoint").read_text() == "1"
         return {"by": "retry"}
 
-    made = artifacts.build(root, "thing", 1, write, settings={}, lock_timeout=5)
+    made = artifacts.build(root, THING, write, settings={}, lock_timeout=5)
     assert artifacts.read(made.path).stats == {"by": "retry"}
     assert not list((root / "thing").glob(".tmp-*"))
     assert not list((root / "thing").glob(".scratch-*"))
@@ -62,7 +63,7 @@ def test_an_orphaned_first_try_and_its_retry_do_not_write_at_once(root: Path) ->
         assert orphan.stdout is not None
         assert orphan.stdout.readline() == "writing\n"
         began = time.monotonic()
-        made = artifacts.build(root, "thing", 1, lambda _: {"by": "retry"}, settings={}, lock_timeout=30)
+        made = artifacts.build(root, THING, lambda _: {"by": "retry"}, settings={}, lock_timeout=30)
         assert made.reused
         assert made.stats == {"by": "orphan"}, "the retry takes the orphan's result"
         assert time.monotonic() - began > 0.3

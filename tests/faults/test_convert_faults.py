@@ -52,7 +52,7 @@ def publish(root: Path, data: bytes) -> Path:
         sha256 = artifacts.file_sha256(space.path / "trn.json.gz")
         return {"file": "trn.json.gz", "origin": "test", "bytes": len(data), "sha256": sha256, "format": "gzip"}
 
-    return artifacts.build(root, "source", 1, write, settings={}).path
+    return artifacts.build(root, artifacts.Kind("source", 1), write, settings={}).path
 
 
 def packed_rows(count: int) -> bytes:

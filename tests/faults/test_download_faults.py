@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from include.core import artifacts
+from include.core import artifacts, kinds
 from include.core.environment import REPOSITORY
 from include.core.errors import StorageFull
 from include.core.settings import SourceSettings
@@ -98,7 +98,7 @@ def test_a_download_killed_in_mid_transfer_is_completed_by_its_retry(server: Fil
     source, part = (f"{server.url}/a.zip", "partial") if kind == "http" else (DRIVE_ID, "drive*.part")
     process = start(source, root)
     kill_when(process, lambda: server.holding.is_set() and bytes_held(root, part) > 1_000_000)
-    assert artifacts.published(root, "source") == []
+    assert artifacts.published(root, kinds.SOURCE) == []
     held = bytes_held(root, part)
 
     served.hold = None
@@ -117,7 +117,7 @@ def test_a_sample_killed_while_it_is_written_is_written_again(root: Path, tmp_pa
     """Danger: half a synthetic catalogue is published, or its part stays on the disk for ever."""
     process = start("sample", root)
     kill_when(process, lambda: bytes_held(root, "sample.zip") > 0)
-    assert artifacts.published(root, "source") == []
+    assert artifacts.published(root, kinds.SOURCE) == []
 
     made = download(SourceSettings(sample_products=60), root=root)
 

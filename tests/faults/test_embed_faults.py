@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from include.core import artifacts
+from include.core import artifacts, kinds
 from include.core.settings import EmbedSettings, IndexSettings
 from include.index.embed import embed
 from include.index.plan import plan_shards
@@ -68,7 +68,7 @@ def test_a_killed_embedding_goes_on_where_it_was(
     """Hours of embedding must not be lost to a killed pod, nor may the retry's vectors differ."""
     plan = prepare(root, tiny_model)
     assert kill_at_point(SCRIPT, plan, root, point, count) == point
-    assert artifacts.published(root, "embedding") == []
+    assert artifacts.published(root, kinds.EMBEDDING) == []
 
     asked: list[np.ndarray] = []
     encode = Encoder.encode_ids

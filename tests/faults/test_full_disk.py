@@ -20,6 +20,7 @@ from include.core import artifacts
 from include.core.environment import REPOSITORY
 from include.core.errors import StorageFull
 from include.core.files import write_json
+from include.core.pipeline_settings import PipelineSettings
 from include.core.settings import ConvertSettings, EmbedSettings, EvaluateSettings, IndexSettings, SourceSettings
 from include.core.train_settings import TrainSettings
 from include.evaluation.evaluate import evaluate
@@ -34,8 +35,9 @@ from include.source.download import download
 from include.store.edge import EdgeStore
 from include.store.journal import Journal
 from include.store.stores import open_store
-from include.store.version import read_version
-from include.training import checkpoint
+from include.store.version import IndexVersion
+from include.training import loop
+from include.training.checkpoint import Checkpoints
 from include.training.train import train, train_in_subprocess
 from tests.indexed import answers, day
 from tests.small import products
@@ -61,6 +63,11 @@ UNDER_WAY = [stage for stage in KINDS if stage not in ("plan_shards", "publish",
 Sink = Callable[[dict[str, Any]], None]
 
 
+def published(root: Path, directory: str) -> list[Path]:
+    """The published artifacts in a directory of KINDS."""
+    return artifacts.published(root, artifacts.Kind(directory, 0))
+
+
 class Shop:
     """A data directory in which the pipeline's stages run, each on what those before it left."""
 
@@ -71,7 +78,7 @@ class Shop:
         return getattr(self, stage)(sink)
 
     def only(self, kind: str) -> Path:
-        [path] = artifacts.published(self.root, kind)
+        [path] = published(self.root, kind)
         return path
 
     @property
@@ -87,11 +94,11 @@ class Shop:
         return convert(self.only("source"), ConvertSettings(), root=self.root, sink=sink, processes=1)
 
     def fine_tune(self, sink: Sink | None) -> Any:
-        return train(self.only("catalogue"), self.settings, root=self.root, sink=sink, interval=0)
+        return train(self.only("catalogue"), self.settings, root=self.root, sink=sink)
 
     def evaluate(self, sink: Sink | None) -> Any:
-        settings = EvaluateSettings(tolerance=1)
-        return evaluate(self.only("catalogue"), self.only("model"), self.settings, settings, root=self.root, sink=sink)
+        settings = PipelineSettings(train=self.settings, evaluate=EvaluateSettings(tolerance=1))
+        return evaluate(self.only("catalogue"), self.only("model"), settings, root=self.root, sink=sink)
 
     def plan_shards(self, _: Sink | None) -> Any:
         settings = EmbedSettings(shards=1)
@@ -166,6 +173,12 @@ def unavailable(reason: str) -> NoReturn:
     pytest.skip(reason)
 
 
+@pytest.fixture(autouse=True)
+def every_step_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These trainings take less than the second between two snapshots."""
+    monkeypatch.setattr(loop, "INTERVAL", 0)
+
+
 @pytest.fixture
 def ext4(tmp_path: Path) -> Iterator[Path]:
     """A file system on blocks, in an image of 160 MiB, where holes are not as in memory."""
@@ -235,10 +248,10 @@ def require_undisturbed(stage: str, shop: Shop, whole: Shop) -> None:
         assert page_of_run(shop.root, "run") == shop.only("report") / "report.html"
         return
     if stage == "upsert":  # the engine names its segments anew each time
-        version = read_version(whole.only("version"))
-        [path] = artifacts.published(shop.root, "edge")
-        shards = [{**version["shards"][0], "path": path.relative_to(shop.root).as_posix()}]
-        searcher = open_store(INDEX, root=shop.root).open(version["version"], shards)
+        version = IndexVersion.read(whole.only("version"))
+        [path] = published(shop.root, "edge")
+        shards = [{**version.shards[0], "path": path.relative_to(shop.root).as_posix()}]
+        searcher = open_store(INDEX, root=shop.root).open(version.name, shards)
         try:
             assert searcher.count() == PRODUCTS
         finally:
@@ -251,8 +264,8 @@ def require_undisturbed(stage: str, shop: Shop, whole: Shop) -> None:
         return {name: mark for name, mark in found.items() if not name.endswith((*changing, ".lock"))}
 
     assert content(shop) == content(whole)
-    assert {path.name for kind in KINDS[stage] for path in artifacts.published(shop.root, kind)} == {
-        path.name for kind in KINDS[stage] for path in artifacts.published(whole.root, kind)
+    assert {path.name for kind in KINDS[stage] for path in published(shop.root, kind)} == {
+        path.name for kind in KINDS[stage] for path in published(whole.root, kind)
     }
 
 
@@ -290,7 +303,7 @@ def test_a_disk_that_fills_up_under_a_stage_is_told_as_that(stage: str, whole: S
         shop.run(stage, sink)
     assert "MiB free" in refused.value.what
     assert shop.litter() == []
-    assert artifacts.published(shop.root, KINDS[stage][-1] if stage != "upsert" else "edge") == []
+    assert published(shop.root, KINDS[stage][-1] if stage != "upsert" else "edge") == []
 
     filled[0].unlink()
     shop.run(stage)
@@ -324,17 +337,17 @@ def test_a_checkpoint_that_does_not_fit_leaves_the_one_before(whole: Shop, disk:
             ballast.append(fill(disk, 4096))  # so that it fails in the midst of torch's writing
 
     def attempt() -> Any:
-        return train(shop.only("catalogue"), shop.settings, root=shop.root, sink=sink, interval=0)
+        return train(shop.only("catalogue"), shop.settings, root=shop.root, sink=sink)
 
     with pytest.raises(StorageFull, match="MiB free"):
         attempt()
     [scratch] = (shop.root / "model").glob(".scratch-*")
     assert sorted(path.name for path in scratch.iterdir()) == [
-        checkpoint.path_of(scratch, step).name for step in (2, 4)
+        Checkpoints(scratch, "").path(step).name for step in (2, 4)
     ]
     ballast[0].unlink()
     told: list[dict[str, Any]] = []
-    made = train(shop.only("catalogue"), shop.settings, root=shop.root, sink=told.append, interval=0)
+    made = train(shop.only("catalogue"), shop.settings, root=shop.root, sink=told.append)
     assert min(shot["done"] for shot in told if shot["unit"] == "steps") == 4
     assert made.fingerprint == whole.only("model").name
     require_undisturbed("fine_tune", shop, whole)
@@ -389,7 +402,7 @@ def test_a_disk_that_fills_up_as_a_small_file_is_written(
     with pytest.raises(StorageFull, match="MiB free"):
         shop.run(stage)
     assert shop.litter() == []
-    assert artifacts.published(shop.root, KINDS[stage][0]) == []
+    assert published(shop.root, KINDS[stage][0]) == []
     assert page_of_run(shop.root, "run") is None
 
     monkeypatch.undo()
@@ -449,41 +462,41 @@ def test_a_full_disk_of_blocks_is_told_alike(stage: str, whole: Shop, ext4: Path
 def test_a_shard_is_opened_only_where_its_maps_have_room(whole: Shop, disk: Path) -> None:
     """On a file system in memory even a page that is only read takes room: verify died of SIGBUS there."""
     shop = before("publish", whole, disk)
-    version = read_version(shop.only("version"))
+    version = IndexVersion.read(shop.only("version"))
     store = EdgeStore(INDEX, root=shop.root)
     ballast = fill(disk, MIB)
     with pytest.raises(StorageFull, match="is full"):
-        store.open(version["version"], version["shards"])
+        store.open(version.name, version.shards)
     ballast.unlink()
-    searcher = store.open(version["version"], version["shards"])
+    searcher = store.open(version.name, version.shards)
     fill(disk)  # from here on nothing needs any
     try:
         assert searcher.bm25("golden bottle number 39", 1)[0].uid == "0000000039"
         assert len(searcher.fetch([row.uid for row in products(PRODUCTS)])) == PRODUCTS
     finally:
         searcher.close()
-    artifacts.read(shop.root / version["shards"][0]["path"])
+    artifacts.read(shop.root / version.shards[0]["path"])
 
 
 def test_a_full_temporary_directory_is_named(whole: Shop, disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A question needs a few kilobytes there: told as a damaged shard, somebody would build the index anew."""
-    version = read_version(whole.only("version"))
+    version = IndexVersion.read(whole.only("version"))
     fill(disk)
     monkeypatch.setattr("tempfile.tempdir", str(disk))
     with pytest.raises(StorageFull, match=str(disk)):
-        EdgeStore(INDEX, root=whole.root).open(version["version"], version["shards"])
+        EdgeStore(INDEX, root=whole.root).open(version.name, version.shards)
 
 
 LIMITED = """
 import resource, sys
 from pathlib import Path
 import torch
-from include.training import checkpoint
+from include.training.checkpoint import Checkpoints
 from include.core.errors import StorageFull
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, 2**16))
 try:
-    checkpoint.save(Path(sys.argv[1]), {"weights": torch.zeros(2**16)}, step=1, fingerprint="f")
+    Checkpoints(Path(sys.argv[1]), "f").save({"weights": torch.zeros(2**16)}, step=1)
 except StorageFull as full:
     print(full.what)
 """

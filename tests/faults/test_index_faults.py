@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from include.core import artifacts
+from include.core import artifacts, kinds
 from include.core.environment import REPOSITORY
 from include.core.settings import IndexSettings
 from include.store.edge import EdgeStore
@@ -90,7 +90,7 @@ def kill_at(process: "subprocess.Popen[str]", marker: str) -> None:
 def test_a_killed_upsert_is_made_whole_by_its_retry(root: Path, tmp_path: Path, moment: str, marker: str) -> None:
     """Half a shard that passes for a whole one would lose products without any error."""
     kill_at(start(UPSERT, str(root), moment), marker)
-    assert artifacts.published(root, "edge") == []
+    assert artifacts.published(root, kinds.EDGE) == []
     rows, values = products(COUNT), vectors(COUNT)
     found = {}
     for place in (root, tmp_path / "undisturbed"):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from include.core import artifacts
+from include.core import artifacts, kinds
 from include.core.errors import UnknownVersion
 from include.publishing.publish import history
 from tests.faults.killed import kill_at_point
@@ -109,8 +109,8 @@ def test_a_killed_publication_leaves_the_old_or_the_new_version_live(
     assert [(number, action) for number, action, _ in shop.journal] == [(1, "published"), (2, "published")]
     entry = history(shop.root, "products")[-1]
     assert (entry["previous"], entry["logical_date"]) == (old, "2026-01-02T00:00:00+00:00")
-    assert shop.kinds("version") == set(shop.versions[1:])
-    assert len(shop.kinds("plan")) == 3
+    assert shop.marks(kinds.VERSION) == set(shop.versions[1:])
+    assert len(shop.marks(kinds.PLAN)) == 3
     journal = json.loads((shop.root / "index" / "products" / "journal.json").read_text())
     assert (journal["intent"], journal["deleting"]) == (None, [])
     with pytest.raises(UnknownVersion):  # half a version is never offered

@@ -15,7 +15,7 @@ from unittest import mock
 
 from include.core.train_settings import TrainSettings
 from include.model import encoder
-from include.training import checkpoint, train
+from include.training import checkpoint, loop, train
 
 HEAVY = ["torch", "transformers.models.distilbert.modeling_distilbert", "tests.faults.training_victims"]
 
@@ -27,12 +27,13 @@ __all__ = ["die_in_checkpoint", "encoder", "keep_subprocess", "processes", "trai
 
 def train_and_tell(catalogue: Path, settings: TrainSettings, root: Path, pipe: Connection) -> None:
     """Train, sending a snapshot of progress after each step."""
-    train.train(catalogue, settings, root=root, sink=pipe.send, interval=0)
+    loop.INTERVAL = 0
+    train.train(catalogue, settings, root=root, sink=pipe.send)
 
 
 def die_in_checkpoint(catalogue: Path, settings: TrainSettings, root: Path, moment: str) -> None:
     """Train, and be killed while the checkpoint of step 4 is being written."""
-    real_save, real_replace, real_write = checkpoint.save, os.replace, checkpoint._Hashed.write
+    real_save, real_replace, real_write = checkpoint.Checkpoints.save, os.replace, checkpoint._Hashed.write
 
     def write(self: Any, data: Any) -> int:
         if self.size > 20_000:
@@ -52,7 +53,7 @@ def die_in_checkpoint(catalogue: Path, settings: TrainSettings, root: Path, mome
             mock.patch.object(os, "replace", replace).start()
         return real_save(*args, step=step, **kwargs)
 
-    checkpoint.save = save
+    mock.patch.object(checkpoint.Checkpoints, "save", save).start()
     train.train(catalogue, settings, root=root)
 
 

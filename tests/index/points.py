@@ -1,6 +1,5 @@
 """Small points for index tests, and version artifacts as `verify` writes them."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from include.catalogue.schema import product_text
-from include.core import artifacts
+from include.core import artifacts, kinds
 from include.core.arrays import Vectors
 from include.core.settings import IndexSettings
 from include.store.protocol import PointBatch, Spec, Store, point_id
+from include.store.version import IndexVersion
 from tests.small import Product, products
 
 DIM = 24
@@ -38,28 +38,30 @@ def batches(rows: Sequence[Product], values: np.ndarray, *, size: int = 64) -> I
 
 def version_id(name: str) -> str:
     """The id of a version, known before it is built, as the plan knows it."""
-    return artifacts.fingerprint("version", 1, {}, {"plan": name})
+    return artifacts.fingerprint(kinds.VERSION, {}, {"plan": name})
 
 
 def write_version(
-    root: Path, name: str, index: IndexSettings, shards: Sequence[Mapping[str, Any]], *, dim: int = DIM
+    root: Path, name: str, index: IndexSettings, shards: Sequence[Mapping[str, Any]], **fields: Any
 ) -> str:
     """Publish the `version` artifact that `verify` would make; its id."""
-    version = version_id(name)
-    content = {
-        "version": version,
+    made: dict[str, Any] = {
+        "name": version_id(name),
         "store": index.store,
         "collection": index.collection,
-        "dim": dim,
+        "dim": DIM,
+        **{kind: f"{kind}/{name}" for kind in ("model", "catalogue", "plan")},
         "points": sum(shard["points"] for shard in shards),
         "shards": list(shards),
+        "recall": 1.0,
+        "checks": {"recall": 1.0},
     }
 
     def write(space: artifacts.Workspace) -> dict[str, Any]:
-        (space.path / "version.json").write_text(json.dumps(content))
+        IndexVersion(**{**made, **fields}).write(space.path)
         return {}
 
-    return artifacts.build(root, "version", 1, write, settings={}, inputs={"plan": name}).fingerprint
+    return artifacts.build(root, kinds.VERSION, write, settings={}, inputs={"plan": name}).fingerprint
 
 
 def load(

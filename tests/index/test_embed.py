@@ -10,7 +10,7 @@ import pytest
 
 from include.catalogue.schema import product_text
 from include.catalogue.text_hash import text_hash
-from include.core import artifacts
+from include.core import artifacts, kinds
 from include.core.errors import BadModel, BadSettings
 from include.core.settings import EmbedSettings, IndexSettings
 from include.index.embed import embed
@@ -211,7 +211,7 @@ def test_the_size_of_a_batch_does_not_shape_the_vectors(catalogue: Path, model: 
     """It is in no fingerprint, so it must not change what is stored beyond rounding."""
     opened = plan(catalogue, model, root)
     small = vectors(embed(opened, 0, root=root, batch_tokens=64))
-    for path in artifacts.published(root, "embedding"):
+    for path in artifacts.published(root, kinds.EMBEDDING):
         artifacts.discard(path)
     large = vectors(embed(opened, 0, root=root, batch_tokens=8192))
     assert (small * large).sum(axis=1).min() > 0.9999
@@ -232,7 +232,7 @@ def test_broken_vectors_are_refused(
     monkeypatch.setattr(Encoder, "encode_ids", broken)
     with pytest.raises(BadModel, match="1 of 10 vectors of shard 0, row group 1 of 3"):
         embed(plan(catalogue, model, root), 0, root=root)
-    assert artifacts.published(root, "embedding") == []
+    assert artifacts.published(root, kinds.EMBEDDING) == []
 
 
 def test_a_shard_that_is_not_planned_is_refused(catalogue: Path, model: Path, root: Path) -> None:

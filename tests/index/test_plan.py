@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from include.core import artifacts
+from include.core import artifacts, kinds
 from include.core.errors import BadModel, BadSettings, DamagedArtifact, EmptyCatalogue
 from include.core.settings import EmbedSettings, IndexSettings
 from include.index.plan import Plan, plan_shards, read_plan, shard_of, split, version_of
@@ -69,7 +69,7 @@ def test_the_version_is_the_fingerprint_that_the_version_artifact_will_have(
 ) -> None:
     """Shards are loaded under this name before the artifact exists: if they differed, nothing would be found."""
     made = plan(catalogue, model, root)
-    expected = artifacts.fingerprint("version", 1, {}, {"plan": made.fingerprint})
+    expected = artifacts.fingerprint(kinds.VERSION, {}, {"plan": made.fingerprint})
     assert read_plan(made.path).version == expected == version_of(made.fingerprint)
 
 
@@ -132,7 +132,7 @@ def test_a_model_without_a_dimension_is_refused(catalogue: Path, root: Path) -> 
         (space.path / "config.json").write_text("{}")
         return {}
 
-    made = artifacts.build(root, "model", 0, write, settings={})
+    made = artifacts.build(root, artifacts.Kind("model", 0), write, settings={})
     with pytest.raises(BadModel, match="dim"):
         plan(catalogue, made.path, root)
 

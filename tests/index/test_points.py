@@ -11,7 +11,9 @@ import pytest
 
 from include.catalogue.text_hash import text_hash
 from include.core.errors import DamagedArtifact, VerificationFailed
-from include.index.points import VECTORS_FILE, PointBatch, point_id, read_points
+from include.index.points import read_points
+from include.index.vectors import VECTORS_FILE
+from include.store.protocol import PointBatch, point_id
 from tests.index.points import vectors
 from tests.small import Product, products
 

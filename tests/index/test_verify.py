@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from include.core import artifacts
+from include.core import artifacts, kinds
 from include.core.errors import BadSettings, VerificationFailed
 from include.core.settings import IndexSettings
 from include.index.verify import verify
-from include.store.protocol import Hit, Searcher, Store
+from include.store.protocol import Hit, Store
+from include.store.searcher import Searcher
 from include.store.stores import open_store
 from tests.indexed import build_version, load
 from tests.small import Product, products, publish_model, write_catalogue
@@ -61,7 +62,7 @@ class Faulty:
 def refused(loaded: Loaded, store: Any, root: Path, message: str, index: IndexSettings = INDEX) -> None:
     with pytest.raises(VerificationFailed, match=message):
         verify(*loaded, index, store, root=root)
-    assert artifacts.published(root, "version") == []
+    assert artifacts.published(root, kinds.VERSION) == []
 
 
 def test_a_version_says_all_that_a_query_needs(loaded: Loaded, store: Store, root: Path) -> None:
@@ -258,7 +259,7 @@ def test_a_version_that_the_store_lost_is_verified_anew(
     shutil.rmtree(root / loaded[1][0]["path"])
     with pytest.raises(Exception, match="does not exist"):
         verify(*again, INDEX, store, root=root)
-    assert artifacts.published(root, "version") == []
+    assert artifacts.published(root, kinds.VERSION) == []
     third = verify(*load(root, catalogue, model, INDEX), INDEX, store, root=root)
     assert not third.reused
 

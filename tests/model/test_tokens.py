@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
@@ -67,7 +67,6 @@ def test_a_damaged_file_is_not_trained_on(catalogue: Path, root: Path, tokenizer
 @given(title=st.text(min_size=1, max_size=30), content=st.text(min_size=1, max_size=60))
 @example(title="No. 5.", content="...5")
 @example(title="a", content="\u0301b")
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_joined_text_is_cut_like_its_parts(tokenizer: Tokenizer, title: str, content: str) -> None:
     """Embedding joins title and content by their pieces; queries and peers cut the text itself."""
     assert joins(tokenizer)

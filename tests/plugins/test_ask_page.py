@@ -68,7 +68,7 @@ class Api:
             if path == address:
                 policy = "default-src 'none'; script-src 'nonce-n'; style-src 'nonce-n'; connect-src 'self'"
                 headers = {"Content-Security-Policy": policy}
-                return route.fulfill(body=filled(name, "n"), content_type="text/html", headers=headers)
+                return route.fulfill(body=filled(name, nonce="n"), content_type="text/html", headers=headers)
         assert path.startswith(f"{self.root}/api/v2/dags/answer_question"), path
         rest = unquote(path.removeprefix(f"{self.root}/api/v2/dags/answer_question"))
         self.calls.append((request.method, rest, request.post_data_json))

@@ -8,12 +8,16 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
 
 from include.core import artifacts
 from include.core.errors import DamagedArtifact
-from include.report.report import report
+from include.report.report import page_of_run, report
+from tests.small import few
 
 RUN = "manual__2026-11-22T10:00:00.123456+00:00"
 REPORT = "/vitrine/runs/train_and_index/{}/report"
@@ -239,3 +243,93 @@ def test_a_damaged_report_is_named_not_shown(client: Any, published: Path) -> No
     assert "Clear the task" in answer.text
     with pytest.raises(DamagedArtifact):
         artifacts.read(published.parent)
+
+
+EVIL = "<img src=x onerror=alert(1)>"
+ODD = st.sampled_from(
+    ["", ".", "..", "%00", "%2F..%2F", "%ff", "{{nonce}}", "</head>", EVIL, RUN, "x" * 3000, "\n", "\u00e9", "'\""]
+)
+PIECES = ODD | st.text(max_size=8)
+SEGMENT = st.builds("{}{}".format, PIECES, PIECES).map(lambda text: quote(text, safe="%{}", errors="replace"))
+DAGS = st.sampled_from(["train_and_index", "answer_question", "roll_back", quote(EVIL)]) | SEGMENT
+PATHS = st.one_of(
+    st.just("ask"),
+    st.builds("runs/{}/{}/report".format, DAGS, SEGMENT | st.just(RUN)),
+    st.lists(SEGMENT | st.sampled_from(["ask", "runs", "report", "docs", "openapi.json"]), max_size=5).map("/".join),
+)
+QUERIES = st.dictionaries(st.sampled_from(["dag_id", "run_id", "next", "_token", EVIL]), PIECES, max_size=2)
+VALUE = st.text("\x80\xffaz09;=,\"'*%/<> ", max_size=12) | st.just(EVIL)
+HEADERS = st.dictionaries(
+    st.sampled_from(
+        ["Accept", "Cookie", "Content-Type", "Host", "X-Forwarded-Host", "X-Forwarded-Prefix", "Range", "Origin"]
+    ),
+    VALUE,
+    max_size=2,
+)
+
+
+@few(2)
+@given(
+    st.sampled_from(["GET", "GET", "GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "BREW"]),
+    PATHS,
+    QUERIES,
+    HEADERS,
+    st.binary(max_size=20),
+    st.sampled_from(["admin", "viewer", None, "stranger"]),
+)
+def test_whatever_is_asked_for_is_answered_without_its_markup(
+    client: Any,
+    published: Path,
+    method: str,
+    path: str,
+    query: dict[str, str],
+    headers: dict[str, str],
+    body: bytes,
+    role: str | None,
+) -> None:
+    """Danger: an address from a mail runs a script as the user who follows it; an odd one is a status 500."""
+    login = {} if role == "stranger" else bearer(role)
+    raw = {name: value.encode("latin-1") for name, value in (headers | login).items()}
+    params = {name: value.encode("utf-8", "replace").decode() for name, value in query.items()}
+    answer = client.request(
+        method, f"/vitrine/{path}", params=params, headers=raw, content=body, follow_redirects=False
+    )
+    assume(answer.request.url.path.startswith("/vitrine/"))  # the client resolves `..`
+    assert answer.status_code < 500, answer.text
+    assert EVIL not in answer.text
+    if role in (None, "stranger"):
+        assert "the figures are good" not in answer.text
+        assert answer.status_code != 200 or (role is None and path == "ask")
+    if answer.headers.get("content-type", "").startswith("text/html") and answer.status_code == 200 and method == "GET":
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+    json.dumps(dict(answer.headers))
+
+
+@given(
+    st.recursive(
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.floats()
+        | st.sampled_from([RUN, "0" * 16, "../secret", "fingerprint"]),
+        lambda inner: (
+            st.lists(inner, max_size=2)
+            | st.dictionaries(st.sampled_from(["run_id", "fingerprint", "more"]), inner, max_size=3)
+        ),
+        max_leaves=4,
+    )
+    .map(json.dumps)
+    .map(str.encode)
+    | st.binary(max_size=12)
+)
+@example(b"null")
+def test_whatever_names_a_report_is_read_or_called_damaged(published: Path, root: Path, data: bytes) -> None:
+    """Danger: a half-written or hand-edited file makes the Report tab a status 500 that says nothing."""
+    (entry,) = (root / "report" / "by_run").iterdir()
+    entry.write_bytes(data)
+    try:
+        found = page_of_run(root, RUN)
+    except DamagedArtifact as damaged:
+        assert damaged.next_step == "Clear the task report."
+    else:
+        assert found in (None, published)

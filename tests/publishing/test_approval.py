@@ -1,6 +1,7 @@
 """include/publishing/approval.py: a person decides on the right figures, and silence is no consent."""
 
 import json
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,10 @@ import pytest
 
 from include.core.errors import AlreadyAsked
 from include.core.settings import EvaluateSettings
-from include.publishing.approval import answered, ask_once, asked_about, request
+from include.publishing.approval import answered, ask_once, asked_about, request, request_approval
 from include.publishing.catalogue_change import CatalogueChange, objection
+from include.publishing.verdict import Verdict
+from tests.recorded_run import results_of, run_on, unpacked
 
 NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 
@@ -35,8 +38,9 @@ def results(*, passed: bool = True, reason: str = "better than the base") -> dic
     }
 
 
-def asked(found: dict[str, Any], live: str | None = "fedcba9876543210") -> dict[str, str]:
-    return request(found, live=live, collection="products", hours=2.0, link="dags/x/report", now=NOW)
+def asked(found: dict[str, Any], live: str | None = "fedcba9876543210", **more: Any) -> dict[str, str]:
+    decided = Verdict(False, "nobody was asked", ask=True, live=live, **more)
+    return request(found, decided, collection="products", hours=2.0, link="dags/x/report", now=NOW)
 
 
 def test_the_request_has_the_figures_and_what_an_answer_does() -> None:
@@ -65,16 +69,7 @@ def test_a_loss_of_products_stands_first_in_the_question() -> None:
     """Who looks at the model's figures alone would approve an index of invented products."""
     change = CatalogueChange("fedcba9876543210", 1695, 377, 1695, 377, live_is_sample=False, is_sample=True)
     against = objection(change, EvaluateSettings(), "products")
-    made = request(
-        results(passed=False),
-        live="fedcba9876543210",
-        collection="products",
-        hours=2.0,
-        link="x",
-        now=NOW,
-        change=change,
-        against=against,
-    )
+    made = asked(results(passed=False), change=change, against=against)
     assert made["subject"].endswith(
         "although the synthetic sample replaces a real catalogue and the gate did not pass?"
     )
@@ -85,9 +80,7 @@ def test_a_loss_of_products_stands_first_in_the_question() -> None:
 def test_a_harmless_change_of_the_catalogue_is_told_too() -> None:
     """Both counts are asked for before every publication."""
     change = CatalogueChange("fedcba9876543210", 100, 110, 5, 15, live_is_sample=False, is_sample=False)
-    body = request(
-        results(), live="fedcba9876543210", collection="products", hours=2.0, link="x", now=NOW, change=change
-    )["body"]
+    body = asked(results(), change=change)["body"]
     assert "**Catalogue against the live one**: the live version has 100 products, this one 110; 5 of the" in body
 
 
@@ -127,3 +120,28 @@ def test_a_run_asks_about_one_thing_only(root: Path) -> None:
     notes = [json.loads(path.read_text())["verify"] for path in (root / "approval").glob("*.json")]
     assert sorted(notes) == ["v1", "v2"]
     assert asked_about(root, "run")["live"] is None
+
+
+def test_a_run_that_asks_nobody_needs_no_store(tmp_path: Path) -> None:
+    """A server that is away for a minute would fail a run that has nothing to ask it."""
+    run = run_on(tmp_path, promote="auto", store="server")
+    assert request_approval(run, {}, "link", print) == {"asked": False, "reason": "promote is auto"}
+
+
+def test_a_report_that_fails_is_no_question_asked(tmp_path: Path) -> None:
+    """The note would refuse the retry's question, though nobody has seen the first one."""
+    run = run_on(unpacked(tmp_path), promote="approval")
+    results = results_of(run)
+    shutil.rmtree(run.root / "index")  # so that nothing is live
+
+    def fail(_: Any) -> None:
+        raise OSError("the disk is full")
+
+    with pytest.raises(OSError, match="the disk is full"):
+        request_approval(run, results, "link", fail)
+    assert not (run.root / "approval").exists()
+    shown: list[Any] = []
+    made = request_approval(run, results, "link", shown.append)
+    assert made["asked"] and results["verify"]["fingerprint"] in made["subject"]
+    assert [each["asked"] for each in shown] == [True]
+    assert asked_about(run.root, run.run_id)["verify"] == results["verify"]["fingerprint"]

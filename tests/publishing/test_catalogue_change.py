@@ -14,13 +14,13 @@ import pytest
 
 from include.catalogue.schema import PRODUCTS_FILE
 from include.core import artifacts
-from include.core.files import write_json
 from include.core.settings import EvaluateSettings, IndexSettings
 from include.publishing.catalogue_change import CatalogueChange, compare, is_sample, objection
 from include.publishing.publish import foresee, history, publish, roll_back
 from include.store.protocol import Store
 from include.store.stores import open_store
-from include.store.version import read_version
+from include.store.version import IndexVersion
+from tests.index.points import write_version
 from tests.indexed import INDEX, answers, build_version, day, evaluation
 from tests.small import Product, products, publish_model, write_catalogue
 
@@ -33,7 +33,7 @@ def from_source(root: Path, rows: list[Product], *, sample: bool) -> Path:
     content = str(hash(tuple(row.uid for row in rows)))
     stats: dict[str, Any] = {"sha256": content, "origin": "sample (…)" if sample else "/data/my.zip"}
     stats |= {"sample": {}} if sample else {}
-    artifacts.build(root, "source", 0, lambda _: stats, settings={"content": content, "sample": sample})
+    artifacts.build(root, artifacts.Kind("source", 0), lambda _: stats, settings={"content": content, "sample": sample})
     plain = write_catalogue(root, rows)
 
     def write(space: artifacts.Workspace) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def from_source(root: Path, rows: list[Product], *, sample: bool) -> Path:
             shutil.copy(name, space.path)
         return artifacts.read(plain).stats
 
-    return artifacts.build(root, "catalogue", 0, write, settings={}, inputs={"source": content}).path
+    return artifacts.build(root, artifacts.Kind("catalogue", 0), write, settings={}, inputs={"source": content}).path
 
 
 @dataclass
@@ -57,7 +57,7 @@ class Desk:
         return open_store(INDEX, root=self.root)
 
     def build(self, rows: list[Product], *, sample: bool = False) -> Path:
-        return build_version(self.root, from_source(self.root, rows, sample=sample), self.model).path
+        return build_version(self.root, from_source(self.root, rows, sample=sample), self.model, shards=1).path
 
     def publish(self, version: Path, *, passed: bool = True, approval: Any = None, **settings: Any) -> dict[str, Any]:
         self.days += 1
@@ -201,7 +201,7 @@ def damaged(path: Path) -> None:
 def test_a_live_catalogue_that_is_gone_is_compared_by_counts(lose: Callable[[Path], None], desk: Desk) -> None:
     """Old catalogues are deleted to save room: then the points are what there is, and it is said."""
     desk.publish(desk.build(products(60)))
-    lose(desk.root / read_version(desk.root / "version" / str(desk.store.live()))["catalogue"])
+    lose(desk.root / IndexVersion.read(desk.root / "version" / str(desk.store.live())).catalogue)
     few, enough = desk.build(products(41)), desk.build(products(42))
     result = desk.publish(few)
     assert not result["published"]
@@ -258,18 +258,12 @@ def test_catalogues_of_millions_are_compared_in_seconds_and_bounded_memory(root:
             )
             return {}
 
-        made = artifacts.build(root, "catalogue", 0, write, settings={"first": first})
+        made = artifacts.build(root, artifacts.Kind("catalogue", 0), write, settings={"first": first})
         return made.path.relative_to(root).as_posix()
 
-    version = {"version": "b", "catalogue": put(50_000), "points": count}
-
-    def describe(space: artifacts.Workspace) -> dict[str, Any]:
-        rest = {"version": "a", "store": "embedded", "collection": "products", "dim": 32, "model": "", "shards": []}
-        write_json(space.path / "version.json", {**rest, "catalogue": before, "points": count})
-        return {}
-
-    before = put(0)
-    live = artifacts.build(root, "version", 0, describe, settings={}).fingerprint
+    live = write_version(root, "a", INDEX, [], catalogue=put(0), points=count)
+    new = write_version(root, "b", INDEX, [], catalogue=put(50_000), points=count)
+    version = IndexVersion.read(IndexVersion.path(root, new))
     began = time.monotonic()
     change = compare(version, live, root=root)
     seconds = time.monotonic() - began

@@ -13,6 +13,7 @@ from include.core.settings import IndexSettings
 from include.publishing.earlier_versions import PATTERN, earlier_versions, version_of
 from include.publishing.publish import roll_back
 from include.store.journal import Entry, directory
+from tests.index.points import write_version
 from tests.indexed import INDEX, Shop, open_shop
 
 SERVER = IndexSettings(store="server", collection="shop")
@@ -61,16 +62,12 @@ def test_what_is_live_was_deleted_or_never_published_is_not_offered(shop: Shop) 
 
 def test_a_servers_versions_are_offered_without_asking_it(root: Path) -> None:
     """A DAG file must not wait for a server each time it is parsed."""
-    names = ["0" * 16, "1" * 16]
+    names = [write_version(root, name, SERVER, [{"shard": 0, "points": 1695}], model="model/m") for name in "ab"]
     history = [asdict(Entry(name, f"2026-01-0{day}T03:00:00+00:00", "r", "")) for day, name in enumerate(names, 1)]
     directory(root, "shop").mkdir(parents=True)
     (directory(root, "shop") / "journal.json").write_text(
         json.dumps({"history": history, "intent": None, "deleting": []})
     )
-    for name in names:
-        artifacts.locate(root, "version", name).mkdir(parents=True)
-        made = {"store": "server", "collection": "shop", "points": 1695, "model": "model/m"}
-        (artifacts.locate(root, "version", name) / "version.json").write_text(json.dumps(made))
     (root / "model" / "m").mkdir(parents=True)
     stats = {"base": "distilbert-base-uncased@12040accade4e8a0f71eabdb258fecc2e7e948be"}
     (root / "model" / "m" / artifacts.MANIFEST).write_text(json.dumps({"stats": stats}))

@@ -9,7 +9,7 @@ from typing import Literal
 
 import pytest
 
-from include.core import artifacts
+from include.core import artifacts, kinds
 from include.core.errors import ArtifactBusy, BadSettings, DamagedArtifact, UnknownVersion, VerificationFailed
 from include.core.settings import EvaluateSettings, IndexSettings
 from include.index import claims
@@ -18,7 +18,7 @@ from include.publishing.publish import foresee, history, publish, roll_back
 from include.store.connection import ServerConnection
 from include.store.live import LiveModel, live_model
 from include.store.stores import open_store
-from include.store.version import read_version
+from include.store.version import IndexVersion
 from tests.indexed import INDEX, Shop, answers, build_version, day, evaluation, load, open_shop
 from tests.small import products, publish_model, write_catalogue
 
@@ -111,7 +111,7 @@ def test_without_a_persons_yes_nothing_is_published(shop: Shop, approval: object
     assert words in result["reason"]
     assert result["reason"].endswith("the gate passed: better")
     assert shop.live == 1
-    assert shop.versions[1] in shop.kinds("version"), "the built version is kept"
+    assert shop.versions[1] in shop.marks(kinds.VERSION), "the built version is kept"
 
 
 def test_an_approval_does_not_put_an_older_date_over_a_newer_one(shop: Shop) -> None:
@@ -135,7 +135,7 @@ def test_a_yes_to_replacing_one_version_does_not_replace_another(shop: Shop) -> 
         f"now it is version {shop.versions[1]}, and nobody has compared with that. Trigger a new run: it reuses "
         "everything that is unchanged and asks anew."
     )
-    assert shop.versions[2] in shop.kinds("version"), "the built version is kept"
+    assert shop.versions[2] in shop.marks(kinds.VERSION), "the built version is kept"
     assert "when nothing was live" in shop.publish(3, promote="approval", approval=YES | {"live": None})["reason"]
     said_no = shop.publish(3, promote="approval", approval=about_1 | {"approved": False})["reason"]
     assert said_no.startswith("rejected by ana"), "a no stays a no"
@@ -193,7 +193,7 @@ def test_only_what_an_answer_could_change_is_asked(shop: Shop) -> None:
 def test_an_evaluation_without_a_gate_is_refused(shop: Shop) -> None:
     """No decision is not a yes."""
     model = artifacts.read(shop.model).fingerprint
-    made = artifacts.build(shop.root, "evaluation", 0, lambda _: {}, settings={}, inputs={"model": model})
+    made = artifacts.build(shop.root, kinds.EVALUATION, lambda _: {}, settings={}, inputs={"model": model})
     with pytest.raises(VerificationFailed, match="has no gate"):
         shop.publish(1, evaluation=made.path)
     assert shop.live is None
@@ -202,7 +202,7 @@ def test_an_evaluation_without_a_gate_is_refused(shop: Shop) -> None:
 def test_another_models_evaluation_is_refused(shop: Shop) -> None:
     """Its numbers say nothing about this index."""
     stats = {"gate": {"passed": True, "reason": "fine"}}
-    made = artifacts.build(shop.root, "evaluation", 0, lambda _: stats, settings={}, inputs={"model": "other"})
+    made = artifacts.build(shop.root, kinds.EVALUATION, lambda _: stats, settings={}, inputs={"model": "other"})
     with pytest.raises(VerificationFailed, match="evaluates model other"):
         shop.publish(1, evaluation=made.path)
     assert shop.live is None
@@ -246,14 +246,14 @@ def test_publishing_the_live_version_again_only_notes_the_newer_date(shop: Shop)
 
 def test_versions_beyond_keep_versions_are_deleted(shop: Shop) -> None:
     """Disks fill; but what other versions share must stay, and the live version works on."""
-    shards = {number: read_version(shop.root / "version" / v)["shards"] for number, v in enumerate(shop.versions, 1)}
+    shards = {number: IndexVersion.read(shop.root / "version" / v).shards for number, v in enumerate(shop.versions, 1)}
     assert shards[1][0]["path"] == shards[4][0]["path"]
     deleted = [shop.publish(number, keep_versions=2)["deleted"] for number in (1, 2, 3, 4)]
     assert deleted == [[], [], [shop.versions[0]], [shop.versions[1]]]
-    assert shop.kinds("version") == set(shop.versions[2:])
-    assert len(shop.kinds("plan")) == 2
-    assert shop.kinds("edge") == {Path(s["path"]).name for number in (3, 4) for s in shards[number]}
-    assert len(shop.kinds("embedding")) == 5  # the source of truth stays
+    assert shop.marks(kinds.VERSION) == set(shop.versions[2:])
+    assert len(shop.marks(kinds.PLAN)) == 2
+    assert shop.marks(kinds.EDGE) == {Path(s["path"]).name for number in (3, 4) for s in shards[number]}
+    assert len(shop.marks(kinds.EMBEDDING)) == 5  # the source of truth stays
     assert shop.live == 4
     assert answers(shop.store, shop.root, "edition 4") == "0000000030"
     assert [number for number, _, _ in shop.journal] == [1, 2, 3, 4]
@@ -263,7 +263,7 @@ def test_a_version_that_was_never_published_is_not_deleted(shop: Shop) -> None:
     """A version that another run is about to publish must not vanish under it."""
     shop.publish(1, keep_versions=1)
     shop.publish(2, keep_versions=1)
-    assert shop.kinds("version") == set(shop.versions[1:])
+    assert shop.marks(kinds.VERSION) == set(shop.versions[1:])
     assert shop.publish(3, keep_versions=1)["deleted"] == [shop.versions[1]]
 
 
@@ -344,7 +344,7 @@ def test_a_rollback_to_a_broken_version_leaves_the_alias(shop: Shop) -> None:
     """Out of the frying pan must not lead to no index at all."""
     shop.publish(1)
     shop.publish(2)
-    shards = read_version(shop.root / "version" / shop.versions[0])["shards"]
+    shards = IndexVersion.read(shop.root / "version" / shop.versions[0]).shards
     shutil.rmtree(shop.root / shards[1]["path"])
     with pytest.raises(UnknownVersion, match="does not exist"):
         shop.roll_back()
@@ -355,7 +355,7 @@ def test_a_rollback_to_a_broken_version_leaves_the_alias(shop: Shop) -> None:
 def test_a_version_that_lost_its_points_is_not_published(shop: Shop) -> None:
     """Hours may lie between verify and publish, when a person has to approve."""
     shop.publish(1)
-    shards = read_version(shop.root / "version" / shop.versions[1])["shards"]
+    shards = IndexVersion.read(shop.root / "version" / shop.versions[1]).shards
     shutil.rmtree(shop.root / shards[1]["path"])
     with pytest.raises(UnknownVersion):
         shop.publish(2)
@@ -434,7 +434,7 @@ def test_a_shard_that_a_version_under_construction_uses_is_not_deleted(shop: Sho
     shop.versions.append(newest.fingerprint)
     rows = [*products(20), *other[20:35]]
     plan, shards = load(shop.root, write_catalogue(shop.root, rows), model, INDEX)
-    first = read_version(shop.root / "version" / shop.versions[0])["shards"]
+    first = IndexVersion.read(shop.root / "version" / shop.versions[0]).shards
     assert shards[0]["path"] == first[0]["path"]
 
     shop.publish(1)
@@ -447,7 +447,7 @@ def test_a_shard_that_a_version_under_construction_uses_is_not_deleted(shop: Sho
 
 def test_claims_of_an_abandoned_run_end(shop: Shop) -> None:
     """A run that never came to verify must not keep its shards for ever."""
-    shards = read_version(shop.root / "version" / shop.versions[0])["shards"]
+    shards = IndexVersion.read(shop.root / "version" / shop.versions[0]).shards
     assert claims.claim(shop.root, "0123456789abcdef", shards[1])
     assert claims.claimed(shop.root) == {shards[1]["path"]}
     os.utime(shop.root / "building" / "0123456789abcdef", (0, 0))

@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from include.core import artifacts, failure
 from include.core.errors import DamagedArtifact
 from include.report.charts import bar_chart, histogram, interval_chart, line_chart, ticks
-from include.report.html import STYLE, table, text
+from include.report.html import TEMPLATES, shown
 from include.report.report import page_of_run, report
 from tests.browser import chromium, keep
+from tests.small import few
 
 EVIL = "<script>alert('x')</script> \"quoted\" & <b>bold</b>"
 RUN = "manual__2026-11-22T10:00:00+00:00"
@@ -41,7 +44,8 @@ class Reader(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        self.words += data
+        if self.open[-1:] != ["style"]:
+            self.words += data
 
 
 def read(path: Path) -> Reader:
@@ -98,7 +102,7 @@ def make(root: Path, kind: str, files: dict[str, Any], stats: dict[str, Any]) ->
             (space.path / name).write_text(json.dumps(value))
         return stats
 
-    return artifacts.build(root, kind, 1, write, settings={}).summary()
+    return artifacts.build(root, artifacts.Kind(kind, 1), write, settings={}).summary()
 
 
 @pytest.fixture
@@ -140,7 +144,7 @@ def test_shows_every_part(root: Path, results: dict[str, Any]) -> None:
     """A stage whose figures do not reach the page might as well not have counted."""
     made = report(results, root=root, run_id=RUN, logical_date="2026-11-22T10:00:00+00:00")
     reader = read(made.path / "report.html")
-    for shown in (
+    for words in (
         *(
             "Published",
             "first index",
@@ -158,7 +162,7 @@ def test_shows_every_part(root: Path, results: dict[str, Any]) -> None:
         ),
         *("Training loss", "tokens/s", "900.5", "no: 99 of 100", results["fine_tune"]["fingerprint"], "torch"),
     ):
-        assert shown in reader.words, shown
+        assert words in reader.words, words
     captions = re.findall(r"<figcaption>(.*?)</figcaption>", (made.path / "report.html").read_text())
     assert captions == [
         *("R@10, title_to_content", "nDCG@10 by weight, title_to_content", "Training loss", "Learning rate"),
@@ -268,8 +272,8 @@ def test_who_decided_is_shown(root: Path, results: dict[str, Any], approved: boo
     """An index that went live against the gate needs a name beside it."""
     results["approve"] = {"asked": True, "approved": approved, "by": by, "at": "2026-11-22T11:00:00+00:00"}
     reader = read(report(results, root=root, run_id=RUN, logical_date=None).path / "report.html")
-    for shown in ("The person's answer", told, by or "–", "2026-11-22T11:00:00+00:00"):
-        assert shown in reader.words, shown
+    for words in ("The person's answer", told, by or "–", "2026-11-22T11:00:00+00:00"):
+        assert words in reader.words, words
 
 
 FAILED: dict[str, Any] = {
@@ -296,7 +300,7 @@ def test_a_run_that_failed_shows_why_what_to_do_and_what_there_is(root: Path, re
     """The reader comes for one sentence; eight times "is missing" and an empty plot bury it."""
     made = report(failed(results, FAILED), root=root, run_id=RUN, logical_date=None)
     reader = read(made.path / "report.html")
-    words = " ".join(reader.words.replace(STYLE, "").split())
+    words = " ".join(reader.words.split())
     sought = ("This run failed", "fine_tune failed", FAILED["what"], "What to do: Look", "Log of fine_tune", "What the")
     at = [words.index(each) for each in sought]
     assert at == sorted(at), "the message comes first"
@@ -434,12 +438,12 @@ def test_a_lost_model_leaves_a_gap_not_a_failure(root: Path, results: dict[str, 
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"),
+    ("value", "words"),
     [(None, "–"), (float("nan"), "–"), ("", "–"), (1234567, "1,234,567"), (True, "yes"), (0.123456, "0.1235")],
 )
-def test_values_are_readable(value: Any, shown: str) -> None:
+def test_values_are_readable(value: Any, words: str) -> None:
     """`nan` and `1234567` are hard to read, and a bool is no number."""
-    assert text(value) == shown
+    assert shown(value) == words
 
 
 def test_a_chart_of_many_points_stays_small_and_keeps_its_ends() -> None:
@@ -458,7 +462,8 @@ def test_a_chart_of_nothing_says_so(y: list[float]) -> None:
     assert "missing" in interval_chart("loss", [("a", value, None) for value in y if value != 1.0])
     assert "missing" in histogram("loss", [], [], x_name="x")
     assert "missing" in histogram("loss", [1, 2], [0], x_name="x")
-    assert "missing" in table("loss", ["a"], [])
+    empty = TEMPLATES.from_string('{% from "parts.html.j2" import table %}{{ table("loss", ["a"], []) }}')
+    assert "loss is missing" in empty.render()
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.0, 1.0), (2.13, 2.14), (-3.0, 1e6), (1.0, 1.0), (1e-7, 9e-5)])
@@ -491,3 +496,29 @@ def test_what_was_said_at_the_start_is_in_the_report(root: Path) -> None:
     """A run that could only build said so in its first task's log, which nobody opens afterwards."""
     made = report({"download": {"notes": ["This run can only build: …"]}}, root=root, run_id=RUN, logical_date=None)
     assert "This run can only build" in read(made.path / "report.html").words
+
+
+ANY_TEXT = st.text(max_size=20) | st.sampled_from(
+    [EVIL, "</style></head>", "\ud800", "\0", "<!--", "&lt;script&gt;", "x" * 400, "\n" * 9]
+)
+
+
+@few(4)
+@given(
+    st.dictionaries(st.sampled_from(["what", "next_step", "class", "task", "log"]), ANY_TEXT), ANY_TEXT, st.booleans()
+)
+@example({}, "\ud800", False)
+def test_whatever_a_run_says_is_text_in_its_report(
+    root: Path, results: dict[str, Any], said: dict[str, str], name: str, fails: bool
+) -> None:
+    """Danger: a title, an error or a run's id is markup in the page, or ends the report in an exception."""
+    results = json.loads(json.dumps(results))
+    results["publish"]["reason"] = name
+    results["convert"]["stats"]["trn"] |= {"ignored": {name: 1}, "reasons": {name: 7}, "warnings": [name]}
+    told = failed(results, {**FAILED, **said}) if fails else results
+    run_id = name.encode("utf-8", "replace").decode()
+    made = report(told, root=root, run_id=run_id, logical_date=name)
+    reader = read(made.path / "report.html")
+    markup = {"script", "iframe", "img", "link", "object"}
+    assert not {tag for tag, _ in reader.tags} & (markup if fails else {*markup, "a", "b"})
+    assert page_of_run(root, run_id) == made.path / "report.html"

@@ -15,8 +15,9 @@ import pytest
 
 from include.core.environment import REPOSITORY
 from include.sample.dirt import FATES
+from include.sample.products import FLAGSHIPS, LABELS, QUESTIONS, VARIANTS
 from include.sample.words import CATEGORIES, MEASURES
-from include.sample.write import FLAGSHIPS, LABELS, QUESTIONS, VARIANTS, write_sample
+from include.sample.write import write_sample
 
 PRODUCTS = 2000
 

@@ -19,7 +19,7 @@ from fsspec.registry import known_implementations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.core import artifacts, space
+from include.core import artifacts, kinds, space
 from include.core.errors import (
     BadSettings,
     BadSource,
@@ -84,7 +84,7 @@ def litter(root: Path) -> list[str]:
 
 
 def assert_nothing_kept(root: Path) -> None:
-    assert artifacts.published(root, "source") == []
+    assert artifacts.published(root, kinds.SOURCE) == []
     assert litter(root) == []
     assert list((root / "source").glob(".scratch-*")) == []
 
@@ -303,7 +303,7 @@ def test_a_server_that_is_away_or_silent_is_a_reason_to_retry(
     server.files["a.zip"] = Served(ZIP, etag='"one"', hold=400_000)
     with pytest.raises(SourceUnreachable, match="broke off after"):
         fetch(f"{server.url}/a.zip", root)
-    assert artifacts.published(root, "source") == []
+    assert artifacts.published(root, kinds.SOURCE) == []
 
 
 def test_a_web_page_with_status_200_is_refused_at_its_first_bytes(server: FileServer, root: Path) -> None:
@@ -319,7 +319,7 @@ def test_a_broken_transfer_goes_on_where_it_stopped(server: FileServer, root: Pa
     server.files["a.zip"] = Served(ZIP, etag='"one"', cut=400_000)
     with pytest.raises(SourceUnreachable, match="broke off after"):
         fetch(f"{server.url}/a.zip", root)
-    assert artifacts.published(root, "source") == []
+    assert artifacts.published(root, kinds.SOURCE) == []
     server.files["a.zip"].cut = None
     assert content(fetch(f"{server.url}/a.zip", root)) == ZIP
     last = server.sent("GET")[-1]

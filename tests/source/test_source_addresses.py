@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -252,14 +252,12 @@ typed = st.one_of(
 )
 
 
-@settings(max_examples=400, deadline=None, derandomize=True)
 @given(typed)
 def test_any_source_ends_in_an_error_of_ours(source: str) -> None:
     """Danger: an address that nobody thought of is a traceback at night."""
     refused(source)
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
 @given(secret_addresses)
 def test_no_secret_of_a_source_is_ever_shown(source: str) -> None:
     """Danger: the log of a failed download is the password of the shop's server."""

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from include.answering.llm import LlmConnection, write_answer
@@ -18,6 +18,7 @@ from include.core.settings import IndexSettings
 from include.store.connection import ServerConnection
 from include.store.protocol import Hit
 from include.store.server import ServerStore
+from tests.small import few
 from tests.store.stub_server import ok, stub_server
 
 pytestmark = pytest.mark.filterwarnings("ignore:Api key is used with an insecure connection")
@@ -119,9 +120,7 @@ def assert_hidden(text: str, given_secrets: list[str]) -> None:
             assert part not in seen, seen
 
 
-@settings(
-    max_examples=100, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@few(2)
 @pytest.mark.parametrize("kind", KNOWN)
 @given(st.data())
 def test_no_secret_of_a_connection_is_ever_shown(

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from include.core import artifacts
+from include.core import artifacts, kinds
 from include.core.errors import DamagedArtifact, UnknownVersion, VerificationFailed
 from include.core.settings import IndexSettings
 from include.store.edge import EdgeSearcher, EdgeStore
@@ -214,14 +214,14 @@ def test_the_same_uid_twice_fails_and_leaves_nothing(store: EdgeStore, root: Pat
     rows = [*products(10), products(1)[0]]
     with pytest.raises(VerificationFailed, match="given 11 points and holds 10"):
         store.upsert("0" * 16, 0, batches(rows, vectors(11)), inputs={"embedding": "twice"})
-    assert artifacts.published(root, "edge") == []
+    assert artifacts.published(root, kinds.EDGE) == []
 
 
 def test_a_shard_without_points_fails(store: EdgeStore, root: Path) -> None:
     """An empty shard is a planning error, and Edge cannot be opened without a dimension."""
     with pytest.raises(VerificationFailed, match="Shard 4 has no points"):
         store.upsert("0" * 16, 4, iter(()), inputs={"embedding": "none"})
-    assert artifacts.published(root, "edge") == []
+    assert artifacts.published(root, kinds.EDGE) == []
 
 
 def test_a_batch_of_another_dimension_is_refused(store: EdgeStore, root: Path) -> None:
@@ -234,7 +234,7 @@ def test_a_batch_of_another_dimension_is_refused(store: EdgeStore, root: Path) -
 
     with pytest.raises(VerificationFailed, match="7 dimensions, others have 24"):
         store.upsert("0" * 16, 0, mixed(), inputs={"embedding": "mixed"})
-    assert artifacts.published(root, "edge") == []
+    assert artifacts.published(root, kinds.EDGE) == []
 
 
 def test_an_unreadable_alias_is_an_error_not_an_empty_index(store: EdgeStore, root: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from include.core import artifacts
@@ -23,14 +23,8 @@ from include.store.connection import ServerConnection
 from include.store.protocol import Spec
 from include.store.server import ServerStore
 from tests.index.points import DIM, batches, vectors, version_id
-from tests.small import products
+from tests.small import few, products
 
-FEW = settings(
-    max_examples=100,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
 INDEX = IndexSettings(store="server")
 VERSION = version_id("fuzz")
 LINE = b'{"uid": "1", "title": "kettle", "content": "1 l"}\n'
@@ -205,7 +199,7 @@ def searcher(store: ServerStore) -> Any:
 
 
 @pytest.mark.parametrize("act", QDRANT)
-@settings(FEW, max_examples=8)
+@few(25)
 @given(reply=replies())
 def test_whatever_a_qdrant_server_replies(wire: Wire, act: str, reply: tuple[int, bytes, bytes]) -> None:
     """Danger: a proxy's page or another program's JSON ends a task in frames of pydantic or httpx."""
@@ -214,14 +208,14 @@ def test_whatever_a_qdrant_server_replies(wire: Wire, act: str, reply: tuple[int
     try:
         found = ours(lambda: QDRANT[act](store))
     finally:
-        store.close()
+        store._client.close()
     if act == "versions" and found:
         assert found == [VERSION] and NAME.encode() in body
     if act == "fetch" and found:
         assert {vector.dtype for vector, _ in found.values()} == {np.dtype(np.float32)}
 
 
-@settings(FEW)
+@few(2)
 @given(reply=replies(), head=st.one_of(st.none(), replies()))
 def test_whatever_a_catalogues_web_server_replies(
     wire: Wire, root: Path, reply: tuple[int, bytes, bytes], head: tuple[int, bytes, bytes] | None
@@ -256,4 +250,4 @@ def test_an_answer_that_nobody_can_read_is_an_error_of_ours(wire: Wire, raw: byt
     store = ServerStore(INDEX, ServerConnection(wire.url), backoff=0.0)
     with pytest.raises(VitrineError, match="Qdrant server"):
         store.versions()
-    store.close()
+    store._client.close()

@@ -51,7 +51,7 @@ def store(request: pytest.FixtureRequest, index: IndexSettings, root: Path) -> I
     if isinstance(opened, ServerStore):
         for version in opened.versions():
             opened._client.delete_collection(opened.collection(version))
-        opened.close()
+        opened._client.close()
 
 
 def test_upserting_twice_changes_nothing(store: Store, index: IndexSettings, root: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from include.core.errors import BadModel
-from include.training import checkpoint
+from include.training.checkpoint import Checkpoints
 
 MARK = "0123456789abcdef"
 
@@ -16,13 +16,13 @@ def state(step: int) -> dict[str, object]:
 
 
 def save(directory: Path, *steps: int) -> list[Path]:
-    return [checkpoint.save(directory, state(step), step=step, fingerprint=MARK) for step in steps]
+    return [Checkpoints(directory, MARK).save(state(step), step=step) for step in steps]
 
 
 def test_gives_back_what_was_saved(tmp_path: Path) -> None:
     """A lossy format would break resuming to the same bits."""
     save(tmp_path, 3)
-    found = checkpoint.latest(tmp_path, fingerprint=MARK)
+    found = Checkpoints(tmp_path, MARK).latest()
     assert found is not None
     assert torch.equal(found["model"]["weight"], torch.arange(1000) + 3)
     assert found["history"] == [{"step": 3, "loss": 0.5}]
@@ -55,19 +55,19 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(
     else:
         content.clear()
     last.write_bytes(content)
-    found = checkpoint.latest(tmp_path, fingerprint=MARK)
+    found = Checkpoints(tmp_path, MARK).latest()
     assert found is not None
     assert found["step"] == 5
     assert last.name in caplog.text
     save(tmp_path, 15)
-    assert checkpoint.newest(tmp_path) == tmp_path / "step-0000000015.checkpoint"
+    assert Checkpoints(tmp_path, MARK).newest_first()[0] == tmp_path / "step-0000000015.checkpoint"
 
 
 def test_a_checkpoint_of_other_settings_is_refused_by_name(tmp_path: Path) -> None:
     """Going on from another training would give a model that no settings describe."""
     path = save(tmp_path, 5)[0]
     with pytest.raises(BadModel) as failure:
-        checkpoint.latest(tmp_path, fingerprint="f" * 16)
+        Checkpoints(tmp_path, "f" * 16).latest()
     assert str(path) in str(failure.value)
     assert MARK in str(failure.value)
     assert path.exists()
@@ -77,7 +77,7 @@ def test_what_an_interrupted_write_left_is_removed(tmp_path: Path) -> None:
     """Each killed attempt would leave 800 MB behind."""
     save(tmp_path, 5)
     (tmp_path / ".step-0000000010.checkpoint.abcdef01.part").write_bytes(b"half")
-    found = checkpoint.latest(tmp_path, fingerprint=MARK)
+    found = Checkpoints(tmp_path, MARK).latest()
     assert found is not None
     assert found["step"] == 5
     assert len(list(tmp_path.iterdir())) == 1
@@ -85,4 +85,4 @@ def test_what_an_interrupted_write_left_is_removed(tmp_path: Path) -> None:
 
 def test_no_checkpoint_means_a_fresh_start(tmp_path: Path) -> None:
     """The first attempt has none."""
-    assert checkpoint.latest(tmp_path, fingerprint=MARK) is None
+    assert Checkpoints(tmp_path, MARK).latest() is None

@@ -10,14 +10,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from include import stages
-from include.core import artifacts
+from include.core import artifacts, kinds
 from include.core.errors import StoreUnavailable
 from include.core.forms import pipeline_settings
 from include.core.settings import EvaluateSettings, IndexSettings
 from include.core.train_settings import TrainSettings
 from include.run import Run
 from include.store.stores import open_store
-from include.training.negatives import FILE, HardNegatives, choose, mine, mine_live
+from include.training.negatives import FILE, HardNegatives, MinedIndex, choose, mine, mine_live
 from include.training.pairs import find_pairs
 from tests.indexed import build_version, day, evaluation
 from tests.small import products, write_catalogue
@@ -50,12 +50,12 @@ def test_negatives_are_what_the_search_gave_by_row(catalogue: Path, model: Path,
             *((rows[(number + n) % 60].uid, 0.5) for n in (7, 9)),
         ]
 
-    made = mine(catalogue, model, search, 2, version="v", root=root)
+    made = mine(catalogue, MinedIndex("v", model, search), 2, root=root)
     assert asked == [(32,)] * 60
     found = pq.read_table(made.path / FILE)["rows"].to_pylist()
     assert found[:3] == [[7], [8], [9]], "one of the two nearest has gone; it must not become another product"
-    assert mine(catalogue, model, search, 2, version="v", root=root).reused
-    assert not mine(catalogue, model, search, 2, version="another", root=root).reused
+    assert mine(catalogue, MinedIndex("v", model, search), 2, root=root).reused
+    assert not mine(catalogue, MinedIndex("another", model, search), 2, root=root).reused
 
 
 def test_contents_stand_against_contents_and_titles_against_titles(
@@ -67,14 +67,14 @@ def test_contents_stand_against_contents_and_titles_against_titles(
     def search(_: np.ndarray, __: int) -> list[tuple[str, float]]:
         return [(rows[20].uid, 0.5)]
 
-    path = mine(catalogue, model, search, 1, version="v", root=root).path
+    path = mine(catalogue, MinedIndex("v", model, search), 1, root=root).path
     # The title asked for is not among the hits, so the best hit stands for it, and is as near as itself.
     assert not len(HardNegatives.open(path).rows.values)
 
     def wider(_: np.ndarray, __: int) -> list[tuple[str, float]]:
         return [(rows[20].uid, 1.0), (rows[30].uid, 0.5)]
 
-    hard = HardNegatives.open(mine(catalogue, model, wider, 1, version="w", root=root).path)
+    hard = HardNegatives.open(mine(catalogue, MinedIndex("w", model, wider), 1, root=root).path)
     pairs = find_pairs(catalogue, settings(tiny_base, related_share=1.0))
     own = pairs.right_product == pairs.left_product
     for kind, name in ((own, "content"), (~own, "title")):
@@ -123,7 +123,7 @@ def test_fine_tune_mines_the_live_index_and_unchanged_data_is_not_trained_on_aga
     run = Run(chosen, root, "run", day(2))
     made = stages.fine_tune(run, {"path": str(catalogue)})
     trained = artifacts.read(Path(made["path"]))
-    (mined,) = artifacts.published(root, "negatives")
+    (mined,) = artifacts.published(root, kinds.NEGATIVES)
     assert trained.inputs["negatives"] == mined.name
     assert artifacts.read(mined).stats["negatives"] > 60
     with caplog.at_level(logging.INFO):

@@ -29,7 +29,7 @@ def publish(root: Path, rows: Sequence[Product], labels: Sequence[Product] | Non
         return {}
 
     settings = {"rows": [list(row) for row in rows], "labels": [list(row) for row in labels or ()]}
-    return artifacts.build(root, "catalogue", 0, write, settings=settings).path
+    return artifacts.build(root, artifacts.Kind("catalogue", 0), write, settings=settings).path
 
 
 def texts(catalogue: Path, pairs: Pairs) -> list[tuple[str, str]]:

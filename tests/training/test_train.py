@@ -13,17 +13,19 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from include.core import artifacts
+from include.core import artifacts, kinds
 from include.core.errors import BadModel, BadSettings, EmptyCatalogue, TrainingDiverged, TrainingInterrupted
 from include.core.files import lock
 from include.core.train_settings import TrainSettings
 from include.model.encoder import Encoder
 from include.model.tokens import CatalogueTokens, tokenize
-from include.training import checkpoint, loss
-from include.training.batches import locate_texts
-from include.training.loop import Training, adamw, learning_rate
+from include.training import loss
+from include.training.batches import learning_rate, locate_texts
+from include.training.checkpoint import Checkpoints
+from include.training.loop import Training
 from include.training.pairs import find_pairs
 from include.training.process import ERROR_MARK, ChildReports, run_as_child
+from include.training.step import adamw
 from include.training.train import HISTORY_FILE, UNTRAINED, train, train_in_subprocess
 from tests.small import Product, products
 
@@ -226,7 +228,7 @@ def test_a_base_model_with_broken_weights_is_refused_by_the_tensors_name(
     with pytest.raises(BadModel, match=r"5 of [\d,]+ weights of \S*layer\.1\.ffn\.lin1\.weight are NaN") as failure:
         train(catalogue, settings(broken), root=root)
     assert str(broken) in failure.value.what
-    assert artifacts.published(root, "model") == []
+    assert artifacts.published(root, kinds.MODEL) == []
 
 
 def test_a_checkpoint_with_broken_weights_is_refused(catalogue: Path, root: Path, tiny_base: Path) -> None:
@@ -239,7 +241,7 @@ def test_a_checkpoint_with_broken_weights_is_refused(catalogue: Path, root: Path
     training = Training(Encoder.load(tiny_base, max_tokens=32, precision="float32"), torch.optim.AdamW([torch.ones(1)]))
     state = training.state()
     state["model"]["embeddings.word_embeddings.weight"][0, 0] = float("nan")
-    checkpoint.save(scratch, {**state, "step": 2}, step=2, fingerprint=made.fingerprint)
+    Checkpoints(scratch, made.fingerprint).save({**state, "step": 2}, step=2)
     with pytest.raises(BadModel, match=r"step 2 .*word_embeddings\.weight are NaN"):
         train(catalogue, chosen, root=root)
 
@@ -251,7 +253,7 @@ def test_a_checkpoint_of_other_settings_is_refused(catalogue: Path, root: Path, 
     scratch = root / "model" / f".scratch-{made.fingerprint}"
     made.path.rename(root / "moved-away")
     scratch.mkdir()
-    checkpoint.save(scratch, {"step": 1}, step=1, fingerprint="f" * 16)
+    Checkpoints(scratch, "f" * 16).save({"step": 1}, step=1)
     with pytest.raises(BadModel, match=r"step-0000000001\.checkpoint"):
         train(catalogue, chosen, root=root)
 

@@ -1,0 +1,23 @@
+"""Every kind of output and the number of its present format.
+
+Raise a number when the code writes other bytes: then what was made with the one before, and what depends on it, is made
+again. `tests/test_formats.py` has the table of what depends on which.
+"""
+
+from include.core.artifacts import Kind
+
+SOURCE = Kind("source", 1)
+SAMPLE = Kind("sample", 1)  # the synthetic file in a source; beyond it, a file is known by its bytes
+CATALOGUE = Kind("catalogue", 3)  # also when a rule of cleaning changes
+BASE = Kind("base", 1)
+BASE_DIRECTORY = Kind("base-directory", 1)  # no artifact: a model where the user keeps it
+TOKENS = Kind("tokens", 1)
+NEGATIVES = Kind("negatives", 1)
+MODEL = Kind("model", 2)  # its ONNX copy included, and how it is trained
+EVALUATION = Kind("evaluation", 4)
+PLAN = Kind("plan", 2)  # 2: the formats of what is built from it
+EMBEDDING = Kind("embedding", 1)  # also how a text becomes a vector; vectors of another number are not copied
+EDGE = Kind("edge", 1)  # points, payloads, text index, the engine's files
+SERVER = Kind("server", 1)  # no artifact: a version's collection on a server: points, payloads, text index
+VERSION = Kind("version", 1)
+REPORT = Kind("report", 3)

@@ -1,0 +1,187 @@
+"""Every system is asked every question: what is kept of it in `metrics.json`, see `include.evaluation.evaluate`."""
+
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from include.catalogue.schema import PRODUCTS_FILE, held_out_rows
+from include.core.arrays import Vectors
+from include.core.pipeline_settings import PipelineSettings
+from include.core.progress import Sink
+from include.evaluation.bm25 import Bm25
+from include.evaluation.bootstrap import CONFIDENCE, RESAMPLES, Bootstrap
+from include.evaluation.exact_search import dense_search
+from include.evaluation.examples import won_and_lost
+from include.evaluation.fusion_weight import candidates, cross_fit, fit
+from include.evaluation.gate import decide
+from include.evaluation.metrics import Ranking, figures, judge, per_query
+from include.evaluation.protocols import Protocol, query_to_label, title_to_content
+from include.store.fusion import depth
+from include.store.protocol import BM25_WEIGHT
+
+if TYPE_CHECKING:
+    from include.model.encoder import Encoder
+
+log = logging.getLogger(__name__)
+
+DEPTH = 100  # ranks kept of each search: the largest k of the metrics
+COMPARED = (("tuned", "base"), ("tuned", "live"), ("tuned", "bm25"), ("hybrid", "tuned"))
+
+
+def measure(
+    catalogue: Path,
+    models: Mapping[str, Mapping[str, Any]],
+    settings: PipelineSettings,
+    standing: Mapping[str, Any],
+    *,
+    sink: Sink | None = None,
+) -> dict[str, Any]:
+    """Ask BM25, the models, and the hybrid of the tuned one, and decide.
+
+    Args:
+        catalogue: Artifact of kind `catalogue`.
+        models: By system, base and tuned among them, what `Encoder.load` takes.
+        settings: See `include.evaluation.evaluate.evaluate`.
+        standing: What the gate must know of the tuned model beside its figures, see `include.evaluation.gate.decide`.
+        sink: Receives progress, in tokens of each embedding.
+
+    Returns:
+        The content of `metrics.json`.
+    """
+    from include.model.encoder import Encoder
+
+    began, train = time.monotonic(), settings.train
+    protocols = _protocols(catalogue, settings)
+    seconds: dict[str, float] = {}
+    with _timed(seconds, "bm25"):
+        asked = [_Asked(protocol) for protocol in protocols]
+    for system, kept in models.items() if asked else ():
+        with _timed(seconds, system):
+            encoder = Encoder.load(**kept)
+            for each in asked:
+                each.ask(system, encoder, train.seed, sink)
+    scored = {each.protocol.name: each.scored() for each in asked}
+    # A model that was not trained on related titles is not held to them, unless there is nothing else.
+    judged = [name for name in scored if name != "query_to_label" or train.related_share > 0] or list(scored)
+    weights = [each.fusion["bm25_weight"] for each in asked]  # contents first: they are what the index holds
+    seconds["all"] = round(time.monotonic() - began, 2)
+    return {
+        "protocols": scored,
+        "confidence": CONFIDENCE,
+        "resamples": RESAMPLES,
+        "gate": decide(scored, settings.evaluate.tolerance, judged, **standing),
+        "fusion": {
+            "bm25_weight": next((weight for weight in weights if weight is not None), None),
+            "protocols": {each.protocol.name: each.fusion for each in asked},
+        },
+        "examples": won_and_lost([(each.protocol, each.rankings["base"], each.rankings["tuned"]) for each in asked]),
+        "seconds": seconds,
+    }
+
+
+def _protocols(catalogue: Path, settings: PipelineSettings) -> list[Protocol]:
+    """What this catalogue has to ask; titles among contents first."""
+    train = settings.train
+    held = held_out_rows(catalogue / PRODUCTS_FILE, train.holdout, train.seed)
+    offered = [make(catalogue, held, train, settings.evaluate) for make in (title_to_content, query_to_label)]
+    protocols = [protocol for protocol in offered if protocol is not None]
+    if not protocols:
+        log.warning(
+            "%s has nothing to measure models by: fewer than 5 products with both a title and a content, and no test "
+            "product (tst) with a link into the labels (lbl)",
+            catalogue,
+        )
+    return protocols
+
+
+class _Asked:
+    """A protocol, asked of one system after another.
+
+    Attributes:
+        protocol: The queries come before `fit_queries` wherever both are.
+        rankings: By system, (queries, DEPTH) positions.
+        fusion: The protocol's part of `fusion`, once the tuned model has been asked.
+    """
+
+    def __init__(self, protocol: Protocol) -> None:
+        self.protocol = protocol
+        self._bm25 = Bm25(protocol.corpus)
+        ranking, _ = self._bm25.search(protocol.queries, DEPTH, excluded=protocol.excluded)
+        self.rankings: dict[str, Ranking] = {"bm25": ranking}
+        self.fusion: dict[str, Any] = {}
+
+    def ask(self, system: str, encoder: "Encoder", seed: int, sink: Sink | None) -> None:
+        """Search with a model; with the tuned one also hybrid."""
+        protocol = self.protocol
+        texts = [*protocol.queries, *(protocol.fit_queries if system == "tuned" else [])]
+        # Together: queries and corpus are batched by length, and progress has one total.
+        vectors = encoder.encode([*texts, *protocol.corpus], sink=sink, stage=f"evaluate {system}, {protocol.name}")
+        queries, corpus = np.split(vectors, [len(texts)])
+        own = queries[: len(protocol.queries)]
+        self.rankings[system] = dense_search(own, corpus, DEPTH, excluded=protocol.excluded)
+        if system == "tuned":
+            self.rankings["hybrid"], self.fusion = self._hybrid(queries, corpus, seed)
+
+    def scored(self) -> dict[str, Any]:
+        """The protocol's part of `protocols`."""
+        protocol = self.protocol
+        systems = {
+            system: per_query(judge(ranking, protocol.relevant, protocol.inverse_propensities), protocol.metrics)
+            for system, ranking in self.rankings.items()
+        }
+        drawn = Bootstrap(systems)
+        return {
+            "queries": len(protocol.queries),
+            "corpus": len(protocol.corpus),
+            "whole_corpus": protocol.whole,
+            **({} if protocol.excluded is None else {"unanswered": protocol.unanswered}),
+            "systems": {system: figures(metrics) for system, metrics in systems.items()},
+            "intervals": drawn.intervals(),
+            "differences": drawn.differences(COMPARED),
+        }
+
+    def _hybrid(self, queries: Vectors, corpus: Vectors, seed: int) -> tuple[Ranking, dict[str, Any]]:
+        """Both sides fused with a weight that was fitted on other queries than those it is measured on.
+
+        Args:
+            queries, corpus: Vectors of the tuned model.
+            seed: Draws the parts of a crosswise fit.
+
+        Returns:
+            (queries, DEPTH) positions, and the protocol's part of `fusion`.
+        """
+        protocol = self.protocol
+        texts = [*protocol.queries, *protocol.fit_queries]
+        count, wide = len(protocol.queries), depth(DEPTH)
+        free: list[frozenset[int]] = [frozenset()] * len(protocol.fit_queries)
+        excluded = None if protocol.excluded is None else [*protocol.excluded, *free]
+        dense = dense_search(queries, corpus, wide, excluded=excluded)
+        both = candidates(queries, corpus, dense, *self._bm25.search(texts, wide, excluded=excluded))
+        own, others = both[:count], both[count:]
+        fitted = fit(others, protocol.fit_relevant)
+        if fitted is not None:
+            weights = np.full(count, fitted.weight)
+            how = "held-out products"
+        else:
+            fitted = fit(own, protocol.relevant)
+            weights = cross_fit(own, protocol.relevant, seed)
+            how = "the queries, crosswise: each fifth is reported with the weight of the other four"
+        return own.ranked(weights, DEPTH), {
+            "bm25_weight": None if fitted is None else fitted.weight,
+            "queries": 0 if fitted is None else fitted.queries,
+            "fitted_on": how if fitted is not None else f"nothing: too few queries, so the default of {BM25_WEIGHT}",
+            "reported_with": sorted(set(np.round(weights, 2).tolist())),
+            "curve": {} if fitted is None else fitted.as_text(),
+        }
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
+    began = time.monotonic()
+    yield
+    seconds[name] = round(time.monotonic() - began, 2)
