@@ -31,6 +31,7 @@ CHECKS: dict[str, Callable[[str], object]] = {
 @example("~nobody-of-this-name")
 @example("/\x1f")
 @example("\0")
+@example("~\0")
 @example("\ud800")
 def test_whatever_is_typed_as_a_file_is_refused_with_a_next_step(tmp_path: Path, setting: str, name: str) -> None:
     """Danger: a slip of the pen ends the run in an exception of pathlib."""

@@ -67,7 +67,9 @@ def test_a_catalogue_is_what_plain_json_says(trn: list[bytes], tst: list[bytes],
         for role in ["trn"] if form in ("plain", "gzip") else ["trn", "tst", "lbl"]:
             products, rejected = judged_rows(files[role], Cleaner(60, 200))
             if role != "lbl":
-                products = list({each["uid"]: each for each in reversed(products)}.values())[::-1]
+                products = [
+                    each for n, each in enumerate(products) if each["uid"] not in {p["uid"] for p in products[:n]}
+                ]
             assert stored(made, FILES[role]) == products
             counts = made.stats[role]
             assert (counts["accepted"], counts["rejected"]) == (len(products), len(rejected))
