@@ -146,7 +146,7 @@ class Cleaner:
                 text = text.replace(space, " ")
             printable = text.isprintable()
         # Printable text has no whitespace but the space.
-        if not printable or "  " in text or text[:1] == " " or text[-1:] == " ":
+        if not printable or "  " in text or text.strip() != text:
             text = _spaced(text)
         if text != before:
             self.counts[WHITESPACE] += 1
