@@ -29,7 +29,7 @@ import orjson
 from isal import igzip
 
 from benchmarks._compare import alternate, figure, machine, table
-from include.core.settings import REPOSITORY
+from include.core.environment import REPOSITORY
 from include.sample.write import FOLDER, write_sample
 
 FULL = (200_000, 1_000_000, 2_248_619)  # the last one: as many as the real file has
