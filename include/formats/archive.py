@@ -5,6 +5,7 @@ bytes say, not its name, and so what each member is: one that surely holds somet
 refused by name before any line is read.
 """
 
+import errno
 import gzip
 import tarfile
 import zipfile
@@ -216,6 +217,10 @@ def _explained(where: str) -> Iterator[None]:
         ) from error
     except (zipfile.BadZipFile, gzip.BadGzipFile, tarfile.TarError, zlib.error, IsalError, UnicodeDecodeError) as error:  # type: ignore[misc]
         raise BadSource(f"{where} is damaged ({str(error).rstrip('.')}).", _SAME_AGAIN) from error
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        raise BadSource(f"{where} is damaged (a place in it lies before its beginning).", _SAME_AGAIN) from error
     except NotImplementedError as error:  # zipfile's word for features it lacks
         raise BadSource(
             f"{where} cannot be unpacked ({str(error).rstrip('.')}).", "Pack it again with the usual deflate method."

@@ -184,7 +184,7 @@ def _directory(spec: str) -> Path | None:
         directory = Path(spec).expanduser()
         if directory.is_dir():
             return directory.resolve()
-    except (OSError, RuntimeError):  # a name that is too long, a directory that may not be entered, nobody's home
+    except (OSError, RuntimeError, ValueError):  # too long a name, no right to look there, nobody's home, a NUL
         directory = Path(spec)
     if spec.startswith(("/", ".", "~")):
         raise BadModel(

@@ -196,6 +196,11 @@ def _drive_errors(origin: str, scratch: Path | None = None) -> Iterator[None]:
             f"Google Drive does not answer for {origin}: {type(error).__name__}: {foreign(error)}.",
             "Check the network and the proxy variables (HTTPS_PROXY); the retry tries again.",
         ) from None
+    except (LookupError, ValueError) as error:  # gdown and requests take headers for granted, and dates and addresses
+        raise SourceUnreachable(
+            f"What came from Google Drive for {origin} cannot be read: {type(error).__name__}: {foreign(error)}.",
+            "Check that no proxy (HTTPS_PROXY) answers in its place; the retry tries again.",
+        ) from error
     except gdown.exceptions.FileURLRetrievalError as error:
         message = foreign(error)
         _refuse(200, message if "Too many users" in message else "", "", origin)

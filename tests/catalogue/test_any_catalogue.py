@@ -14,10 +14,9 @@ from include.catalogue.convert import convert
 from include.catalogue.schema import LABELS_FILE, PRODUCTS_FILE, QUERIES_FILE
 from include.core.errors import VitrineError
 from include.core.settings import ConvertSettings
-from tests.catalogue.lines import BAD_LINES, GOOD_LINES, publish, row
-from tests.catalogue.test_convert import stored
-from tests.catalogue.test_convert_processes import FIELDS, judged_rows
-from tests.formats.test_any_archive import damaged, tarred, zipped
+from tests.catalogue.lines import BAD_LINES, GOOD_LINES, publish, row, stored
+from tests.catalogue.random_lines import FIELDS, judged_rows
+from tests.formats.random_archives import damaged, tarred, zipped
 from tests.small import few
 
 # json refuses what has thousands of digits; convert does not.
@@ -68,7 +67,9 @@ def test_a_catalogue_is_what_plain_json_says(trn: list[bytes], tst: list[bytes],
         for role in ["trn"] if form in ("plain", "gzip") else ["trn", "tst", "lbl"]:
             products, rejected = judged_rows(files[role], Cleaner(60, 200))
             if role != "lbl":
-                products = list({each["uid"]: each for each in reversed(products)}.values())[::-1]
+                products = [
+                    each for n, each in enumerate(products) if each["uid"] not in {p["uid"] for p in products[:n]}
+                ]
             assert stored(made, FILES[role]) == products
             counts = made.stats[role]
             assert (counts["accepted"], counts["rejected"]) == (len(products), len(rejected))

@@ -168,7 +168,7 @@ def test_a_browser_draws_every_plot(
             "0.254 to 0.618",
             "Examples: won, title_to_content",
             "Time to make",
-            "0.15 in hybrid",
+            "1 in hybrid",
         ):
             assert page.locator("td, p, caption, figcaption", has_text=words).first.is_visible(), words
         page.set_viewport_size({"width": 390, "height": 800})
