@@ -19,7 +19,8 @@ export GIVEN_YES = $(value YES)
 export GIVEN_UPGRADE = $(value UPGRADE)
 .DEFAULT_GOAL := help
 
-.PHONY: help demo up down user airflow test test-quick fuzz lint format settings lock bench clean distclean same-python no-large-files
+.PHONY: help demo up down user airflow test test-quick coverage fuzz lint format settings lock bench clean distclean \
+	same-python no-large-files
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -44,6 +45,9 @@ test: .venv/dev lint  ## lint, then all tests
 
 test-quick: .venv/dev  ## the tests that need neither Airflow nor a browser
 	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not airflow and not browser" $(ARGS)
+
+coverage: .venv/dev  ## branch coverage of include/ by the tests of test-quick; under 90 % fails
+	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not airflow and not browser" --cov $(ARGS)
 
 fuzz: .venv/dev  ## the property tests with ever new examples for MINUTES=60, ARGS='tests/formats -k archive'
 	$(RUN) -m tests.fuzz $(MINUTES) $(ARGS)
@@ -76,7 +80,7 @@ bench: .venv/dev  ## every benchmark against its peer; tables of medians and rat
 clean:  ## stop the local Airflow and remove it with all data: models, indexes, journal (asks; YES=1 does not)
 	@PYTHONPATH=. $(if $(wildcard .venv/run),$(PY),$(PYTHON)) -m include.local.clean
 	@if test -e .venv/run; then $(MAKE) -s down; fi
-	rm -rf .airflow data .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .airflow data .pytest_cache .mypy_cache .ruff_cache .coverage*
 
 distclean: clean  ## also remove the virtual environment
 	rm -rf .venv

@@ -16,7 +16,12 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 CONSTRAINTS = REPOSITORY / "constraints.txt"
-IN_THE_WAY = re.compile(r"The user requested \(constraint\) ([\w.-]+)==")
+IN_THE_WAY = re.compile(r"^ +(?:The user requested \(constraint\) )?([\w.-]+)(?:==| \S+ depends on )", re.MULTILINE)
+
+
+def canonical(name: str) -> str:
+    """A package's name in the one spelling that all of its spellings stand for."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def resolve(folder: Path, pins: list[str]) -> list[str]:
@@ -32,8 +37,8 @@ def resolve(folder: Path, pins: list[str]) -> list[str]:
         report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
         found = [(each["metadata"]["name"], each["metadata"]["version"]) for each in report["install"]]
         return [f"{name}=={version.partition('+')[0]}" for name, version in found]  # 2.13.0+cpu: the wheel for here
-    moved = set(IN_THE_WAY.findall(done.stdout))
-    kept = [pin for pin in pins if pin.partition("==")[0] not in moved]
+    moved = {canonical(name) for name in IN_THE_WAY.findall(done.stdout)}
+    kept = [pin for pin in pins if canonical(pin.partition("==")[0]) not in moved]
     if len(kept) == len(pins):
         sys.exit(done.stdout)
     print("No longer fit, resolved anew:", *sorted(moved))
@@ -52,7 +57,7 @@ def main() -> None:
         upgrade = [Path(folder) / "bin" / "python", "-m", "pip", "install", "--quiet", "--upgrade", "pip>=25"]
         subprocess.run(upgrade, check=True)
         pins = resolve(Path(folder), [] if os.environ.get("GIVEN_UPGRADE") == "1" else lines[len(head) :])
-    pins.sort(key=lambda pin: re.sub(r"[-_.]+(?=.*==)", "-", pin).lower())
+    pins.sort(key=lambda pin: canonical(pin.partition("==")[0]) + "=")
     CONSTRAINTS.write_text("\n".join([*head, *pins]) + "\n", encoding="utf-8")
 
 

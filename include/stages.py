@@ -125,6 +125,7 @@ def upsert(run: Run, embedded: Summary) -> Summary:
 def verify(run: Run, shards: Iterable[Summary] | Summary) -> Summary:
     """Check the built version: counts, sampled payloads and vectors, recall@10 against exact search."""
     from include.index import verify
+    from include.results import as_list
 
     loaded = as_list(shards)
     made = verify.verify(
@@ -139,19 +140,7 @@ def verify(run: Run, shards: Iterable[Summary] | Summary) -> Summary:
 
 
 def request_approval(run: Run, results: Mapping[str, Any], link: str) -> Summary:
-    """Ask a person whether the version may go live, where `promote = approval`; else pass at once.
-
-    Args:
-        run: The run.
-        results: As for `report`, so far.
-        link: The address of the run's report.
-
-    Returns:
-        `{"asked": False, "reason"}`, or `{"asked": True, "subject", "body"}` (Markdown) of the question.
-
-    Raises:
-        AlreadyAsked: The run has asked about other figures.
-    """
+    """Ask a person whether the version may go live, where `promote = approval`; else pass at once."""
     from include.publishing import approval
 
     def show(waiting: Mapping[str, Any]) -> None:
@@ -182,8 +171,7 @@ def report(results: Mapping[str, Any], *, root: Path, run_id: str, logical_date:
     """Write the run's report: one HTML page, shown as a tab of the run."""
     from include.report import report
 
-    plain = {name: as_list(value or []) if name == "shards" else value for name, value in results.items()}
-    return report.report(plain, root=root, run_id=run_id, logical_date=logical_date).summary()
+    return report.report(results, root=root, run_id=run_id, logical_date=logical_date).summary()
 
 
 def outcome(states: Mapping[str, str]) -> None:
@@ -231,11 +219,6 @@ def roll_back(
     from include.store.stores import open_store
 
     return publish.roll_back(to, index, open_store(index, root=root, server=server), root=root, run_id=run_id)
-
-
-def as_list(shards: Iterable[Summary] | Summary) -> list[Summary]:
-    """The summaries of all shards. Airflow hands over one mapped result bare, several as a lazy sequence."""
-    return [dict(shards)] if isinstance(shards, Mapping) else list(shards)
 
 
 def _live_model(run: Run) -> Summary:

@@ -14,7 +14,7 @@ from include.core.errors import BadModel, BadSettings
 from include.evaluation.filter_pairs import read_filter_pairs
 from include.model.base import check_base
 from include.model.directory import load_tokenizer, model_dim, stored_max_tokens
-from tests.source.test_source_addresses import typed
+from tests.source.typed import typed
 
 LONG = st.sampled_from(
     ["x" * 300, "/" + "x" * 300, "~nobody-of-this-name/x", "./\0", "a/" * 240, "\ud800", "@" + "a" * 40]

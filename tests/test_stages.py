@@ -17,6 +17,7 @@ from include.core import artifacts, kinds
 from include.core.errors import NoLiveIndex, NotPublished, Terminal, Transient, VitrineError
 from include.core.forms import pipeline_settings
 from include.core.settings import AnswerSettings
+from include.results import as_list
 from include.run import Run
 from include.store.version import IndexVersion
 from tests.small import products
@@ -96,8 +97,8 @@ def test_the_date_in_a_source_is_the_runs_own(root: Path, tmp_path: Path) -> Non
 def test_one_shard_is_taken_as_several_are() -> None:
     """Airflow hands over a single mapped result without its list: a catalogue of one shard could not be verified."""
     one = {"shard": 0, "upsert": {}}
-    assert stages.as_list(one) == [one]
-    assert stages.as_list(iter([one, one])) == [one, one]
+    assert as_list(one) == [one]
+    assert as_list(iter([one, one])) == [one, one]
 
 
 def test_real_products_become_a_live_index_of_every_accepted_uid(root: Path, real_zip: Path, tiny_base: Path) -> None:

@@ -146,7 +146,7 @@ class Cleaner:
                 text = text.replace(space, " ")
             printable = text.isprintable()
         # Printable text has no whitespace but the space.
-        if not printable or "  " in text or text[:1] == " " or text[-1:] == " ":
+        if not printable or "  " in text or text.strip() != text:
             text = _spaced(text)
         if text != before:
             self.counts[WHITESPACE] += 1
@@ -265,11 +265,8 @@ def _without_hidden(text: str, start: re.Match[str] | None) -> str:
         end = None if ends in endless else ends.search(text, start.end())
         if end is None:
             endless.add(ends)  # never closed: the tag alone goes, its text stays
-            kept.append(text[at : start.end()] if start[1] else text[at : start.start()])
-            at = start.end()
-        else:
-            kept += [text[at : start.start()], " "]
-            at = end.end()
+        kept += [text[at : start.end()]] if start[1] and end is None else [text[at : start.start()], " "]
+        at = (end or start).end()
         start = _HIDDEN_START.search(text, at)
     kept.append(text[at:])
     return "".join(kept)

@@ -26,6 +26,7 @@ from include.catalogue.profile import Profile
 from include.catalogue.rows import Rows, limited
 from include.catalogue.schema import LABELS_FILE, PRODUCTS, PRODUCTS_FILE, QUERIES_FILE, REJECTED, REJECTED_FILE
 from include.catalogue.seen import SeenHashes
+from include.catalogue.summary import Counted
 from include.catalogue.table_writer import TableWriter
 from include.core import artifacts, kinds
 from include.core.arrays import Keys
@@ -122,7 +123,8 @@ def _write(
                     refuse_many_rejects(stats[role], settings.max_reject_share)
     _follow_links(stats, target)
     log_warnings(stats)
-    return {**stats, "products": stats["trn"]["accepted"]}
+    counted = {**stats, "products": stats["trn"]["accepted"]}
+    return Counted.model_validate(counted, extra="forbid").model_dump(exclude_unset=True)
 
 
 def _follow_links(stats: dict[str, Any], target: Path) -> None:

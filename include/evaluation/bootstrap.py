@@ -10,12 +10,12 @@ Fewer than `FEWEST` queries tell nothing: their intervals span all that is possi
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TypedDict
 
 import numpy as np
 
 from include.core.arrays import Floats
 from include.evaluation.metrics import Metric
+from include.evaluation.summary import Difference
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95
@@ -24,15 +24,6 @@ FEWEST = 10  # queries; by the sign test 6 of 6 would do, but their bootstrap is
 DRAWN_AT_ONCE = 4_000_000  # queries, 32 MiB
 
 Systems = Mapping[str, Mapping[str, Metric]]
-
-
-class Difference(TypedDict):
-    """Of two systems by one metric: first minus second, its interval, and "better", "worse" or "same"."""
-
-    difference: float
-    low: float
-    high: float
-    verdict: str
 
 
 class Bootstrap:
@@ -66,8 +57,7 @@ class Bootstrap:
             compared: Pairs of systems; those that are not there are passed over.
 
         Returns:
-            Under `<first>-<second>`, for each metric `difference` (first minus second), `low`, `high` (its
-            interval), rounded to 4 digits, and `verdict`: "better", "worse", or "same" where the interval holds 0.
+            Under `<first>-<second>`, for each metric; rounded to 4 digits.
         """
         made: dict[str, dict[str, Difference]] = {}
         for first, second in compared:

@@ -5,39 +5,7 @@ the index does, with a fitted weight), and `live` (the live index's model, where
 exact: this measures models; `verify` measures the index. The live model may have been trained on products that are
 held out now, if the catalogue or the seed has changed: that can only make the gate stricter.
 
-`metrics.json`, which is also the artifact's statistics (figures are 0-1, rounded to 4 digits):
-
-    {
-      "protocols": {                      empty where the catalogue has nothing to ask
-        "title_to_content" and, with tst and lbl, "query_to_label": {
-          "queries": 300, "corpus": 50000,
-          "whole_corpus": 1390403,        what the corpus would have without eval_corpus
-          "unanswered": 2,                only with filter_file: queries that it leaves nothing to find
-          "systems":     {"bm25": {"p@1": 0.5123, "ndcg@10": …}, "base": …, "tuned": …, "hybrid": …, "live": …},
-          "intervals":   {"bm25": {"p@1": [0.4567, 0.5712], …}, …}            95 %, by bootstrap
-          "differences": {"tuned-base": {"p@1": {"difference": 0.0712, "low": 0.0523, "high": 0.0911,
-                                                 "verdict": "better"}, …},
-                          "tuned-live": …, "tuned-bm25": …, "hybrid-tuned": …}
-        }
-      },
-      "confidence": 0.95, "resamples": 2000,
-      "gate": {"passed": true, "reason": "…", "tolerance": 0.0, "metric": "ndcg@10", "comparisons": [{"protocol",
-               "rival", "tuned", "theirs", "difference", "low", "high", "verdict"}, …]},
-      "fusion": {
-        "bm25_weight": 0.15,              for the index; null where there were too few queries to fit on
-        "protocols": {"title_to_content": {
-          "bm25_weight": 0.15,            fitted on all queries at hand
-          "queries": 300,
-          "fitted_on": "held-out products", or "the queries, crosswise: each fifth is reported with the weight of …",
-          "reported_with": [0.1, 0.2],    the weights behind the row `hybrid`
-          "curve": {"0.00": 0.7231, "0.05": …}    mean nDCG@10 by weight
-        }}
-      },
-      "examples": {"won": [{"protocol", "query", "wanted", "base rank", "tuned rank"}, …], "lost": […]},
-      "seconds": {"bm25": 1.2, "base": 30.1, …, "all": 95.0}
-    }
-
-A verdict is "better", "worse", or "same" where the interval of the difference holds 0.
+`include.evaluation.summary` has what is kept, in `metrics.json` and as the artifact's statistics.
 """
 
 import json
@@ -83,7 +51,7 @@ def evaluate(
         sink: Receives progress, in tokens of each embedding.
 
     Returns:
-        Artifact of kind `evaluation` with `metrics.json`; its statistics are the same, see the module.
+        Artifact of kind `evaluation` with `metrics.json`; its statistics are the same: `Measured`.
 
     Raises:
         BadModel: A model cannot be loaded.
@@ -114,7 +82,7 @@ def evaluate(
     standing = {"is_live": is_live, **_standing(model, live if "live" in models else None)}
 
     def write(space: Workspace) -> dict[str, Any]:
-        measured = measure(catalogue, models, settings, standing, sink=sink)
+        measured = measure(catalogue, models, settings, standing, sink=sink).model_dump(exclude_unset=True)
         (space.path / METRICS_FILE).write_text(json.dumps(measured, indent=2, allow_nan=False), encoding="utf-8")
         return measured
 

@@ -1,28 +1,27 @@
 """Queries that fine-tuning won and lost, for a person to judge by."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from include.evaluation.metrics import Ranking
 from include.evaluation.protocols import Protocol
+from include.evaluation.summary import Example
 
 SHOWN = 8  # of each kind and protocol
 
 
-def won_and_lost(measured: Sequence[tuple[Protocol, Ranking, Ranking]]) -> dict[str, list[dict[str, Any]]]:
+def won_and_lost(measured: Sequence[tuple[Protocol, Ranking, Ranking]]) -> dict[str, list[Example]]:
     """Queries whose first relevant item rose most (`won`) or fell most (`lost`) from base to tuned.
 
     Args:
         measured: Each protocol with the base's and the tuned model's ranking.
 
     Returns:
-        Lists of {"protocol", "query", "wanted", "base rank", "tuned rank"}, those that moved most first.
-        Ranks count from 1; null where the item was not found among the ranks that were kept.
+        Those that moved most first. Ranks count from 1; None where the item was not found among the ranks kept.
     """
-    won: list[tuple[float, dict[str, Any]]] = []
-    lost: list[tuple[float, dict[str, Any]]] = []
+    won: list[tuple[float, Example]] = []
+    lost: list[tuple[float, Example]] = []
     for protocol, base, tuned in measured:
         missing = base.shape[1] + 1
         before, after = (_first_ranks(protocol, ranking, missing) for ranking in (base, tuned))
@@ -31,7 +30,7 @@ def won_and_lost(measured: Sequence[tuple[Protocol, Ranking, Ranking]]) -> dict[
         for chosen, kind in ((order[:SHOWN], won), (order[::-1][:SHOWN], lost)):
             for row in chosen.tolist():
                 if gains[row] > 0 if kind is won else gains[row] < 0:
-                    shown = {
+                    shown: Example = {
                         "protocol": protocol.name,
                         "query": protocol.queries[row],
                         "wanted": protocol.corpus[min(protocol.relevant[row])][:200],

@@ -16,27 +16,29 @@ worse by more than it, and better not worse by as much.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Final
 
-METRIC = "ndcg@10"
+from include.evaluation.summary import Compared, Gate, ProtocolFigures
+
+METRIC: Final = "ndcg@10"
 RIVALS = ("base", "live")
 UNMEASURED = "; the catalogue has no question to measure models by (contents, or tst with links), so {}"
 WORDS = {"better": "better than", "worse": "worse than", "same": "not told apart from"}
 
 
 def decide(
-    protocols: Mapping[str, Mapping[str, Any]],
+    protocols: Mapping[str, ProtocolFigures],
     tolerance: float,
     judged: Sequence[str],
     *,
     is_live: bool = False,
     has_rival: bool = False,
     untrained: str = "",
-) -> dict[str, Any]:
+) -> Gate:
     """The decision and its reason.
 
     Args:
-        protocols: As in `metrics.json`: `systems` and `differences` of each.
+        protocols: By name.
         tolerance: 0-1.
         judged: Names of the protocols that decide; none where the catalogue has nothing to ask.
         is_live: The new model is the live one.
@@ -44,8 +46,7 @@ def decide(
         untrained: Where the new model is the base as it is, a sentence that says so.
 
     Returns:
-        `passed`; `reason`, a sentence with figures and intervals; `tolerance`; `metric`; `comparisons`, a list
-        of {"protocol", "rival", "tuned", "theirs", "difference", "low", "high", "verdict"}.
+        All of it; the reason has figures and intervals.
     """
     comparisons = _comparisons(protocols, judged)
     worse = [each for each in comparisons if each["high"] < -tolerance]
@@ -83,23 +84,23 @@ def decide(
     }
 
 
-def _comparisons(protocols: Mapping[str, Mapping[str, Any]], judged: Sequence[str]) -> list[dict[str, Any]]:
+def _comparisons(protocols: Mapping[str, ProtocolFigures], judged: Sequence[str]) -> list[Compared]:
     """The new model against each rival, on each protocol that decides."""
     return [
         {
             "protocol": name,
             "rival": rival,
-            "tuned": protocols[name]["systems"]["tuned"][METRIC],
-            "theirs": protocols[name]["systems"][rival][METRIC],
-            **protocols[name]["differences"][f"tuned-{rival}"][METRIC],
+            "tuned": protocols[name].systems["tuned"][METRIC],
+            "theirs": protocols[name].systems[rival][METRIC],
+            **protocols[name].differences[f"tuned-{rival}"][METRIC],
         }
         for rival in RIVALS
         for name in judged
-        if f"tuned-{rival}" in protocols[name]["differences"]
+        if f"tuned-{rival}" in protocols[name].differences
     ]
 
 
-def _said(comparisons: Sequence[Mapping[str, Any]]) -> str:
+def _said(comparisons: Sequence[Compared]) -> str:
     return "; ".join(
         f"{WORDS[each['verdict']]} {'the live model' if each['rival'] == 'live' else 'the base'} on {each['protocol']} "
         f"({each['tuned']:.3f} against {each['theirs']:.3f}: {each['difference']:+.3f}, 95 % interval "

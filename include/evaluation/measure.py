@@ -21,6 +21,7 @@ from include.evaluation.fusion_weight import candidates, cross_fit, fit
 from include.evaluation.gate import decide
 from include.evaluation.metrics import Ranking, figures, judge, per_query
 from include.evaluation.protocols import Protocol, query_to_label, title_to_content
+from include.evaluation.summary import Fitted, Measured, ProtocolFigures
 from include.store.fusion import depth
 from include.store.protocol import BM25_WEIGHT
 
@@ -40,7 +41,7 @@ def measure(
     standing: Mapping[str, Any],
     *,
     sink: Sink | None = None,
-) -> dict[str, Any]:
+) -> Measured:
     """Ask BM25, the models, and the hybrid of the tuned one, and decide.
 
     Args:
@@ -70,18 +71,18 @@ def measure(
     judged = [name for name in scored if name != "query_to_label" or train.related_share > 0] or list(scored)
     weights = [each.fusion["bm25_weight"] for each in asked]  # contents first: they are what the index holds
     seconds["all"] = round(time.monotonic() - began, 2)
-    return {
-        "protocols": scored,
-        "confidence": CONFIDENCE,
-        "resamples": RESAMPLES,
-        "gate": decide(scored, settings.evaluate.tolerance, judged, **standing),
-        "fusion": {
+    return Measured(
+        protocols=scored,
+        confidence=CONFIDENCE,
+        resamples=RESAMPLES,
+        gate=decide(scored, settings.evaluate.tolerance, judged, **standing),
+        fusion={
             "bm25_weight": next((weight for weight in weights if weight is not None), None),
             "protocols": {each.protocol.name: each.fusion for each in asked},
         },
-        "examples": won_and_lost([(each.protocol, each.rankings["base"], each.rankings["tuned"]) for each in asked]),
-        "seconds": seconds,
-    }
+        examples=won_and_lost([(each.protocol, each.rankings["base"], each.rankings["tuned"]) for each in asked]),
+        seconds=seconds,
+    )
 
 
 def _protocols(catalogue: Path, settings: PipelineSettings) -> list[Protocol]:
@@ -113,7 +114,7 @@ class _Asked:
         self._bm25 = Bm25(protocol.corpus)
         ranking, _ = self._bm25.search(protocol.queries, DEPTH, excluded=protocol.excluded)
         self.rankings: dict[str, Ranking] = {"bm25": ranking}
-        self.fusion: dict[str, Any] = {}
+        self.fusion: Fitted
 
     def ask(self, system: str, encoder: "Encoder", seed: int, sink: Sink | None) -> None:
         """Search with a model; with the tuned one also hybrid."""
@@ -127,7 +128,7 @@ class _Asked:
         if system == "tuned":
             self.rankings["hybrid"], self.fusion = self._hybrid(queries, corpus, seed)
 
-    def scored(self) -> dict[str, Any]:
+    def scored(self) -> ProtocolFigures:
         """The protocol's part of `protocols`."""
         protocol = self.protocol
         systems = {
@@ -135,17 +136,17 @@ class _Asked:
             for system, ranking in self.rankings.items()
         }
         drawn = Bootstrap(systems)
-        return {
-            "queries": len(protocol.queries),
-            "corpus": len(protocol.corpus),
-            "whole_corpus": protocol.whole,
+        return ProtocolFigures(
+            queries=len(protocol.queries),
+            corpus=len(protocol.corpus),
+            whole_corpus=protocol.whole,
             **({} if protocol.excluded is None else {"unanswered": protocol.unanswered}),
-            "systems": {system: figures(metrics) for system, metrics in systems.items()},
-            "intervals": drawn.intervals(),
-            "differences": drawn.differences(COMPARED),
-        }
+            systems={system: figures(metrics) for system, metrics in systems.items()},
+            intervals=drawn.intervals(),
+            differences=drawn.differences(COMPARED),
+        )
 
-    def _hybrid(self, queries: Vectors, corpus: Vectors, seed: int) -> tuple[Ranking, dict[str, Any]]:
+    def _hybrid(self, queries: Vectors, corpus: Vectors, seed: int) -> tuple[Ranking, Fitted]:
         """Both sides fused with a weight that was fitted on other queries than those it is measured on.
 
         Args:

@@ -25,6 +25,7 @@ from include.core.train_settings import TrainSettings
 from include.evaluation.filter_pairs import read_filter_pairs
 from include.evaluation.fusion_weight import MOST
 from include.evaluation.metrics import inverse_propensities
+from include.evaluation.summary import MetricName
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Protocol:
     queries: list[str]
     corpus: list[str]
     relevant: list[frozenset[int]]
-    metrics: tuple[str, ...]
+    metrics: tuple[MetricName, ...]
     whole: int
     fit_queries: list[str] = field(default_factory=list)
     fit_relevant: list[frozenset[int]] = field(default_factory=list)

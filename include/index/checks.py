@@ -73,9 +73,7 @@ def check(
         sink: Receives progress of the exact search, in rows.
 
     Returns:
-        recall (0-1) at recall_at over so many queries (titles of sampled products), the number of samples read
-        back, and the share of the queries with words for which BM25 finds the product itself, or one of the same
-        title; None where no query has a word.
+        Of `include.index.summary.Checked` all but `version` and `points`.
 
     Raises:
         VerificationFailed: The count is wrong, a product reads back otherwise, or BM25 finds nothing.

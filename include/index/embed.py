@@ -29,6 +29,7 @@ from include.core.errors import BadModel
 from include.core.progress import Progress, Sink
 from include.core.space import require
 from include.index.plan import Plan, Shard, read_plan
+from include.index.summary import Embedded
 from include.index.vectors import (
     VECTORS_FILE,
     KnownVectors,
@@ -61,8 +62,7 @@ def embed(plan: Path, shard: int, *, root: Path, batch_tokens: int = 8192, sink:
 
     Returns:
         Artifact of kind `embedding` with `vectors.parquet` (see `include.index.vectors`): float32 vectors of
-        length 1. Its statistics: rows, embedded and copied (texts embedded by this artifact's tries; rows
-        that took a known vector), tokens and tokens_per_second of the embedding itself, dim.
+        length 1. Its statistics: `Embedded`.
 
     Raises:
         BadModel: The model cannot be loaded, has another dimension than planned, or gives vectors that
@@ -251,14 +251,8 @@ class _Embedding:
             total["copied"],
             speed,
         )
-        return {
-            "rows": rows,
-            "embedded": total["embedded"],
-            "copied": total["copied"],
-            "tokens": total["tokens"],
-            "tokens_per_second": speed,
-            "dim": self.plan.dim,
-        }
+        counts = {name: total[name] for name in ("embedded", "copied", "tokens")}
+        return Embedded(rows=rows, **counts, tokens_per_second=speed, dim=self.plan.dim).model_dump()
 
 
 def _rows_of(piece: Path) -> int:

@@ -15,6 +15,7 @@ from include.core.settings import IndexSettings
 from include.index import claims
 from include.index.checks import REBUILD, RECALL_AT, check, require_count
 from include.index.plan import Plan, read_plan, relative
+from include.index.summary import Checked
 from include.index.upsert import require_same_index
 from include.store.protocol import Store
 from include.store.version import IndexVersion
@@ -82,7 +83,7 @@ def verify(
             checks["recall"],
             checks["queries"],
         )
-        return {"version": opened.version, "points": opened.points, **checks}
+        return Checked(version=opened.version, points=opened.points, **checks).model_dump()
 
     inputs = {"plan": artifacts.read(plan, verify=False).fingerprint}
     made = artifacts.build(root, kinds.VERSION, write, settings={}, inputs=inputs)

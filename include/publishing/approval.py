@@ -9,7 +9,6 @@ import json
 import logging
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from include.core.errors import AlreadyAsked
 from include.core.files import write_json
 from include.core.space import no_space_explained
-from include.evaluation.comparison import Comparison, comparisons, interval, label
+from include.evaluation.summary import Difference, MetricName, ProtocolFigures, interval, label
+from include.results import Approval, Candidate
 from include.run import Run
 
 if TYPE_CHECKING:  # a DAG file imports this module: nothing heavy
@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # a DAG file imports this module: nothing heavy
 log = logging.getLogger(__name__)
 
 APPROVE, REJECT = "Approve", "Reject"  # Airflow's UI knows these two as an approval
-SHOWN = ("ndcg@10", "r@10", "recall@10", "p@1", "mrr")
+SHOWN: tuple[MetricName, ...] = ("ndcg@10", "r@10", "p@1", "mrr@10")
 
 
 def request_approval(
@@ -38,7 +38,7 @@ def request_approval(
         run: The run.
         results: By stage, the summaries so far.
         link: The address of the run's report.
-        show: Writes that report, given what became of the question: `asked`, `since`, `catalogue`.
+        show: Writes that report, given the `Approval` so far, as JSON.
 
     Returns:
         `{"asked": False, "reason"}`, or `{"asked": True, "subject", "body"}` (Markdown) of the question.
@@ -51,30 +51,28 @@ def request_approval(
     index, evaluate = run.settings.index, run.settings.evaluate
     if evaluate.promote != "approval":
         return {"asked": False, "reason": f"promote is {evaluate.promote}"}
-    version, evaluation = (Path(results[stage]["path"]) for stage in ("verify", "evaluate"))
-    decided = foresee(
-        version, evaluation, index, evaluate, run.open_store(), root=run.root, logical_date=run.logical_date
-    )
+    found, store, date = Candidate.model_validate(results), run.open_store(), run.logical_date
+    decided = foresee(found.verify.path, found.evaluate.path, index, evaluate, store, root=run.root, logical_date=date)
     if not decided.ask:
         log.info("nobody is asked: %s", decided.reason)
         return {"asked": False, "reason": decided.reason}
     now = datetime.now(UTC)
-    asked = request(results, decided, collection=index.collection, hours=evaluate.approval_hours, link=link, now=now)
-    catalogue = None if decided.change is None else asdict(decided.change)
-    show({"asked": True, "since": now.isoformat(timespec="seconds"), "catalogue": catalogue})
-    about = {name: results[name]["fingerprint"] for name in ("verify", "evaluate")}
+    asked = request(found, decided, collection=index.collection, hours=evaluate.approval_hours, link=link, now=now)
+    waiting = Approval(asked=True, since=now.isoformat(timespec="seconds"), catalogue=decided.change)
+    show(waiting.model_dump(exclude_unset=True))
+    about = {"verify": found.verify.fingerprint, "evaluate": found.evaluate.fingerprint}
     ask_once(run.root, run.run_id, {**about, "live": decided.live})  # last: a failure before it is no question asked
     log.info("asking a person, under Required Actions: %s\n%s", asked["subject"], asked["body"])
     return {"asked": True, **asked}
 
 
 def request(
-    results: Mapping[str, Any], decided: "Verdict", *, collection: str, hours: float, link: str, now: datetime
+    found: Candidate, decided: "Verdict", *, collection: str, hours: float, link: str, now: datetime
 ) -> dict[str, str]:
     """Subject and body (Markdown) of the request.
 
     Args:
-        results: By stage, the summaries of `convert`, `evaluate` and `verify`.
+        found: The version, and what speaks for it.
         decided: What would be decided without an answer; what speaks against the change of the catalogue stands first.
         collection: The index's name.
         hours: How long an answer is waited for.
@@ -82,9 +80,7 @@ def request(
         now: The moment of asking, with a time zone.
     """
     live, change, against = decided.live, decided.change, decided.against
-    metrics = results["evaluate"]["stats"]
-    gate = metrics["gate"]
-    version = results["verify"]["fingerprint"]
+    gate, version = found.evaluate.stats.gate, found.verify.fingerprint
     objections = [*([against.headline] if against else []), *([] if gate["passed"] else ["the gate did not pass"])]
     overruled = f", although {' and '.join(objections)}" if objections else ""
     until = (now + timedelta(hours=hours)).astimezone(UTC)
@@ -97,8 +93,8 @@ def request(
         f"{until:%Y-%m-%d %H:%M} UTC it is not published. **[The run's report]({link})** has the examples of questions "
         "won and lost, the plots and the rest.",
         f"**Catalogue against the live one**: {_escaped(str(change))}." if change and not against else "",
-        *(_compared(each) for each in comparisons(metrics)),
-        _counts(results),
+        *(_compared(name, each) for name, each in found.evaluate.stats.protocols.items()),
+        _counts(found),
     ]
     subject = f"Publish version {version} of {collection}{overruled}?"
     return {"subject": subject, "body": "\n\n".join(part for part in parts if part)}
@@ -143,7 +139,7 @@ def asked_about(root: Path, run_id: str) -> dict[str, Any]:
 
 
 def answered(chosen: Sequence[str], *, by: str | None, at: datetime, live: str | None) -> dict[str, Any]:
-    """The result of the task approve, see `include.publishing.verdict.Answer`.
+    """The result of the task approve: an `Approval`, as JSON.
 
     Args:
         chosen: The chosen options.
@@ -152,17 +148,17 @@ def answered(chosen: Sequence[str], *, by: str | None, at: datetime, live: str |
         live: The version that was live when the question was asked; None for none.
     """
     approved = list(chosen) == [APPROVE] and by is not None
-    told = {"by": by, "at": at.astimezone(UTC).isoformat(timespec="seconds"), "live": live}
-    return {"asked": True, "approved": approved, **told}
+    when = at.astimezone(UTC).isoformat(timespec="seconds")
+    return Approval(asked=True, approved=approved, by=by, at=when, live=live).model_dump(exclude_unset=True)
 
 
 def _note(root: Path, run_id: str) -> Path:
     return root / "approval" / f"{hashlib.sha256(run_id.encode()).hexdigest()[:32]}.json"
 
 
-def _compared(found: Comparison) -> str:
+def _compared(protocol: str, found: ProtocolFigures) -> str:
     """A protocol's systems, and how the tuned one differs, as a Markdown table."""
-    names = [name for name in SHOWN if name in found.metrics] or list(found.metrics[:4])
+    names = [name for name in SHOWN if name in found.metrics]
     rows: list[list[str]] = []
     for system, values in found.systems.items():
         cells = []
@@ -173,29 +169,23 @@ def _compared(found: Comparison) -> str:
     for pair, differences in found.differences.items():
         if pair.startswith("tuned-"):
             rows.append([pair.replace("-", " − "), *(_difference(differences.get(name)) for name in names)])
-    title = f"**{_escaped(found.name)}**: {found.queries:,} queries among {found.corpus:,} products"
+    title = f"**{_escaped(protocol)}**: {found.queries:,} queries among {found.corpus:,} products"
     return f"{title}\n\n{_table(['system', *map(label, names)], rows)}"
 
 
-def _difference(value: Mapping[str, Any] | None) -> str:
+def _difference(value: Difference | None) -> str:
     if value is None:
         return "–"
     shown = f"{value['difference']:+.3f} ({value['low']:+.3f} to {value['high']:+.3f})".replace("-", "−")
     return shown if value["verdict"] == "same" else f"**{shown} {value['verdict']}**"
 
 
-def _counts(results: Mapping[str, Any]) -> str:
-    rows = (results.get("convert") or {}).get("stats", {}).get("trn") or {}
-    index = results["verify"].get("stats") or {}
-    told = []
-    if rows:
-        counted = ", ".join(f"{rows[fate]:,} {fate}" for fate in ("rejected", "merged") if fate in rows)
-        told.append(f"{rows['accepted']:,} products of {rows['read']:,} lines ({counted})")
-    if "points" in index:
-        told.append(f"{index['points']:,} points in the index")
-    if "recall" in index:
-        told.append(f"its recall@10 against exact search {index['recall']:.3f}")
-    return "; ".join(told) + "." if told else ""
+def _counts(found: Candidate) -> str:
+    lines, index = found.convert.stats.trn, found.verify.stats
+    return (
+        f"{lines.accepted:,} products of {lines.read:,} lines ({lines.rejected:,} rejected, {lines.merged:,} merged); "
+        f"{index.points:,} points in the index; its recall@10 against exact search {index.recall:.3f}."
+    )
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -9,7 +9,7 @@ and some 200 MB, and the counts are exact unless two uids share a hash (a chance
 
 import logging
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,49 +22,10 @@ from include.core import artifacts, kinds
 from include.core.arrays import Ints
 from include.core.errors import DamagedArtifact
 from include.core.settings import EvaluateSettings
+from include.results import CatalogueChange
 from include.store.version import IndexVersion
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class CatalogueChange:
-    """A new version's catalogue against the live version's.
-
-    Attributes:
-        live_version: The live version.
-        live_products: How many products it holds; None where its description is gone too.
-        products: How many the new version holds.
-        gone: Products of the live version that the new one has not; None where they could not be compared.
-        new: Products of the new version that the live one has not; None likewise.
-        live_is_sample: Whether the live catalogue is the synthetic sample; None where that is not known.
-        is_sample: Whether the new one is.
-        uncompared: Why uids could not be compared; None where they were.
-    """
-
-    live_version: str
-    live_products: int | None
-    products: int
-    gone: int | None
-    new: int | None
-    live_is_sample: bool | None
-    is_sample: bool
-    uncompared: str | None = None
-
-    @property
-    def gone_share(self) -> float | None:
-        """Share of the live products that would be gone, 0-1; without uids at least so many, by the counts."""
-        if not self.live_products:
-            return None
-        gone = max(self.live_products - self.products, 0) if self.gone is None else self.gone
-        return gone / self.live_products
-
-    def __str__(self) -> str:
-        live = "an unknown number of" if self.live_products is None else f"{self.live_products:,}"
-        counts = f"the live version has {live} products, this one {self.products:,}"
-        if self.gone is None:
-            return f"{counts}; which of them stay could not be compared ({self.uncompared})"
-        return f"{counts}; {self.gone:,} of the live ones are gone ({self.gone_share or 0:.0%}), {self.new:,} are new"
 
 
 class Objection(NamedTuple):

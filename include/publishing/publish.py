@@ -14,18 +14,22 @@ finishes what it began.
 import logging
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from include.core import artifacts
 from include.core.errors import BadSettings, UnknownVersion, VerificationFailed
 from include.core.settings import EvaluateSettings, IndexSettings
+from include.evaluation.summary import Gate, Measured
 from include.index.checks import require_count
 from include.publishing.catalogue_change import compare, is_sample, objection
 from include.publishing.retention import delete_old
-from include.publishing.verdict import Answer, Verdict, said, verdict
+from include.publishing.verdict import Verdict, said, verdict
+from include.results import Approval, Decision
 from include.store.journal import Entry, Journal, history, now, publishing, require_aware
 from include.store.protocol import Store
 from include.store.version import IndexVersion
@@ -62,10 +66,7 @@ def publish(
         approval: What the task approve returned; None where it has not run.
 
     Returns:
-        `{"version", "published", "reason", "previous", "deleted", "catalogue", "gate", "approval"}`: previous is the
-        version that was live before (None for none), deleted the versions that were removed, catalogue how its
-        products differ from the live version's (`CatalogueChange`; None where no other was live), gate and approval
-        what they said (None where there was none).
+        A `Decision`, as JSON.
 
     Raises:
         BadSettings: The date has no time zone, or the version is of another store or collection.
@@ -75,7 +76,8 @@ def publish(
     """
     made, gate = _asked_about(version, evaluation, index, logical_date, root)
     name = made.name
-    answer = Answer.of(approval)
+    told = None if approval is None else Approval.model_validate(approval)
+    answer = told if told and told.asked else None
     with publishing(root, index.collection):
         journal = Journal.load(root, index.collection)
         live = store.live()
@@ -99,18 +101,19 @@ def publish(
         elif decided.publish:
             _move(journal, entry, made, store)
         deleted = delete_old(journal, store, index.keep_versions, root) if decided.publish else []
-    told = "live" if decided.publish else "not published"
-    log.info("version %s is %s: %s (live before: %s)", name, told, decided.reason, previous or "none")
-    return {
-        "version": name,
-        "published": decided.publish,
-        "reason": decided.reason,
-        "previous": previous,
-        "deleted": deleted,
-        "catalogue": None if decided.change is None else asdict(decided.change),
-        "gate": None if gate is None else {"passed": gate["passed"], "reason": gate["reason"]},
-        "approval": None if approval is None else dict(approval),
-    }
+    state = "live" if decided.publish else "not published"
+    log.info("version %s is %s: %s (live before: %s)", name, state, decided.reason, previous or "none")
+    decision = Decision(
+        version=name,
+        published=decided.publish,
+        reason=decided.reason,
+        previous=previous,
+        deleted=deleted,
+        catalogue=decided.change,
+        gate=None if gate is None else {"passed": gate["passed"], "reason": gate["reason"]},
+        approval=None if approval is None else dict(approval),
+    )
+    return decision.model_dump()
 
 
 def foresee(
@@ -182,7 +185,9 @@ def roll_back(to: str, index: IndexSettings, store: Store, *, root: Path, run_id
         back = replace(restored, run_id=run_id, published_at=now(), previous=live, action="rolled back")
         _move(journal, back, made, store)
     log.info("rolled back from version %s to %s", live, name)
-    return {"version": name, "published": True, "reason": f"rolled back from {live}", "previous": live, "deleted": []}
+    reason = f"rolled back from {live}"
+    decision = Decision(version=name, published=True, reason=reason, previous=live, deleted=[])
+    return decision.model_dump(exclude_unset=True)
 
 
 def _move(journal: Journal, entry: Entry, made: IndexVersion, store: Store) -> None:
@@ -213,7 +218,7 @@ def _confirm(journal: Journal, entry: Entry) -> str | None:
 
 def _asked_about(
     version: Path, evaluation: Path | None, index: IndexSettings, logical_date: datetime, root: Path
-) -> tuple[IndexVersion, dict[str, Any] | None]:
+) -> tuple[IndexVersion, Gate | None]:
     """The version and its gate, checked against each other and the settings."""
     require_aware(logical_date)
     made = IndexVersion.read(version)
@@ -228,8 +233,8 @@ def _decide(
     made: IndexVersion,
     live: str | None,
     logical_date: datetime,
-    gate: Mapping[str, Any] | None,
-    answer: Answer | None,
+    gate: Gate | None,
+    answer: Approval | None,
     root: Path,
 ) -> Verdict:
     entry = journal.newest(live)
@@ -255,7 +260,7 @@ def _date(journal: Journal, version: str) -> str:
     return "an unknown date" if entry is None else entry.logical_date
 
 
-def _gate(evaluation: Path, version: IndexVersion, root: Path) -> dict[str, Any]:
+def _gate(evaluation: Path, version: IndexVersion, root: Path) -> Gate:
     """The evaluation's decision on the version's model.
 
     Raises:
@@ -268,22 +273,20 @@ def _gate(evaluation: Path, version: IndexVersion, root: Path) -> dict[str, Any]
             f"{evaluation} evaluates model {made.inputs['model']}, version {version.name} has model {model}.",
             "Clear evaluate and publish, so that both are of this run's model.",
         )
-    gate = made.stats.get("gate")
-    if not isinstance(gate, dict) or not {"passed", "reason"} <= set(gate):
+    try:
+        return Measured.model_validate(made.stats).gate
+    except ValidationError as error:
         raise VerificationFailed(
             f"{evaluation} has no gate (passed, reason) in its statistics, so nothing says that the model may go live.",
             "Clear evaluate and run it again.",
-        )
-    return gate
+        ) from error
 
 
 def _fitted_weight(evaluation: Path | None) -> float | None:
     """BM25's weight in hybrid search that the evaluation fitted; None where it fitted none."""
     if evaluation is None:
         return None
-    fusion = artifacts.read(evaluation, verify=False).stats.get("fusion") or {}
-    weight = fusion.get("bm25_weight")
-    return None if weight is None else float(weight)
+    return Measured.model_validate(artifacts.read(evaluation, verify=False).stats).fusion["bm25_weight"]
 
 
 def _require_same_collection(made: IndexVersion, index: IndexSettings) -> None:

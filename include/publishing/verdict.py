@@ -4,46 +4,13 @@ Both the task that asks a person and the one that publishes decide by `verdict`,
 what no answer could change.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, Self
 
 from include.core.settings import EvaluateSettings
-from include.publishing.catalogue_change import CatalogueChange, Objection
-
-UNRECORDED: Final = ""  # in an answer from before it was kept what the question was about
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a person said to the request for approval.
-
-    Attributes:
-        approved: Whether the version may go live.
-        by: Who answered; None where nobody did in time, which is no approval.
-        at: When, ISO 8601; without an answer, when the time was over.
-        live: The version that was live when the question was asked, None for none: what the person was shown is a
-            comparison with it.
-    """
-
-    approved: bool
-    by: str | None
-    at: str
-    live: str | None = UNRECORDED
-
-    @classmethod
-    def of(cls, approval: Mapping[str, Any] | None) -> Self | None:
-        """From the result of the task approve; None where it has not asked."""
-        if approval is None or not approval["asked"]:
-            return None
-        by = approval["by"]
-        return cls(bool(approval["approved"]) and by is not None, by, approval["at"], approval.get("live", UNRECORDED))
-
-    def __str__(self) -> str:
-        if self.by is None:
-            return f"nobody approved or rejected it until {self.at}"
-        return f"{'approved' if self.approved else 'rejected'} by {self.by} at {self.at}"
+from include.evaluation.summary import Gate
+from include.publishing.catalogue_change import Objection
+from include.results import UNRECORDED, Approval, CatalogueChange
 
 
 @dataclass(frozen=True)
@@ -74,8 +41,8 @@ def verdict(
     live: str | None,
     live_date: datetime | None,
     logical_date: datetime,
-    gate: Mapping[str, Any] | None,
-    answer: Answer | None,
+    gate: Gate | None,
+    answer: Approval | None,
     against: Objection | None = None,
 ) -> Verdict:
     """Decide on one version. The first rule that applies does.
@@ -117,12 +84,12 @@ def older(live: str | None, live_date: datetime | None, logical_date: datetime) 
     return f"the live version {live} is of {dates}"
 
 
-def said(gate: Mapping[str, Any]) -> str:
+def said(gate: Gate) -> str:
     """What the gate said, in words."""
     return f"the gate {'passed' if gate['passed'] else 'did not pass'}: {gate['reason']}"
 
 
-def _automatic(gate: Mapping[str, Any] | None, against: Objection | None) -> Verdict:
+def _automatic(gate: Gate | None, against: Objection | None) -> Verdict:
     if against is not None:
         told = "" if gate is None else f" ({said(gate)})"
         return Verdict(False, f"kept, not published: {against.words}. {against.way_out}{told}")
@@ -131,20 +98,18 @@ def _automatic(gate: Mapping[str, Any] | None, against: Objection | None) -> Ver
     return Verdict(gate["passed"], f"published: {gate['reason']}" if gate["passed"] else said(gate))
 
 
-def _approved(
-    gate: Mapping[str, Any] | None, against: Objection | None, answer: Answer | None, live: str | None
-) -> Verdict:
+def _approved(gate: Gate | None, against: Objection | None, answer: Approval | None, live: str | None) -> Verdict:
     told = "; ".join(
         words for words in (against and against.words, None if gate is None else said(gate)) if words is not None
     )
     if answer is None:
         return Verdict(False, "; ".join(filter(None, ("nobody was asked: clear the task approve", told))), ask=True)
-    if answer.approved and answer.live not in (UNRECORDED, live):
+    if answer.is_yes and answer.live not in (UNRECORDED, live):
         seen, now = (f"version {each}" if each else "nothing" for each in (answer.live, live))
         return Verdict(
             False,
-            f"kept, not published: {answer}, when {seen} was live; now it is {now}, and nobody has compared with that. "
-            "Trigger a new run: it reuses everything that is unchanged and asks anew.",
+            f"kept, not published: {answer.told}, when {seen} was live; now it is {now}, and nobody has compared with "
+            "that. Trigger a new run: it reuses everything that is unchanged and asks anew.",
         )
-    overruled = answer.approved and (against is not None or (gate is not None and not gate["passed"]))
-    return Verdict(answer.approved, (", although " if overruled else "; ").join(filter(None, (str(answer), told))))
+    overruled = answer.is_yes and (against is not None or (gate is not None and not gate["passed"]))
+    return Verdict(answer.is_yes, (", although " if overruled else "; ").join(filter(None, (answer.told, told))))

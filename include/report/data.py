@@ -1,146 +1,122 @@
 """The report's part on data: what became of every line, what was cleaned, how long texts are, what repeats."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup
 
-from include.evaluation.comparison import is_number
+from include.catalogue.summary import Counted, FileCounts
 from include.report.charts import HALF, bar_chart, histogram
 from include.report.html import Cell, render, shown
+from include.results import CatalogueChange
 
-FATES = ("read", "accepted", "rejected", "merged")
-FIELDS = ("title", "content")
 DUPLICATES = 10
-COUNTED = {
-    "reasons": "Rejected, by reason",
-    "cleaned": "Cleaned, by rule",
-    "mended": "Mended when read, by what it was",
-    "ignored": "Fields that were ignored, by name",
+COUNTED: dict[str, Callable[[FileCounts], Mapping[str, int]]] = {
+    "Rejected, by reason": lambda counts: counts.reasons,
+    "Cleaned, by rule": lambda counts: counts.cleaned,
+    "Mended when read, by what it was": lambda counts: counts.mended,
+    "Fields that were ignored, by name": lambda counts: counts.ignored,
 }
-Files = Mapping[str, Mapping[str, Any]]
+OTHERS = (
+    *("blank", "merged_different", "same_text", "distinct_texts", "links", "emptied_contents"),
+    *("with_content", "without_content", "links_nowhere"),
+)
 
 
-def data(summary: Mapping[str, Any] | None) -> Markup:
+def data(counted: Counted | None) -> Markup:
     """Everything that convert counted; what it did not count is left out."""
-    stats = (summary or {}).get("stats") or {}
-    files = {name: value for name, value in stats.items() if isinstance(value, Mapping) and "read" in value}
+    if counted is None:
+        return render("data", files=None)
+    files = counted.files
     header, quantiles = _quantiles(files)
     return render(
         "data",
         files=list(files),
-        warnings=[warning for each in files.values() for warning in each.get("warnings") or ()],
-        fates=[[name, *(value.get(fate) for fate in FATES), _adds_up(value)] for name, value in files.items()],
-        fate_charts=_fates(files),
-        lengths=_lengths(files),
+        warnings=[warning for each in files.values() for warning in each.warnings],
+        fates=[
+            [name, each.read, each.accepted, each.rejected, each.merged, _adds_up(each)] for name, each in files.items()
+        ],
+        fate_chart=_fates(counted.trn),  # the products themselves
+        lengths=_lengths(counted.trn),
         quantiles_header=header,
         quantiles=quantiles,
-        scripts=_scripts(files),
-        repeated=_repeated(files),
-        counted={caption: _counted(files, key) for key, caption in COUNTED.items()},
-        rejected=_rejected(files),
+        scripts=_scripts(counted.trn),
+        repeated=[
+            [found["title"], name, found["line"], found["count"]]
+            for name, each in files.items()
+            for found in each.repeated_texts[:DUPLICATES]
+        ],
+        counted={caption: _named([count(each) for each in files.values()]) for caption, count in COUNTED.items()},
+        rejected=[
+            [reason, name, shown(line["line"]), Cell(line["excerpt"], "code", figure=False)]
+            for name, each in files.items()
+            for reason, lines in each.examples.items()
+            for line in lines
+        ],
         others=_others(files),
-        rest={name: value for name, value in stats.items() if name not in files},
+        products=counted.products,
     )
 
 
-def against_live(change: Mapping[str, Any] | None) -> Markup:
-    """What the run's version changes in the live one's catalogue: a `CatalogueChange`."""
-    if not isinstance(change, Mapping):
+def against_live(change: CatalogueChange | None) -> Markup:
+    """What the run's version changes in the live one's catalogue."""
+    if change is None:
         return Markup()
     kinds = {True: "the synthetic sample", False: "a real one", None: "not known"}
-    live, products, gone, new = (change.get(name) for name in ("live_products", "products", "gone", "new"))
     rows: list[list[Any]] = [
-        ["products", live, products],
-        ["products that the other has not", gone, new],
-        ["kind of catalogue", kinds[change.get("live_is_sample")], kinds[change.get("is_sample")]],
+        ["products", change.live_products, change.products],
+        ["products that the other has not", change.gone, change.new],
+        ["kind of catalogue", kinds[change.live_is_sample], kinds[change.is_sample]],
     ]
-    header = ["what", f"live version {change.get('live_version')}", "this run's version"]
-    return render("catalogue_change", header=header, rows=rows, uncompared=change.get("uncompared"))
+    header = ["what", f"live version {change.live_version}", "this run's version"]
+    return render("catalogue_change", header=header, rows=rows, uncompared=change.uncompared)
 
 
-def _fates(files: Files) -> list[Markup]:
-    charts = []
-    for name, value in list(files.items())[:1]:  # trn: the products themselves
-        read = value.get("read") or 0
-        bars = [
-            (fate, float(value[fate]), f"{value[fate]:,} ({value[fate] / read:.1%})")
-            for fate in FATES[1:]
-            if read and is_number(value.get(fate))
-        ]
-        soft = [fate for fate in FATES[1:] if fate != "accepted"]
-        charts.append(bar_chart(f"Lines of {name} by fate", bars, highest=float(read) or None, soft=soft))
-    return charts
+def _fates(trn: FileCounts) -> Markup:
+    fates = {"accepted": trn.accepted, "rejected": trn.rejected, "merged": trn.merged}
+    bars = [(fate, float(count), f"{count:,} ({count / trn.read:.1%})") for fate, count in fates.items() if trn.read]
+    return bar_chart("Lines of trn by fate", bars, highest=float(trn.read) or None, soft=("rejected", "merged"))
 
 
-def _lengths(files: Files) -> list[Markup]:
+def _lengths(trn: FileCounts) -> list[Markup]:
     """Histograms of the products' lengths."""
-    plots = []
-    for name, value in list(files.items())[:1]:
-        for field in FIELDS:
-            found = value.get(f"{field}_histogram")
-            if isinstance(found, Mapping) and found.get("counts"):
-                title = f"Length of {field}s, {name}"
-                plots.append(histogram(title, found["bounds"], found["counts"], x_name="characters", width=HALF))
-    return plots
+    histograms = {"titles": trn.title_histogram, "contents": trn.content_histogram}
+    return [
+        histogram(f"Length of {field}, trn", found["bounds"], found["counts"], x_name="characters", width=HALF)
+        for field, found in histograms.items()
+        if found["counts"]
+    ]
 
 
-def _quantiles(files: Files) -> tuple[list[str], list[list[Any]]]:
+def _quantiles(files: Mapping[str, FileCounts]) -> tuple[list[str], list[list[Any]]]:
     """Header and rows: of every file and field."""
-    quantiles = {
-        f"{name}, {key.removesuffix('_chars')}": value[key]
-        for name, value in files.items()
-        for key in value
-        if key.endswith("_chars") and isinstance(value[key], Mapping) and value[key]
-    }
-    columns = list(dict.fromkeys(quantile for each in quantiles.values() for quantile in each))
-    rows = [[name, *(each.get(column) for column in columns)] for name, each in quantiles.items()]
-    return ["file, field", *columns], rows
-
-
-def _scripts(files: Files) -> Markup:
-    for name, value in list(files.items())[:1]:
-        scripts = value.get("title_scripts")
-        if isinstance(scripts, Mapping) and scripts:
-            total = sum(scripts.values())
-            bars = [(str(script), float(n), f"{n:,} ({n / total:.1%})") for script, n in scripts.items()]
-            return bar_chart(f"Titles by script, {name}", bars)
-    return Markup()
-
-
-def _repeated(files: Files) -> list[list[Any]]:
-    return [
-        [found.get("title"), name, found.get("line"), found.get("count")]
-        for name, value in files.items()
-        for found in (value.get("repeated_texts") or [])[:DUPLICATES]
-        if isinstance(found, Mapping)
+    fields = [
+        (f"{name}, {field}", quantiles)
+        for name, each in files.items()
+        for field, quantiles in (("title", each.title_chars), ("content", each.content_chars))
+        if quantiles
     ]
+    columns = list(dict.fromkeys(column for _, quantiles in fields for column in quantiles))
+    return ["file, field", *columns], [[name, *map(quantiles.get, columns)] for name, quantiles in fields]
 
 
-def _counted(files: Files, key: str) -> list[list[Any]]:
-    counted = [value.get(key) or {} for value in files.values()]
-    names = dict.fromkeys(each for counts in counted for each in counts)
-    return [[each, *(counts.get(each, 0) for counts in counted)] for each in names]
+def _scripts(trn: FileCounts) -> Markup:
+    scripts, total = trn.title_scripts, sum(trn.title_scripts.values())
+    bars = [(script, float(n), f"{n:,} ({n / total:.1%})") for script, n in scripts.items()]
+    return bar_chart("Titles by script, trn", bars) if bars else Markup()
 
 
-def _rejected(files: Files) -> list[list[Any]]:
-    """The first rejected lines of each reason, as convert kept them."""
-    return [
-        [reason, name, shown(each.get("line")), Cell(each.get("excerpt"), "code", figure=False)]
-        for name, value in files.items()
-        for reason, listed in (value.get("examples") or {}).items()
-        for each in listed
-    ]
+def _named(counted: Sequence[Mapping[str, int]]) -> list[list[Any]]:
+    """A row for each name, with each file's count."""
+    names = dict.fromkeys(name for counts in counted for name in counts)
+    return [[name, *(counts.get(name, 0) for counts in counted)] for name in names]
 
 
-def _others(files: Files) -> list[list[Any]]:
-    names = dict.fromkeys(k for v in files.values() for k, each in v.items() if is_number(each) and k not in FATES)
-    return [[key.replace("_", " "), *(value.get(key) for value in files.values())] for key in names]
+def _others(files: Mapping[str, FileCounts]) -> list[list[Any]]:
+    rows = {name: [getattr(counts, name) for counts in files.values()] for name in OTHERS}
+    return [[name.replace("_", " "), *row] for name, row in rows.items() if any(each is not None for each in row)]
 
 
-def _adds_up(counts: Mapping[str, Any]) -> Any:
-    parts = [counts.get(fate) for fate in FATES]
-    if not all(isinstance(part, int) for part in parts):
-        return None
-    read, *fates = (int(part or 0) for part in parts)
-    return "yes" if read == sum(fates) else Cell(f"no: {sum(fates):,} of {read:,}", "warn", figure=False)
+def _adds_up(counts: FileCounts) -> str | Cell:
+    fates = counts.accepted + counts.rejected + counts.merged
+    return "yes" if counts.read == fates else Cell(f"no: {fates:,} of {counts.read:,}", "warn", figure=False)

@@ -5,25 +5,25 @@ from typing import Any
 
 from markupsafe import Markup
 
+from include.catalogue.summary import Counted
 from include.core.failure import Failure, sentences
-from include.evaluation.comparison import is_number
 from include.report.html import render, shown
+from include.results import Results
 
 # The page is served as `vitrine/runs/<dag>/<run>/report`, below the UI's base: four steps lead back to it.
 BASE = "../../../../"
 SHARDS_SHOWN = 8
-SHOWN = {"fine_tune": ("pairs", "steps", "first_loss", "last_loss"), "verify": ("points", "recall")}
+TRAINED = ("pairs", "steps", "first_loss", "last_loss")
 ENDED = "It was ended with the run, or had been killed before: it left no message. Its log shows how far it came."
 AGAIN = "To go on, clear the first task that is not green, with those after it: what is stored is not made again."
 
 
-def failed_run(results: Mapping[str, Any]) -> Markup:
-    """The sections of the page, from the records of `include.core.failure` under `failed`, and the stages' results."""
-    failed: Sequence[Failure] = results.get("failed") or []
+def failed_run(results: Results) -> Markup:
+    """The sections of the page, from the records of `include.core.failure`, and what the stages before left."""
     alike: dict[tuple[Any, ...], list[Failure]] = {}
-    for each in failed:
+    for each in results.failed:
         alike.setdefault((each["task"], each["class"], each["what"]), []).append(each)
-    failures = [_failure(group, stopped=bool(results.get("stopped"))) for group in alike.values()]
+    failures = [_failure(group, stopped=results.stopped) for group in alike.values()]
     return render("failed", failures=failures, again=AGAIN, made=_made(results))
 
 
@@ -55,44 +55,32 @@ def _shards(numbers: Sequence[int]) -> str:
     return f"shard{'s' if len(numbers) > 1 else ''} {shown}{more}"
 
 
-def _made(results: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _made(results: Results) -> list[tuple[str, str]]:
     """A line for each stage that has a result, with what it counted."""
-    lines = [(name, describe(name, results.get(name))) for name in ("download", "convert", "fine_tune", "evaluate")]
-    shards = results.get("shards") or []
-    if shards:
-        points = sum((each.get("upsert") or {}).get("points") or 0 for each in shards)
-        lines.append(("embed, upsert", f"{len(shards):,} shards with {points:,} products"))
-    lines.append(("verify", describe("verify", results.get("verify"))))
-    return [(name, said) for name, said in lines if said]
-
-
-def describe(stage: str, summary: Mapping[str, Any] | None) -> str:
-    """What a stage counted, in a line; empty if it left no result."""
-    stats = (summary or {}).get("stats")
-    if not isinstance(stats, Mapping):
-        return ""
-    said = {"download": _download, "convert": _convert, "evaluate": _evaluate}.get(stage)
-    return (said(stats) if said else _figures({name: stats.get(name) for name in SHOWN[stage]})) or "done"
-
-
-def _download(stats: Mapping[str, Any]) -> str:
-    return f"{stats.get('file')}, {shown(stats.get('bytes'))} bytes"
-
-
-def _convert(stats: Mapping[str, Any]) -> str:
     lines = []
-    for name, each in stats.items():
-        if isinstance(each, Mapping) and "read" in each:
-            fates = " + ".join(f"{shown(each.get(fate))} {fate}" for fate in ("accepted", "rejected", "merged"))
-            lines.append(f"{name}: {shown(each['read'])} read = {fates}")
-    products = stats.get("products")
-    return "; ".join([f"{products:,} products"] * is_number(products) + lines)
+    if (source := results.download) is not None:
+        lines.append(("download", f"{source.stats['file']}, {shown(source.stats['bytes'])} bytes"))
+    if results.convert is not None:
+        lines.append(("convert", _counted(results.convert.stats)))
+    if (model := results.fine_tune) is not None:
+        lines.append(("fine_tune", _figures({name: model.stats.get(name) for name in TRAINED}) or "done"))
+    if results.evaluate is not None:
+        lines.append(("evaluate", results.evaluate.stats.gate["reason"]))
+    if shards := results.shards:
+        points = sum(shard.upsert.points for shard in shards)
+        lines.append(("embed, upsert", f"{len(shards):,} shards with {points:,} products"))
+    if (version := results.verify) is not None:
+        lines.append(("verify", _figures({"points": version.stats.points, "recall": version.stats.recall})))
+    return lines
 
 
-def _evaluate(stats: Mapping[str, Any]) -> str:
-    gate = stats.get("gate")
-    return str(gate.get("reason")) if isinstance(gate, Mapping) else ""
+def _counted(stats: Counted) -> str:
+    lines = [] if stats.products is None else [f"{stats.products:,} products"]
+    for name, each in stats.files.items():
+        fates = f"{each.accepted:,} accepted + {each.rejected:,} rejected + {each.merged:,} merged"
+        lines.append(f"{name}: {each.read:,} read = {fates}")
+    return "; ".join(lines)
 
 
-def _figures(stats: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name.replace('_', ' ')} {shown(value)}" for name, value in stats.items() if is_number(value))
+def _figures(stats: Mapping[str, float | None]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {shown(value)}" for name, value in stats.items() if value is not None)

@@ -1,9 +1,8 @@
 """A run's report: one self-contained HTML page with plots, and where to find it by the run's id.
 
-The page holds only what the stages left behind: their summaries, the model's `history.json`, the
-evaluation's `metrics.json`. What is not there is shown as missing; the page of a run that failed says why
-it did. It is an artifact of kind `report`; `page_of_run` finds it by
-`ROOT/report/by_run/<hash of the run's id>.json`, for the run's tab in the UI.
+The page holds only what the stages left behind: their summaries and the model's `history.json`. What is not there
+is shown as missing; the page of a run that failed says why it did. It is an artifact of kind `report`;
+`page_of_run` finds it by `ROOT/report/by_run/<hash of the run's id>.json`, for the run's tab in the UI.
 """
 
 import hashlib
@@ -21,7 +20,9 @@ from include.core.artifacts import Artifact
 from include.core.errors import DamagedArtifact
 from include.core.files import write_json
 from include.core.space import no_space_explained
-from include.report.page import page
+from include.report.page import Facts, page
+from include.results import as_list
+from include.training.summary import History
 
 log = logging.getLogger(__name__)
 
@@ -33,11 +34,7 @@ def report(results: Mapping[str, Any], *, root: Path, run_id: str, logical_date:
     """Write the report of one run.
 
     Args:
-        results: By stage, what it returned: an artifact's summary for `download`, `convert`, `fine_tune`,
-            `evaluate` and `verify`; under `shards` a list of {"shard", "embedding", "upsert"}; under
-            `approve` what became of the question to a person, under `publish` the decision, under `failed` the
-            records of the tasks that failed (see `core/failure.py`), under `stopped` whether a person ended the run.
-            Any may be absent.
+        results: By stage, what it returned: see `include.results.Results`.
         root: The data directory.
         run_id: The run's id in Airflow.
         logical_date: In ISO 8601, or None.
@@ -48,20 +45,21 @@ def report(results: Mapping[str, Any], *, root: Path, run_id: str, logical_date:
     Raises:
         StorageFull: The disk has no room for it.
     """
-    facts = {
-        "results": json.loads(json.dumps(results, default=str)),
+    model = Path(results["fine_tune"]["path"]) if results.get("fine_tune") else None
+    plain = {
+        "results": {**results, "shards": as_list(results.get("shards") or [])},
         "run_id": run_id,
         "logical_date": logical_date,
         "packages": {name: _installed(name) for name in PACKAGES},
-        "training_settings": _settings(results.get("fine_tune")),
-        "history": _document(results.get("fine_tune"), "history.json"),
-        "metrics": _document(results.get("evaluate"), "metrics.json"),
+        "training_settings": {} if model is None else _settings(model),
+        "history": None if model is None else _history(model),
     }
-    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    # Lone surrogates, as in the name of a file that is not UTF-8, become question marks.
+    read = json.dumps(plain, ensure_ascii=False, default=str).encode("utf-8", "replace")
+    facts, digest = Facts.model_validate_json(read), hashlib.sha256(read).hexdigest()
 
     def write(space: artifacts.Workspace) -> dict[str, Any]:
-        # Lone surrogates, as in the name of a file that is not UTF-8, become question marks.
-        written = page(facts, datetime.now(UTC)).encode("utf-8", "replace")
+        written = page(facts, datetime.now(UTC)).encode()
         (space.path / PAGE).write_bytes(written)
         return {"bytes": len(written), "run_id": run_id}
 
@@ -97,25 +95,20 @@ def page_of_run(root: Path, run_id: str) -> Path | None:
     return artifacts.read(path).path / PAGE
 
 
-def _document(summary: Any, name: str) -> Any:
-    """A JSON file of the artifact that `summary` points at; the summary's stats for metrics; None if absent."""
-    if not isinstance(summary, Mapping) or "path" not in summary:
-        return None
-    path = Path(summary["path"])
-    if not (path / name).is_file():
-        return summary.get("stats") if name == "metrics.json" else None
+def _history(model: Path) -> dict[str, Any] | None:
+    """What training wrote beside the model; None if that is gone or damaged."""
     try:
-        return json.loads((artifacts.read(path).path / name).read_bytes())
-    except (DamagedArtifact, ValueError) as error:
-        log.warning("the report goes without %s: %s", path / name, error)
+        return History.model_validate_json((artifacts.read(model).path / "history.json").read_bytes()).model_dump()
+    except (DamagedArtifact, OSError, ValueError) as error:
+        log.warning("the report goes without the history of %s: %s", model, error)
         return None
 
 
-def _settings(summary: Any) -> dict[str, Any]:
-    """The settings that shaped an artifact; empty where it is not there."""
+def _settings(model: Path) -> dict[str, Any]:
+    """The settings that shaped a model; empty where it is gone."""
     try:
-        return artifacts.read(Path(summary["path"]), verify=False).settings
-    except (DamagedArtifact, KeyError, TypeError):
+        return artifacts.read(model, verify=False).settings
+    except DamagedArtifact:
         return {}
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from include.catalogue.convert import convert
+from include.catalogue.schema import open_parquet
 from include.core import artifacts
 from include.core.artifacts import Artifact
 from include.core.settings import ConvertSettings
@@ -44,6 +45,13 @@ def converted(root: Path, lines: Iterable[bytes], settings: ConvertSettings = AN
             assert counts["read"] == counts["accepted"] + counts["rejected"] + counts["merged"]
             assert sum(counts["reasons"].values()) == counts["rejected"]
     return made
+
+
+def stored(made: Artifact, name: str = "products.parquet") -> list[dict[str, Any]]:
+    artifacts.read(made.path)
+    with open_parquet(made.path / name) as file:
+        rows: list[dict[str, Any]] = file.read().to_pylist()
+    return rows
 
 
 BAD_LINES = {

@@ -14,10 +14,9 @@ from include.catalogue.convert import convert
 from include.catalogue.schema import LABELS_FILE, PRODUCTS_FILE, QUERIES_FILE
 from include.core.errors import VitrineError
 from include.core.settings import ConvertSettings
-from tests.catalogue.lines import BAD_LINES, GOOD_LINES, publish, row
-from tests.catalogue.test_convert import stored
-from tests.catalogue.test_convert_processes import FIELDS, judged_rows
-from tests.formats.test_any_archive import damaged, tarred, zipped
+from tests.catalogue.lines import BAD_LINES, GOOD_LINES, publish, row, stored
+from tests.catalogue.random_lines import FIELDS, judged_rows
+from tests.formats.random_archives import damaged, tarred, zipped
 from tests.small import few
 
 # json refuses what has thousands of digits; convert does not.

@@ -35,6 +35,7 @@ def cleaner() -> Cleaner:
         ("a<!-- hidden > text -->b", "a b", {clean.TAGS}),
         ("size < 5 and > 3, I <3 it, <kettle>, a<b and c>d", "size < 5 and > 3, I <3 it, <kettle>, a<b and c>d", set()),
         ("a <script> that never ends", "a that never ends", {clean.TAGS, clean.WHITESPACE}),
+        ("a<script>that never ends<style>b", "a that never ends b", {clean.TAGS}),
         ("a <!-- that never ends", "a <!-- that never ends", set()),
         # Characters
         ("a\x00b\x07c\x7fd", "a b c d", {clean.CONTROLS}),

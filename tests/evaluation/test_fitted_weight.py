@@ -30,7 +30,7 @@ def shop(built: Shop, root: Path) -> Shop:
 
 def evaluated(shop: Shop, weight: float | None) -> Path:
     """An evaluation whose gate passed and that fitted this weight."""
-    stats = {"gate": {"passed": True, "reason": "better"}, "fusion": {"bm25_weight": weight}}
+    stats = {"gate": {"passed": True, "reason": "better"}, "fusion": {"bm25_weight": weight, "protocols": {}}}
     inputs = {"model": artifacts.read(shop.model, verify=False).fingerprint}
     return artifacts.build(shop.root, kinds.EVALUATION, lambda _: stats, settings=stats, inputs=inputs).path
 

@@ -12,6 +12,7 @@ from include.core import artifacts, kinds
 from include.core.forms import pipeline_settings
 from include.core.settings import MINILM_PACKAGE
 from include.evaluation.gate import METRIC, decide
+from include.evaluation.summary import ProtocolFigures
 from include.model.base import resolve_base
 from include.model.encoder import Encoder
 from include.run import Run
@@ -22,15 +23,15 @@ SAME = (0.01, -0.02, 0.04)
 WORSE = (-0.05, -0.08, -0.02)
 
 
-def protocol(**rivals: tuple[float, float, float]) -> dict[str, Any]:
-    """As in `metrics.json`: the tuned model, at 0.8, compared with each rival."""
-    made: dict[str, Any] = {"systems": {"tuned": {METRIC: 0.8}}, "differences": {}}
+def protocol(**rivals: tuple[float, float, float]) -> ProtocolFigures:
+    """The tuned model, at 0.8, compared with each rival."""
+    made: dict[str, Any] = {"queries": 100, "corpus": 100, "systems": {"tuned": {METRIC: 0.8}}, "differences": {}}
     for rival, (difference, low, high) in rivals.items():
         verdict = "better" if low > 0 else "worse" if high < 0 else "same"
         made["systems"][rival] = {METRIC: 0.8 - difference}
         compared = {"difference": difference, "low": low, "high": high, "verdict": verdict}
         made["differences"][f"tuned-{rival}"] = {METRIC: compared}
-    return made
+    return ProtocolFigures(**made)
 
 
 @pytest.mark.parametrize(

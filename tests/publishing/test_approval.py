@@ -10,66 +10,71 @@ import pytest
 
 from include.core.errors import AlreadyAsked
 from include.core.settings import EvaluateSettings
-from include.publishing.approval import answered, ask_once, asked_about, request, request_approval
-from include.publishing.catalogue_change import CatalogueChange, objection
+from include.evaluation.summary import Measured
+from include.publishing.approval import SHOWN, answered, ask_once, asked_about, request, request_approval
+from include.publishing.catalogue_change import objection
 from include.publishing.verdict import Verdict
+from include.results import Candidate, CatalogueChange
 from tests.recorded_run import results_of, run_on, unpacked
 
 NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 
 
-def results(*, passed: bool = True, reason: str = "better than the base") -> dict[str, Any]:
-    systems = {"base": {"ndcg@10": 0.71, "r@10": 0.85}, "tuned": {"ndcg@10": 0.8, "r@10": 0.91}}
-    better = {"difference": 0.09, "low": 0.04, "high": 0.13, "verdict": "better"}
-    same = {"difference": -0.01, "low": -0.03, "high": 0.02, "verdict": "same"}
-    protocol = {
-        "queries": 1300,
-        "corpus": 3000,
-        "systems": systems,
-        "intervals": {"tuned": {"ndcg@10": [0.76, 0.84]}},
-        "differences": {"tuned-base": {"ndcg@10": better, "r@10": same}},
-    }
-    gate = {"passed": passed, "reason": reason}
-    counts = {"read": 3100, "accepted": 3000, "rejected": 70, "merged": 30}
-    return {
-        "convert": {"stats": {"trn": counts}},
-        "evaluate": {"stats": {"protocols": {"title_to_content": protocol}, "gate": gate}, "fingerprint": "e"},
-        "verify": {"fingerprint": "0123456789abcdef", "stats": {"points": 3000, "recall": 0.998}},
-    }
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Candidate:
+    """What a real run would ask about."""
+    return Candidate.model_validate(results_of(run_on(unpacked(tmp_path_factory.mktemp("recorded")))))
 
 
-def asked(found: dict[str, Any], live: str | None = "fedcba9876543210", **more: Any) -> dict[str, str]:
+@pytest.fixture
+def found(recorded: Candidate) -> Candidate:
+    return recorded.model_copy(deep=True)
+
+
+def asked(found: Candidate, live: str | None = "fedcba9876543210", **more: Any) -> dict[str, str]:
     decided = Verdict(False, "nobody was asked", ask=True, live=live, **more)
     return request(found, decided, collection="products", hours=2.0, link="dags/x/report", now=NOW)
 
 
-def test_the_request_has_the_figures_and_what_an_answer_does() -> None:
+def test_the_request_has_the_figures_and_what_an_answer_does(found: Candidate) -> None:
     """A person who has to look elsewhere for the figures approves without them."""
-    made = asked(results())
-    assert made["subject"] == "Publish version 0123456789abcdef of products?"
+    made = asked(found)
+    assert made["subject"] == f"Publish version {found.verify.fingerprint} of products?"
     for shown in (
-        *("**The gate passed**: better than the base", "Live is `fedcba9876543210`", "1,300 queries among 3,000"),
-        *("| **tuned** | 0.800 (0.760 to 0.840) | 0.910 |", "| base | 0.710 | 0.850 |"),
-        "| tuned − base | **+0.090 (+0.040 to +0.130) better** | −0.010 (−0.030 to +0.020) |",
-        *("3,000 products of 3,100 lines (70 rejected, 30 merged)", "3,000 points", "0.998", "(dags/x/report)"),
+        *(
+            "**The gate passed**: by nDCG@10 the new model",
+            "Live is `fedcba9876543210`",
+            "22 queries among 97 products",
+        ),
+        *("| system | nDCG@10 | R@10 | P@1 | MRR@10 |", "| **tuned** | 0.059 (0.000 to 0.163) | 0.091 (0.000"),
+        "| tuned − bm25 | **−0.377 (−0.555 to −0.200) worse** |",
+        *("140 products of 150 lines (9 rejected, 1 merged)", "140 points", "1.000", "(dags/x/report)"),
         "until 2026-11-22 12:00 UTC",
     ):
         assert shown in made["body"], shown
-    assert "Nothing is live yet" in asked(results(), live=None)["body"]
+    assert "Nothing is live yet" in asked(found, live=None)["body"]
 
 
-def test_a_gate_that_did_not_pass_stands_in_the_question() -> None:
+@pytest.mark.parametrize("protocol", ["title_to_content", "query_to_label"])
+def test_every_metric_that_the_approver_is_to_see_is_measured(found: Candidate, protocol: str) -> None:
+    """MRR was asked for under a name that evaluate never writes, and was left out without a word."""
+    assert set(SHOWN) <= set(found.evaluate.stats.protocols[protocol].metrics)
+
+
+def test_a_gate_that_did_not_pass_stands_in_the_question(found: Candidate) -> None:
     """Who overrules the gate should know that they do."""
-    made = asked(results(passed=False, reason="worse than the live model"))
+    found.evaluate.stats.gate |= {"passed": False, "reason": "worse than the live model"}
+    made = asked(found)
     assert "although the gate did not pass?" in made["subject"]
     assert "**The gate did not pass**: worse than the live model" in made["body"]
 
 
-def test_a_loss_of_products_stands_first_in_the_question() -> None:
+def test_a_loss_of_products_stands_first_in_the_question(found: Candidate) -> None:
     """Who looks at the model's figures alone would approve an index of invented products."""
     change = CatalogueChange("fedcba9876543210", 1695, 377, 1695, 377, live_is_sample=False, is_sample=True)
     against = objection(change, EvaluateSettings(), "products")
-    made = asked(results(passed=False), change=change, against=against)
+    found.evaluate.stats.gate["passed"] = False
+    made = asked(found, change=change, against=against)
     assert made["subject"].endswith(
         "although the synthetic sample replaces a real catalogue and the gate did not pass?"
     )
@@ -77,26 +82,27 @@ def test_a_loss_of_products_stands_first_in_the_question() -> None:
     assert "1,695 products, this one 377; 1,695 of the live ones are gone (100%), 377 are new" in made["body"]
 
 
-def test_a_harmless_change_of_the_catalogue_is_told_too() -> None:
+def test_a_harmless_change_of_the_catalogue_is_told_too(found: Candidate) -> None:
     """Both counts are asked for before every publication."""
     change = CatalogueChange("fedcba9876543210", 100, 110, 5, 15, live_is_sample=False, is_sample=False)
-    body = asked(results(), change=change)["body"]
+    body = asked(found, change=change)["body"]
     assert "**Catalogue against the live one**: the live version has 100 products, this one 110; 5 of the" in body
 
 
-def test_text_from_elsewhere_cannot_shape_the_request() -> None:
+def test_text_from_elsewhere_cannot_shape_the_request(found: Candidate) -> None:
     """A link or a heading in the request would look like ours."""
-    body = asked(results(reason="see [here](https://example.org)\n# **Approve** | <b>now</b>"))["body"]
+    found.evaluate.stats.gate["reason"] = "see [here](https://example.org)\n# **Approve** | <b>now</b>"
+    body = asked(found)["body"]
     assert r"see \[here\](https://example.org) \# \*\*Approve\*\* \| \<b\>now\</b\>." in body
 
 
 @pytest.mark.parametrize("missing", ["differences", "intervals"])
-def test_figures_that_are_not_there_are_left_out(missing: str) -> None:
+def test_figures_that_are_not_there_are_left_out(found: Candidate, missing: str) -> None:
     """An evaluation of another version of the code has fewer of them; the question must still come."""
-    found = results()
-    del found["evaluate"]["stats"]["protocols"]["title_to_content"][missing]
-    found["convert"] = {}
-    assert "| **tuned** | 0.800" in asked(found)["body"]
+    stats = found.evaluate.stats.model_dump()
+    del stats["protocols"]["title_to_content"][missing]
+    found.evaluate.stats = Measured.model_validate(stats)
+    assert "| **tuned** | 0.059" in asked(found)["body"]
 
 
 def test_only_a_persons_approve_is_an_approval() -> None:

@@ -15,8 +15,9 @@ import pytest
 from include.catalogue.schema import PRODUCTS_FILE
 from include.core import artifacts
 from include.core.settings import EvaluateSettings, IndexSettings
-from include.publishing.catalogue_change import CatalogueChange, compare, is_sample, objection
+from include.publishing.catalogue_change import compare, is_sample, objection
 from include.publishing.publish import foresee, history, publish, roll_back
+from include.results import CatalogueChange
 from include.store.protocol import Store
 from include.store.stores import open_store
 from include.store.version import IndexVersion

@@ -10,12 +10,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from include.core import artifacts, failure
+from include.core import failure
 from include.core.errors import DamagedArtifact
 from include.report.charts import bar_chart, histogram, interval_chart, line_chart, ticks
 from include.report.html import TEMPLATES, shown
 from include.report.report import page_of_run, report
 from tests.browser import chromium, keep
+from tests.recorded_run import results_of, run_on, unpacked
 from tests.small import few
 
 EVIL = "<script>alert('x')</script> \"quoted\" & <b>bold</b>"
@@ -56,88 +57,23 @@ def read(path: Path) -> Reader:
     return reader
 
 
-METRICS = {
-    "protocols": {
-        "title_to_content": {
-            "queries": 300,
-            "corpus": 3000,
-            "systems": {
-                "bm25": {"r@10": 0.8, "mrr": 0.7},
-                "base": {"r@10": 0.85, "mrr": 0.71},
-                "tuned": {"r@10": 0.91, "mrr": 0.8},
-            },
-            "intervals": {"tuned": {"r@10": [0.87, 0.94]}},
-            "differences": {
-                "tuned-base": {
-                    "r@10": {"difference": 0.06, "low": 0.02, "high": 0.09, "verdict": "better"},
-                    "mrr": {"difference": 0.01, "low": -0.01, "high": 0.03, "verdict": "same"},
-                }
-            },
-        }
-    },
-    "confidence": 0.95,
-    "gate": {"passed": True, "reason": "tuned 0.91 is no worse than base 0.85", "comparisons": [{"rival": "base"}]},
-    "fusion": {
-        "bm25_weight": 0.15,
-        "protocols": {
-            "title_to_content": {
-                "bm25_weight": 0.15,
-                "queries": 300,
-                "fitted_on": "held-out products",
-                "curve": {"0.00": 0.70, "0.50": 0.80, "1.00": 0.60},
-            }
-        },
-    },
-    "examples": {
-        "won": [{"protocol": "title_to_content", "query": EVIL, "base rank": None, "tuned rank": 1}],
-        "lost": [],
-    },
-    "seconds": {"bm25": 1.5, "all": 20.0},
-}
-
-
-def make(root: Path, kind: str, files: dict[str, Any], stats: dict[str, Any]) -> dict[str, Any]:
-    def write(space: artifacts.Workspace) -> dict[str, Any]:
-        for name, value in files.items():
-            (space.path / name).write_text(json.dumps(value))
-        return stats
-
-    return artifacts.build(root, artifacts.Kind(kind, 1), write, settings={}).summary()
-
-
 @pytest.fixture
-def results(root: Path) -> dict[str, Any]:
-    steps = [{"step": n, "loss": 3.0 / n, "learning_rate": 1e-5 * n, "seconds": n * 0.5} for n in range(1, 1001)]
-    counts = {"read": 100, "accepted": 90, "rejected": 7, "merged": 3}
-    convert = {
-        "trn": {
-            **counts,
-            "reasons": {"no title": 7},
-            "cleaned": {"entities": 17},
-            "mended": {"uid was a number": 31},
-            "ignored": {EVIL: 83},
-            "warnings": [f"trn: 83 of 90 products have no content; ignored fields: {EVIL} (83)."],
-            "links": 743,
-            "links_nowhere": 641,
-            "title_chars": {"p5": 17, "median": 40, "p95": 125},
-            "title_histogram": {"bounds": [8, 12, 16, 24], "counts": [3, 40, 47]},
-            "title_scripts": {"Latin": 88, "Han": 2},
-            "repeated_texts": [{"title": EVIL, "line": 17, "count": 50}],
-            "examples": {"no title": [{"line": 19, "excerpt": '{"uid":"0001","title":""}'}]},
-        },
-        "tst": {**counts, "accepted": 89, "reasons": {}, "cleaned": {}},
-        "products": 90,
+def results(tmp_path: Path) -> dict[str, Any]:
+    """What a real run left, published; its catalogue file is worse than it was, and a line of it was lost."""
+    found = results_of(run_on(unpacked(tmp_path / "recorded")))
+    found["download"]["stats"]["file"] = EVIL
+    found["convert"]["stats"]["trn"] |= {
+        "merged": 0,
+        "mended": {"uid was a number": 31},
+        "ignored": {EVIL: 83},
+        "warnings": [f"trn: 83 of 140 products have no content; ignored fields: {EVIL} (83)."],
+        "repeated_texts": [{"title": EVIL, "line": 17, "count": 50}],
     }
-    embedding = make(root, "embedding", {}, {"rows": 90, "embedded": 80, "copied": 10, "tokens_per_second": 900.5})
-    return {
-        "download": make(root, "source", {}, {"file": EVIL, "origin": "sample", "bytes": 12345, "sha256": "ab"}),
-        "convert": make(root, "catalogue", {}, convert),
-        "fine_tune": make(root, "model", {"history.json": {"steps": steps}}, {"first_loss": 3.0, "last_loss": 0.003}),
-        "evaluate": make(root, "evaluation", {"metrics.json": METRICS}, METRICS),
-        "shards": [{"plan": "x", "shard": 0, "embedding": embedding, "upsert": {"shard": 0, "points": 90}}],
-        "verify": make(root, "version", {}, {"version": "0" * 16, "points": 90, "recall": 0.998}),
-        "publish": {"version": "0" * 16, "published": True, "reason": "first index", "previous": None, "deleted": []},
-    }
+    found["evaluate"]["stats"]["examples"]["won"][0] |= {"query": EVIL, "base rank": None}
+    version = found["verify"]["fingerprint"]
+    reason, previous = "first index", None
+    decision = {"version": version, "published": True, "reason": reason, "previous": previous, "deleted": []}
+    return {**found, "publish": decision}
 
 
 def test_shows_every_part(root: Path, results: dict[str, Any]) -> None:
@@ -149,24 +85,26 @@ def test_shows_every_part(root: Path, results: dict[str, Any]) -> None:
             "Published",
             "first index",
             RUN,
-            "12,345",
-            "0.998",
+            "15,169",
+            "140",
             "entities",
             "no title",
-            "125",
-            *("+0.0600 ▲ better", "+0.020 to +0.090", "+0.0100 ≈ within noise", "0.870 to 0.940"),
-            *("0.15 in hybrid search", "held-out products", "not found", "In small print: the 95 % interval"),
-            *("uid was a number", "31", "Fields that were ignored", "83 of 90 products have no content", "641"),
-            *("743", "88 (97.8%)", "90 (90.0%)"),
-            '{"uid":"0001"',
+            "262",
+            *("+0.4091 ▲ better", "+0.227 to +0.636", "+0.0000 ≈ within noise", "0.254 to 0.618"),
+            *("1 in hybrid search", "held-out products", "not found", "In small print: the 95 % interval"),
+            *("uid was a number", "31", "Fields that were ignored", "83 of 140 products have no content", "23"),
+            *("363", "140 (100.0%)", "140 (93.3%)"),
+            '{"uid":"0001360183"',
         ),
-        *("Training loss", "tokens/s", "900.5", "no: 99 of 100", results["fine_tune"]["fingerprint"], "torch"),
+        *("Training loss", "tokens/s", "3774", "no: 149 of 150", results["fine_tune"]["fingerprint"], "torch"),
     ):
         assert words in reader.words, words
     captions = re.findall(r"<figcaption>(.*?)</figcaption>", (made.path / "report.html").read_text())
     assert captions == [
-        *("R@10, title_to_content", "nDCG@10 by weight, title_to_content", "Training loss", "Learning rate"),
-        *("Lines of trn by fate", "Length of titles, trn", "Titles by script, trn", "Time to make", "Inside evaluate"),
+        *("nDCG@10, title_to_content", "nDCG@10, query_to_label"),
+        *("nDCG@10 by weight, title_to_content", "nDCG@10 by weight, query_to_label", "Training loss", "Learning rate"),
+        *("Lines of trn by fate", "Length of titles, trn", "Length of contents, trn", "Titles by script, trn"),
+        *("Time to make", "Inside evaluate"),
     ]
     assert "is missing" not in reader.words
     assert made.stats["run_id"] == RUN
@@ -218,7 +156,7 @@ def test_a_browser_draws_every_plot(
         page.screenshot(path=tmp_path / "report.png", full_page=True)
         assert said == []
         plots = page.locator("svg").all()
-        assert len(plots) == 9
+        assert len(plots) == 12
         for plot in plots:
             marks = plot.locator("rect, circle, polyline")
             assert marks.count() > 0
@@ -227,10 +165,10 @@ def test_a_browser_draws_every_plot(
                 assert box is not None and box["width"] + box["height"] > 0
         for words in (
             "▲ better",
-            "0.870 to 0.940",
+            "0.254 to 0.618",
             "Examples: won, title_to_content",
             "Time to make",
-            "0.15 in hybrid",
+            "1 in hybrid",
         ):
             assert page.locator("td, p, caption, figcaption", has_text=words).first.is_visible(), words
         page.set_viewport_size({"width": 390, "height": 800})
@@ -261,7 +199,7 @@ def test_a_run_that_waits_for_a_person_says_so(root: Path, results: dict[str, An
     reader = read(report(results, root=root, run_id=RUN, logical_date=None).path / "report.html")
     assert "Waiting for a person" in reader.words
     assert "2026-11-22T10:00:00+00:00: approve or reject it under Required Actions" in reader.words
-    assert "+0.0600 ▲ better" in reader.words
+    assert "+0.4091 ▲ better" in reader.words
 
 
 @pytest.mark.parametrize(
@@ -307,8 +245,8 @@ def test_a_run_that_failed_shows_why_what_to_do_and_what_there_is(root: Path, re
     assert "TooManyRejects, try 1 of 5" in reader.words
     hrefs = [attributes["href"] for tag, attributes in reader.tags if tag == "a"]
     assert hrefs == ["../../../../dags/train_and_index/runs/manual__x/tasks/fine_tune?try_number=1"]
-    assert "90 products; trn: 100 read = 90 accepted + 7 rejected + 3 merged" in words
-    assert "12,345 bytes" in words
+    assert "140 products; trn: 150 read = 140 accepted + 9 rejected + 0 merged" in words
+    assert "15,169 bytes" in words
     assert "missing" not in words
     assert not [tag for tag, _ in reader.tags if tag in ("svg", "table", "figure")]
     assert [each for each in ("Published", "No decision", "Lines by fate") if each in words] == []
@@ -392,10 +330,9 @@ def test_an_evaluation_without_intervals_still_shows_what_changed(root: Path, re
     """The page outlives the code that made its figures."""
     for name in ("intervals", "differences"):
         del results["evaluate"]["stats"]["protocols"]["title_to_content"][name]
-    results["evaluate"]["path"] = "/nowhere"
     reader = read(report(results, root=root, run_id=RUN, logical_date=None).path / "report.html")
-    assert "+0.0600" in reader.words
-    assert "▲" not in reader.words
+    assert "+0.0000" in reader.words
+    assert reader.words.count("tuned − base") == 2, "the one protocol has nothing else to compare"
 
 
 def test_is_found_by_the_runs_id_and_by_no_other(root: Path, results: dict[str, Any]) -> None:
@@ -492,9 +429,10 @@ def test_the_catalogue_against_the_live_one_is_shown(root: Path) -> None:
     assert "Catalogue against" not in read(made.path / "report.html").words
 
 
-def test_what_was_said_at_the_start_is_in_the_report(root: Path) -> None:
+def test_what_was_said_at_the_start_is_in_the_report(root: Path, results: dict[str, Any]) -> None:
     """A run that could only build said so in its first task's log, which nobody opens afterwards."""
-    made = report({"download": {"notes": ["This run can only build: …"]}}, root=root, run_id=RUN, logical_date=None)
+    results["download"]["notes"] = ["This run can only build: …"]
+    made = report(results, root=root, run_id=RUN, logical_date=None)
     assert "This run can only build" in read(made.path / "report.html").words
 
 

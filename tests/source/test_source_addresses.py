@@ -23,12 +23,12 @@ from include.core.errors import BadSource, SourceUnreachable, VitrineError
 from include.core.settings import SourceSettings
 from include.source.download import download
 from include.source.object_stores import PACKAGES
+from tests.source.typed import AWKWARD, typed
 
 # fsspec's FTP client that could not connect raises in its own __del__.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 MARK = "QqZz"  # stands in each secret
 LINE = b'{"uid": "A1", "title": "kettle", "content": "x y"}\n'
-AWKWARD = "\n\r\t \0é€\u2028\ufeff'\"\\/@:?#%[]{}*+&=<>~.😀"
 
 
 @pytest.fixture(autouse=True)
@@ -236,19 +236,6 @@ secret_addresses = st.builds(
     ),
     st.text(AWKWARD, max_size=3),
     st.text(AWKWARD, max_size=3),
-)
-typed = st.one_of(
-    st.text(max_size=30),
-    st.text(AWKWARD + "ab1", max_size=20),
-    st.builds(
-        "{}{}{}".format,
-        st.sampled_from(
-            ["http", "https", "file", "ftp", "sftp", "s3", "gs", "az", "memory", "data", "zip", "HTTP", ""]
-        ),
-        st.sampled_from(["://", ":/", "::", ":", "//"]),
-        st.text(AWKWARD + "ab1", max_size=20),
-    ),
-    st.text("aB3-_", min_size=25, max_size=35),
 )
 
 

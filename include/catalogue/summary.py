@@ -1,0 +1,75 @@
+"""What convert counts: the statistics of a `catalogue` artifact, which the report and the request for approval read.
+
+`docs/cleaning.md` says what each is; what an older conversion did not count is nought or empty.
+"""
+
+from pydantic import BaseModel
+from typing_extensions import TypedDict
+
+
+class Histogram(TypedDict):
+    """`counts[i]` texts have a length in `bounds[i] <= length < bounds[i + 1]`; `bounds` is one longer."""
+
+    bounds: list[int]
+    counts: list[int]
+
+
+class Repeated(TypedDict):
+    """A text that several products have: the title and line of the first, and how many."""
+
+    title: str
+    line: int
+    count: int
+
+
+class Excerpt(TypedDict):
+    """The beginning of a rejected line, and its number, from 1."""
+
+    line: int
+    excerpt: str
+
+
+class FileCounts(BaseModel):
+    """Of one file: read = accepted + rejected + merged."""
+
+    read: int
+    accepted: int
+    rejected: int
+    merged: int
+    blank: int | None = None
+    merged_different: int | None = None
+    same_text: int | None = None
+    distinct_texts: int | None = None
+    links: int | None = None
+    emptied_contents: int | None = None
+    with_content: float | None = None
+    without_content: int | None = None
+    title_chars: dict[str, int] = {}
+    content_chars: dict[str, int] = {}
+    title_histogram: Histogram = {"bounds": [], "counts": []}
+    content_histogram: Histogram = {"bounds": [], "counts": []}
+    title_scripts: dict[str, int] = {}
+    repeated_texts: list[Repeated] = []
+    reasons: dict[str, int] = {}
+    examples: dict[str, list[Excerpt]] = {}
+    cleaned: dict[str, int] = {}
+    mended: dict[str, int] = {}
+    ignored: dict[str, int] = {}
+    refused_fields: dict[str, int] = {}
+    links_nowhere: int | None = None
+    warnings: list[str] = []
+
+
+class Counted(BaseModel):
+    """The files that the source has, and the number of products."""
+
+    trn: FileCounts
+    tst: FileCounts | None = None
+    lbl: FileCounts | None = None
+    products: int | None = None
+
+    @property
+    def files(self) -> dict[str, FileCounts]:
+        """By name, those that there are."""
+        found = {"trn": self.trn, "tst": self.tst, "lbl": self.lbl}
+        return {name: counts for name, counts in found.items() if counts is not None}
