@@ -5,12 +5,15 @@ readers Polars (whole and streaming), DuckDB and pyarrow.json. Rows are as long 
 (`include.sample.size`), `trn` alone. Each measurement is a process of its own: seconds of work (imports apart), and the
 highest memory of it and its children together (proportional set size, sampled).
 
-`--full` measures Vitrine alone at 200,000, 1,000,000 and 2,248,619 rows. `--folder` keeps the sources for another time.
+`--full` measures Vitrine alone at 200,000, 1,000,000 and 2,248,619 rows. `--against` compares the processor time, its
+processes' included, with that of another checkout, on these rows and on the same ones with fields that are ignored.
+`--folder` keeps the sources for another time.
 """
 
 import argparse
 import gzip
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -26,18 +29,22 @@ import orjson
 from isal import igzip
 
 from benchmarks._compare import alternate, figure, machine, table
+from include.core.settings import REPOSITORY
 from include.sample.write import FOLDER, write_sample
 
 FULL = (200_000, 1_000_000, 2_248_619)  # the last one: as many as the real file has
 SEED = 1
 
 FRAME = """
-import json, sys, time
+import json, resource, sys, time
 source, out = sys.argv[1:]
+def processor():
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)
 {setup}
-began = time.perf_counter()
+began, before = time.perf_counter(), processor()
 {work}
-print(json.dumps(time.perf_counter() - began))
+print(json.dumps([time.perf_counter() - began, processor() - before]))
 """
 VITRINE = (
     "from pathlib import Path\n"
@@ -67,21 +74,25 @@ PEERS = {
 }
 
 
-def measure(code: tuple[str, str], source: Path, out: Path) -> dict[str, float]:
-    """Run `code` in a process of its own, with nothing left of an earlier run."""
+def measure(code: tuple[str, str], source: Path, out: Path, tree: Path = REPOSITORY) -> dict[str, float]:
+    """Run `code` on the modules of `tree` in a process of its own, with nothing left of an earlier run."""
     shutil.rmtree(out, ignore_errors=True)
     script = FRAME.format(setup=code[0], work=code[1])
     peak = 0.0
     with subprocess.Popen(
-        [sys.executable, "-c", script, str(source), str(out)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", script, str(source.resolve()), str(out.resolve())],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=tree,
+        env={**os.environ, "PYTHONPATH": str(tree)},
     ) as child:
         while child.poll() is None:
             peak = max(peak, tree_memory(child.pid))
             time.sleep(0.25)  # reading a large process's page counts is work too, on the cores that are measured
         if child.returncode or child.stdout is None:
             raise SystemExit(f"{code[1]} failed with status {child.returncode}.")
-        seconds = json.loads(child.stdout.read().splitlines()[-1])
-    return {"seconds": seconds, "peak MiB": peak / 2**20}
+        seconds, processor = json.loads(child.stdout.read().splitlines()[-1])
+    return {"seconds": seconds, "processor s": processor, "peak MiB": peak / 2**20}
 
 
 def tree_memory(pid: int) -> float:
@@ -177,18 +188,43 @@ def full(options: argparse.Namespace, folder: Path) -> None:
         figure(f"{name}, peak memory", peak, "MiB", 1024.0, least=False, as_json=options.json)
 
 
+def against(options: argparse.Namespace, folder: Path) -> None:
+    source = source_of(options.rows, folder)
+    for name, lines in (("the five fields", source), ("fields that are ignored", with_other_fields(source))):
+        trees = {"before": options.against.resolve(), "now": REPOSITORY}
+        systems = {which: partial(measure, VITRINE, lines, folder / "vitrine", tree) for which, tree in trees.items()}
+        medians = alternate(systems, options.rounds)
+        if not options.json:
+            table(medians, f"{options.rows:,} rows with {name}, median of {options.rounds}")
+        ratio = medians["before"]["processor s"] / medians["now"]["processor s"]
+        figure(f"convert processor time before / now, {name}", ratio, "times", 1.0, least=True, as_json=options.json)
+
+
+def with_other_fields(source: Path) -> Path:
+    """The same lines, each with a price, a brand and categories."""
+    target = source.with_name(f"other-fields-{source.name}")
+    if not target.exists():
+        partial = target.with_suffix(".part")
+        more = b', "price": 9.99, "brand": "Acme", "categories": [["Home", "Kitchen"]]}\n'
+        with igzip.open(source, "rb") as lines, igzip.open(partial, "wb") as out:
+            out.writelines(line[:-2] + more if line.endswith(b"}\n") else line for line in lines)
+        partial.replace(target)
+    return target
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="one JSON line a figure")
     parser.add_argument("--rounds", type=int, default=3, help="measurements of each system, taken in turn")
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--full", action="store_true", help="Vitrine alone, up to the size of the real file")
+    parser.add_argument("--against", type=Path, help="another checkout: its processor time beside this one's")
     parser.add_argument("--folder", type=Path, help="where the sources are kept (default: nowhere)")
     options = parser.parse_args()
     if options.folder is not None:
         options.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() if options.folder is None else nullcontext(options.folder) as folder:
-        (full if options.full else compare)(options, Path(folder))
+        (full if options.full else against if options.against else compare)(options, Path(folder))
 
 
 if __name__ == "__main__":
