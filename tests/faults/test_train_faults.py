@@ -24,7 +24,7 @@ from include.training.train import train, train_in_subprocess
 from tests.faults.training_victims import die_in_checkpoint, keep_subprocess, processes, train_and_tell
 from tests.small import products, write_catalogue
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(400)
 
 STEPS = 8
 
