@@ -154,17 +154,9 @@ def publish(run: Run, version: Summary, evaluation: Summary, approval: Summary) 
     """Move the alias to the new version, in one step, unless the gate, a person or a newer date says no."""
     from include.publishing import publish
 
-    return publish.publish(
-        Path(version["path"]),
-        Path(evaluation["path"]),
-        run.settings.index,
-        run.settings.evaluate,
-        run.open_store(),
-        root=run.root,
-        logical_date=run.logical_date,
-        run_id=run.run_id,
-        approval=approval,
-    )
+    release = publish.Release(Path(version["path"]), Path(evaluation["path"]), run.logical_date, run.run_id)
+    index, evaluate, store = run.settings.index, run.settings.evaluate, run.open_store()
+    return publish.publish(release, index, evaluate, store, root=run.root, approval=approval)
 
 
 def report(results: Mapping[str, Any], *, root: Path, run_id: str, logical_date: str) -> Summary:

@@ -14,7 +14,7 @@ from include.index.embed import embed
 from include.index.plan import plan_shards
 from include.index.upsert import upsert
 from include.index.verify import verify
-from include.publishing.publish import history, publish, roll_back
+from include.publishing.publish import Release, history, publish, roll_back
 from include.store.protocol import Store
 from include.store.stores import open_store
 from tests.small import products, publish_model, write_catalogue
@@ -90,16 +90,13 @@ class Shop:
 
     def publish(self, number: int, date: datetime | None = None, **options: Any) -> dict[str, Any]:
         """Publish version `number` (1-4) for the day of that number."""
-        gate = options.pop("evaluation", None)
+        version, gate = self.root / "version" / self.versions[number - 1], options.pop("evaluation", None)
         return publish(
-            self.root / "version" / self.versions[number - 1],
-            gate,
+            Release(version, gate, date or day(number), f"run {number}"),
             IndexSettings(keep_versions=options.pop("keep_versions", 10)),
             EvaluateSettings(promote=options.pop("promote", "auto"), max_gone=options.pop("max_gone", 0.3)),
             options.pop("store", self.store),
             root=self.root,
-            logical_date=date or day(number),
-            run_id=f"run {number}",
             approval=options.pop("approval", None),
         )
 

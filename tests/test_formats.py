@@ -199,7 +199,7 @@ def test_a_raised_number_reaches_the_live_index(
     name: str, root: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """verify said reused and publish already live, so the old shards went on answering; and the way back stays open."""
-    from include.publishing.publish import publish, roll_back
+    from include.publishing.publish import Release, publish, roll_back
     from include.store.version import IndexVersion
 
     catalogue, model = write_catalogue(root, products(60)), publish_model(root, tiny_model)
@@ -210,10 +210,8 @@ def test_a_raised_number_reaches_the_live_index(
 
     def release(run: int) -> dict[str, Any]:
         version = build_version(root, catalogue, model)
-        settings = EvaluateSettings()
-        return publish(
-            version.path, None, INDEX, settings, store, root=root, logical_date=day(run), run_id=f"run {run}"
-        )
+        release = Release(version.path, None, day(run), f"run {run}")
+        return publish(release, INDEX, EvaluateSettings(), store, root=root)
 
     first = release(1)
     old = live_shards()

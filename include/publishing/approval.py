@@ -46,13 +46,14 @@ def request_approval(
     Raises:
         AlreadyAsked: The run has asked about other figures.
     """
-    from include.publishing.publish import foresee
+    from include.publishing.publish import Release, foresee
 
     index, evaluate = run.settings.index, run.settings.evaluate
     if evaluate.promote != "approval":
         return {"asked": False, "reason": f"promote is {evaluate.promote}"}
-    found, store, date = Candidate.model_validate(results), run.open_store(), run.logical_date
-    decided = foresee(found.verify.path, found.evaluate.path, index, evaluate, store, root=run.root, logical_date=date)
+    found = Candidate.model_validate(results)
+    release = Release(found.verify.path, found.evaluate.path, run.logical_date, run.run_id)
+    decided = foresee(release, index, evaluate, run.open_store(), root=run.root)
     if not decided.ask:
         log.info("nobody is asked: %s", decided.reason)
         return {"asked": False, "reason": decided.reason}

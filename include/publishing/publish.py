@@ -14,7 +14,7 @@ finishes what it began.
 import logging
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -28,41 +28,52 @@ from include.evaluation.summary import Gate, Measured
 from include.index.checks import require_count
 from include.publishing.catalogue_change import compare, is_sample, objection
 from include.publishing.retention import delete_old
-from include.publishing.verdict import Verdict, said, verdict
+from include.publishing.verdict import Verdict, older, said, verdict
 from include.results import Approval, Decision
 from include.store.journal import Entry, Journal, history, now, publishing, require_aware
 from include.store.protocol import Store
 from include.store.version import IndexVersion
 
-__all__ = ["foresee", "history", "publish", "roll_back"]
+__all__ = ["Release", "foresee", "history", "publish", "roll_back"]
 
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Release:
+    """A verified version that a run would make live.
+
+    Attributes:
+        version: Artifact of kind `version`.
+        evaluation: Artifact of kind `evaluation` whose statistics hold `gate: {"passed", "reason"}`; None
+            publishes without a gate.
+        logical_date: The date that the run stands for, with a time zone.
+        run_id: The run's name, for the journal.
+    """
+
+    version: Path
+    evaluation: Path | None
+    logical_date: datetime
+    run_id: str
+
+
 def publish(
-    version: Path,
-    evaluation: Path | None,
+    release: Release,
     index: IndexSettings,
     evaluate: EvaluateSettings,
     store: Store,
     *,
     root: Path,
-    logical_date: datetime,
-    run_id: str,
     approval: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Make a verified version the live one, unless a rule of `include.publishing.verdict` says no.
 
     Args:
-        version: Artifact of kind `version`.
-        evaluation: Artifact of kind `evaluation` whose statistics hold `gate: {"passed", "reason"}`; None
-            publishes without a gate.
+        release: The version, and the run.
         index: `collection`, `store`, `keep_versions`.
         evaluate: `promote`, `max_gone`, `replace_with_sample`.
         store: Holds the version.
         root: The data directory.
-        logical_date: The date that the run stands for, with a time zone.
-        run_id: The run's name, for the journal.
         approval: What the task approve returned; None where it has not run.
 
     Returns:
@@ -74,7 +85,7 @@ def publish(
             all points.
         ArtifactBusy: Another publication holds the lock.
     """
-    made, gate = _asked_about(version, evaluation, index, logical_date, root)
+    made, gate = asked = _asked_about(release, index, root)
     name = made.name
     told = None if approval is None else Approval.model_validate(approval)
     answer = told if told and told.asked else None
@@ -82,14 +93,14 @@ def publish(
         journal = Journal.load(root, index.collection)
         live = store.live()
         journal.settle(live)
-        decided = _decide(journal, index, evaluate, made, live, logical_date, gate, answer, root)
+        decided = _decide(asked, release, journal, live, answer, evaluate, root)
         entry = Entry(
             name,
-            logical_date.isoformat(),
-            run_id,
+            release.logical_date.isoformat(),
+            release.run_id,
             now(),
             live,
-            bm25_weight=_fitted_weight(evaluation),
+            bm25_weight=_fitted_weight(release.evaluation),
             approved_by=None if answer is None else answer.by,
             approved_at=None if answer is None else answer.at,
             gate=None if gate is None else said(gate),
@@ -116,27 +127,18 @@ def publish(
     return decision.model_dump()
 
 
-def foresee(
-    version: Path,
-    evaluation: Path | None,
-    index: IndexSettings,
-    evaluate: EvaluateSettings,
-    store: Store,
-    *,
-    root: Path,
-    logical_date: datetime,
-) -> Verdict:
+def foresee(release: Release, index: IndexSettings, evaluate: EvaluateSettings, store: Store, *, root: Path) -> Verdict:
     """What `publish` would decide now without a person's answer: whether one is missing. Changes nothing.
 
     Raises:
         As `publish`, but for the points in the store.
     """
-    made, gate = _asked_about(version, evaluation, index, logical_date, root)
+    asked = _asked_about(release, index, root)
     with publishing(root, index.collection):
         journal = Journal.load(root, index.collection)
         live = store.live()
         journal.settle(live)
-        return _decide(journal, index, evaluate, made, live, logical_date, gate, None, root)
+        return _decide(asked, release, journal, live, None, evaluate, root)
 
 
 def roll_back(to: str, index: IndexSettings, store: Store, *, root: Path, run_id: str) -> dict[str, Any]:
@@ -216,41 +218,33 @@ def _confirm(journal: Journal, entry: Entry) -> str | None:
     return previous
 
 
-def _asked_about(
-    version: Path, evaluation: Path | None, index: IndexSettings, logical_date: datetime, root: Path
-) -> tuple[IndexVersion, Gate | None]:
+def _asked_about(release: Release, index: IndexSettings, root: Path) -> tuple[IndexVersion, Gate | None]:
     """The version and its gate, checked against each other and the settings."""
-    require_aware(logical_date)
-    made = IndexVersion.read(version)
+    require_aware(release.logical_date)
+    made = IndexVersion.read(release.version)
     _require_same_collection(made, index)
-    return made, None if evaluation is None else _gate(evaluation, made, root)
+    return made, None if release.evaluation is None else _gate(release.evaluation, made, root)
 
 
 def _decide(
+    asked: tuple[IndexVersion, Gate | None],
+    release: Release,
     journal: Journal,
-    index: IndexSettings,
-    evaluate: EvaluateSettings,
-    made: IndexVersion,
     live: str | None,
-    logical_date: datetime,
-    gate: Gate | None,
     answer: Approval | None,
+    evaluate: EvaluateSettings,
     root: Path,
 ) -> Verdict:
+    made, gate = asked
     entry = journal.newest(live)
     if entry is None and live is not None:
         log.warning("the journal does not know the live version %s, so its date cannot be compared", live)
     change = compare(made, live, root=root, live_is_sample=None if entry is None else entry.sample)
-    against = objection(change, evaluate, index.collection)
+    against = objection(change, evaluate, made.collection)
+    live_date = None if entry is None else datetime.fromisoformat(entry.logical_date)
+    outdated = older(live, live_date, release.logical_date)
     decided = verdict(
-        evaluate,
-        version=made.name,
-        live=live,
-        live_date=None if entry is None else datetime.fromisoformat(entry.logical_date),
-        logical_date=logical_date,
-        gate=gate,
-        answer=answer,
-        against=against,
+        evaluate, version=made.name, live=live, outdated=outdated, gate=gate, answer=answer, against=against
     )
     return replace(decided, change=change, against=against, live=live)
 

@@ -39,11 +39,10 @@ def verdict(
     *,
     version: str,
     live: str | None,
-    live_date: datetime | None,
-    logical_date: datetime,
+    outdated: str | None,
     gate: Gate | None,
     answer: Approval | None,
-    against: Objection | None = None,
+    against: Objection | None,
 ) -> Verdict:
     """Decide on one version. The first rule that applies does.
 
@@ -59,8 +58,7 @@ def verdict(
         evaluate: `promote`.
         version: Its fingerprint.
         live: The live version's, None for none.
-        live_date: The date that the live version stands for; None where that is not known.
-        logical_date: The date that the new version stands for.
+        outdated: From `older`: why its date keeps it from going live; None where it does not.
         gate: What evaluation said: `passed`, `reason`; None publishes without a gate.
         answer: A person's, None where nobody was asked.
         against: What speaks against the change of the catalogue.
@@ -69,8 +67,8 @@ def verdict(
         return Verdict(False, "promote is never: the version is built and verified, but not published")
     if live == version:
         return Verdict(True, "already live")
-    if (reason := older(live, live_date, logical_date)) is not None:
-        return Verdict(False, reason)
+    if outdated is not None:
+        return Verdict(False, outdated)
     if evaluate.promote == "approval":
         return _approved(gate, against, answer, live)
     return _automatic(gate, against)

@@ -25,10 +25,9 @@ def line_chart(
     x_name: str,
     y_name: str,
     points: int = 400,
-    width: int = WIDTH,
     smooth: bool = False,
 ) -> Markup:
-    """A line through (x, y).
+    """A line through (x, y), half a page wide.
 
     Args:
         title: What it shows.
@@ -37,7 +36,6 @@ def line_chart(
         x_name: What `x` counts.
         y_name: What `y` measures.
         points: More than these are averaged, so that the page stays small.
-        width: Of the drawing.
         smooth: Draw the running mean, and the points themselves faintly.
     """
     kept = [(float(a), float(b)) for a, b in zip(x, y, strict=True) if math.isfinite(a) and math.isfinite(b)]
@@ -49,7 +47,7 @@ def line_chart(
     x_low, x_high, y_low, y_high = means[0][0], means[-1][0], y_ticks[0], y_ticks[-1]
 
     def across(value: float) -> float:
-        return left + (value - x_low) / ((x_high - x_low) or 1) * (width - left - RIGHT)
+        return left + (value - x_low) / ((x_high - x_low) or 1) * (HALF - left - RIGHT)
 
     def down(value: float) -> float:
         return height - bottom - (value - y_low) / ((y_high - y_low) or 1) * (height - bottom - top)
@@ -60,21 +58,21 @@ def line_chart(
     parts = []
     for tick in y_ticks:
         at = down(tick)
-        parts.append(f'<line class="grid" x1="{left}" x2="{width - RIGHT}" y1="{at:.1f}" y2="{at:.1f}"/>')
+        parts.append(f'<line class="grid" x1="{left}" x2="{HALF - RIGHT}" y1="{at:.1f}" y2="{at:.1f}"/>')
         parts.append(_label(left - 8, at + 4, shown(tick), "end"))
     parts += [
         _label(across(tick), height - bottom + 18, shown(tick), "middle")
         for tick in ticks(x_low, x_high)
         if x_low <= tick <= x_high
     ]
-    parts.append(_label(width - RIGHT, height - 4, x_name, "end"))
+    parts.append(_label(HALF - RIGHT, height - 4, x_name, "end"))
     window = len(means) // 40 if smooth else 0
     if window > 1:  # a curve of single batches is mostly noise
         parts.append(f'<polyline class="faint" points="{path(means)}"/>')
     parts.append(f'<polyline class="line" points="{path(_smooth(means, window))}"/>')
     told = f"{y_name} against {x_name}: from {shown(kept[0][1])} at {shown(kept[0][0])} to {shown(kept[-1][1])} "
     told += f"at {shown(kept[-1][0])}; lowest {shown(min(b for _, b in kept))}."
-    return _figure(title, told, height, parts, width)
+    return _figure(title, told, height, parts, HALF)
 
 
 def bar_chart(

@@ -15,7 +15,7 @@ from include.evaluation.summary import (
     interval,
     label,
 )
-from include.report.charts import HALF, interval_chart, line_chart
+from include.report.charts import interval_chart, line_chart
 from include.report.html import Cell, render
 from include.training.summary import History
 
@@ -81,9 +81,7 @@ def _fusion(fusion: Fusion) -> dict[str, Any]:
     for name, found in fusion["protocols"].items():
         x, y = [float(weight) for weight in found["curve"]], list(found["curve"].values())
         if x:
-            plots.append(
-                line_chart(f"nDCG@10 by weight, {name}", x, y, x_name="weight of BM25", y_name="nDCG@10", width=HALF)
-            )
+            plots.append(line_chart(f"nDCG@10 by weight, {name}", x, y, x_name="weight of BM25", y_name="nDCG@10"))
         rows.append([name, found["bm25_weight"], found["queries"], found["fitted_on"]])
     return {"weight": fusion["bm25_weight"], "plots": plots, "rows": rows}
 
@@ -104,8 +102,8 @@ def training(counted: Mapping[str, Any] | None, history: History | None) -> Mark
         steps = [float(each["step"]) for each in history.steps]
         loss, rate = [each["loss"] for each in history.steps], [each["learning_rate"] for each in history.steps]
         curves = [
-            line_chart("Training loss", steps, loss, x_name="step", y_name="loss", width=HALF, smooth=True),
-            line_chart("Learning rate", steps, rate, x_name="step", y_name="learning rate", width=HALF),
+            line_chart("Training loss", steps, loss, x_name="step", y_name="loss", smooth=True),
+            line_chart("Learning rate", steps, rate, x_name="step", y_name="learning rate"),
         ]
     untrained = str((counted or {}).get("untrained", "")).capitalize()
     return render(

@@ -33,7 +33,7 @@ from include.index.upsert import upsert
 from include.index.verify import verify
 from include.model.base import resolve_base
 from include.model.encoder import Encoder
-from include.publishing.publish import publish
+from include.publishing.publish import Release, publish
 from include.sample.products import FLAGSHIPS
 from include.store.stores import open_store
 from tests.answering.endpoint import INJECTION, Endpoint
@@ -69,16 +69,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
         embedding = embed(plan.path, shard, root=root)
         loaded.append(upsert(plan.path, shard, embedding.path, index, store, root=root))
     version = verify(plan.path, loaded, index, store, root=root)
-    decision = publish(
-        version.path,
-        None,
-        index,
-        EvaluateSettings(),
-        store,
-        root=root,
-        logical_date=datetime(2026, 11, 22, tzinfo=UTC),
-        run_id="test",
-    )
+    release = Release(version.path, None, datetime(2026, 11, 22, tzinfo=UTC), "test")
+    decision = publish(release, index, EvaluateSettings(), store, root=root)
     assert decision["published"]
     return root
 

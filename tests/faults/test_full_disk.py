@@ -29,7 +29,7 @@ from include.index.plan import plan_shards
 from include.index.upsert import upsert
 from include.index.verify import verify
 from include.publishing.approval import ask_once
-from include.publishing.publish import history, publish
+from include.publishing.publish import Release, history, publish
 from include.report.report import page_of_run, report
 from include.source.download import download
 from include.store.edge import EdgeStore
@@ -116,16 +116,8 @@ class Shop:
         return verify(self.only("plan"), [self.upsert(None)], INDEX, store, root=self.root, sink=sink)
 
     def publish(self, _: Sink | None) -> Any:
-        return publish(
-            self.only("version"),
-            self.only("evaluation"),
-            INDEX,
-            EvaluateSettings(),
-            open_store(INDEX, root=self.root),
-            root=self.root,
-            logical_date=day(1),
-            run_id="run",
-        )
+        release = Release(self.only("version"), self.only("evaluation"), day(1), "run")
+        return publish(release, INDEX, EvaluateSettings(), open_store(INDEX, root=self.root), root=self.root)
 
     def report(self, _: Sink | None) -> Any:
         return report({"publish": {"published": True}}, root=self.root, run_id="run", logical_date=day(1).isoformat())

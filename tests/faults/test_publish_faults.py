@@ -19,7 +19,7 @@ import include.core.artifacts as artifacts
 from include.store.stores import open_store
 from include.store.edge import EdgeStore
 from include.store.journal import Journal
-from include.publishing.publish import publish, roll_back
+from include.publishing.publish import Release, publish, roll_back
 from include.core.settings import EvaluateSettings, IndexSettings
 
 version, root, action, where, when, count = Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:6], int(sys.argv[6])
@@ -48,7 +48,7 @@ store = open_store(index, root=root)
 setattr(owner, name, stopping)
 if action == "publish":
     date = datetime(2026, 1, 2, tzinfo=UTC)
-    publish(version, None, index, EvaluateSettings(), store, root=root, logical_date=date, run_id="killed")
+    publish(Release(version, None, date, "killed"), index, EvaluateSettings(), store, root=root)
 else:
     roll_back("previous", index, store, root=root, run_id="killed")
 """

@@ -16,7 +16,7 @@ from include.catalogue.schema import PRODUCTS_FILE
 from include.core import artifacts
 from include.core.settings import EvaluateSettings, IndexSettings
 from include.publishing.catalogue_change import compare, is_sample, objection
-from include.publishing.publish import foresee, history, publish, roll_back
+from include.publishing.publish import Release, foresee, history, publish, roll_back
 from include.results import CatalogueChange
 from include.store.protocol import Store
 from include.store.stores import open_store
@@ -62,17 +62,10 @@ class Desk:
 
     def publish(self, version: Path, *, passed: bool = True, approval: Any = None, **settings: Any) -> dict[str, Any]:
         self.days += 1
-        return publish(
-            version,
-            evaluation(self.root, self.model, passed=passed),
-            IndexSettings(keep_versions=10),
-            EvaluateSettings(**settings),
-            self.store,
-            root=self.root,
-            logical_date=day(self.days),
-            run_id=f"run {self.days}",
-            approval=approval,
-        )
+        gate = evaluation(self.root, self.model, passed=passed)
+        release = Release(version, gate, day(self.days), f"run {self.days}")
+        index, evaluate = IndexSettings(keep_versions=10), EvaluateSettings(**settings)
+        return publish(release, index, evaluate, self.store, root=self.root, approval=approval)
 
 
 @pytest.fixture
@@ -157,15 +150,8 @@ def test_a_person_decides_on_both_counts(desk: Desk) -> None:
     """With promote = approval the loss stands in the question, and a yes is a yes."""
     desk.publish(desk.build(products(60)))
     version = desk.build(products(30))
-    decided = foresee(
-        version,
-        evaluation(desk.root, desk.model),
-        INDEX,
-        EvaluateSettings(promote="approval"),
-        desk.store,
-        root=desk.root,
-        logical_date=day(9),
-    )
+    release = Release(version, evaluation(desk.root, desk.model), day(9), "run 9")
+    decided = foresee(release, INDEX, EvaluateSettings(promote="approval"), desk.store, root=desk.root)
     assert decided.ask
     assert decided.against is not None
     assert decided.against.headline == "50% of the live products are gone"

@@ -14,7 +14,7 @@ from include.core.errors import ArtifactBusy, BadSettings, DamagedArtifact, Unkn
 from include.core.settings import EvaluateSettings, IndexSettings
 from include.index import claims
 from include.index.verify import verify
-from include.publishing.publish import foresee, history, publish, roll_back
+from include.publishing.publish import Release, foresee, history, publish, roll_back
 from include.store.connection import ServerConnection
 from include.store.live import LiveModel, live_model
 from include.store.stores import open_store
@@ -153,15 +153,8 @@ def test_a_yes_from_before_the_question_was_kept_still_counts(shop: Shop) -> Non
 def test_what_is_foreseen_names_the_version_that_it_compares_with(shop: Shop) -> None:
     """The request's text and its comparison must be about one live version, also where another is published."""
     shop.publish(1)
-    foreseen = foresee(
-        shop.root / "version" / shop.versions[1],
-        None,
-        INDEX,
-        EvaluateSettings(promote="approval"),
-        shop.store,
-        root=shop.root,
-        logical_date=day(6),
-    )
+    release = Release(shop.root / "version" / shop.versions[1], None, day(6), "r")
+    foreseen = foresee(release, INDEX, EvaluateSettings(promote="approval"), shop.store, root=shop.root)
     assert foreseen.change is not None
     assert foreseen.live == foreseen.change.live_version == shop.versions[0]
 
@@ -170,15 +163,9 @@ def test_only_what_an_answer_could_change_is_asked(shop: Shop) -> None:
     """A question whose answer changes nothing teaches people to click without reading."""
 
     def asks(number: int, date: datetime, promote: Literal["auto", "approval", "never"] = "approval") -> bool:
-        return foresee(
-            shop.root / "version" / shop.versions[number - 1],
-            evaluation(shop.root, shop.model),
-            INDEX,
-            EvaluateSettings(promote=promote),
-            shop.store,
-            root=shop.root,
-            logical_date=date,
-        ).ask
+        version = shop.root / "version" / shop.versions[number - 1]
+        release = Release(version, evaluation(shop.root, shop.model), date, "r")
+        return foresee(release, INDEX, EvaluateSettings(promote=promote), shop.store, root=shop.root).ask
 
     assert asks(1, day(5))
     assert shop.live is None, "asking changes nothing"
@@ -376,17 +363,9 @@ def test_publishers_take_turns(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_another_collections_version_is_refused(shop: Shop) -> None:
     """Its alias is another one."""
+    release = Release(shop.root / "version" / shop.versions[0], None, day(1), "r")
     with pytest.raises(BadSettings, match="built for collection 'products', the settings say 'toys'"):
-        publish(
-            shop.root / "version" / shop.versions[0],
-            None,
-            IndexSettings(collection="toys"),
-            EvaluateSettings(),
-            shop.store,
-            root=shop.root,
-            logical_date=day(1),
-            run_id="r",
-        )
+        publish(release, IndexSettings(collection="toys"), EvaluateSettings(), shop.store, root=shop.root)
 
 
 def test_a_damaged_journal_is_not_overwritten(shop: Shop) -> None:
@@ -463,9 +442,8 @@ def test_a_server_is_published_to_in_the_same_way(catalogue: Path, model: Path, 
     second = write_catalogue(root, products(50))
     versions = [build_version(root, rows, model, index, store) for rows in (catalogue, second)]
     for number, version in enumerate(versions, 1):
-        result = publish(
-            version.path, None, index, EvaluateSettings(), store, root=root, logical_date=day(number), run_id="r"
-        )
+        release = Release(version.path, None, day(number), "r")
+        result = publish(release, index, EvaluateSettings(), store, root=root)
         assert result["published"]
         assert store.live() == version.fingerprint
     assert result["deleted"] == [versions[0].fingerprint]

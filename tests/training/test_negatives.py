@@ -111,13 +111,13 @@ def test_fine_tune_mines_the_live_index_and_unchanged_data_is_not_trained_on_aga
     root: Path, catalogue: Path, model: Path, tiny_base: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Each model makes another index, each index other negatives: a schedule would train for ever."""
-    from include.publishing.publish import publish
+    from include.publishing.publish import Release, publish
 
     index = IndexSettings()
     store = open_store(index, root=root)
     version = build_version(root, catalogue, model, index)
     gate = evaluation(root, model)
-    publish(version.path, gate, index, EvaluateSettings(), store, root=root, logical_date=day(1), run_id="one")
+    publish(Release(version.path, gate, day(1), "one"), index, EvaluateSettings(), store, root=root)
     chosen = pipeline_settings({"base_model": str(tiny_base), "holdout": 10, "max_steps": 2, "hard_negatives": 2,
                                 "batch_size": 8, "max_tokens": 32, "precision": "float32"})  # fmt: skip
     run = Run(chosen, root, "run", day(2))
