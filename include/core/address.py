@@ -88,7 +88,7 @@ def read_address(
             f"In a password write @ as %40, / as %2F, : as %3A; in a path write @ as %40. {fix}",
         )
     try:
-        own_port = parts.port
+        own_port = 0 if parts.netloc.endswith(":") and parts.path else parts.port  # a password that begins with `/`
     except ValueError:
         own_port = 0
     if parts.query or parts.fragment:

@@ -22,7 +22,7 @@ LONGEST_SHOWN = 300  # characters of an address or a path in a message
 # `user:password@` in an address, also where a sign of the password cuts the address's host short.
 _CREDENTIALS = re.compile(r"(?<=//)[^\s<>]*@")
 _MEANT_AS_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/+|//")  # also with a slash too few
-_NO_PORT = re.compile(r"^([^/?#\[\]:]*):(?!\d{0,5}(?:[/?#]|$)).*", re.DOTALL)  # a password whose `@host` was forgotten
+_NO_PORT = re.compile(r"^([^/?#\[\]:]*):(?!\d{1,5}(?:[/?#]|$)).*", re.DOTALL)  # a password whose `@host` was forgotten
 _BARE_CREDENTIALS = re.compile(r"[^/@:]+:.*@", re.DOTALL)
 # Up to white space: a secret may hold quotation marks. One that closes the address is not taken along.
 _QUERY = re.compile(r"[?#]\S+?(?=['\")>\]}.,;]*(?:\s|$))")
@@ -170,4 +170,4 @@ def api_key(value: object, name: str, fix: str) -> str | None:
 
 def _port_is_valid(host: str) -> bool:
     """Whether what follows the host's colon is a port, and no password that a `/`, `?` or `#` cut off."""
-    return re.fullmatch(r"(\[[^\]]*\]|[^:\[\]]*)(:\d{0,5})?", host) is not None
+    return re.fullmatch(r"(\[[^\]]*\]|[^:\[\]]*)(:\d{1,5})?", host) is not None

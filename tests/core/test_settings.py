@@ -17,6 +17,7 @@ from include.core.forms import allowed, environment, form_fields, from_form, par
 from include.core.pipeline_settings import GROUPS, PRESETS, START, PipelineSettings, PresetSettings
 from include.core.settings import AnswerSettings, ConvertSettings, Group, IndexSettings, SourceSettings
 from include.core.train_settings import TrainSettings
+from tests.small import few
 
 PIPELINE: list[type[Group]] = [PresetSettings, *GROUPS.values()]
 EVERY: list[type[Group]] = [*PIPELINE, AnswerSettings]
@@ -329,6 +330,7 @@ def test_whatever_a_form_sends_is_settings_or_a_refusal(values: dict[str, Any]) 
             assert type(group).model_validate(json.loads(json.dumps(group.model_dump(), allow_nan=False))) == group
 
 
+@few(4)
 @given(
     st.dictionaries(
         st.sampled_from(NAMES), st.text(st.characters(codec="utf-8", exclude_characters="\0")) | TYPED, max_size=3

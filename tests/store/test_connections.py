@@ -153,6 +153,16 @@ def test_no_secret_of_a_connection_is_ever_shown(
     assert_hidden(caplog.text, given_secrets)
 
 
+@pytest.mark.parametrize("make", [ServerConnection.from_fields, LlmConnection.from_fields])
+def test_a_password_that_begins_with_a_slash_is_no_path(make: Callable[..., object]) -> None:
+    """Danger: the host behind it was forgotten, `http://someone:/password` is an address, and the log shows it."""
+    address = "http://someone:/QqZzXxJj"
+    shown_of_it = told(lambda: make(address, None, None, {}))
+    assert_hidden(shown_of_it, ["QqZzXxJj"])
+    assert "port that is not a number" in shown_of_it
+    assert_hidden(public(address) + shown(address), ["QqZzXxJj"])
+
+
 @pytest.mark.parametrize("around", ["{}\n", " {}", "\ufeff{}\r\n", "{}\t"])
 def test_a_key_from_a_mounted_file_works_without_its_newline(around: str) -> None:
     """Danger: the key is right, and yet it is refused, or printed because no header can carry it."""
