@@ -382,20 +382,21 @@ def test_a_publication_without_room_for_its_journal_changes_nothing(
     require_undisturbed("publish", shop, whole)
 
 
-@pytest.mark.parametrize("stage", ["plan_shards", "report"])
+@pytest.mark.parametrize(("stage", "writes"), [("plan_shards", "write_text"), ("report", "write_bytes")])
 def test_a_disk_that_fills_up_as_a_small_file_is_written(
-    stage: str, whole: Shop, disk: Path, monkeypatch: pytest.MonkeyPatch
+    stage: str, writes: str, whole: Shop, disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A stage of one small file tells of no progress, and is as full a disk's as any."""
     shop = before(stage, whole, disk)
-    write = Path.write_text
+    write = getattr(Path, writes)
 
     def on_a_full_disk(self: Path, *args: Any, **more: Any) -> int:
         if self.is_relative_to(disk):
             fill(disk)
-        return write(self, *args, **more)
+        written: int = write(self, *args, **more)
+        return written
 
-    monkeypatch.setattr(Path, "write_text", on_a_full_disk)
+    monkeypatch.setattr(Path, writes, on_a_full_disk)
     with pytest.raises(StorageFull, match="MiB free"):
         shop.run(stage)
     assert shop.litter() == []
