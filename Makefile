@@ -6,6 +6,8 @@ SOURCE ?= sample
 MINUTES ?= 10
 PY := .venv/bin/python
 RUN := PYTHONPATH=. $(PY)
+# One worker does all system tests, and waits for Airflow most of the time; two others compute meanwhile.
+PYTEST := -m pytest --dist loadfile --no-loadscope-reorder
 # Compiled modules are kept whatever the caller's environment says: imports of torch and Airflow take three times as long
 # without, in every task.
 export PYTHONDONTWRITEBYTECODE =
@@ -41,13 +43,13 @@ airflow: .venv/run  ## the airflow command on the Airflow of `make up`: ARGS='da
 	@$(RUN) -m include.local.up airflow
 
 test: .venv/dev lint  ## lint, then all tests
-	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(RUN) $(PYTEST) -n 3 $(ARGS)
 
 test-quick: .venv/dev  ## the tests that need neither Airflow nor a browser
-	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not airflow and not browser" $(ARGS)
+	$(RUN) $(PYTEST) -n 2 -m "not airflow and not browser" $(ARGS)
 
 coverage: .venv/dev  ## branch coverage of include/ by the tests of test-quick; under 90 % fails
-	$(RUN) -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not airflow and not browser" --cov $(ARGS)
+	$(RUN) $(PYTEST) -n 2 -m "not airflow and not browser" --cov $(ARGS)
 
 fuzz: .venv/dev  ## the property tests with ever new examples for MINUTES=60, ARGS='tests/formats -k archive'
 	$(RUN) -m tests.fuzz $(MINUTES) $(ARGS)
