@@ -49,7 +49,7 @@ test-quick: .venv/dev  ## the tests that need neither Airflow nor a browser
 	$(RUN) $(PYTEST) -n 2 -m "not airflow and not browser" $(ARGS)
 
 coverage: .venv/dev  ## branch coverage of include/ by the tests of test-quick; under 90 % fails
-	$(RUN) $(PYTEST) -n 2 -m "not airflow and not browser" --cov $(ARGS)
+	$(RUN) $(PYTEST) -n 2 -m "not airflow and not browser" $(ARGS) --cov
 
 fuzz: .venv/dev  ## the property tests with ever new examples for MINUTES=60, ARGS='tests/formats -k archive'
 	$(RUN) -m tests.fuzz $(MINUTES) $(ARGS)

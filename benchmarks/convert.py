@@ -38,9 +38,6 @@ SEED = 1
 FRAME = """
 import json, os, sys, time
 source, out = sys.argv[1:]
-def processor():
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(each.ru_utime + each.ru_stime for each in used)
 {setup}
 began, before = time.perf_counter(), sum(os.times()[:4])
 {work}

@@ -40,6 +40,8 @@ def fuzz(minutes: float, more: list[str]) -> int:
         failed += done.returncode != 0
         if done.returncode:
             print(STATISTICS.sub("", told))
+        if done.returncode not in (0, 1):
+            sys.exit(f"pytest has drawn nothing (status {done.returncode}): see above, and correct ARGS.")
         spent = (time.monotonic() - began) / 60
         result = f"FAILED, see above (seed {seed})" if done.returncode else "nothing found"
         print(f"round {number}: {examples:,} examples, {result}; {total:,} in {spent:.1f} minutes", flush=True)
@@ -47,4 +49,6 @@ def fuzz(minutes: float, more: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    if not re.fullmatch(r"\d+(\.\d+)?", "".join(sys.argv[1:2])):
+        sys.exit("MINUTES has to be a number, as in MINUTES=60.")
     sys.exit(fuzz(float(sys.argv[1]), sys.argv[2:]) > 0)

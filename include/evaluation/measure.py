@@ -1,4 +1,4 @@
-"""Every system is asked every question: what is kept of it in `metrics.json`, see `include.evaluation.evaluate`."""
+"""Every system is asked every question: what is kept of it in `metrics.json`, see `include.evaluation.summary`."""
 
 import logging
 import time

@@ -37,7 +37,7 @@ NO_WEIGHTS = "target_rel was missing: 1.0 each"
 DELETE, BACKSLASH = b"\x7f\\"  # as integers: `in` looks for bytes 20 times slower
 _ESCAPED_CHARACTER = re.compile(rb"\\[bfnrtu]")  # what may stand for something unprintable
 _STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
-_FAULT = re.compile(r"missing required field `(\w+)`|- at `\$\.(\w+)(\[)?")
+_FAULT = re.compile(r"- at `\$\.(\w+)(\[)?")
 _HOLDS = {"target_ind": "row numbers", "target_rel": "finite numbers"}
 
 
@@ -139,6 +139,9 @@ def _parse_leniently(line: bytes, shapes: Counter[tuple[str, ...]]) -> tuple[Lin
     if type(uid) is int and -(2**63) <= uid < 2**64:  # beyond, parsers make it a float and lose digits
         known["uid"] = str(uid)
         mended.append(NUMBER_UID)
+    for name in ("uid", "title"):  # first, since it tells most: the fields have other names, perhaps
+        if name not in known:
+            raise Refused(f"no {name}", tuple(row))
     try:
         return _accepted(known), tuple(mended)
     except msgspec.ValidationError as error:
@@ -157,10 +160,10 @@ def _refusal(error: msgspec.ValidationError, fields: tuple[str, ...]) -> Refused
     found = _FAULT.search(str(error))
     if found is None:
         raise error
-    missing, wrong, item = found.groups()
+    wrong, item = found.groups()
     if holds := _HOLDS.get(wrong):
-        return Refused(f"{wrong} has something other than {holds}" if item else f"{wrong} is not a list")
-    return Refused(f"no {missing}" if missing else f"{wrong} is not a string", fields)
+        return Refused(f"{wrong} has something other than {holds}" if item else f"{wrong} is not a list", fields)
+    return Refused(f"{wrong} is not a string", fields)
 
 
 def _checked_uid(uid: str) -> str:

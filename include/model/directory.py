@@ -191,6 +191,8 @@ def read_json(file: Path, next_step: str = REBUILD) -> dict[str, Any]:
         content = json.loads(file.read_bytes())
     except FileNotFoundError:
         raise BadModel(f"{file} is missing.", next_step) from None
+    except OSError as error:
+        raise BadModel(f"{file} cannot be read ({error.strerror or error}).", next_step) from error
     except (ValueError, RecursionError) as error:
         raise BadModel(f"{file} is not JSON ({error}).", next_step) from error
     if not isinstance(content, dict):

@@ -19,7 +19,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from include.core import artifacts
 from include.core.errors import BadSettings, UnknownVersion, VerificationFailed
@@ -268,7 +268,7 @@ def _gate(evaluation: Path, version: IndexVersion, root: Path) -> Gate:
             "Clear evaluate and publish, so that both are of this run's model.",
         )
     try:
-        return Measured.model_validate(made.stats).gate
+        return TypeAdapter(Gate).validate_python(made.stats.get("gate"))
     except ValidationError as error:
         raise VerificationFailed(
             f"{evaluation} has no gate (passed, reason) in its statistics, so nothing says that the model may go live.",

@@ -15,8 +15,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from include.core import artifacts, kinds
-from include.core.artifacts import Artifact
+from include.core.artifacts import Artifact, fault
 from include.core.errors import DamagedArtifact
 from include.core.files import write_json
 from include.core.space import no_space_explained
@@ -56,7 +58,7 @@ def report(results: Mapping[str, Any], *, root: Path, run_id: str, logical_date:
     }
     # Lone surrogates, as in the name of a file that is not UTF-8, become question marks.
     read = json.dumps(plain, ensure_ascii=False, default=str).encode("utf-8", "replace")
-    facts, digest = Facts.model_validate_json(read), hashlib.sha256(read).hexdigest()
+    facts, digest = _facts(read), hashlib.sha256(read).hexdigest()
 
     def write(space: artifacts.Workspace) -> dict[str, Any]:
         written = page(facts, datetime.now(UTC)).encode()
@@ -70,6 +72,21 @@ def report(results: Mapping[str, Any], *, root: Path, run_id: str, logical_date:
         write_json(entry, {"run_id": run_id, "logical_date": logical_date, "fingerprint": made.fingerprint})
     log.info("report of run %s: %s", run_id, made.path / PAGE)
     return made
+
+
+def _facts(read: bytes) -> Facts:
+    """The facts, without the stages whose result is of another form: a page that lacks a part is of use."""
+    try:
+        return Facts.model_validate_json(read)
+    except ValidationError as error:
+        odd = {str(each["loc"][1]) for each in error.errors() if each["loc"][0] == "results" and len(each["loc"]) > 1}
+        if not odd or odd & {"failed", "stopped"}:
+            raise
+        log.warning("left out of the report: %s, of another form (%s)", ", ".join(sorted(odd)), fault(error))
+        plain = json.loads(read)
+        for stage in odd:
+            del plain["results"][stage]
+        return Facts.model_validate(plain)
 
 
 def page_of_run(root: Path, run_id: str) -> Path | None:

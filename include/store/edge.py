@@ -34,7 +34,7 @@ from include.store.edge_process import build_apart
 from include.store.edge_shard import engine_explained, load
 from include.store.protocol import SHOWN_FIELDS, TEXT_FIELD, PointBatch, Spec, refuse_live
 from include.store.searcher import Points, Searcher
-from include.store.version import IndexVersion
+from include.store.version import VERSION_FILE, IndexVersion
 
 SHARD_DIRECTORY = "shard"  # in the artifact
 
@@ -169,9 +169,9 @@ class EdgeStore:
         found = []
         for path in artifacts.published(self.root, kinds.VERSION):
             try:
-                found.append(IndexVersion.read(path, verify=False))
+                found.append(IndexVersion.described(path))
             except DamagedArtifact:
-                if path.exists():  # not deleted since it was listed
+                if (path / VERSION_FILE).exists():  # neither lost nor deleted since it was listed
                     raise
         return found
 

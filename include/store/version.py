@@ -64,6 +64,15 @@ class IndexVersion(BaseModel):
             DamagedArtifact: It is not a version artifact, or does not match its manifest.
         """
         artifacts.read(path, verify=verify)
+        return cls.described(path)
+
+    @classmethod
+    def described(cls, path: Path) -> "IndexVersion":
+        """Likewise without a look at the manifest: what a damaged version was must not stop work on another.
+
+        Raises:
+            DamagedArtifact: The description itself is damaged or missing.
+        """
         file = path / VERSION_FILE
         try:
             return cls.model_validate_json(file.read_bytes())

@@ -456,6 +456,9 @@ def test_rejected_lines_name_the_fields_that_they_have(root: Path) -> None:
         converted(root, lines, ConvertSettings())
     assert "These lines have asin (10), title (10), description (10); uid expected." in caught.value.what
     assert "(rename asin to uid, description to content)" in caught.value.next_step
+    worse = [json.dumps({"asin": str(n), "title": "kettle", "target_ind": ["7"]}).encode() for n in range(10)]
+    with pytest.raises(TooManyRejects, match=r"no uid 10 .* These lines have asin \(10\)"):
+        converted(root, worse, ConvertSettings(max_reject_share=0.5))
     with pytest.raises(EmptyCatalogue, match="asin"):
         converted(root, lines)
 

@@ -369,7 +369,8 @@ def checkout(tmp_path: Path) -> Path:
 
 def make(checkout: Path, *words: str, **environment: str) -> "subprocess.CompletedProcess[str]":
     """Run make there, with an environment that is not the test's own make's."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS", "GIVEN_"))}
+    its_own = ("MAKE", "MFLAGS", "GIVEN_", "PYTHON=")
+    clean = {name: value for name, value in os.environ.items() if not f"{name}=".startswith(its_own)}
     return subprocess.run(
         ["make", "-s", *words], cwd=checkout, env={**clean, **environment}, capture_output=True, text=True, check=False
     )

@@ -252,6 +252,17 @@ def test_a_run_that_failed_shows_why_what_to_do_and_what_there_is(root: Path, re
     assert [each for each in ("Published", "No decision", "Lines by fate") if each in words] == []
 
 
+def test_a_failed_runs_page_comes_whatever_an_earlier_stage_has_left(
+    root: Path, results: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """One summary of another form, as an older Vitrine left it, must not cost the message that the reader needs."""
+    del results["convert"]["stats"]["trn"]
+    reader = read(report(failed(results, FAILED), root=root, run_id=RUN, logical_date=None).path / "report.html")
+    assert FAILED["what"] in " ".join(reader.words.split())
+    assert "15,169 bytes" in reader.words
+    assert "left out of the report: convert" in caplog.text
+
+
 def test_shards_that_failed_alike_are_told_once(root: Path, results: dict[str, Any]) -> None:
     """Thirty times the same message is a page that nobody reads to its end."""
     shards = [{**FAILED, "task": "shard.embed", "map_index": n, "log": f"log/{n}"} for n in range(30)]

@@ -15,6 +15,7 @@ from include.core.errors import DamagedArtifact, UnknownVersion, VerificationFai
 from include.core.settings import IndexSettings
 from include.store.edge import EdgeSearcher, EdgeStore
 from include.store.protocol import PointBatch, point_id
+from include.store.version import IndexVersion
 from tests.index.points import batches, build, load, vectors, version_id, write_version
 from tests.small import Product, products
 
@@ -176,6 +177,20 @@ def test_a_shard_that_two_versions_share_is_not_deleted(store: EdgeStore, root: 
     assert searcher.count() == 150
     searcher.close()
     assert not (root / old_shards[1]["path"]).exists()
+
+
+def test_a_damaged_version_stops_no_work_on_another(store: EdgeStore, root: Path) -> None:
+    """Whoever rolls back from a damaged live version, or publishes past one, must get there."""
+    bad, bad_shards, _, _ = build(store, root, "bad", INDEX)
+    good = write_version(root, "good", INDEX, bad_shards)
+    manifest = IndexVersion.path(root, bad) / artifacts.MANIFEST
+    manifest.write_bytes(b"")
+    store.set_live(good)
+    assert store.live() == good
+    store.delete(bad, bad_shards)
+    assert [(root / shard["path"]).is_dir() for shard in bad_shards] == [True, True], "the good version has them too"
+    (manifest.parent / "version.json").unlink()
+    assert store.versions() == [good]
 
 
 def test_a_reader_outlives_the_deletion_of_its_version(store: EdgeStore, root: Path) -> None:
