@@ -32,6 +32,8 @@ def needed() -> list[Requirement]:
             if (name, extra) not in asked:
                 asked.add((name, extra))
                 for each in map(Requirement, there[name].requires or []):
+                    if name == "torch" and each.name not in pins():  # its build for GPUs pins what it needs itself
+                        continue
                     on = [each.marker.evaluate({**python, "extra": extra}) for python in ({}, oldest) if each.marker]
                     found += [each] if any(on or [True]) else []
     return found
