@@ -6,7 +6,7 @@ SOURCE ?= sample
 MINUTES ?= 10
 PY := .venv/bin/python
 RUN := PYTHONPATH=. $(PY)
-# One worker does all system tests, and waits for Airflow most of the time; two others compute meanwhile.
+# Two workers do the system tests, and wait for Airflow most of the time; another one computes meanwhile.
 PYTEST := -m pytest --dist loadfile --no-loadscope-reorder
 # Compiled modules are kept whatever the caller's environment says: imports of torch and Airflow take three times as long
 # without, in every task.

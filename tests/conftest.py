@@ -51,19 +51,30 @@ def pytest_report_header(config: pytest.Config) -> str:
     return f"property tests: new examples, seed {config.getoption('--hypothesis-seed')}"
 
 
+# System tests, in two halves of about equal time: each half shares an Airflow.
+FIRST_HALF = ("test_browser.py", "test_checkout.py", "test_forms.py")
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Each file goes to one worker, and all system tests to the same one: they share an Airflow."""
+    """Each file goes to one worker, and each half of the system tests to the same one."""
     from xdist.scheduler import LoadFileScheduling
 
     scheduling = LoadFileScheduling(config, log)
     by_file = scheduling._split_scope
-    scheduling._split_scope = lambda nodeid: "system" if nodeid.startswith("tests/system/") else by_file(nodeid)
+
+    def scope(nodeid: str) -> str:
+        file: str = by_file(nodeid)
+        if not file.startswith("tests/system/"):
+            return file
+        return f"system, {'first' if file.endswith(FIRST_HALF) else 'second'} half"
+
+    scheduling._split_scope = scope
     return scheduling
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the system tests: they wait more than they compute, and one worker does them all."""
+    """Begin with the system tests: they wait more than they compute, and a worker does half of them."""
     items.sort(key=lambda item: "/system/" not in str(item.path))
 
 
