@@ -203,7 +203,7 @@ def test_a_dag_file_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert len(files) == 8
+    assert len(files) == 9
     assert done.stdout.strip().splitlines()[-1] == "[]"
 
 

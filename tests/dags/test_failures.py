@@ -75,7 +75,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Any:
     import structlog
     from airflow.sdk.log import configure_logging, reset_logging
 
-    from dags import failures, stage_task
+    from dags import failures, retries
 
     def fail(
         error: BaseException, try_number: int = 1, store: Store | None = None
@@ -84,7 +84,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Any:
         ti = SimpleNamespace(
             task_id="download", map_index=-1, try_number=try_number, max_tries=4, xcom_push=pushed.__setitem__
         )
-        task = SimpleNamespace(retry_policy=stage_task.RETRY_POLICY, retry_delay=stage_task.FIRST_DELAY)
+        task = SimpleNamespace(retry_policy=retries.RETRY_POLICY, retry_delay=retries.FIRST_DELAY)
         run = SimpleNamespace(dag_id="train_and_index", run_id=RUN)
         kept = Store() if store is None else store
         context = {"ti": ti, "task": task, "dag_run": run, "task_state_store": kept}
