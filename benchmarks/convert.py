@@ -7,7 +7,7 @@ highest memory of it and its children together (proportional set size, sampled).
 
 `--full` measures Vitrine alone at 200,000, 1,000,000 and 2,248,619 rows. `--against` compares the processor time, its
 processes' included, with that of another checkout, on these rows and on the same ones with fields that are ignored.
-`--folder` keeps the sources for another time.
+`--pool` compares one process that parses and cleans with one a processor. `--folder` keeps the sources.
 """
 
 import argparse
@@ -197,6 +197,21 @@ def against(options: argparse.Namespace, folder: Path) -> None:
         figure(f"convert processor time before / now, {name}", ratio, "times", 1.0, least=True, as_json=options.json)
 
 
+def pool(options: argparse.Namespace, folder: Path) -> None:
+    source, (setup, work) = source_of(options.rows, folder), VITRINE
+    systems = {}
+    for name, count in (("one process", 1), ("one a processor", len(os.sched_getaffinity(0)))):
+        code = setup, work.removesuffix(")") + f", processes={count})"
+        systems[name] = partial(measure, code, source, folder / "vitrine")
+    medians = alternate(systems, options.rounds)
+    if not options.json:
+        table(medians, f"{options.rows:,} rows, median of {options.rounds}")
+    alone, together = medians.values()
+    for measured in ("seconds", "processor s"):
+        ratio = alone[measured] / together[measured]
+        figure(f"convert {measured}, one process / all", ratio, "times", None, least=True, as_json=options.json)
+
+
 def with_other_fields(source: Path) -> Path:
     """The same lines, each with a price, a brand and categories."""
     target = source.with_name(f"other-fields-{source.name}")
@@ -216,12 +231,14 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=200_000)
     parser.add_argument("--full", action="store_true", help="Vitrine alone, up to the size of the real file")
     parser.add_argument("--against", type=Path, help="another checkout: its processor time beside this one's")
+    parser.add_argument("--pool", action="store_true", help="one process that parses and cleans beside one a processor")
     parser.add_argument("--folder", type=Path, help="where the sources are kept (default: nowhere)")
     options = parser.parse_args()
     if options.folder is not None:
         options.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() if options.folder is None else nullcontext(options.folder) as folder:
-        (full if options.full else against if options.against else compare)(options, Path(folder))
+        chosen = full if options.full else against if options.against else pool if options.pool else compare
+        chosen(options, Path(folder))
 
 
 if __name__ == "__main__":

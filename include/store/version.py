@@ -68,7 +68,7 @@ class IndexVersion(BaseModel):
 
     @classmethod
     def described(cls, path: Path) -> "IndexVersion":
-        """Likewise without a look at the manifest: what a damaged version was must not stop work on another.
+        """The description alone, not compared with the manifest: one damaged version must not stop work on the others.
 
         Raises:
             DamagedArtifact: The description itself is damaged or missing.
