@@ -1,6 +1,8 @@
 """Small inputs for tests: products, a published catalogue of them, a base model of a few kilobytes."""
 
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from hypothesis import settings
 
+from include.catalogue.attributes import Attribute
 from include.catalogue.schema import (
     LABELS_FILE,
     PRODUCTS,
@@ -15,6 +18,7 @@ from include.catalogue.schema import (
     QUERIES_FILE,
     REJECTED,
     REJECTED_FILE,
+    with_attributes,
 )
 from include.catalogue.text_hash import text_hash
 from include.core import artifacts
@@ -70,21 +74,42 @@ def table(rows: Sequence[Product]) -> pa.Table:
     )
 
 
-def write_catalogue(root: Path, rows: Sequence[Product], *, row_group_rows: int = 10) -> Path:
-    """Publish a catalogue artifact under `root` without going through `convert`."""
+def described(rows: pa.Table, attributes: Sequence[Attribute], values: Sequence[Mapping[str, object]]) -> pa.Table:
+    """`rows` with the attributes' columns; `values` has those of each row, by name."""
+    schema = with_attributes(attributes)
+    hashes = [hashlib.md5(json.dumps(each, sort_keys=True, default=str).encode()).digest() for each in values]
+    columns = [
+        pa.array([dict(each) for each in values], schema.field("attributes").type),
+        pa.array(hashes, pa.binary(16)),
+    ]
+    return pa.Table.from_arrays([*rows.columns, *columns], schema=schema)
+
+
+def write_catalogue(
+    root: Path,
+    rows: Sequence[Product],
+    *,
+    row_group_rows: int = 10,
+    attributes: Sequence[Attribute] = (),
+    values: Sequence[Mapping[str, object]] = (),
+) -> Path:
+    """Publish a catalogue artifact under `root` without going through `convert`; `values` as in `described`."""
+    stored = described(table(rows), attributes, values) if attributes else table(rows)
 
     def write(space: artifacts.Workspace) -> dict[str, object]:
         def put(name: str, content: pa.Table) -> None:
             pq.write_table(content, space.path / name, row_group_size=row_group_rows, write_page_checksum=True)
 
-        put(PRODUCTS_FILE, table(rows))
+        put(PRODUCTS_FILE, stored)
         put(LABELS_FILE, table([Product(f"L{n}", f"label {thing}", "") for n, thing in enumerate(THINGS[:5])]))
         put(QUERIES_FILE, table(rows[: min(len(rows), 10)]))
         put(REJECTED_FILE, REJECTED.empty_table())
         return {"trn": {"read": len(rows), "accepted": len(rows), "rejected": 0, "merged": 0}}
 
     content = [[row.uid, row.title, row.content, row.target_ind] for row in rows]
-    settings = {"products": content, "row_group_rows": row_group_rows}
+    settings: dict[str, object] = {"products": content, "row_group_rows": row_group_rows}
+    if attributes:
+        settings |= {"attributes": [each.model_dump() for each in attributes], "values": repr(values)}
     return artifacts.build(root, artifacts.Kind("catalogue", 0), write, settings=settings).path
 
 

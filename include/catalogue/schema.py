@@ -5,6 +5,7 @@
 * `products.parquet`: one row a product (`PRODUCTS`), uids distinct. From `trn`.
 * `labels.parquet`: the products that `target_ind` points at, where the archive has them. From `lbl`.
   `row` is the row number in `lbl` that `target_ind` refers to.
+  Products of a catalogue with attributes have the two columns of `with_attributes` as well.
 * `queries.parquet`: test products with their `target_ind`, where the archive has them. From `tst`.
 * `rejected.parquet`: the lines that were set aside, with their reason (`REJECTED`).
 
@@ -12,12 +13,15 @@ Page checksums are on, for writing and for reading.
 """
 
 import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+
+from include.catalogue.attributes import Attribute, AttributeType
 
 PRODUCTS_FILE = "products.parquet"
 LABELS_FILE = "labels.parquet"
@@ -35,6 +39,15 @@ PRODUCTS = pa.schema(
         pa.field("target_rel", pa.list_(pa.float32()), nullable=False),
     ]
 )
+ATTRIBUTE_TYPES: dict[AttributeType, pa.DataType] = {
+    "text": pa.string(),
+    "keyword": pa.string(),
+    "number": pa.float64(),
+    "money": pa.float64(),
+    "date": pa.timestamp("s", "UTC"),
+    "boolean": pa.bool_(),
+    "keywords": pa.list_(pa.string()),
+}
 REJECTED = pa.schema(
     [
         pa.field("file", pa.string(), nullable=False),  # trn, tst or lbl
@@ -43,6 +56,30 @@ REJECTED = pa.schema(
         pa.field("excerpt", pa.string(), nullable=False),  # the line's first 200 characters, made printable
     ]
 )
+
+
+def with_attributes(attributes: Sequence[Attribute]) -> pa.Schema:
+    """The schema of `products.parquet` for a catalogue with these attributes; `PRODUCTS` where there are none.
+
+    `attributes` is a struct with a field for each, null where a product has no such value; `attributes_hash` is equal
+    for equal values. The schema's metadata has what `read_attributes` gives back.
+    """
+    if not attributes:
+        return PRODUCTS
+    fields = [pa.field(each.name, ATTRIBUTE_TYPES[each.type]) for each in attributes]
+    described = json.dumps([each.model_dump() for each in attributes])
+    return (
+        PRODUCTS.append(pa.field("attributes", pa.struct(fields), nullable=False))
+        .append(pa.field("attributes_hash", pa.binary(16), nullable=False))
+        .with_metadata({"attributes": described})
+    )
+
+
+def read_attributes(products: Path) -> tuple[Attribute, ...]:
+    """The attributes of the products in a `products.parquet`."""
+    with open_parquet(products) as file:
+        described = (file.schema_arrow.metadata or {}).get(b"attributes", b"[]")
+    return tuple(Attribute.model_validate(each) for each in json.loads(described))
 
 
 def product_text(title: str, content: str) -> str:
