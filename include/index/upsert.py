@@ -4,13 +4,14 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from include.catalogue.schema import PRODUCTS_FILE, read_attributes
 from include.core import artifacts
 from include.core.errors import BadSettings
 from include.core.progress import Sink
 from include.core.settings import IndexSettings
 from include.index import claims
 from include.index.plan import Plan, read_plan, relative
-from include.index.points import read_points
+from include.index.points import attributes_fingerprint, read_points
 from include.store.protocol import Spec, Store
 
 log = logging.getLogger(__name__)
@@ -50,13 +51,19 @@ def upsert(
     part = opened.shard(shard)
     require_same_index(opened, index)
     made = artifacts.read(embedding)
-    spec = Spec(opened.dim, opened.index["hnsw_m"], opened.index["hnsw_ef_construct"])
+    products = root / opened.catalogue / PRODUCTS_FILE
+    attributes = read_attributes(products)
+    spec = Spec(opened.dim, opened.index["hnsw_m"], opened.index["hnsw_ef_construct"], attributes)
     store.prepare(opened.version, spec)
-    # The embedding's fingerprint holds the uids and the text hashes, so it determines the payloads too.
+    # The embedding's fingerprint holds the uids and the text hashes: with the attributes it determines the payloads.
     inputs = {"embedding": made.fingerprint}
+    if attributes:
+        inputs["attributes"] = attributes_fingerprint(products, part.row_groups, attributes)
     while True:
         points = read_points(root / opened.catalogue, part.row_groups, embedding)
-        loaded = store.upsert(opened.version, shard, points, inputs=inputs, total=part.rows, sink=sink)
+        loaded = store.upsert(
+            opened.version, shard, points, inputs=inputs, attributes=attributes, total=part.rows, sink=sink
+        )
         summary = {**loaded, "shard": shard, "embedding": relative(embedding, root)}
         if claims.claim(root, opened.version, summary):
             return summary
