@@ -9,6 +9,7 @@ One thread unpacks and one writes, outside Python's lock; `cleaning_pool.py` par
 counts are dealt with here, in the file's order.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -31,6 +32,7 @@ from include.catalogue.table_writer import TableWriter
 from include.core import artifacts, kinds
 from include.core.arrays import Keys
 from include.core.artifacts import Artifact, Workspace
+from include.core.display import printable
 from include.core.progress import Progress, Sink
 from include.core.settings import ConvertSettings
 from include.core.space import require
@@ -44,6 +46,8 @@ SHRUNK_PACKED, SHRUNK_PLAIN = 1.4, 0.5
 EXAMPLES = 3  # kept of each reason for a rejection
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 
 def convert(
@@ -105,6 +109,8 @@ def _write(
         ):
             done = 0
             for role, member in members.items():
+                form = archive.forms[role]
+                log.info("%s: %s is %s (%s)", role, printable(member.name), form.name, form.why)
                 with TableWriter(target / FILES[role], PRODUCTS, settings.row_group_rows) as table:
                     file = _File(role, settings, table, rejected)
 
