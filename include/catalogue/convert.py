@@ -9,6 +9,7 @@ One thread unpacks and one writes, outside Python's lock; `cleaning_pool.py` par
 counts are dealt with here, in the file's order.
 """
 
+import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -34,6 +35,7 @@ from include.catalogue.table_writer import TableWriter
 from include.core import artifacts, kinds
 from include.core.arrays import Keys
 from include.core.artifacts import Artifact, Workspace
+from include.core.display import printable
 from include.core.errors import BadSource
 from include.core.progress import Progress, Sink
 from include.core.settings import ConvertSettings
@@ -50,6 +52,8 @@ EXAMPLES = 3  # kept of each reason for a rejection
 COLUMN_SETTINGS = ("uid_field", "title_field", "content_fields")  # known by the mapping that they lead to
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 
 def convert(
@@ -125,6 +129,8 @@ def _write(
         ):
             done = 0
             for role, member in members.items():
+                form = archive.forms[role]
+                log.info("%s: %s is %s (%s)", role, printable(member.name), form.name, form.why)
                 with TableWriter(target / FILES[role], PRODUCTS, settings.row_group_rows) as table:
                     file = _File(role, settings, table, rejected)
 
