@@ -113,7 +113,8 @@ class RowReader:
 
     def __init__(self, reading: Reading) -> None:
         self._limits = reading.max_title_chars, reading.max_content_chars
-        self._mapping = reading.mapping
+        self._parse = parse if reading.mapping is None else partial(parse_mapped, reading.mapping)
+        self._hashed = reading.mapping is not None and not reading.mapping.uid
         self._used = FIELDS if reading.mapping is None else tuple(reading.mapping.used)
 
     def read(self, block: bytes) -> Rows:
@@ -125,9 +126,7 @@ class RowReader:
             return self._read(lines)
 
     def _read(self, lines: list[bytes]) -> Rows:
-        cleaner, mapping = Cleaner(*self._limits), self._mapping
-        parse_line = parse if mapping is None else partial(parse_mapped, mapping)
-        hashed = mapping is not None and not mapping.uid
+        cleaner, parse_line = Cleaner(*self._limits), self._parse
         clean_title, clean_content = cleaner.title, cleaner.content
         numbers: list[int] = []
         uids: list[str] = []
@@ -155,7 +154,7 @@ class RowReader:
             if content:
                 content = clean_content(content, title, plain)
                 emptied += not content
-            if hashed:
+            if self._hashed:
                 uid = content_uid(title, content or "")
             numbers.append(number)
             uids.append(uid)
