@@ -1,7 +1,5 @@
 """Points of one shard: the catalogue's rows joined with their vectors, row by row."""
 
-import hashlib
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -10,8 +8,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from include.catalogue.attributes import Attribute, AttributeValue
-from include.catalogue.schema import PRODUCTS_FILE, open_parquet, product_text, read_rows
+from include.catalogue.attributes import AttributeValue
+from include.catalogue.schema import PRODUCTS_FILE, open_parquet, product_text
 from include.core.arrays import Vectors
 from include.core.errors import DamagedArtifact, VerificationFailed
 from include.index.vectors import UNIT_TOLERANCE, VECTORS_FILE
@@ -52,21 +50,6 @@ def as_payload(values: Mapping[str, Any]) -> dict[str, AttributeValue]:
         for name, value in values.items()
         if value is not None
     }
-
-
-def attributes_fingerprint(products: Path, row_groups: Sequence[int], attributes: Sequence[Attribute]) -> str:
-    """What determines the attributes in a shard's payloads, and their indexes: 16 hexadecimal digits.
-
-    Args:
-        products: A `products.parquet` with attributes.
-        row_groups: The shard's.
-        attributes: The file's.
-    """
-    digest = hashlib.sha256(json.dumps([(each.name, each.type) for each in attributes]).encode())
-    for table in read_rows(products, ["attributes_hash"], row_groups):
-        for hashed in table["attributes_hash"].to_pylist():
-            digest.update(hashed)
-    return digest.hexdigest()[:16]
 
 
 def _joined(products_path: Path, row_groups: list[int], vectors_path: Path, batch: int) -> Iterator[PointBatch]:

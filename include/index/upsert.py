@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from include.catalogue.identity import attributes_of
 from include.catalogue.schema import PRODUCTS_FILE, read_attributes
 from include.core import artifacts
 from include.core.errors import BadSettings
@@ -11,7 +12,7 @@ from include.core.progress import Sink
 from include.core.settings import IndexSettings
 from include.index import claims
 from include.index.plan import Plan, read_plan, relative
-from include.index.points import attributes_fingerprint, read_points
+from include.index.points import read_points
 from include.store.protocol import Spec, Store
 
 log = logging.getLogger(__name__)
@@ -55,10 +56,10 @@ def upsert(
     attributes = read_attributes(products)
     spec = Spec(opened.dim, opened.index["hnsw_m"], opened.index["hnsw_ef_construct"], attributes)
     store.prepare(opened.version, spec)
-    # The embedding's fingerprint holds the uids and the text hashes: with the attributes it determines the payloads.
+    # The embedding's fingerprint holds the uids and the text hashes: with the attributes', it determines the payloads.
     inputs = {"embedding": made.fingerprint}
     if attributes:
-        inputs["attributes"] = attributes_fingerprint(products, part.row_groups, attributes)
+        inputs["attributes"] = attributes_of(products, part.row_groups)
     while True:
         points = read_points(root / opened.catalogue, part.row_groups, embedding)
         loaded = store.upsert(
