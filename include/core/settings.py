@@ -298,6 +298,19 @@ class AnswerSettings(Group):
         ge=0,
         le=1,
     )
+    filter: str | None = Field(
+        None,
+        title="Filter",
+        description='Answer from matching products alone: `brand = "Sony" and price < 200`, or Qdrant\'s filter JSON; '
+        "see Filters in docs/operations.md. Empty: from all.",
+        max_length=5000,
+    )
+    facets: str | None = Field(
+        None,
+        title="Facets",
+        description="Attributes whose values are counted over all matching products, separated by commas. Empty: none.",
+        max_length=2000,
+    )
     version: str = Field(
         "live",
         title="Index version",

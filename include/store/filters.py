@@ -78,7 +78,7 @@ class OneOf:
     """A keyword or a boolean is one of these; of a list of keywords, at least one is."""
 
     name: str
-    values: tuple[str | bool, ...]
+    values: tuple[str | int, ...]
 
     def __str__(self) -> str:
         if len(self.values) == 1:

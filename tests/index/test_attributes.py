@@ -3,13 +3,11 @@
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from include.catalogue.attributes import Attribute
 from include.core import artifacts
 from include.core.errors import VerificationFailed
 from include.core.settings import IndexSettings
@@ -17,28 +15,10 @@ from include.index.verify import verify
 from include.store.filter_text import parse
 from include.store.stores import open_store
 from include.store.version import IndexVersion
-from tests.indexed import load
-from tests.small import products, write_catalogue
+from tests.indexed import ATTRIBUTES, ROWS, VALUES, load
+from tests.small import write_catalogue
 
 INDEX = IndexSettings()
-ATTRIBUTES = [
-    Attribute(name="brand", type="keyword", field="Brand"),
-    Attribute(name="price", type="money", field="price"),
-    Attribute(name="tags", type="keywords", field="tags"),
-    Attribute(name="released", type="date", field="released"),
-    Attribute(name="in_stock", type="boolean", field="in stock"),
-]
-ROWS = products(40)
-VALUES: list[dict[str, Any]] = [
-    {
-        "brand": ["Sony", "LG"][number % 2],
-        "price": number + 0.5,
-        "tags": ["new", "red"][: number % 3] or None,
-        "released": datetime(2024, 1, 1 + number % 28, tzinfo=UTC),
-        "in_stock": None if number == 7 else number % 3 == 0,
-    }
-    for number in range(len(ROWS))
-]
 
 
 def build(
