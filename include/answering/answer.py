@@ -99,7 +99,7 @@ def answer(
         narrowed = narrow(settings, version.attributes, searcher)
         laps.end("filter")
         search = _Search(settings, weight, narrowed.where)
-        retrieved = _retrieve(asked, version, searcher, search, root, laps) if narrowed.left else None
+        retrieved = None if narrowed.left == 0 else _retrieve(asked, version, searcher, search, root, laps)
     shared = laps.total() / len(asked)
     written = _all_written(asked, retrieved, narrowed, settings, llm, shared)
     laps.end("generate")

@@ -22,14 +22,14 @@ class Narrowed:
 
     Attributes:
         where: The filter; None for none.
-        left: How many products match.
+        left: How many products match; None without a filter.
         facets: By attribute, `{"value", "count", "filter"}` of the most frequent values among those products; `filter`
             is the one that chooses that value.
         warnings: The filter's keywords that no product has, with one that is spelt alike.
     """
 
     where: Filter | None
-    left: int
+    left: int | None
     facets: dict[str, list[dict[str, Any]]]
     warnings: list[str]
 
@@ -55,8 +55,9 @@ def narrow(settings: AnswerSettings, attributes: Sequence[Attribute], searcher: 
         ]
         for name, values in found.items()
     }
-    warnings = [] if where is None else list(_unknown_values(where, attributes, searcher))
-    return Narrowed(where, searcher.count(where), facets, warnings)
+    if where is None:
+        return Narrowed(None, None, facets, [])
+    return Narrowed(where, searcher.count(where), facets, list(_unknown_values(where, attributes, searcher)))
 
 
 def nothing_left(question: str, narrowed: Narrowed) -> dict[str, Any]:
