@@ -10,9 +10,10 @@ counts are dealt with here, in the file's order.
 """
 
 import logging
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,18 +33,20 @@ from include.catalogue.table_writer import TableWriter
 from include.core import artifacts, kinds
 from include.core.arrays import Keys
 from include.core.artifacts import Artifact, Workspace
-from include.core.display import printable
+from include.core.display import excerpt, printable
 from include.core.progress import Progress, Sink
 from include.core.settings import ConvertSettings
 from include.core.space import require
-from include.formats.archive import Archive
+from include.formats.archive import Archive, Member, Part
 from include.formats.members import ROLES
+from include.formats.table_forms import TableForm
 
 FILES = {"trn": PRODUCTS_FILE, "tst": QUERIES_FILE, "lbl": LABELS_FILE}
 
 # Bytes written for a byte of the source; seen: up to 1.25, and a third.
 SHRUNK_PACKED, SHRUNK_PLAIN = 1.4, 0.5
 EXAMPLES = 3  # kept of each reason for a rejection
+BROKEN = "file cannot be read to its end"  # the reason where one of several is set aside
 
 T = TypeVar("T")
 
@@ -78,7 +81,7 @@ def convert(
 
     def write(space: Workspace) -> Mapping[str, Any]:
         artifacts.read(source)
-        return _write(source / origin.stats["file"], space.path, settings, sink, processes)
+        return _write(source / origin.stats["file"], space, settings, sink, processes)
 
     made = artifacts.build(
         root,
@@ -95,37 +98,38 @@ def convert(
 
 
 def _write(
-    source: Path, target: Path, settings: ConvertSettings, sink: Sink | None, processes: int | None
+    source: Path, space: Workspace, settings: ConvertSettings, sink: Sink | None, processes: int | None
 ) -> dict[str, Any]:
     stats: dict[str, Any] = {}
-    with Archive(source) as archive:
+    target = space.path
+    with Archive(source, scratch=space.scratch) as archive:
         members = {role: archive.members[role] for role in ROLES if role in archive.members}
-        total = sum(member.size for member in members.values())
-        require(target, _bytes(archive, source), "Converting the catalogue")
+        total = sum(member.size for files in members.values() for member in files)
+        require(target, _bytes(archive), "Converting the catalogue")
         with (
             Progress("convert", total, unit="bytes", sink=sink) as progress,
             TableWriter(target / REJECTED_FILE, REJECTED, settings.row_group_rows) as rejected,
             CleaningPool(settings.max_title_chars, settings.max_content_chars, processes) as pool,
         ):
             done = 0
-            for role, member in members.items():
-                form = archive.forms[role]
-                log.info("%s: %s is %s (%s)", role, printable(member.name), form.name, form.why)
+            for role, files in members.items():
+                _tell_forms(role, files)
                 with TableWriter(target / FILES[role], PRODUCTS, settings.row_group_rows) as table:
-                    file = _File(role, settings, table, rejected)
+                    file = _File(role, settings, table, rejected, {member.name: member.size for member in files})
 
                     def tell(read: int, before: int = done) -> None:
                         progress.done = before + read
 
-                    for rows in pool.rows(_ahead(archive.blocks(role, tell))):
-                        file.add(rows)
+                    parts: deque[Part] = deque()  # one for each of the rows that will come
+                    for rows in pool.rows(_ahead(_noted(archive.parts(role, tell), parts))):
+                        file.add(rows, parts.popleft())
                         progress.update(progress.done, file=role, rows=file.lines)
-                done += member.size
+                done += sum(member.size for member in files)
                 progress.update(done)
                 stats[role] = file.stats()
                 log_counts({role: stats[role]})
                 if role == "trn":
-                    refuse_empty(stats[role], member.name)
+                    refuse_empty(stats[role], files[0].name if len(files) == 1 else f"Each of {len(files):,} files")
                     refuse_many_rejects(stats[role], settings.max_reject_share)
     _follow_links(stats, target)
     log_warnings(stats)
@@ -145,21 +149,58 @@ def _follow_links(stats: dict[str, Any], target: Path) -> None:
         counts["warnings"] = warnings(role, counts, labels)
 
 
-def _bytes(archive: Archive, source: Path) -> float:
+def _tell_forms(role: str, files: Sequence[Member]) -> None:
+    """Say in the log how the files hold their records, and why that is thought."""
+    forms: dict[tuple[str, str], list[str]] = {}
+    for member in files:
+        if (form := member.look.form) is not None:
+            forms.setdefault((form.name, form.why), []).append(printable(member.name))
+    for (name, why), names in forms.items():
+        more = f" and {len(names) - 1:,} more: each" if len(names) > 1 else ""
+        log.info("%s: %s%s is %s (%s)", role, names[0], more, name, why)
+
+
+def _noted(parts: Iterator[Part], notes: deque[Part]) -> Iterator[bytes]:
+    """The lines of each part; what it is from, is noted."""
+    for part in parts:
+        notes.append(replace(part, lines=b""))
+        yield part.lines
+
+
+def _bytes(archive: Archive) -> float:
     """About what is written: by what lies packed, and by the plain lines where an archive packs little or nothing."""
     need = 0.0
-    for role, member in archive.members.items():
-        packed = SHRUNK_PACKED * min(member.packed, member.size)  # a tar does not say what a member takes in it
-        need += packed if role in archive.gzipped else min(packed, SHRUNK_PLAIN * member.size)
-    return min(need, SHRUNK_PACKED * source.stat().st_size)
+    for member in (member for files in archive.members.values() for member in files):
+        packed = SHRUNK_PACKED * min(member.entry.packed, member.size)  # a tar does not say what a member takes in it
+        dense = member.look.packing is not None or isinstance(member.look.form, TableForm)
+        need += packed if dense else min(packed, SHRUNK_PLAIN * member.size)
+    return min(need, SHRUNK_PACKED * archive.size)
 
 
 class _File:
-    """The conversion of one file: duplicates, counts, and the way into the tables."""
+    """The conversion of one role's files, mostly one: duplicates, counts, and the way into the tables.
 
-    def __init__(self, role: str, settings: ConvertSettings, table: TableWriter, rejected: TableWriter) -> None:
+    Args:
+        role: Of the files.
+        settings: The limits.
+        table: Takes the products.
+        rejected: Takes what is refused.
+        sizes: Bytes of each file by its name.
+    """
+
+    def __init__(
+        self,
+        role: str,
+        settings: ConvertSettings,
+        table: TableWriter,
+        rejected: TableWriter,
+        sizes: Mapping[str, int],
+    ) -> None:
         self.lines = 0
         self._role = role
+        self._sizes = sizes
+        self._file, self._before = "", 0  # where the lines come from at present, and how many came before
+        self._broken: list[dict[str, Any]] = []
         self._table = table
         self._rejected = rejected
         self._uids = SeenHashes()
@@ -173,7 +214,15 @@ class _File:
         self._examples: dict[str, list[dict[str, Any]]] = {}
         self._profile = Profile(settings.max_title_chars, settings.max_content_chars)
 
-    def add(self, rows: Rows) -> None:
+    def add(self, rows: Rows, part: Part) -> None:
+        """Take the rows of a part."""
+        if part.file != self._file:
+            self._file, self._before = part.file, self.lines
+        if part.fault is not None:  # its one line is empty: it stands for what the file still had
+            rows = replace(rows, blank=0, rejects=[(0, BROKEN, excerpt(part.fault.what.encode()))])
+            share = self._sizes[part.file] / max(sum(self._sizes.values()), 1)
+            lines = self.lines - self._before
+            self._broken.append({"file": part.file, "reason": part.fault.what, "share": share, "lines": lines})
         self._counts["blank"] += rows.blank
         self._counts["read"] += rows.total - rows.blank
         self._counts["emptied_contents"] += rows.emptied
@@ -214,15 +263,16 @@ class _File:
     def _add_rejects(self, rows: Rows) -> None:
         if not rows.rejects:
             return
-        lines = [self.lines + number + 1 for number, _, _ in rows.rejects]
+        several = len(self._sizes) > 1
+        lines = [self.lines - self._before + number + 1 for number, _, _ in rows.rejects]
         reasons = [reason for _, reason, _ in rows.rejects]
         excerpts = [excerpt for _, _, excerpt in rows.rejects]
         self._counts["rejected"] += len(lines)
         self._reasons.update(reasons)
-        for line, reason, excerpt in zip(lines, reasons, excerpts, strict=True):
+        for line, reason, begins in zip(lines, reasons, excerpts, strict=True):
             if len(examples := self._examples.setdefault(reason, [])) < EXAMPLES:
-                examples.append({"line": line, "excerpt": excerpt})
-        files = [self._role] * len(lines)
+                examples.append({"line": line, "excerpt": begins, **({"file": self._file} if several else {})})
+        files = [self._file if several else self._role] * len(lines)
         columns = [
             strings_of(files),
             fixed(np.array(lines, np.int64), pa.int64()),
@@ -248,6 +298,8 @@ class _File:
             "mended": dict(self._mended.most_common()),
             "ignored": limited(self._ignored),
             "refused_fields": limited(self._refused_fields),
+            **({"files": len(self._sizes)} if len(self._sizes) > 1 else {}),
+            **({"broken": self._broken} if self._broken else {}),
         }
 
 
