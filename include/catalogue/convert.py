@@ -17,15 +17,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 
 from include.catalogue.account import log_counts, log_warnings, refuse_empty, refuse_many_rejects, warnings
 from include.catalogue.cleaning_pool import CleaningPool
 from include.catalogue.columns import fixed, lists, mask, numbers, strings, strings_of
+from include.catalogue.guess import chosen_mapping
 from include.catalogue.links import links_nowhere, place_of_row
+from include.catalogue.mapping import FieldMapping
 from include.catalogue.profile import Profile
-from include.catalogue.rows import Rows, limited
+from include.catalogue.rows import Reading, Rows, limited
 from include.catalogue.schema import LABELS_FILE, PRODUCTS, PRODUCTS_FILE, QUERIES_FILE, REJECTED, REJECTED_FILE
 from include.catalogue.seen import SeenHashes
 from include.catalogue.summary import Counted
@@ -34,9 +37,10 @@ from include.core import artifacts, kinds
 from include.core.arrays import Keys
 from include.core.artifacts import Artifact, Workspace
 from include.core.display import excerpt, printable
+from include.core.errors import BadSource
 from include.core.progress import Progress, Sink
 from include.core.settings import ConvertSettings
-from include.core.space import require
+from include.core.space import no_space_explained, require
 from include.formats.archive import Archive, Member, Part
 from include.formats.members import ROLES
 from include.formats.table_forms import TableForm
@@ -47,6 +51,8 @@ FILES = {"trn": PRODUCTS_FILE, "tst": QUERIES_FILE, "lbl": LABELS_FILE}
 SHRUNK_PACKED, SHRUNK_PLAIN = 1.4, 0.5
 EXAMPLES = 3  # kept of each reason for a rejection
 BROKEN = "file cannot be read to its end"  # the reason where one of several is set aside
+
+COLUMN_SETTINGS = ("uid_field", "title_field", "content_fields")  # known by the mapping that they lead to
 
 T = TypeVar("T")
 
@@ -78,27 +84,42 @@ def convert(
         DamagedArtifact: The source artifact does not match its manifest.
     """
     origin = artifacts.read(source, verify=False)
+    file = source / origin.stats["file"]
+    mapping = _mapping(file, source, settings)
+    reading = Reading(settings.max_title_chars, settings.max_content_chars, mapping)
 
     def write(space: Workspace) -> Mapping[str, Any]:
         artifacts.read(source)
-        return _write(source / origin.stats["file"], space, settings, sink, processes)
+        return _write(file, space, settings, reading, sink, processes)
 
-    made = artifacts.build(
-        root,
-        kinds.CATALOGUE,
-        write,
-        settings=settings.model_dump(exclude={"max_reject_share"}),
-        inputs={"source": origin.stats["sha256"]},
-    )
-    refuse_many_rejects(made.stats["trn"], settings.max_reject_share)
+    shaping = settings.model_dump(exclude={"max_reject_share", *COLUMN_SETTINGS})
+    if mapping is not None:
+        shaping["mapping"] = msgspec.to_builtins(mapping)
+    made = artifacts.build(root, kinds.CATALOGUE, write, settings=shaping, inputs={"source": origin.stats["sha256"]})
+    refuse_many_rejects(made.stats["trn"], settings.max_reject_share, mapping)
     if made.reused:
         log_counts(made.stats)
         log_warnings(made.stats)
     return made
 
 
+def _mapping(file: Path, source: Path, settings: ConvertSettings) -> FieldMapping | None:
+    try:
+        with no_space_explained(source.parent), Archive(file, scratch=source.parent) as archive:
+            sound = (part.lines for part in archive.parts("trn") if part.fault is None)
+            return chosen_mapping(sound, settings, archive.members["trn"][0].name)
+    except BadSource:
+        artifacts.read(source)  # if the file is damaged, that is the reason
+        raise
+
+
 def _write(
-    source: Path, space: Workspace, settings: ConvertSettings, sink: Sink | None, processes: int | None
+    source: Path,
+    space: Workspace,
+    settings: ConvertSettings,
+    reading: Reading,
+    sink: Sink | None,
+    processes: int | None,
 ) -> dict[str, Any]:
     stats: dict[str, Any] = {}
     target = space.path
@@ -109,7 +130,7 @@ def _write(
         with (
             Progress("convert", total, unit="bytes", sink=sink) as progress,
             TableWriter(target / REJECTED_FILE, REJECTED, settings.row_group_rows) as rejected,
-            CleaningPool(settings.max_title_chars, settings.max_content_chars, processes) as pool,
+            CleaningPool(reading, processes) as pool,
         ):
             done = 0
             for role, files in members.items():
@@ -130,10 +151,12 @@ def _write(
                 log_counts({role: stats[role]})
                 if role == "trn":
                     refuse_empty(stats[role], files[0].name if len(files) == 1 else f"Each of {len(files):,} files")
-                    refuse_many_rejects(stats[role], settings.max_reject_share)
+                    refuse_many_rejects(stats[role], settings.max_reject_share, reading.mapping)
     _follow_links(stats, target)
     log_warnings(stats)
     counted = {**stats, "products": stats["trn"]["accepted"]}
+    if reading.mapping is not None:
+        counted["mapping"] = reading.mapping.summary()
     return Counted.model_validate(counted, extra="forbid").model_dump(exclude_unset=True)
 
 

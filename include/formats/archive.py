@@ -22,7 +22,7 @@ from include.formats.file_kind import FileKind
 from include.formats.first_bytes import HEAD, container, form_of
 from include.formats.form import Form
 from include.formats.lines import BLOCK, Reads
-from include.formats.members import Entry, Look, find_members, folder_entries, is_workbook, zip_entries
+from include.formats.members import EMPTY, Entry, Look, find_members, folder_entries, is_workbook, zip_entries
 from include.formats.table_forms import TableForm, blocks_of, check_table
 from include.formats.tars import Tar, is_tar_file
 from include.formats.text_kind import UNKNOWN
@@ -222,13 +222,13 @@ class Archive:
             yield self._file(member.entry)
             return
         with (
-            tempfile.NamedTemporaryFile(dir=self._scratch, prefix="table-") as copy,
+            tempfile.TemporaryFile(dir=self._scratch) as copy,  # has no name that could outlive this process
             self._opened(member.entry) as (_, stream),
         ):
-            require(Path(copy.name).parent, member.size, f"Unpacking {printable(member.name)}")
+            require(self._scratch or Path(tempfile.gettempdir()), member.size, f"Unpacking {printable(member.name)}")
             shutil.copyfileobj(stream, copy, BLOCK)
             copy.flush()
-            yield Path(copy.name)
+            yield Path(f"/proc/self/fd/{copy.fileno()}")
 
     def _look(self, entry: Entry, stored: Reads | None = None) -> Look:
         """What the first bytes of a file say; `stored` is the file, where it is at hand."""
@@ -248,7 +248,7 @@ def _looked_at(stored: Reads, entry: Entry, where: str) -> Look:
         head = stream.peek(HEAD)
     form = form_of(head)
     if not isinstance(form, FileKind):
-        return Look(form, packed, None, form.name)
+        return Look(form, packed, None, form.name if head else EMPTY)
     what, step = f"{where} is no catalogue: {form.said()}.", form.next_step(entry.name, packed)
     if container(head):
         what = f"{where} is no catalogue: {f'inside {packed.name}' if packed else 'it'} is {form.name}."

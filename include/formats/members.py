@@ -29,6 +29,7 @@ _BESIDE = re.compile(
     r"[._].*|(readme|licen[cs]e|copying|notice|changelog|thumbs\.db|desktop\.ini)(\W.*)?|.*\.(md5|sha\d+|crc)",
     re.IGNORECASE,
 )
+EMPTY = "empty"
 _DRIVE = re.compile(r"[A-Za-z]:")
 _DOCUMENTS = {
     "xl/workbook.bin": "an Excel workbook in its binary form (.xlsb)",
@@ -186,9 +187,9 @@ def is_beside(name: str) -> bool:
 
 def _catalogue(files: list[Entry], source: str, look: Callable[[Entry], Look], everything: list[Entry]) -> list[Entry]:
     """Which of the files, none of which has a role, are the catalogue."""
-    good = [entry for entry in files if look(entry).form is not None]
-    if not good and len(files) == 1 and (fault := look(files[0]).fault):
-        raise fault
+    if len(files) == 1:
+        return files
+    good = [entry for entry in files if look(entry).form is not None and look(entry).kind != EMPTY]
     if len(lines := [entry for entry in good if _JSON_LINES.fullmatch(entry.base)]) == 1:
         good = lines  # beside tables, that is clear
     if not good:
@@ -203,8 +204,6 @@ def _catalogue(files: list[Entry], source: str, look: Callable[[Entry], Look], e
             f"{source} holds {len(good)} files of several forms, and none is named trn: found {_listed(good, look)}.",
             "Leave those of one form in it, or name the one with the products trn (trn.json, trn.csv …).",
         )
-    if len(good) == 1 and len(files) == 1:
-        return good
     endings = {entry.ending for entry in good}
     chosen = [entry for entry in files if entry in good or (good is not lines and entry.ending in endings)]
     for entry in chosen if len({entry.name for entry in chosen}) < len(chosen) else ():

@@ -52,12 +52,12 @@ class TableForm:
     Attributes:
         name: As in "it is …".
         why: What was seen in the file.
-        lines: Its rows as JSON lines, given the file; is told after each the share of the file that is read.
+        lines: Its rows as JSON lines, given the file, what messages call it, and who is told the share that is read.
     """
 
     name: str
     why: str
-    lines: Callable[[Path, Tell], Rows]
+    lines: Callable[[Path, str, Tell], Rows]
 
 
 def table_form(head: bytes) -> TableForm | None:
@@ -93,7 +93,7 @@ def blocks_of(path: Path, form: TableForm, where: str, tell: Tell = lambda _: No
     done = size = 0
     lines: list[bytes] = []
     with _explained(where, form):
-        for line in form.lines(path, tell):
+        for line in form.lines(path, where, tell):
             lines.append(line)
             size += len(line) + 1
             if size >= BLOCK:
@@ -112,7 +112,7 @@ def check_table(path: Path, form: TableForm, where: str) -> None:
         BadSource: It cannot.
     """
     with _explained(where, form):
-        next(form.lines(path, lambda _: None), None)
+        next(form.lines(path, where, lambda _: None), None)
 
 
 @contextmanager
@@ -132,19 +132,19 @@ def _explained(where: str, form: TableForm) -> Iterator[None]:
         ) from error
 
 
-def _parquet(path: Path, tell: Tell) -> Rows:
+def _parquet(path: Path, where: str, tell: Tell) -> Rows:
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path, buffer_size=2**20, page_checksum_verification=True) as file:
         groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
         rows, size = file.metadata.num_rows, sum(group.total_byte_size for group in groups)
         if size > (limit := limit_of(path.stat().st_size)):
-            raise bomb(printable(path.name), limit)
+            raise bomb(where, limit)
         batch = max(1, min(_BATCH, rows * _BATCH_BYTES // max(size, 1)))
         yield from _lines(file.iter_batches(batch_size=batch), rows, tell)
 
 
-def _arrow_file(path: Path, tell: Tell) -> Rows:
+def _arrow_file(path: Path, _: str, tell: Tell) -> Rows:
     import pyarrow as pa
 
     with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as file:
@@ -152,7 +152,7 @@ def _arrow_file(path: Path, tell: Tell) -> Rows:
         yield from _lines(batches, 0, lambda _: tell(source.tell() / max(source.size(), 1)))
 
 
-def _arrow_stream(path: Path, tell: Tell) -> Rows:
+def _arrow_stream(path: Path, _: str, tell: Tell) -> Rows:
     import pyarrow as pa
 
     with pa.memory_map(str(path)) as source, pa.ipc.open_stream(source) as stream:
@@ -237,7 +237,7 @@ def _mended(value: Any) -> Any:
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
-def _excel(path: Path, tell: Tell) -> Rows:
+def _excel(path: Path, where: str, tell: Tell) -> Rows:
     """The rows under the heading of the first sheet that has one; an empty line for an empty row."""
     import openpyxl
 
@@ -245,11 +245,11 @@ def _excel(path: Path, tell: Tell) -> Rows:
         with zipfile.ZipFile(stream) as parts:
             if WORKBOOK not in parts.namelist():
                 raise BadSource(
-                    f"{printable(path.name)} is not a catalogue: it is another Office document than an .xlsx workbook.",
+                    f"{where} is not a catalogue: it is another Office document than an .xlsx workbook.",
                     "Save the products as .xlsx or CSV, and give that.",
                 )
             if sum(part.file_size for part in parts.infolist()) > (limit := limit_of(path.stat().st_size)):
-                raise bomb(printable(path.name), limit)
+                raise bomb(where, limit)
         warnings.filterwarnings("ignore", module="openpyxl")  # about styles and validations, which are not wanted
         book = openpyxl.load_workbook(stream, read_only=True, data_only=True, keep_links=False)
         for sheet in book.worksheets:
@@ -262,8 +262,7 @@ def _excel(path: Path, tell: Tell) -> Rows:
                 yield from _under(names, rows, last, tell)
                 return
     raise BadSource(
-        f"{printable(path.name)} has no sheet with a heading: a row with the columns' names, among the first "
-        f"{_ABOVE_HEADER} rows.",
+        f"{where} has no sheet with a heading: a row with the columns' names, among the first {_ABOVE_HEADER} rows.",
         "Write the columns' names, such as uid, title and content, above the products.",
     )
 

@@ -21,7 +21,7 @@ import pytest
 
 from include.core.display import printable
 from include.core.errors import BadSource, VitrineError
-from include.formats import archive, compression
+from include.formats import compression
 from include.formats.archive import Archive
 from include.formats.lines import MAX_LINE, line_blocks
 
@@ -195,7 +195,7 @@ def test_without_trn_the_message_lists_what_is_there(tmp_path: Path) -> None:
     """Danger: the user has to open the archive to learn what is wrong."""
     path = zipped(tmp_path / "c.zip", {"data/tst.json.gz": b"", "readme.txt": b"x"})
     what = refusal(path)
-    assert "trn.json.gz" in what and "data/tst.json.gz (JSON lines), readme.txt" in what
+    assert "trn.json.gz" in what and "data/tst.json.gz (empty), readme.txt" in what
     assert "no file at all" in refusal(zipped(tmp_path / "empty.zip", {}))
     many = refusal(zipped(tmp_path / "many.zip", {f"{number}.txt": b"" for number in range(50)}))
     assert "and 40 more" in many
