@@ -9,11 +9,9 @@ One thread unpacks and one writes, outside Python's lock; `cleaning_pool.py` par
 counts are dealt with here, in the file's order.
 """
 
-import logging
-from collections import Counter, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,6 +25,7 @@ from include.catalogue.columns import fixed, lists, mask, numbers, strings, stri
 from include.catalogue.guess import chosen_mapping
 from include.catalogue.links import links_nowhere, place_of_row
 from include.catalogue.mapping import FieldMapping
+from include.catalogue.origins import Origins, bytes_written
 from include.catalogue.profile import Profile
 from include.catalogue.rows import Reading, Rows, limited
 from include.catalogue.schema import LABELS_FILE, PRODUCTS, PRODUCTS_FILE, QUERIES_FILE, REJECTED, REJECTED_FILE
@@ -36,27 +35,20 @@ from include.catalogue.table_writer import TableWriter
 from include.core import artifacts, kinds
 from include.core.arrays import Keys
 from include.core.artifacts import Artifact, Workspace
-from include.core.display import excerpt, printable
 from include.core.errors import BadSource
 from include.core.progress import Progress, Sink
 from include.core.settings import ConvertSettings
 from include.core.space import no_space_explained, require
-from include.formats.archive import Archive, Member, Part
+from include.formats.archive import Archive
 from include.formats.members import ROLES
-from include.formats.table_forms import TableForm
 
 FILES = {"trn": PRODUCTS_FILE, "tst": QUERIES_FILE, "lbl": LABELS_FILE}
 
-# Bytes written for a byte of the source; seen: up to 1.25, and a third.
-SHRUNK_PACKED, SHRUNK_PLAIN = 1.4, 0.5
 EXAMPLES = 3  # kept of each reason for a rejection
-BROKEN = "file cannot be read to its end"  # the reason where one of several is set aside
 
 COLUMN_SETTINGS = ("uid_field", "title_field", "content_fields")  # known by the mapping that they lead to
 
 T = TypeVar("T")
-
-log = logging.getLogger(__name__)
 
 
 def convert(
@@ -126,7 +118,7 @@ def _write(
     with Archive(source, scratch=space.scratch) as archive:
         members = {role: archive.members[role] for role in ROLES if role in archive.members}
         total = sum(member.size for files in members.values() for member in files)
-        require(target, _bytes(archive), "Converting the catalogue")
+        require(target, bytes_written(archive), "Converting the catalogue")
         with (
             Progress("convert", total, unit="bytes", sink=sink) as progress,
             TableWriter(target / REJECTED_FILE, REJECTED, settings.row_group_rows) as rejected,
@@ -134,18 +126,17 @@ def _write(
         ):
             done = 0
             for role, files in members.items():
-                _tell_forms(role, files)
+                origins = Origins(role, files)
                 with TableWriter(target / FILES[role], PRODUCTS, settings.row_group_rows) as table:
-                    file = _File(role, settings, table, rejected, {member.name: member.size for member in files})
+                    file = _File(role, settings, table, rejected, origins)
 
                     def tell(read: int, before: int = done) -> None:
                         progress.done = before + read
 
-                    parts: deque[Part] = deque()  # one for each of the rows that will come
-                    for rows in pool.rows(_ahead(_noted(archive.parts(role, tell), parts))):
-                        file.add(rows, parts.popleft())
+                    for rows in pool.rows(_ahead(origins.lines(archive.parts(role, tell)))):
+                        file.add(origins.take(rows))
                         progress.update(progress.done, file=role, rows=file.lines)
-                done += sum(member.size for member in files)
+                done += origins.size
                 progress.update(done)
                 stats[role] = file.stats()
                 log_counts({role: stats[role]})
@@ -172,58 +163,15 @@ def _follow_links(stats: dict[str, Any], target: Path) -> None:
         counts["warnings"] = warnings(role, counts, labels)
 
 
-def _tell_forms(role: str, files: Sequence[Member]) -> None:
-    """Say in the log how the files hold their records, and why that is thought."""
-    forms: dict[tuple[str, str], list[str]] = {}
-    for member in files:
-        if (form := member.look.form) is not None:
-            forms.setdefault((form.name, form.why), []).append(printable(member.name))
-    for (name, why), names in forms.items():
-        more = f" and {len(names) - 1:,} more: each" if len(names) > 1 else ""
-        log.info("%s: %s%s is %s (%s)", role, names[0], more, name, why)
-
-
-def _noted(parts: Iterator[Part], notes: deque[Part]) -> Iterator[bytes]:
-    """The lines of each part; what it is from, is noted."""
-    for part in parts:
-        notes.append(replace(part, lines=b""))
-        yield part.lines
-
-
-def _bytes(archive: Archive) -> float:
-    """About what is written: by what lies packed, and by the plain lines where an archive packs little or nothing."""
-    need = 0.0
-    for member in (member for files in archive.members.values() for member in files):
-        packed = SHRUNK_PACKED * min(member.entry.packed, member.size)  # a tar does not say what a member takes in it
-        dense = member.look.packing is not None or isinstance(member.look.form, TableForm)
-        need += packed if dense else min(packed, SHRUNK_PLAIN * member.size)
-    return min(need, SHRUNK_PACKED * archive.size)
-
-
 class _File:
-    """The conversion of one role's files, mostly one: duplicates, counts, and the way into the tables.
-
-    Args:
-        role: Of the files.
-        settings: The limits.
-        table: Takes the products.
-        rejected: Takes what is refused.
-        sizes: Bytes of each file by its name.
-    """
+    """The conversion of one role's files, mostly one: duplicates, counts, and the way into the tables."""
 
     def __init__(
-        self,
-        role: str,
-        settings: ConvertSettings,
-        table: TableWriter,
-        rejected: TableWriter,
-        sizes: Mapping[str, int],
+        self, role: str, settings: ConvertSettings, table: TableWriter, rejected: TableWriter, origins: Origins
     ) -> None:
         self.lines = 0
         self._role = role
-        self._sizes = sizes
-        self._file, self._before = "", 0  # where the lines come from at present, and how many came before
-        self._broken: list[dict[str, Any]] = []
+        self._origins = origins
         self._table = table
         self._rejected = rejected
         self._uids = SeenHashes()
@@ -237,15 +185,7 @@ class _File:
         self._examples: dict[str, list[dict[str, Any]]] = {}
         self._profile = Profile(settings.max_title_chars, settings.max_content_chars)
 
-    def add(self, rows: Rows, part: Part) -> None:
-        """Take the rows of a part."""
-        if part.file != self._file:
-            self._file, self._before = part.file, self.lines
-        if part.fault is not None:  # its one line is empty: it stands for what the file still had
-            rows = replace(rows, blank=0, rejects=[(0, BROKEN, excerpt(part.fault.what.encode()))])
-            share = self._sizes[part.file] / max(sum(self._sizes.values()), 1)
-            lines = self.lines - self._before
-            self._broken.append({"file": part.file, "reason": part.fault.what, "share": share, "lines": lines})
+    def add(self, rows: Rows) -> None:
         self._counts["blank"] += rows.blank
         self._counts["read"] += rows.total - rows.blank
         self._counts["emptied_contents"] += rows.emptied
@@ -286,16 +226,17 @@ class _File:
     def _add_rejects(self, rows: Rows) -> None:
         if not rows.rejects:
             return
-        several = len(self._sizes) > 1
-        lines = [self.lines - self._before + number + 1 for number, _, _ in rows.rejects]
+        origins = self._origins
+        lines = [self.lines - origins.before + number + 1 for number, _, _ in rows.rejects]
         reasons = [reason for _, reason, _ in rows.rejects]
         excerpts = [excerpt for _, _, excerpt in rows.rejects]
         self._counts["rejected"] += len(lines)
         self._reasons.update(reasons)
+        where = {"file": origins.file} if origins.several else {}
         for line, reason, begins in zip(lines, reasons, excerpts, strict=True):
             if len(examples := self._examples.setdefault(reason, [])) < EXAMPLES:
-                examples.append({"line": line, "excerpt": begins, **({"file": self._file} if several else {})})
-        files = [self._file if several else self._role] * len(lines)
+                examples.append({"line": line, "excerpt": begins, **where})
+        files = [origins.file] * len(lines)
         columns = [
             strings_of(files),
             fixed(np.array(lines, np.int64), pa.int64()),
@@ -321,8 +262,7 @@ class _File:
             "mended": dict(self._mended.most_common()),
             "ignored": limited(self._ignored),
             "refused_fields": limited(self._refused_fields),
-            **({"files": len(self._sizes)} if len(self._sizes) > 1 else {}),
-            **({"broken": self._broken} if self._broken else {}),
+            **self._origins.stats(),
         }
 
 
