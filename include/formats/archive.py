@@ -19,8 +19,10 @@ from isal.igzip_lib import IsalError
 
 from include.core.errors import BadSource
 from include.core.redaction import escaped
-from include.formats.first_bytes import HEAD, TAR_BLOCK, container, foreign, is_tar, unknown
-from include.formats.lines import BLOCK, Reads, line_blocks
+from include.formats.file_kind import FileKind
+from include.formats.first_bytes import HEAD, TAR_BLOCK, container, form_of, is_tar
+from include.formats.form import Form
+from include.formats.lines import BLOCK, Reads
 from include.formats.members import Member, StrictHeader, find_members, tar_entries, zip_entries
 
 MAX_RATIO = 200  # unpacked to packed; catalogues in JSON lines reach about 30, a bomb 1,000
@@ -42,6 +44,7 @@ class Archive:
     """
 
     members: dict[str, Member]
+    forms: dict[str, Form]  # how each member holds its records
     gzipped: set[str]  # roles of the members that are gzip themselves
 
     def __init__(self, path: Path, name: str = "") -> None:
@@ -58,7 +61,11 @@ class Archive:
                 self.members = find_members(zip_entries(self._zip), self._name, self._kind_in_zip)
             else:
                 self.members = self._single_or_tar()
-            self.gzipped = {role for role, member in self.members.items() if self._holds_lines_in_gzip(member)}
+            self.gzipped, self.forms = set(), {}
+            for role, member in self.members.items():
+                self.forms[role], gzipped = self._form(member)
+                if gzipped:
+                    self.gzipped.add(role)
         except BaseException:
             self.__exit__()
             raise
@@ -71,7 +78,7 @@ class Archive:
             self._zip.close()
 
     def blocks(self, role: str, tell: Callable[[int], None] | None = None) -> Iterator[bytes]:
-        """The lines of one file, a block (about 2 MiB) at a time: see `include.formats.lines.line_blocks`.
+        """The records of one file as JSON lines, a block (about 2 MiB) at a time: see `include.formats.form.Form`.
 
         Args:
             role: One of `members`.
@@ -81,8 +88,8 @@ class Archive:
             BadSource: The data is truncated or damaged, or unpacks to far more than a catalogue would.
         """
         member = self.members[role]
-        with self._opened(member) as (outer, lines):
-            for block in line_blocks(lines):
+        with self._opened(member) as (outer, stream):
+            for block in self.forms[role].read(stream):
                 yield block
                 if tell is not None:
                     tell(outer.count)
@@ -135,8 +142,8 @@ class Archive:
             with tarfile.open(fileobj=unpacked, mode="r|", bufsize=2**20, tarinfo=StrictHeader) as archive:  # type: ignore[call-overload]
                 yield archive, unpacked
 
-    def _holds_lines_in_gzip(self, member: Member) -> bool:
-        """Whether it is gzip; BadSource if it is not JSON lines."""
+    def _form(self, member: Member) -> tuple[Form, bool]:
+        """How a member holds its records, and whether it is gzip; BadSource if it cannot be read."""
         with self._opened(member) as (outer, stream):
             gzipped = outer.peek(2) == GZIP
             head = stream.peek(HEAD)
@@ -147,11 +154,10 @@ class Archive:
                 f"{where} is not JSON lines, nor gzipped JSON lines: {inside} is {found.name}.",
                 "Unpack the outer layer and give what is in it, or give the JSON lines themselves.",
             )
-        if found := foreign(head) or unknown(head):
-            raise BadSource(
-                f"{where} is not JSON lines: {found.said()}.", found.next_step(member.name, gzipped=gzipped)
-            )
-        return gzipped
+        form = form_of(head)
+        if isinstance(form, FileKind):
+            raise BadSource(f"{where} is not JSON lines: {form.said()}.", form.next_step(member.name, gzipped=gzipped))
+        return form, gzipped
 
     def _kind_in_zip(self, name: str) -> str:
         """What a member of the ZIP is, where its first bytes say so."""
@@ -159,8 +165,8 @@ class Archive:
             return ""
         with _explained(escaped(name)), self._zip.open(name) as stream:
             head = stream.read(HEAD)
-        found = container(head) or foreign(head)
-        return found.name if found else ""
+        found = container(head) or form_of(head)
+        return found.name if isinstance(found, FileKind) else ""
 
 
 def _ungzipped(stream: "_Counted") -> Reads:

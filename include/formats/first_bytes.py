@@ -5,8 +5,9 @@ import tarfile
 import zlib
 
 from include.formats.file_kind import FileKind
-from include.formats.lines import BYTE_ORDER_MARK
-from include.formats.text_kind import text_kind, unknown_text
+from include.formats.form import Form
+from include.formats.text_form import text_form
+from include.formats.text_kind import UNKNOWN
 
 HEAD = 64 * 1024  # bytes that are looked at
 TAR_BLOCK = 512  # bytes of a tar's first header
@@ -85,8 +86,8 @@ def container(head: bytes) -> FileKind | None:
     return next((FileKind(name, "") for magic, name in _CONTAINERS if head.startswith(magic)), None)
 
 
-def foreign(head: bytes) -> FileKind | None:
-    """What a file with these first bytes surely is, if not JSON lines; None where it may be lines, if bad ones.
+def form_of(head: bytes) -> Form | FileKind:
+    """How a file with these first bytes holds its records, or what it is if it cannot be read.
 
     Args:
         head: HEAD bytes, or all there are.
@@ -94,19 +95,12 @@ def foreign(head: bytes) -> FileKind | None:
     for magic, name, command in _MAGIC:
         if re.match(magic, head, re.DOTALL):
             return FileKind(name, command)
-    return FileKind("packed by zlib", _INFLATE) if _inflates(head) else text_kind(_text(head))
-
-
-def unknown(head: bytes) -> FileKind | None:
-    """What a file that is none of those is called, if not one of its first lines begins as a JSON object does.
-
-    Args:
-        head: HEAD bytes, or all there are.
-    """
-    found = unknown_text(_text(head), cut=len(head) >= HEAD)
-    if found and _CONTROL.search(head[:40]):
+    if _inflates(head):
+        return FileKind("packed by zlib", _INFLATE)
+    form = text_form(head, whole=len(head) < HEAD)
+    if isinstance(form, FileKind) and form.name.startswith(UNKNOWN) and _CONTROL.search(head[:40]):
         return FileKind(f"neither text nor a known format: its first bytes are {head[:8].hex(' ')}", "")
-    return found
+    return form
 
 
 def _inflates(head: bytes) -> bool:
@@ -117,7 +111,3 @@ def _inflates(head: bytes) -> bool:
         return bool(zlib.decompressobj().decompress(head))
     except zlib.error:
         return False
-
-
-def _text(head: bytes) -> str:
-    return head.removeprefix(BYTE_ORDER_MARK).decode("utf-8", "replace").lstrip(" \t\r\n")

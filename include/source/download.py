@@ -31,6 +31,7 @@ NAMES: dict[Format, str] = {
     "gzip": "catalogue.json.gz",
     "tar": "catalogue.tar",
     "jsonl": "catalogue.jsonl",
+    "text": "catalogue.txt",
 }
 SAMPLE_BYTES = 120  # a product; seen: 80
 ONCE = "once"  # marks a scratch directory that no later attempt can use
@@ -47,8 +48,8 @@ def download(settings: SourceSettings, *, root: Path, sink: Sink | None = None) 
 
     Returns:
         Kind `source`: one data file, and `stats`: `file` (its name in the artifact), `origin` (where it is from,
-        without secrets), `bytes`, `sha256`, `format` ("zip", "gzip", "tar" or "jsonl"); for the sample also `sample`,
-        the counts of `include.sample.write.write_sample`.
+        without secrets), `bytes`, `sha256`, `format` ("zip", "gzip", "tar", "jsonl", or "text" for any other text); for
+        the sample also `sample`, the counts of `include.sample.write.write_sample`.
 
     Raises:
         BadSource: The source does not exist, may not be read, or is no catalogue file.

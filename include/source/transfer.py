@@ -17,12 +17,15 @@ from include.core.errors import BadSource, SourceUnreachable
 from include.core.files import write_json
 from include.core.progress import Progress
 from include.core.space import require
-from include.formats.first_bytes import HEAD, TAR_BLOCK, container, foreign, is_tar, unknown
+from include.formats.file_kind import FileKind
+from include.formats.first_bytes import HEAD, container, form_of, is_tar
+from include.formats.form import JSON_LINES
+from include.formats.lines import BYTE_ORDER_MARK
 
 TIMEOUT = 60.0  # seconds without an answer or a byte until a server counts as stalled
 CHUNK = 256 * 1024  # bytes; what a kill can lose
 
-Format = Literal["zip", "gzip", "tar", "jsonl"]
+Format = Literal["zip", "gzip", "tar", "jsonl", "text"]
 WANTED = (
     "Vitrine takes a ZIP or tar with LF-Amazon-1.3M/trn.json.gz, or JSON lines (.json, .jsonl), also gzipped: "
     "correct the setting `source`, then trigger again."
@@ -132,8 +135,8 @@ class Partial:
             for chunk in chunks:
                 if head is not None:
                     head += chunk
-                    if len(head) >= TAR_BLOCK:  # shorter, it is looked at when all of it is here
-                        sniff(head, origin)
+                    if len(head) >= HEAD:  # shorter, it is looked at when all of it is here
+                        sniff(head[:HEAD], origin)
                         head = None
                 out.write(chunk)
                 digest.update(chunk)
@@ -171,22 +174,13 @@ def sniff(head: bytes, origin: str) -> Format:
         return "gzip"
     if is_tar(head):
         return "tar"
-    if found := foreign(head):
-        raise BadSource(f"{origin} is not a catalogue: {found.said()}.", found.next_step(origin))
-    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
-    if text.startswith(b"{"):
-        return "jsonl"
-    raise BadSource(f"{origin} is not a catalogue: {_guess(head, text)}.", WANTED)
-
-
-def _guess(head: bytes, text: bytes) -> str:
-    if not head:
-        return "the file is empty"
-    if not text:
-        return "it begins with nothing but white space"
-    if found := container(head) or unknown(head):
-        return f"it is {found.name}"
-    return f"it begins with the bytes {head[:8].hex(' ')}, which are neither ZIP, gzip, tar nor JSON lines"
+    if not head.removeprefix(BYTE_ORDER_MARK).strip():
+        blank = "it begins with nothing but white space" if head else "the file is empty"
+        raise BadSource(f"{origin} is not a catalogue: {blank}.", WANTED)
+    form = container(head) or form_of(head)
+    if isinstance(form, FileKind):
+        raise BadSource(f"{origin} is not a catalogue: {form.said()}.", form.next_step(origin))
+    return "jsonl" if form is JSON_LINES else "text"
 
 
 def check(file: Fetched, origin: str) -> Format:
