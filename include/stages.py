@@ -37,8 +37,14 @@ def download(run: Run) -> Summary:
 def convert(run: Run, source: Summary) -> Summary:
     """Clean the lines into Parquet; set unusable ones aside with their reasons."""
     from include.catalogue import convert
+    from include.catalogue.account import english_alone
 
-    return convert.convert(Path(source["path"]), run.settings.convert, root=run.root, sink=run.sink).summary()
+    made = convert.convert(Path(source["path"]), run.settings.convert, root=run.root, sink=run.sink).summary()
+    counts = made["stats"]["trn"]
+    if warning := english_alone(counts, run.settings.train.base_model):  # no part of the artifact, which has no model
+        log.warning("%s", warning)
+        made["stats"] |= {"trn": {**counts, "warnings": [*counts["warnings"], warning]}}
+    return made
 
 
 def fine_tune(run: Run, catalogue: Summary) -> Summary:

@@ -11,7 +11,7 @@ counts are dealt with here, in the file's order.
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +21,8 @@ import numpy as np
 import pyarrow as pa
 
 from include.catalogue.account import log_counts, log_warnings, refuse_empty, refuse_many_rejects, warnings
+from include.catalogue.attribute_counts import AttributeCounts
+from include.catalogue.attributes import Attribute
 from include.catalogue.cleaning_pool import CleaningPool
 from include.catalogue.columns import fixed, lists, mask, numbers, strings, strings_of
 from include.catalogue.guess import chosen_mapping
@@ -28,7 +30,15 @@ from include.catalogue.links import links_nowhere, place_of_row
 from include.catalogue.mapping import FieldMapping
 from include.catalogue.profile import Profile
 from include.catalogue.rows import Reading, Rows, limited
-from include.catalogue.schema import LABELS_FILE, PRODUCTS, PRODUCTS_FILE, QUERIES_FILE, REJECTED, REJECTED_FILE
+from include.catalogue.schema import (
+    LABELS_FILE,
+    PRODUCTS,
+    PRODUCTS_FILE,
+    QUERIES_FILE,
+    REJECTED,
+    REJECTED_FILE,
+    with_attributes,
+)
 from include.catalogue.seen import SeenHashes
 from include.catalogue.summary import Counted
 from include.catalogue.table_writer import TableWriter
@@ -49,7 +59,7 @@ FILES = {"trn": PRODUCTS_FILE, "tst": QUERIES_FILE, "lbl": LABELS_FILE}
 SHRUNK_PACKED, SHRUNK_PLAIN = 1.4, 0.5
 EXAMPLES = 3  # kept of each reason for a rejection
 
-COLUMN_SETTINGS = ("uid_field", "title_field", "content_fields")  # known by the mapping that they lead to
+COLUMN_SETTINGS = ("uid_field", "title_field", "content_fields", "attributes")  # known by the mapping that they lead to
 
 T = TypeVar("T")
 
@@ -131,8 +141,9 @@ def _write(
             for role, member in members.items():
                 form = archive.forms[role]
                 log.info("%s: %s is %s (%s)", role, printable(member.name), form.name, form.why)
-                with TableWriter(target / FILES[role], PRODUCTS, settings.row_group_rows) as table:
-                    file = _File(role, settings, table, rejected)
+                attributes = _attributes(reading.mapping) if role == "trn" else ()
+                with TableWriter(target / FILES[role], with_attributes(attributes), settings.row_group_rows) as table:
+                    file = _File(role, settings, table, rejected, attributes)
 
                     def tell(read: int, before: int = done) -> None:
                         progress.done = before + read
@@ -153,6 +164,12 @@ def _write(
     if reading.mapping is not None:
         counted["mapping"] = reading.mapping.summary()
     return Counted.model_validate(counted, extra="forbid").model_dump(exclude_unset=True)
+
+
+def _attributes(mapping: FieldMapping | None) -> tuple[Attribute, ...]:
+    """Those of the products."""
+    described = () if mapping is None else mapping.summary()["attributes"]
+    return tuple(Attribute.model_validate(each) for each in described)
 
 
 def _follow_links(stats: dict[str, Any], target: Path) -> None:
@@ -179,10 +196,18 @@ def _bytes(archive: Archive, source: Path) -> float:
 class _File:
     """The conversion of one file: duplicates, counts, and the way into the tables."""
 
-    def __init__(self, role: str, settings: ConvertSettings, table: TableWriter, rejected: TableWriter) -> None:
+    def __init__(
+        self,
+        role: str,
+        settings: ConvertSettings,
+        table: TableWriter,
+        rejected: TableWriter,
+        attributes: Sequence[Attribute],
+    ) -> None:
         self.lines = 0
         self._role = role
         self._table = table
+        self._attributes = AttributeCounts(table.schema, attributes) if attributes else None
         self._rejected = rejected
         self._uids = SeenHashes()
         self._texts = SeenHashes()
@@ -206,6 +231,8 @@ class _File:
         self._add_rejects(rows)
         if rows.lines:
             products = product_table(rows, self.lines)
+            if self._attributes is not None and rows.attributes is not None:
+                products = self._attributes.add(products, rows.attributes)
             texts = np.frombuffer(rows.hashes, np.uint64)[::2]
             # A label is its row number, which target_ind refers to: two rows of one uid are two labels.
             if self._role != "lbl":
@@ -230,6 +257,8 @@ class _File:
         self._counts["accepted"] += len(products)
         self._counts["distinct_texts"] += int(np.count_nonzero(fresh))
         self._counts["links"] += len(columns["target_ind"].flatten())
+        if self._attributes is not None:
+            self._attributes.count(products)
         self._profile.add(columns["title"], columns["content"], first_rows[~fresh])
         self._table.add(products)
 
@@ -270,6 +299,7 @@ class _File:
             "mended": dict(self._mended.most_common()),
             "ignored": limited(self._ignored),
             "refused_fields": limited(self._refused_fields),
+            **({} if self._attributes is None else {"attributes": self._attributes.stats()}),
         }
 
 

@@ -6,6 +6,8 @@
 from pydantic import BaseModel
 from typing_extensions import TypedDict
 
+from include.catalogue.attributes import Attribute, AttributeType
+
 
 class Histogram(TypedDict):
     """`counts[i]` texts have a length in `bounds[i] <= length < bounds[i + 1]`; `bounds` is one longer."""
@@ -41,6 +43,25 @@ class ChosenFields(BaseModel):
     title: str
     content: list[str]
     labelled: bool
+    attributes: list[Attribute] = []
+
+
+class AttributeValues(BaseModel):
+    """Of one attribute.
+
+    Attributes:
+        type: See `include.catalogue.attributes.Attribute`.
+        filled: Accepted products that have a value.
+        unread: Values that do not read as its type, merged products' too; they are left out.
+        examples: The first of those.
+        currencies: Values by currency, of money.
+    """
+
+    type: AttributeType
+    filled: int
+    unread: int
+    examples: list[str]
+    currencies: dict[str, int]
 
 
 class FileCounts(BaseModel):
@@ -72,6 +93,7 @@ class FileCounts(BaseModel):
     refused_fields: dict[str, int] = {}
     links_nowhere: int | None = None
     warnings: list[str] = []
+    attributes: dict[str, AttributeValues] = {}
 
 
 class Counted(BaseModel):

@@ -17,7 +17,7 @@ from tests.catalogue.lines import publish, row, stored
 
 def made(root: Path, records: Sequence[Mapping[str, Any]], **settings: Any) -> Artifact:
     """These records as a catalogue, converted."""
-    lines = b"\n".join(json.dumps(record, ensure_ascii=False).encode() for record in records)
+    lines = b"\n".join(json.dumps(record).encode() for record in records)
     return convert(publish(root, lines, "products.jsonl"), ConvertSettings(**settings), root=root)
 
 
@@ -45,6 +45,7 @@ def test_asin_and_lists_are_read(root: Path) -> None:
         "title": "title",
         "content": ["description", "features"],
         "labelled": False,
+        "attributes": [],
     }
     assert found.stats["trn"]["ignored"] == {}
 
@@ -181,8 +182,8 @@ def test_rejected_lines_say_where_uid_and_title_were_looked_for(root: Path) -> N
         made(root, [*records, *later])
     assert "no title 1,500 (line 2,501)" in caught.value.what
     assert "id (1,500), heading (1,500)" in caught.value.what
-    assert "uid is read from id, title from name." in caught.value.what
-    assert "(or set title_field)" in caught.value.next_step
+    assert "name (title) expected." in caught.value.what
+    assert "(or set title_field to heading)" in caught.value.next_step
 
 
 def test_lists_in_the_cells_of_a_table_are_lists(root: Path) -> None:
