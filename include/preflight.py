@@ -1,4 +1,4 @@
-"""What is looked at before a run does anything.
+"""What is looked at before a run does anything, and again once its catalogue is known.
 
 Whether what its settings name is there, and whether its version could be published at all. Nothing is fetched, and no
 check takes longer than reading a small file.
@@ -12,8 +12,9 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from include.core.errors import DamagedArtifact, OlderDate
-from include.publishing.catalogue_change import is_sample
+from include.core.artifacts import Artifact
+from include.core.errors import DamagedArtifact, OlderDate, VitrineError
+from include.publishing.catalogue_change import compare, is_sample, objection
 from include.publishing.verdict import older
 from include.run import Run
 from include.store.journal import Entry, Journal
@@ -21,6 +22,7 @@ from include.store.version import IndexVersion
 
 log = logging.getLogger(__name__)
 
+ENGLISH_MODELS = ("distilbert-base-uncased", "distilbert-base-cased", "minilm-l6", "minilm-l12")
 Check = Callable[[Run], str | None]
 
 
@@ -37,6 +39,50 @@ def preflight(run: Run) -> list[str]:
     for note in notes:
         log.warning("%s", note)
     return notes
+
+
+def script_notes(run: Run, catalogue: Artifact) -> list[str]:
+    """What to say where most titles are in a script that the base model does not know; logged as a warning too."""
+    model, counts = run.settings.train.base_model, catalogue.stats["trn"]
+    scripts = {script: count for script, count in counts["title_scripts"].items() if script not in ("Latin", "none")}
+    english = any(name in model.casefold() for name in ENGLISH_MODELS)
+    if not english or 2 * sum(scripts.values()) <= counts["accepted"]:
+        return []
+    note = (
+        f"{sum(scripts.values()):,} of {counts['accepted']:,} titles are not in Latin script ({', '.join(scripts)}), "
+        f"and the base model {model} knows English alone: search by meaning will be poor. Set base_model to a multilingual "
+        "one, such as distilbert-base-multilingual-cased."
+    )
+    log.warning("%s", note)
+    return [note]
+
+
+def catalogue_notes(run: Run, catalogue: Artifact) -> list[str]:
+    """Compare a run's catalogue with the live one, which `publish` will do again, hours of training later.
+
+    Returns:
+        Why its version would not go live by itself, if it would not; it is logged as a warning too.
+    """
+    evaluate = run.settings.evaluate
+    if evaluate.promote == "never" or run.settings.source.source.strip() == "sample":  # which the first notes are about
+        return []
+    try:
+        live, entry = _live(run)
+        sample, products = None if entry is None else entry.sample, catalogue.stats["trn"]["accepted"]
+        change = compare(catalogue.path, products, live, root=run.root, live_is_sample=sample)
+    except VitrineError as error:  # nothing depends on it yet
+        log.warning("the catalogue could not be compared with the live one: %s", error)
+        return []
+    if change is not None:
+        log.info("the catalogue against the live one: %s", change)
+    against = objection(change, evaluate, run.settings.index.collection)
+    if against is None:
+        return []
+    asked = evaluate.promote == "approval"
+    end = "A person will be asked" if asked else "This run can only build, its version would be kept and not published"
+    note = f"{end}: {against.words}. {'' if asked else against.way_out}".rstrip()
+    log.warning("%s", note)
+    return [note]
 
 
 def filter_file(run: Run) -> None:

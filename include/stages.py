@@ -35,16 +35,12 @@ def download(run: Run) -> Summary:
 
 
 def convert(run: Run, source: Summary) -> Summary:
-    """Clean the lines into Parquet; set unusable ones aside with their reasons."""
+    """Clean the lines into Parquet; set unusable ones aside with their reasons; say if too many products are gone."""
     from include.catalogue import convert
-    from include.catalogue.account import english_alone
+    from include.preflight import catalogue_notes, script_notes
 
-    made = convert.convert(Path(source["path"]), run.settings.convert, root=run.root, sink=run.sink).summary()
-    counts = made["stats"]["trn"]
-    if warning := english_alone(counts, run.settings.train.base_model):  # no part of the artifact, which has no model
-        log.warning("%s", warning)
-        made["stats"] |= {"trn": {**counts, "warnings": [*counts["warnings"], warning]}}
-    return made
+    made = convert.convert(Path(source["path"]), run.settings.convert, root=run.root, sink=run.sink)
+    return {**made.summary(), "notes": [*script_notes(run, made), *catalogue_notes(run, made)]}
 
 
 def fine_tune(run: Run, catalogue: Summary) -> Summary:

@@ -15,7 +15,6 @@ from include.formats.members import ROLES
 
 log = logging.getLogger(__name__)
 
-ENGLISH_MODELS = ("distilbert-base-uncased", "distilbert-base-cased", "minilm-l6", "minilm-l12")
 MOST = 0.5  # a share above this is "most of them"
 
 
@@ -76,21 +75,6 @@ def _attribute_warnings(role: str, attributes: Mapping[str, Mapping[str, Any]]) 
 def _unread(name: str, values: Mapping[str, Any]) -> str:
     some = ", ".join(map(repr, values["examples"]))
     return f"attribute {name}'s values do not read as {values['type']} ({values['unread']:,}, such as {some})"
-
-
-def english_alone(counts: Mapping[str, Any], base_model: str) -> str | None:
-    """What to say where most titles of `trn` are in a script that the base model does not know; None else."""
-    name = base_model.casefold()
-    if "multilingual" in name or not any(known in name for known in ENGLISH_MODELS):
-        return None
-    scripts = {script: count for script, count in counts["title_scripts"].items() if script not in ("Latin", "none")}
-    if sum(scripts.values()) <= MOST * counts["accepted"]:
-        return None
-    return (
-        f"trn: {sum(scripts.values()):,} of {counts['accepted']:,} titles are not in Latin script "
-        f"({', '.join(scripts)}), and the base model {base_model} knows English alone: search by meaning will be poor. "
-        "Set base_model to a multilingual one, such as distilbert-base-multilingual-cased."
-    )
 
 
 def log_counts(stats: Mapping[str, Any]) -> None:

@@ -50,7 +50,7 @@ _CODE = frozenset(
 _TIME = frozenset(
     {"date", "time", "datum", "fecha", "created", "updated", "published", "released", "timestamp", "since", "until"}
 )
-_LISTS = ("tag", "keyword", "categor", "label", "colour", "color", "size", "material", "ingredient")
+_LISTS = ("tag", "keyword", "category", "categories", "label", "colour", "color", "size", "material", "ingredient")
 
 Guess = tuple[AttributeType, str]
 

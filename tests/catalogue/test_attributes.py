@@ -24,8 +24,7 @@ from include.core.errors import BadSettings, EmptyCatalogue
 from include.core.forms import pipeline_settings
 from include.core.settings import DISTILBERT, MINILM_PACKAGE, ConvertSettings
 from include.run import Run
-from tests.catalogue.lines import publish, row, stored
-from tests.catalogue.test_mapping import made
+from tests.catalogue.lines import made, publish, row, stored
 from tests.small import few
 
 
@@ -223,7 +222,12 @@ def test_types_are_guessed_from_values_and_names(root: Path, name: str, column: 
 
 def test_settings_name_the_attributes_and_their_types(root: Path) -> None:
     """Danger: a type that was asked for is guessed all the same; or a column that was not asked for is kept."""
-    columns = {"Brand": ["A", "B"], "size": [38, 40], "Price (EUR)": ["1", "2"], "tags": ["a;b", "c"]}
+    columns: dict[str, list[Any]] = {
+        "Brand": ["A", "B"],
+        "size": [38, 40],
+        "Price (EUR)": ["1", "2"],
+        "tags": ["a;b", "c"],
+    }
     found = described(root, columns, attributes="size: keyword, price_eur: Number, tags:keywords, brand")
     assert types(found) == {"size": "keyword", "price_eur": "number", "tags": "keywords", "brand": "keyword"}
     assert values(found, "size") == ["38", "40"]
@@ -356,14 +360,14 @@ def test_titles_that_the_base_model_cannot_read_are_told(root: Path, tmp_path: P
     """Danger: a Japanese catalogue is trained on for an hour with a model that knows English alone."""
     path = tmp_path / "products.jsonl"
     path.write_text("\n".join(json.dumps({"id": n, "name": f"掃除機 {n}", "price": n}) for n in range(9)))
-    warnings = {}
+    notes = {}
     for base in (MINILM_PACKAGE, DISTILBERT, DISTILBERT.replace("uncased", "multilingual-cased")):
         settings = pipeline_settings({"source": str(path), "base_model": base})
         run = Run(settings, root, "run", datetime(2026, 1, 1, tzinfo=UTC))
-        warnings[base] = stages.convert(run, stages.download(run))["stats"]["trn"]["warnings"]
-    *english, multilingual = warnings.values()
+        notes[base] = stages.convert(run, stages.download(run))["notes"]
+    *english, multilingual = notes.values()
     assert multilingual == []
-    assert all(text.startswith("trn: 9 of 9 titles are not in Latin script (Han)") for [text] in english)
+    assert all(text.startswith("9 of 9 titles are not in Latin script (Han)") for [text] in english)
 
 
 ANY_VALUE = st.recursive(

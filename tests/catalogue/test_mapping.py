@@ -1,10 +1,7 @@
 """Catalogues whose columns have other names: what becomes uid, title and content, by guess and by settings."""
 
-import json
 import logging
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -12,13 +9,7 @@ from include.catalogue.convert import convert
 from include.core.artifacts import Artifact
 from include.core.errors import BadSettings, BadSource, Terminal, TooManyRejects
 from include.core.settings import ConvertSettings
-from tests.catalogue.lines import publish, row, stored
-
-
-def made(root: Path, records: Sequence[Mapping[str, Any]], **settings: Any) -> Artifact:
-    """These records as a catalogue, converted."""
-    lines = b"\n".join(json.dumps(record).encode() for record in records)
-    return convert(publish(root, lines, "products.jsonl"), ConvertSettings(**settings), root=root)
+from tests.catalogue.lines import made, publish, row, stored
 
 
 def texts(catalogue: Artifact) -> list[tuple[str, str, str]]:
