@@ -50,8 +50,8 @@ def script_notes(run: Run, catalogue: Artifact) -> list[str]:
         return []
     note = (
         f"{sum(scripts.values()):,} of {counts['accepted']:,} titles are not in Latin script ({', '.join(scripts)}), "
-        f"and the base model {model} knows English alone: search by meaning will be poor. Set base_model to a multilingual "
-        "one, such as distilbert-base-multilingual-cased."
+        f"and the base model {model} knows English alone: search by meaning will be poor. Set base_model to a "
+        "multilingual one, such as distilbert-base-multilingual-cased."
     )
     log.warning("%s", note)
     return [note]

@@ -50,7 +50,7 @@ def data(counted: Counted | None) -> Markup:
         ],
         counted={caption: _named([count(each) for each in files.values()]) for caption, count in COUNTED.items()},
         rejected=[
-            [reason, name, shown(line["line"]), Cell(line["excerpt"], "code", figure=False)]
+            [reason, line.get("file", name), shown(line["line"]), Cell(line["excerpt"], "code", figure=False)]
             for name, each in files.items()
             for reason, lines in each.examples.items()
             for line in lines
