@@ -21,7 +21,7 @@ from include.core.errors import BadSource
 from include.core.redaction import escaped
 from include.formats.file_kind import FileKind
 from include.formats.first_bytes import HEAD, TAR_BLOCK, container, form_of, is_tar
-from include.formats.form import Form
+from include.formats.form import BrokenOff, Form
 from include.formats.lines import BLOCK, Reads
 from include.formats.members import Member, StrictHeader, find_members, tar_entries, zip_entries
 
@@ -223,6 +223,8 @@ def _explained(where: str) -> Iterator[None]:
         ) from error
     except (zipfile.BadZipFile, gzip.BadGzipFile, tarfile.TarError, zlib.error, IsalError, UnicodeDecodeError) as error:  # type: ignore[misc]
         raise BadSource(f"{where} is damaged ({str(error).rstrip('.')}).", _SAME_AGAIN) from error
+    except BrokenOff as error:
+        raise BadSource(f"{where} {error}.", _SAME_AGAIN) from error
     except OSError as error:
         if error.errno != errno.EINVAL:
             raise

@@ -29,7 +29,6 @@ _FROM_FEATHER = (
     'python -c "import json, sys, pyarrow.feather as p; [print(json.dumps(row, default=str)) for row in '
     'p.read_table(sys.argv[1]).to_pylist()]" {file} > catalogue.jsonl'
 )
-_ICONV = "iconv -f {coding} -t UTF-8 {{file}} > catalogue.jsonl"
 _MAGIC: tuple[tuple[bytes, str, str], ...] = (  # regular expressions; the first that fits counts
     (rb"PAR1", "a Parquet file", _FROM_PARQUET),
     (rb"BZh", "packed by bzip2", _BUNZIP),
@@ -53,12 +52,6 @@ _MAGIC: tuple[tuple[bytes, str, str], ...] = (  # regular expressions; the first
     (rb"\x80[\x02-\x05]", "a Python pickle", ""),
     (rb"\x89PNG", "a picture (PNG)", ""),
     (rb"\xff\xd8\xff", "a picture (JPEG)", ""),
-    (rb"\xff\xfe\0\0|\0\0\xfe\xff", "text in UTF-32", _ICONV.format(coding="UTF-32")),
-    (rb"([^\0].\0\0){2}", "text in UTF-32", _ICONV.format(coding="UTF-32LE")),
-    (rb"(\0\0.[^\0]){2}", "text in UTF-32", _ICONV.format(coding="UTF-32BE")),
-    (rb"\xff\xfe|\xfe\xff", "text in UTF-16", _ICONV.format(coding="UTF-16")),
-    (rb"([^\0]\0){2}", "text in UTF-16", _ICONV.format(coding="UTF-16LE")),
-    (rb"(\0[^\0]){2}", "text in UTF-16", _ICONV.format(coding="UTF-16BE")),
 )
 _CONTROL = re.compile(rb"[\0-\x08\x0e-\x1f]")
 _CONTAINERS = (

@@ -1,9 +1,13 @@
-"""How a text holds its records, told by how it begins."""
+"""How a text holds its records, and in which encoding: told by how it begins."""
 
+import json
+
+from include.formats.delimited import delimited_form
+from include.formats.encodings import MARKED, UTF_8, Encoding, Recoded, encoding_of
 from include.formats.file_kind import FileKind
 from include.formats.form import JSON_LINES, Form
-from include.formats.lines import BYTE_ORDER_MARK
-from include.formats.text_kind import text_kind, unknown_text
+from include.formats.json_layouts import json_layout
+from include.formats.text_kind import no_records, unknown_text
 
 
 def text_form(head: bytes, *, whole: bool) -> Form | FileKind:
@@ -13,5 +17,32 @@ def text_form(head: bytes, *, whole: bool) -> Form | FileKind:
         head: Its first bytes, `include.formats.first_bytes.HEAD` or all there are.
         whole: Whether these are all.
     """
-    text = head.removeprefix(BYTE_ORDER_MARK).decode("utf-8", "replace").lstrip(" \t\r\n")
-    return text_kind(text) or unknown_text(text, cut=not whole) or JSON_LINES
+    encoding = encoding_of(head)
+    text = encoding.text(head)
+    start = text.lstrip(" \t\r\n")
+    form = (
+        no_records(start)
+        or json_layout(text)
+        or delimited_form(text, whole=whole)
+        or unknown_text(start, cut=not whole)
+        or JSON_LINES
+    )
+    if isinstance(form, FileKind) or encoding is UTF_8:
+        return form
+    if form is JSON_LINES and (encoding is MARKED or not (encoding.sure or _reads(head, encoding))):
+        return form
+    return Form(f"{form.name}, {encoding.name}", form.why, lambda stream: form.read(Recoded(stream, encoding)))
+
+
+def _reads(head: bytes, encoding: Encoding) -> bool:
+    """Whether a line that is not UTF-8 is a JSON object in this encoding, which was guessed."""
+    for line in head.split(b"\n"):
+        try:
+            line.decode()
+        except UnicodeDecodeError:
+            try:
+                if isinstance(json.loads(line.decode(encoding.codec)), dict):
+                    return True
+            except (ValueError, RecursionError):
+                pass
+    return False
