@@ -7,8 +7,9 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from include.catalogue.mapping import FieldMapping, dotted
 from include.core.errors import EmptyCatalogue, TooManyRejects
-from include.formats.field_names import listed, renaming
+from include.formats.field_names import listed, meant
 from include.formats.line_parser import FIELDS
 from include.formats.members import ROLES
 
@@ -33,8 +34,10 @@ def warnings(role: str, counts: Mapping[str, Any], labels: Mapping[str, Any] | N
             said += f" ({counts['emptied_contents']:,} had one that cleaning left nothing of)"
         if counts["ignored"]:
             said += f"; ignored fields: {listed(counts['ignored'])}"
-        step = renaming(counts["ignored"], ["content"])
-        found.append(f"{said}. Did you mean another field? Then {step}." if step else f"{said}.")
+        likely = ", ".join(name for name in counts["ignored"] if meant(name) == "content")
+        found.append(
+            f"{said}. Did you mean another field? Then set content_fields to {likely}." if likely else f"{said}."
+        )
     if role != "lbl" and (lost := counts["links_nowhere"]) > MOST * counts["links"]:
         said = f"{role}: {lost:,} of {counts['links']:,} links (target_ind) lead nowhere"
         if labels is None:
@@ -105,10 +108,10 @@ def refuse_empty(counts: Mapping[str, Any], name: str) -> None:
         raise EmptyCatalogue(f"{name} holds no line with a product.", "Check that the right file was given.")
 
 
-def refuse_many_rejects(counts: Mapping[str, Any], limit: float) -> None:
+def refuse_many_rejects(counts: Mapping[str, Any], limit: float, mapping: FieldMapping | None) -> None:
     """Raise TooManyRejects if more than this share of `trn` was rejected, EmptyCatalogue if nothing is left."""
     read, rejected = counts["read"], counts["rejected"]
-    fields, step = _fields_found(counts)
+    fields, step = _fields_found(counts, mapping)
     if rejected > limit * read:
         reason = next(iter(counts["reasons"]))
         example = counts["examples"][reason][0]
@@ -124,13 +127,17 @@ def refuse_many_rejects(counts: Mapping[str, Any], limit: float) -> None:
         )
 
 
-def _fields_found(counts: Mapping[str, Any]) -> tuple[str, str]:
-    """Which fields the rejected lines have, where one was missing or wrong; and which to rename."""
+def _fields_found(counts: Mapping[str, Any], mapping: FieldMapping | None) -> tuple[str, str]:
+    """Which fields the rejected lines have, where one was missing or wrong; and which setting may help."""
     found = counts["refused_fields"]
     if not found:
         return "", ""
-    lacking = [field for field in FIELDS[:3] if found.get(field, 0) < max(found.values())]
-    required = [field for field in lacking if field != "content"]
-    said = f" These lines have {listed(found)}" + (f"; {' and '.join(required)} expected." if required else ".")
-    step = renaming(found, lacking)
-    return said, f" ({step})" if step else ""
+    said = f" These lines have {listed(found)}"
+    if mapping is not None:
+        wrong = [field for field in FIELDS[:2] if field in next(iter(counts["reasons"]))]
+        step = f" (or set {wrong[0]}_field)" if wrong else ""
+        return f"{said}; uid is read from {dotted(mapping.uid)}, title from {dotted(mapping.title)}.", step
+    lacking = [field for field in FIELDS[:2] if found.get(field, 0) < max(found.values())]
+    likely = {field: name for field in lacking for name in reversed(found) if meant(name) == field}
+    step = ", ".join(f"{field}_field to {name}" for field, name in likely.items())
+    return said + (f"; {' and '.join(lacking)} expected." if lacking else "."), f" (or set {step})" if step else ""

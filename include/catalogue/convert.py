@@ -16,15 +16,18 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 
 from include.catalogue.account import log_counts, log_warnings, refuse_empty, refuse_many_rejects, warnings
 from include.catalogue.cleaning_pool import CleaningPool
 from include.catalogue.columns import fixed, lists, mask, numbers, strings, strings_of
+from include.catalogue.guess import chosen_mapping
 from include.catalogue.links import links_nowhere, place_of_row
+from include.catalogue.mapping import FieldMapping
 from include.catalogue.profile import Profile
-from include.catalogue.rows import Rows, limited
+from include.catalogue.rows import Reading, Rows, limited
 from include.catalogue.schema import LABELS_FILE, PRODUCTS, PRODUCTS_FILE, QUERIES_FILE, REJECTED, REJECTED_FILE
 from include.catalogue.seen import SeenHashes
 from include.catalogue.summary import Counted
@@ -33,6 +36,7 @@ from include.core import artifacts, kinds
 from include.core.arrays import Keys
 from include.core.artifacts import Artifact, Workspace
 from include.core.display import printable
+from include.core.errors import BadSource
 from include.core.progress import Progress, Sink
 from include.core.settings import ConvertSettings
 from include.core.space import require
@@ -44,6 +48,8 @@ FILES = {"trn": PRODUCTS_FILE, "tst": QUERIES_FILE, "lbl": LABELS_FILE}
 # Bytes written for a byte of the source; seen: up to 1.25, and a third.
 SHRUNK_PACKED, SHRUNK_PLAIN = 1.4, 0.5
 EXAMPLES = 3  # kept of each reason for a rejection
+
+COLUMN_SETTINGS = ("uid_field", "title_field", "content_fields")  # known by the mapping that they lead to
 
 T = TypeVar("T")
 
@@ -75,27 +81,41 @@ def convert(
         DamagedArtifact: The source artifact does not match its manifest.
     """
     origin = artifacts.read(source, verify=False)
+    file = source / origin.stats["file"]
+    mapping = _mapping(file, source, settings)
+    reading = Reading(settings.max_title_chars, settings.max_content_chars, mapping)
 
     def write(space: Workspace) -> Mapping[str, Any]:
         artifacts.read(source)
-        return _write(source / origin.stats["file"], space.path, settings, sink, processes)
+        return _write(file, space.path, settings, reading, sink, processes)
 
-    made = artifacts.build(
-        root,
-        kinds.CATALOGUE,
-        write,
-        settings=settings.model_dump(exclude={"max_reject_share"}),
-        inputs={"source": origin.stats["sha256"]},
-    )
-    refuse_many_rejects(made.stats["trn"], settings.max_reject_share)
+    shaping = settings.model_dump(exclude={"max_reject_share", *COLUMN_SETTINGS})
+    if mapping is not None:
+        shaping["mapping"] = msgspec.to_builtins(mapping)
+    made = artifacts.build(root, kinds.CATALOGUE, write, settings=shaping, inputs={"source": origin.stats["sha256"]})
+    refuse_many_rejects(made.stats["trn"], settings.max_reject_share, mapping)
     if made.reused:
         log_counts(made.stats)
         log_warnings(made.stats)
     return made
 
 
+def _mapping(file: Path, source: Path, settings: ConvertSettings) -> FieldMapping | None:
+    try:
+        with Archive(file) as archive:
+            return chosen_mapping(archive.blocks("trn"), settings, archive.members["trn"].name)
+    except BadSource:
+        artifacts.read(source)  # if the file is damaged, that is the reason
+        raise
+
+
 def _write(
-    source: Path, target: Path, settings: ConvertSettings, sink: Sink | None, processes: int | None
+    source: Path,
+    target: Path,
+    settings: ConvertSettings,
+    reading: Reading,
+    sink: Sink | None,
+    processes: int | None,
 ) -> dict[str, Any]:
     stats: dict[str, Any] = {}
     with Archive(source) as archive:
@@ -105,7 +125,7 @@ def _write(
         with (
             Progress("convert", total, unit="bytes", sink=sink) as progress,
             TableWriter(target / REJECTED_FILE, REJECTED, settings.row_group_rows) as rejected,
-            CleaningPool(settings.max_title_chars, settings.max_content_chars, processes) as pool,
+            CleaningPool(reading, processes) as pool,
         ):
             done = 0
             for role, member in members.items():
@@ -126,10 +146,12 @@ def _write(
                 log_counts({role: stats[role]})
                 if role == "trn":
                     refuse_empty(stats[role], member.name)
-                    refuse_many_rejects(stats[role], settings.max_reject_share)
+                    refuse_many_rejects(stats[role], settings.max_reject_share, reading.mapping)
     _follow_links(stats, target)
     log_warnings(stats)
     counted = {**stats, "products": stats["trn"]["accepted"]}
+    if reading.mapping is not None:
+        counted["mapping"] = reading.mapping.summary()
     return Counted.model_validate(counted, extra="forbid").model_dump(exclude_unset=True)
 
 

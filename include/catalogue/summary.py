@@ -29,6 +29,20 @@ class Excerpt(TypedDict):
     excerpt: str
 
 
+class ChosenFields(BaseModel):
+    """Which columns the products' fields were made of; the columns as the file calls them.
+
+    Attributes:
+        uid: Or `content hash`.
+        labelled: The content has no column of its own: it names the columns that it is made of.
+    """
+
+    uid: str
+    title: str
+    content: list[str]
+    labelled: bool
+
+
 class FileCounts(BaseModel):
     """Of one file: read = accepted + rejected + merged."""
 
@@ -61,12 +75,13 @@ class FileCounts(BaseModel):
 
 
 class Counted(BaseModel):
-    """The files that the source has, and the number of products."""
+    """The files that the source has, the number of products, and where their fields lay."""
 
     trn: FileCounts
     tst: FileCounts | None = None
     lbl: FileCounts | None = None
     products: int | None = None
+    mapping: ChosenFields | None = None  # None: the five fields as they are
 
     @property
     def files(self) -> dict[str, FileCounts]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from include.catalogue.summary import Counted, FileCounts
+from include.catalogue.summary import ChosenFields, Counted, FileCounts
 from include.report.charts import HALF, bar_chart, histogram
 from include.report.html import Cell, render, shown
 from include.results import CatalogueChange
@@ -33,6 +33,7 @@ def data(counted: Counted | None) -> Markup:
         "data",
         files=list(files),
         warnings=[warning for each in files.values() for warning in each.warnings],
+        mapping=_mapping(counted.mapping),
         fates=[
             [name, each.read, each.accepted, each.rejected, each.merged, _adds_up(each)] for name, each in files.items()
         ],
@@ -70,6 +71,16 @@ def against_live(change: CatalogueChange | None) -> Markup:
     ]
     header = ["what", f"live version {change.live_version}", "this run's version"]
     return render("catalogue_change", header=header, rows=rows, uncompared=change.uncompared)
+
+
+def _mapping(chosen: ChosenFields | None) -> dict[str, str]:
+    """Our fields, each with the columns that it was made of."""
+    if chosen is None:
+        return {}
+    content = ", ".join(chosen.content) or "none"
+    if chosen.labelled:
+        content += " (each with its name: no column is a description)"
+    return {"uid": chosen.uid, "title": chosen.title, "content": content}
 
 
 def _fates(trn: FileCounts) -> Markup:
