@@ -70,6 +70,8 @@ def delimited_form(text: str, *, whole: bool) -> Form | FileKind | None:
     ends = re.search(r"[\r\n]+", re.sub('"[^"]*"', "", text))
     newline = "" if ends and "\n" not in ends[0] else "\n"
     lines = list(io.StringIO(text, newline=newline))[above:]
+    if lines[1:] and lines[1].lstrip().startswith("{"):
+        return None  # JSON lines, of which the first is none
     found = []
     for delimiter in _KINDS if said is None else said[1]:
         tables = []
@@ -172,7 +174,7 @@ class _Rows:
                     if size > BLOCK:
                         yield b"\n".join(lines)
                         lines, size = [], 0
-                raise self._endless("ends in")
+                raise self._endless("ends in", self._records)
             except csv.Error:  # the one that is left: cells may be of any length, and nothing is strict
                 self._records += 1
                 lines.append(refusal(BARE_RETURN, f"record {self._records:,}"))
@@ -189,8 +191,8 @@ class _Rows:
     def _refused(self, reason: str, row: list[str]) -> bytes:
         return refusal(reason, self._table.options["delimiter"].join(row))
 
-    def _endless(self, what: str) -> BrokenOff:
-        return BrokenOff(f"{what} record {self._records + 1:,}, in which a quotation mark is not closed")
+    def _endless(self, what: str, record: int) -> BrokenOff:
+        return BrokenOff(f"{what} record {record:,}, in which a quotation mark is not closed")
 
     def _pieces(self) -> Iterator[Iterable[str]]:
         """The lines of the table, those of about BLOCK bytes at a time; at last _END, in a line of its own."""
@@ -205,7 +207,7 @@ class _Rows:
             since = since + len(chunk) if records == self._records else 0
             records = self._records
             if since > MAX_LINE:
-                raise self._endless(f"has over {MAX_LINE // 1_000_000} MB in")
+                raise self._endless(f"has over {MAX_LINE // 1_000_000} MB in", records + 1)
             yield io.StringIO(text[:cut], newline=newline)
         rest += decoder.decode(b"", True)
         yield [rest + end, _END + end] if rest else [_END + end]

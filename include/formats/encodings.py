@@ -33,6 +33,7 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, Encoding("utf-16", "UTF-16")),
     (codecs.BOM_UTF16_BE, Encoding("utf-16", "UTF-16")),
 )
+_SURROGATE = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")  # UTF-8 but for its meaning
 _BEYOND_ASCII = re.compile(r"[^\0-\x7f]+")
 _WESTERN = "cp1252"
 _NAMES = {
@@ -62,6 +63,7 @@ def encoding_of(head: bytes) -> Encoding:
         return wide
     # These three are never the second half of a character.
     head = head[: max(map(head.rfind, (b"\n", b'"', b","))) + 1] or head
+    head = _SURROGATE.sub(b"?", head)
     beyond = "".join(_BEYOND_ASCII.findall(head.decode("utf-8", "surrogateescape")))
     wrong = sum("\udc80" <= each <= "\udcff" for each in beyond)
     return _legacy(head) if 2 * wrong > len(beyond) else UTF_8
@@ -77,7 +79,11 @@ def _wide(sample: bytes) -> Encoding | None:
     for codec, low in (("utf-16-le", 0), ("utf-16-be", 1)):
         few, many = (sample[place::2].count(0) for place in (low, 1 - low))
         text = sample.decode(codec, "ignore")
-        if many > 5 * few and re.search(r'["\n]', text) and not re.search(r"[\0-\x08\x0e-\x1f]", text):
+        if (
+            many > max(5 * few, len(text) / 16)
+            and re.search('["\n]', text)
+            and not re.search(r"[\0-\x08\x0e-\x1f]", text)
+        ):
             return Encoding(codec, "UTF-16")
     return None
 

@@ -9,7 +9,7 @@ from include.formats.field_names import renaming
 from include.formats.line_parser import FIELDS
 
 # {file} in a command is the file's name, quoted for a shell.
-_EXPORT = "Export the products as JSON lines, one object with uid, title and content a line"
+_EXPORT = "Export the products as JSON lines, one object with uid, title and content a line, or as CSV"
 
 
 @dataclass(frozen=True)

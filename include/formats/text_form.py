@@ -9,6 +9,8 @@ from include.formats.form import JSON_LINES, Form
 from include.formats.json_layouts import json_layout
 from include.formats.text_kind import no_records, unknown_text
 
+_SURELY = 3  # lines that are not UTF-8 are no accident
+
 
 def text_form(head: bytes, *, whole: bool) -> Form | FileKind:
     """The form of a text, or what it is if it cannot be read.
@@ -29,20 +31,19 @@ def text_form(head: bytes, *, whole: bool) -> Form | FileKind:
     )
     if isinstance(form, FileKind) or encoding is UTF_8:
         return form
-    if form is JSON_LINES and (encoding is MARKED or not (encoding.sure or _reads(head, encoding))):
+    if form is JSON_LINES and (encoding is MARKED or not (encoding.sure or _fits(head, encoding))):
         return form
     return Form(f"{form.name}, {encoding.name}", form.why, lambda stream: form.read(Recoded(stream, encoding)))
 
 
-def _reads(head: bytes, encoding: Encoding) -> bool:
-    """Whether a line that is not UTF-8 is a JSON object in this encoding, which was guessed."""
-    for line in head.split(b"\n"):
-        try:
-            line.decode()
-        except UnicodeDecodeError:
-            try:
-                if isinstance(json.loads(line.decode(encoding.codec)), dict):
-                    return True
-            except (ValueError, RecursionError):
-                pass
-    return False
+def _fits(head: bytes, encoding: Encoding) -> bool:
+    """Whether lines that are not UTF-8 are JSON objects in this encoding, which is a guess."""
+    lines = head.decode(encoding.codec, "replace").split("\n")
+    return sum(_is_object(line) for line in lines if not line.isascii()) >= _SURELY
+
+
+def _is_object(line: str) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False

@@ -27,7 +27,7 @@ CHUNK = 256 * 1024  # bytes; what a kill can lose
 
 Format = Literal["zip", "gzip", "tar", "jsonl", "text"]
 WANTED = (
-    "Vitrine takes a ZIP or tar with LF-Amazon-1.3M/trn.json.gz, or JSON lines (.json, .jsonl), also gzipped: "
+    "Vitrine takes a table (CSV, TSV) or JSON in any layout, also gzipped, or a ZIP or tar with trn.json.gz: "
     "correct the setting `source`, then trigger again."
 )
 
