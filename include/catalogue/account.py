@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from include.catalogue.mapping import FieldMapping, dotted
+from include.core.display import printable
 from include.core.errors import EmptyCatalogue, TooManyRejects
 from include.formats.field_names import listed, meant
 from include.formats.line_parser import FIELDS
@@ -26,7 +27,11 @@ def warnings(role: str, counts: Mapping[str, Any], labels: Mapping[str, Any] | N
         counts: Its statistics.
         labels: Those of `lbl`, None where the source has none.
     """
-    found = []
+    found = [
+        f"{role}: {printable(broken['file'])} is set aside ({broken['share']:.1%} of the files' bytes), "
+        f"{broken['lines']:,} lines before that are kept: {broken['reason']}"
+        for broken in counts.get("broken", ())
+    ]
     accepted, empty = counts["accepted"], counts["without_content"]
     if role != "lbl" and accepted and empty > MOST * accepted:
         said = f"{role}: {empty:,} of {accepted:,} products have no content"
@@ -97,9 +102,14 @@ def log_warnings(stats: Mapping[str, Any]) -> None:
 def named_reasons(counts: Mapping[str, Any], most: int = 5) -> str:
     """The commonest reasons for rejections, each with its first line."""
     return ", ".join(
-        f"{reason} {count:,} (line {counts['examples'][reason][0]['line']:,})"
+        f"{reason} {count:,} ({_place(counts['examples'][reason][0])})"
         for reason, count in list(counts["reasons"].items())[:most]
     )
+
+
+def _place(example: Mapping[str, Any]) -> str:
+    """`line 1,234`, with its file where there are several."""
+    return f"line {example['line']:,}" + (f" of {printable(example['file'])}" if "file" in example else "")
 
 
 def refuse_empty(counts: Mapping[str, Any], name: str) -> None:
@@ -110,6 +120,15 @@ def refuse_empty(counts: Mapping[str, Any], name: str) -> None:
 
 def refuse_many_rejects(counts: Mapping[str, Any], limit: float, mapping: FieldMapping | None) -> None:
     """Raise TooManyRejects if more than this share of `trn` was rejected, EmptyCatalogue if nothing is left."""
+    aside = counts.get("broken", ())
+    if (share := sum(broken["share"] for broken in aside)) > limit:
+        names = [printable(broken["file"]) for broken in aside]
+        raise TooManyRejects(
+            f"trn: {len(aside):,} of {counts['files']:,} files cannot be read ({share:.1%} of the files' bytes, the "
+            f"limit is {limit:.1%}): {aside[0]['reason']}",
+            f"Replace or remove {', '.join(names[:5])}{' and others' if len(names) > 5 else ''}, or raise "
+            "max_reject_share if the other files are enough.",
+        )
     read, rejected = counts["read"], counts["rejected"]
     fields, step = _fields_found(counts, mapping)
     if rejected > limit * read:
@@ -117,7 +136,7 @@ def refuse_many_rejects(counts: Mapping[str, Any], limit: float, mapping: FieldM
         example = counts["examples"][reason][0]
         raise TooManyRejects(
             f"trn: {rejected:,} of {read:,} lines were rejected ({rejected / read:.1%}, the limit is {limit:.1%}): "
-            f"{named_reasons(counts)}; line {example['line']:,} begins {example['excerpt'][:80]!r}.{fields}",
+            f"{named_reasons(counts)}; {_place(example)} begins {example['excerpt'][:80]!r}.{fields}",
             f"Correct the file{step}, or raise max_reject_share if that is how it is.",
         )
     if not counts["accepted"]:

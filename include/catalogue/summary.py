@@ -3,6 +3,8 @@
 `docs/cleaning.md` says what each is; what an older conversion did not count is nought or empty.
 """
 
+from typing import NotRequired
+
 from pydantic import BaseModel
 from typing_extensions import TypedDict
 
@@ -23,10 +25,20 @@ class Repeated(TypedDict):
 
 
 class Excerpt(TypedDict):
-    """The beginning of a rejected line, and its number, from 1."""
+    """The beginning of a rejected line, and its number, from 1, in its file, which is named where there are several."""
 
     line: int
     excerpt: str
+    file: NotRequired[str]
+
+
+class Broken(TypedDict):
+    """One of several files, set aside: why, its share of their bytes, and the lines that were read before."""
+
+    file: str
+    reason: str
+    share: float
+    lines: int
 
 
 class ChosenFields(BaseModel):
@@ -44,7 +56,7 @@ class ChosenFields(BaseModel):
 
 
 class FileCounts(BaseModel):
-    """Of one file: read = accepted + rejected + merged."""
+    """Of one file, or of several that are one catalogue: read = accepted + rejected + merged."""
 
     read: int
     accepted: int
@@ -72,6 +84,8 @@ class FileCounts(BaseModel):
     refused_fields: dict[str, int] = {}
     links_nowhere: int | None = None
     warnings: list[str] = []
+    files: int | None = None
+    broken: list[Broken] = []
 
 
 class Counted(BaseModel):

@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 
 from include.core.display import printable
+from include.formats.field_names import meant
 from include.formats.file_kind import FileKind
 from include.formats.form import BrokenOff, Form
 from include.formats.lines import BLOCK, MAX_LINE, Reads
@@ -102,11 +103,11 @@ def _fit(reader: Iterator[list[str]], *, whole: bool) -> tuple[tuple[str, ...], 
             rows.extend(reader)
             more = False
     rows = [row for row in (rows if whole else rows[:-1]) if any(row)]
-    if len(rows) < 2 or len(rows[0]) < 2:
+    names = _names(rows[0]) if rows else ()
+    if len(names) < 2 or not all(map(_NAME.fullmatch, names)):
         return None
-    names = _names(rows[0])
-    if not all(map(_NAME.fullmatch, names)):
-        return None
+    if len(rows) == 1:
+        return (names, 0) if whole and all(map(meant, names[:2])) else None
     exact = sum(len(row) == len(names) for row in rows[1:])
     wrong = sum(len(row) == 1 or any(row[len(names) :]) for row in rows[1:])
     return None if 2 * wrong >= len(rows) - 1 else (names, exact - wrong)

@@ -1,12 +1,11 @@
-"""What a file is that is no JSON lines, how a message calls it, and its next step."""
+"""What a file is that is not read, how a message calls it, and its next step."""
 
 import shlex
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from include.core.display import printable
-from include.formats.field_names import renaming
-from include.formats.line_parser import FIELDS
+from include.formats.compression import Packing
 
 # {file} in a command is the file's name, quoted for a shell.
 _EXPORT = "Export the products as JSON lines, one object with uid, title and content a line, or as CSV"
@@ -19,25 +18,17 @@ class FileKind:
     Attributes:
         name: As in "it is …".
         command: That makes JSON lines of it, with {file} for its name; empty where there is no such line.
-        fields: Of its first record, where they can be seen.
     """
 
     name: str
     command: str
-    fields: tuple[str, ...] = ()
 
-    def said(self) -> str:
-        """`it is a CSV table, with the fields asin, title`."""
-        return f"it is {self.name}" + (f", with the fields {', '.join(self.fields)}" if self.fields else "")
-
-    def next_step(self, file: str, *, gzipped: bool = False) -> str:
-        """What to do about it; `file` is its name, or that of the gzip file that it is in."""
+    def next_step(self, file: str, packing: Packing | None = None) -> str:
+        """What to do about it; `file` is its name, or that of the packed file that it is in."""
         step = _EXPORT
         if self.command:
             name = printable(PurePosixPath(file).name)
-            first = f"Unpack it (`gzip -d {shlex.quote(name)}`), then make" if gzipped else "Make"
-            name = shlex.quote(name.removesuffix(".gz") if gzipped else name)
+            first = f"Unpack it (`{packing.command} {shlex.quote(name)}`), then make" if packing else "Make"
+            name = shlex.quote(name.removesuffix(packing.ending) if packing else name)
             step = f"{first} JSON lines of it (`{self.command.replace('{file}', name)}`)"
-        lacking = [field for field in FIELDS[:3] if field not in self.fields]
-        rename = renaming(self.fields, lacking)
-        return f"{step}{rename and ', ' + rename}, then give that as `source` and trigger again."
+        return f"{step}, then give that as `source` and trigger again."

@@ -49,7 +49,7 @@ def data(counted: Counted | None) -> Markup:
         ],
         counted={caption: _named([count(each) for each in files.values()]) for caption, count in COUNTED.items()},
         rejected=[
-            [reason, name, shown(line["line"]), Cell(line["excerpt"], "code", figure=False)]
+            [reason, line.get("file", name), shown(line["line"]), Cell(line["excerpt"], "code", figure=False)]
             for name, each in files.items()
             for reason, lines in each.examples.items()
             for line in lines
@@ -66,11 +66,18 @@ def against_live(change: CatalogueChange | None) -> Markup:
     kinds = {True: "the synthetic sample", False: "a real one", None: "not known"}
     rows: list[list[Any]] = [
         ["products", change.live_products, change.products],
-        ["products that the other has not", change.gone, change.new],
         ["kind of catalogue", kinds[change.live_is_sample], kinds[change.is_sample]],
     ]
     header = ["what", f"live version {change.live_version}", "this run's version"]
-    return render("catalogue_change", header=header, rows=rows, uncompared=change.uncompared)
+    fates = {
+        "removed": change.gone,
+        "added": change.new,
+        "changed text": change.changed_text,
+        "changed attributes alone": change.changed_attributes,
+        "unchanged": change.unchanged,
+    }
+    counted = [[fate, count] for fate, count in fates.items() if count is not None]
+    return render("catalogue_change", header=header, rows=rows, fates=counted, uncompared=change.uncompared)
 
 
 def _mapping(chosen: ChosenFields | None) -> dict[str, str]:

@@ -30,6 +30,12 @@ NAMES: dict[Format, str] = {
     "zip": "catalogue.zip",
     "gzip": "catalogue.json.gz",
     "tar": "catalogue.tar",
+    "bzip2": "catalogue.bz2",
+    "xz": "catalogue.xz",
+    "zstandard": "catalogue.zst",
+    "parquet": "catalogue.parquet",
+    "arrow": "catalogue.arrow",
+    "excel": "catalogue.xlsx",
     "jsonl": "catalogue.jsonl",
     "text": "catalogue.txt",
 }
@@ -141,7 +147,7 @@ def _write(space: artifacts.Workspace, remote: Remote, pinned: str, progress: Pr
                 f"{remote.origin} has the sha256 {file.sha256}, but {pinned} was pinned.",
                 "It is another file than expected: check where it is from, then correct `source_sha256` or `source`.",
             )
-        with Archive(file.path, remote.origin):  # whether what is inside is a catalogue
+        with Archive(file.path, remote.origin, space.scratch):  # whether what is inside is a catalogue
             pass
     except VitrineError:
         shutil.rmtree(space.scratch)

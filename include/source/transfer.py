@@ -17,15 +17,17 @@ from include.core.errors import BadSource, SourceUnreachable
 from include.core.files import write_json
 from include.core.progress import Progress
 from include.core.space import require
+from include.formats.compression import packing
 from include.formats.file_kind import FileKind
-from include.formats.first_bytes import HEAD, container, form_of, is_tar
+from include.formats.first_bytes import HEAD, form_of, is_tar
 from include.formats.form import JSON_LINES
 from include.formats.lines import BYTE_ORDER_MARK
+from include.formats.table_forms import TableForm, table_form
 
 TIMEOUT = 60.0  # seconds without an answer or a byte until a server counts as stalled
 CHUNK = 256 * 1024  # bytes; what a kill can lose
 
-Format = Literal["zip", "gzip", "tar", "jsonl", "text"]
+Format = Literal["zip", "tar", "gzip", "bzip2", "xz", "zstandard", "parquet", "arrow", "excel", "jsonl", "text"]
 WANTED = (
     "Vitrine takes a table (CSV, TSV) or JSON in any layout, also gzipped, or a ZIP or tar with trn.json.gz: "
     "correct the setting `source`, then trigger again."
@@ -169,17 +171,19 @@ def sniff(head: bytes, origin: str) -> Format:
         BadSource: None of them, with what it is instead.
     """
     if head.startswith(b"PK\x03\x04"):
-        return "zip"
-    if head.startswith(b"\x1f\x8b"):
-        return "gzip"
+        return "zip" if table_form(head) is None else "excel"
     if is_tar(head):
         return "tar"
+    if packed := packing(head):
+        return packed.name.lower()  # type: ignore[return-value]  # each is one of Format
     if not head.removeprefix(BYTE_ORDER_MARK).strip():
         blank = "it begins with nothing but white space" if head else "the file is empty"
         raise BadSource(f"{origin} is not a catalogue: {blank}.", WANTED)
-    form = container(head) or form_of(head)
+    form = form_of(head)
     if isinstance(form, FileKind):
-        raise BadSource(f"{origin} is not a catalogue: {form.said()}.", form.next_step(origin))
+        raise BadSource(f"{origin} is not a catalogue: it is {form.name}.", form.next_step(origin))
+    if isinstance(form, TableForm):
+        return "parquet" if "Parquet" in form.name else "arrow"
     return "jsonl" if form is JSON_LINES else "text"
 
 
@@ -192,7 +196,7 @@ def check(file: Fetched, origin: str) -> Format:
     """
     with file.path.open("rb") as stream:
         form = sniff(stream.read(HEAD), origin)
-    if form != "zip":
+    if form not in ("zip", "excel"):
         return form
     try:
         with zipfile.ZipFile(file.path) as archive:
