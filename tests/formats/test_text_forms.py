@@ -237,7 +237,7 @@ def test_what_cannot_be_decoded_later_refuses_its_row(before: bytes, wrong: byte
     assert sum(line.startswith(b"{") for line in lines) == len(lines) - 1
 
 
-BROKEN = {
+BROKEN: dict[str, tuple[bytes | str, str]] = {
     "quote": (table(",")[:-6], "ends in record 9, in which a quotation mark is not closed"),
     "array": (json.dumps(ROWS)[:-1], "ends in record 10, before its list is closed"),
     "record": (json.dumps(ROWS)[:-9], "ends in record 9, before its list is closed"),
