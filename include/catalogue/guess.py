@@ -209,6 +209,9 @@ class _Sample:
             return (("content",),)
         found = [column for column in self._meant("content") if column.path not in used]
         found = [column for column in found if column.texts and not column.is_address]
+        # An object `text` with a `description` and `bullets` in it is made of these, not of all that it holds.
+        held = {column.path[:-1] for column in found}
+        found = [column for column in found if column.path not in held]
         shallowest = min((len(column.path) for column in found), default=0)
         return tuple(column.path for column in found if len(column.path) == shallowest)
 
