@@ -36,15 +36,11 @@ def make_app() -> Any:
     from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
     from airflow.api_fastapi.core_api.security import get_user, requires_access_dag
     from fastapi import Depends, FastAPI
-    from fastapi.responses import HTMLResponse, JSONResponse
+    from fastapi.responses import HTMLResponse
 
-    from include.answering.live_attributes import live_attributes
     from include.core.environment import data_directory
     from include.core.errors import VitrineError
-    from include.core.forms import environment, parse
-    from include.core.settings import IndexSettings
     from include.report.report import page_of_run
-    from include.store.filters import COUNTED
 
     app = FastAPI(title="Vitrine", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(get_user)])
 
@@ -64,12 +60,7 @@ def make_app() -> Any:
     def ask() -> HTMLResponse:
         return scripted("ask.html")
 
-    @app.get("/attributes", dependencies=[Depends(requires_access_dag("GET", DagAccessEntity.RUN, param_dag_id=QUERY))])
-    def attributes() -> JSONResponse:
-        index = parse(IndexSettings, environment(IndexSettings))  # as the DAG's form begins
-        found = live_attributes(index, root=data_directory())
-        told = [{"name": each.name, "type": each.type, "counted": each.type in COUNTED} for each in found]
-        return JSONResponse(told, headers=HEADERS)
+    _add_attributes(app)
 
     @app.get(
         "/runs/{dag_id}/{run_id}/report",
@@ -103,3 +94,24 @@ def make_app() -> Any:
         return page(content, f"script-src 'nonce-{nonce}'; style-src 'unsafe-inline'")
 
     return app
+
+
+def _add_attributes(app: Any) -> None:
+    """The route `/attributes`: what the live index can be filtered by, for who may see a question's runs."""
+    from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
+    from airflow.api_fastapi.core_api.security import requires_access_dag
+    from fastapi import Depends
+    from fastapi.responses import JSONResponse
+
+    from include.answering.live_attributes import live_attributes
+    from include.core.environment import data_directory
+    from include.core.forms import environment, parse
+    from include.core.settings import IndexSettings
+    from include.store.filters import COUNTED
+
+    @app.get("/attributes", dependencies=[Depends(requires_access_dag("GET", DagAccessEntity.RUN, param_dag_id=QUERY))])
+    def attributes() -> JSONResponse:
+        index = parse(IndexSettings, environment(IndexSettings))  # as the DAG's form begins
+        found = live_attributes(index, root=data_directory())
+        told = [{"name": each.name, "type": each.type, "counted": each.type in COUNTED} for each in found]
+        return JSONResponse(told, headers=HEADERS)

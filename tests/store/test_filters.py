@@ -129,6 +129,8 @@ def collection_of_two_sonys(request: Request) -> Reply:
         return ok({"exists": True})
     if path.endswith("/facet"):
         return ok({"hits": [{"value": "Sony", "count": 2}]})
+    if request.method == "PATCH":
+        return ok(True)
     if request.method == "GET":
         params = {"vectors": {"size": VECTORS.shape[1], "distance": "Cosine"}}
         hnsw = {"m": 16, "ef_construct": 128, "full_scan_threshold": 10000}
