@@ -7,10 +7,12 @@ highest memory of it and its children together (proportional set size, sampled).
 
 `--full` measures Vitrine alone at 200,000, 1,000,000 and 2,248,619 rows. `--against` compares the processor time, its
 processes' included, with that of another checkout, on these rows and on the same ones with fields that are ignored.
-`--pool` compares one process that parses and cleans with one a processor. `--folder` keeps the sources.
+`--pool` compares one process that parses and cleans with one a processor. `--csv` compares with pandas.read_csv on the
+readable lines' uid, title and content as a CSV table. `--folder` keeps the sources.
 """
 
 import argparse
+import csv
 import gzip
 import json
 import os
@@ -212,6 +214,43 @@ def pool(options: argparse.Namespace, folder: Path) -> None:
         figure(f"convert {measured}, one process / all", ratio, "times", None, least=True, as_json=options.json)
 
 
+FROM_CSV = (
+    "import pandas, pyarrow.parquet",
+    "pandas.read_csv(source, dtype=str, keep_default_na=False).to_parquet(out + '.parquet')",
+)
+
+
+def table_of(source: Path) -> Path:
+    """The readable lines' uid, title and content as a CSV table, quoted where needed."""
+    target = source.with_name(f"{source.name}.csv")
+    if not target.exists():
+        partial = target.with_suffix(".part")
+        with igzip.open(readable(source), "rb") as lines, partial.open("w", encoding="utf-8", newline="") as out:
+            rows = csv.DictWriter(out, ["uid", "title", "content"], extrasaction="ignore")
+            rows.writeheader()
+            rows.writerows(map(orjson.loads, lines))
+        partial.replace(target)
+    return target
+
+
+def of_csv(options: argparse.Namespace, folder: Path) -> None:
+    source = table_of(source_of(options.rows, folder))
+    systems = {
+        "Vitrine convert": lambda: measure(VITRINE, source, folder / "vitrine"),
+        "pandas": lambda: measure(FROM_CSV, source, folder / "peer"),
+    }
+    medians = alternate(systems, options.rounds)
+    if not options.json:
+        table(
+            medians,
+            f"{options.rows:,} rows of CSV, {source.stat().st_size / 2**20:,.0f} MiB, median of {options.rounds}",
+        )
+    ours, pandas = medians["Vitrine convert"], medians["pandas"]
+    speed = pandas["seconds"] / ours["seconds"]
+    figure("convert speed on CSV against pandas.read_csv", speed, "times", 2.0, least=True, as_json=options.json)
+    figure("convert peak memory on CSV", ours["peak MiB"], "MiB", 1024.0, least=False, as_json=options.json)
+
+
 def with_other_fields(source: Path) -> Path:
     """The same lines, each with a price, a brand and categories."""
     target = source.with_name(f"other-fields-{source.name}")
@@ -232,12 +271,14 @@ def main() -> None:
     parser.add_argument("--full", action="store_true", help="Vitrine alone, up to the size of the real file")
     parser.add_argument("--against", type=Path, help="another checkout: its processor time beside this one's")
     parser.add_argument("--pool", action="store_true", help="one process that parses and cleans beside one a processor")
+    parser.add_argument("--csv", action="store_true", help="a CSV table beside pandas.read_csv")
     parser.add_argument("--folder", type=Path, help="where the sources are kept (default: nowhere)")
     options = parser.parse_args()
     if options.folder is not None:
         options.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() if options.folder is None else nullcontext(options.folder) as folder:
-        chosen = full if options.full else against if options.against else pool if options.pool else compare
+        modes = {"full": full, "against": against, "pool": pool, "csv": of_csv}
+        chosen = next((work for name, work in modes.items() if getattr(options, name)), compare)
         chosen(options, Path(folder))
 
 

@@ -1,4 +1,4 @@
-"""What is looked at before a run does anything.
+"""What is looked at before a run does anything, and again once its catalogue is known.
 
 Whether what its settings name is there, and whether its version could be published at all. Nothing is fetched, and no
 check takes longer than reading a small file.
@@ -12,8 +12,9 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from include.core.errors import DamagedArtifact, OlderDate
-from include.publishing.catalogue_change import is_sample
+from include.core.artifacts import Artifact
+from include.core.errors import DamagedArtifact, OlderDate, VitrineError
+from include.publishing.catalogue_change import compare, is_sample, objection
 from include.publishing.verdict import older
 from include.run import Run
 from include.store.journal import Entry, Journal
@@ -37,6 +38,34 @@ def preflight(run: Run) -> list[str]:
     for note in notes:
         log.warning("%s", note)
     return notes
+
+
+def catalogue_notes(run: Run, catalogue: Artifact) -> list[str]:
+    """Compare a run's catalogue with the live one, which `publish` will do again, hours of training later.
+
+    Returns:
+        Why its version would not go live by itself, if it would not; it is logged as a warning too.
+    """
+    evaluate = run.settings.evaluate
+    if evaluate.promote == "never" or run.settings.source.source.strip() == "sample":  # which the first notes are about
+        return []
+    try:
+        live, entry = _live(run)
+        sample, products = None if entry is None else entry.sample, catalogue.stats["trn"]["accepted"]
+        change = compare(catalogue.path, products, live, root=run.root, live_is_sample=sample)
+    except VitrineError as error:  # nothing depends on it yet
+        log.warning("the catalogue could not be compared with the live one: %s", error)
+        return []
+    if change is not None:
+        log.info("the catalogue against the live one: %s", change)
+    against = objection(change, evaluate, run.settings.index.collection)
+    if against is None:
+        return []
+    asked = evaluate.promote == "approval"
+    end = "A person will be asked" if asked else "This run can only build, its version would be kept and not published"
+    note = f"{end}: {against.words}. {'' if asked else against.way_out}".rstrip()
+    log.warning("%s", note)
+    return [note]
 
 
 def filter_file(run: Run) -> None:

@@ -21,7 +21,11 @@ Stats = TypeVar("Stats")
 
 
 class Summary(BaseModel, Generic[Stats]):
-    """What a stage returns of its artifact, see `include.core.artifacts.Artifact`."""
+    """What a stage returns of its artifact, see `include.core.artifacts.Artifact`.
+
+    Attributes:
+        notes: Of download and convert: what can be told by then of the run's end, in sentences.
+    """
 
     kind: str
     fingerprint: str
@@ -29,17 +33,12 @@ class Summary(BaseModel, Generic[Stats]):
     reused: bool
     seconds: float
     stats: Stats
+    notes: list[str] = []
 
 
 def stats_of(summary: Summary[Stats] | None) -> Stats | None:
     """What a stage counted; None where it left nothing."""
     return None if summary is None else summary.stats
-
-
-class Downloaded(Summary[dict[str, Any]]):
-    """Of the source, with what the run's date and settings already decide, in sentences."""
-
-    notes: list[str] = []
 
 
 class Loaded(BaseModel):
@@ -69,6 +68,10 @@ class CatalogueChange:
         live_is_sample: Whether the live catalogue is the synthetic sample; None where that is not known.
         is_sample: Whether the new one is.
         uncompared: Why uids could not be compared; None where they were.
+        changed_text: Of the products that both have: those of another title or content; None where that is not known,
+            as in a decision from before it was told.
+        changed_attributes: Of those, the ones of the same text whose attributes alone differ; None likewise.
+        unchanged: The others; None likewise.
     """
 
     live_version: str
@@ -79,6 +82,9 @@ class CatalogueChange:
     live_is_sample: bool | None
     is_sample: bool
     uncompared: str | None = None
+    changed_text: int | None = None
+    changed_attributes: int | None = None
+    unchanged: int | None = None
 
     @property
     def gone_share(self) -> float | None:
@@ -93,7 +99,13 @@ class CatalogueChange:
         counts = f"the live version has {live} products, this one {self.products:,}"
         if self.gone is None:
             return f"{counts}; which of them stay could not be compared ({self.uncompared})"
-        return f"{counts}; {self.gone:,} of the live ones are gone ({self.gone_share or 0:.0%}), {self.new:,} are new"
+        told = f"{counts}; {self.gone:,} of the live ones are gone ({self.gone_share or 0:.0%}), {self.new:,} are new"
+        if self.changed_text is None:
+            return told
+        return (
+            f"{told}, {self.changed_text:,} have another text, {self.changed_attributes:,} other attributes alone, "
+            f"{self.unchanged:,} are unchanged"
+        )
 
 
 class Approval(BaseModel):
@@ -216,7 +228,7 @@ class Results(BaseModel):
         stopped: Whether the run was ended from outside.
     """
 
-    download: Downloaded | None = None
+    download: Summary[dict[str, Any]] | None = None
     convert: Summary[Counted] | None = None
     fine_tune: Summary[dict[str, Any]] | None = None
     evaluate: Summary[Measured] | None = None

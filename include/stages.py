@@ -40,10 +40,12 @@ def download(run: Run) -> Summary:
 
 @recorded
 def convert(run: Run, source: Summary) -> Summary:
-    """Clean the lines into Parquet; set unusable ones aside with their reasons."""
+    """Clean the lines into Parquet; set unusable ones aside with their reasons; say if too many products are gone."""
     from include.catalogue import convert
+    from include.preflight import catalogue_notes
 
-    return convert.convert(Path(source["path"]), run.settings.convert, root=run.root, sink=run.sink).summary()
+    made = convert.convert(Path(source["path"]), run.settings.convert, root=run.root, sink=run.sink)
+    return {**made.summary(), "notes": catalogue_notes(run, made)}
 
 
 @recorded

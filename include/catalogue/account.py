@@ -7,8 +7,10 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from include.catalogue.mapping import FieldMapping, dotted
+from include.core.display import printable
 from include.core.errors import EmptyCatalogue, TooManyRejects
-from include.formats.field_names import listed, renaming
+from include.formats.field_names import listed, meant
 from include.formats.line_parser import FIELDS
 from include.formats.members import ROLES
 
@@ -25,7 +27,11 @@ def warnings(role: str, counts: Mapping[str, Any], labels: Mapping[str, Any] | N
         counts: Its statistics.
         labels: Those of `lbl`, None where the source has none.
     """
-    found = []
+    found = [
+        f"{role}: {printable(broken['file'])} is set aside ({broken['share']:.1%} of the files' bytes), "
+        f"{broken['lines']:,} lines before that are kept: {broken['reason']}"
+        for broken in counts.get("broken", ())
+    ]
     accepted, empty = counts["accepted"], counts["without_content"]
     if role != "lbl" and accepted and empty > MOST * accepted:
         said = f"{role}: {empty:,} of {accepted:,} products have no content"
@@ -33,8 +39,10 @@ def warnings(role: str, counts: Mapping[str, Any], labels: Mapping[str, Any] | N
             said += f" ({counts['emptied_contents']:,} had one that cleaning left nothing of)"
         if counts["ignored"]:
             said += f"; ignored fields: {listed(counts['ignored'])}"
-        step = renaming(counts["ignored"], ["content"])
-        found.append(f"{said}. Did you mean another field? Then {step}." if step else f"{said}.")
+        likely = ", ".join(name for name in counts["ignored"] if meant(name) == "content")
+        found.append(
+            f"{said}. Did you mean another field? Then set content_fields to {likely}." if likely else f"{said}."
+        )
     if role != "lbl" and (lost := counts["links_nowhere"]) > MOST * counts["links"]:
         said = f"{role}: {lost:,} of {counts['links']:,} links (target_ind) lead nowhere"
         if labels is None:
@@ -94,9 +102,14 @@ def log_warnings(stats: Mapping[str, Any]) -> None:
 def named_reasons(counts: Mapping[str, Any], most: int = 5) -> str:
     """The commonest reasons for rejections, each with its first line."""
     return ", ".join(
-        f"{reason} {count:,} (line {counts['examples'][reason][0]['line']:,})"
+        f"{reason} {count:,} ({_place(counts['examples'][reason][0])})"
         for reason, count in list(counts["reasons"].items())[:most]
     )
+
+
+def _place(example: Mapping[str, Any]) -> str:
+    """`line 1,234`, with its file where there are several."""
+    return f"line {example['line']:,}" + (f" of {printable(example['file'])}" if "file" in example else "")
 
 
 def refuse_empty(counts: Mapping[str, Any], name: str) -> None:
@@ -105,16 +118,25 @@ def refuse_empty(counts: Mapping[str, Any], name: str) -> None:
         raise EmptyCatalogue(f"{name} holds no line with a product.", "Check that the right file was given.")
 
 
-def refuse_many_rejects(counts: Mapping[str, Any], limit: float) -> None:
+def refuse_many_rejects(counts: Mapping[str, Any], limit: float, mapping: FieldMapping | None) -> None:
     """Raise TooManyRejects if more than this share of `trn` was rejected, EmptyCatalogue if nothing is left."""
+    aside = counts.get("broken", ())
+    if (share := sum(broken["share"] for broken in aside)) > limit:
+        names = [printable(broken["file"]) for broken in aside]
+        raise TooManyRejects(
+            f"trn: {len(aside):,} of {counts['files']:,} files cannot be read ({share:.1%} of the files' bytes, the "
+            f"limit is {limit:.1%}): {aside[0]['reason']}",
+            f"Replace or remove {', '.join(names[:5])}{' and others' if len(names) > 5 else ''}, or raise "
+            "max_reject_share if the other files are enough.",
+        )
     read, rejected = counts["read"], counts["rejected"]
-    fields, step = _fields_found(counts)
+    fields, step = _fields_found(counts, mapping)
     if rejected > limit * read:
         reason = next(iter(counts["reasons"]))
         example = counts["examples"][reason][0]
         raise TooManyRejects(
             f"trn: {rejected:,} of {read:,} lines were rejected ({rejected / read:.1%}, the limit is {limit:.1%}): "
-            f"{named_reasons(counts)}; line {example['line']:,} begins {example['excerpt'][:80]!r}.{fields}",
+            f"{named_reasons(counts)}; {_place(example)} begins {example['excerpt'][:80]!r}.{fields}",
             f"Correct the file{step}, or raise max_reject_share if that is how it is.",
         )
     if not counts["accepted"]:
@@ -124,13 +146,17 @@ def refuse_many_rejects(counts: Mapping[str, Any], limit: float) -> None:
         )
 
 
-def _fields_found(counts: Mapping[str, Any]) -> tuple[str, str]:
-    """Which fields the rejected lines have, where one was missing or wrong; and which to rename."""
+def _fields_found(counts: Mapping[str, Any], mapping: FieldMapping | None) -> tuple[str, str]:
+    """Which fields the rejected lines have, where one was missing or wrong; and which setting may help."""
     found = counts["refused_fields"]
     if not found:
         return "", ""
-    lacking = [field for field in FIELDS[:3] if found.get(field, 0) < max(found.values())]
-    required = [field for field in lacking if field != "content"]
-    said = f" These lines have {listed(found)}" + (f"; {' and '.join(required)} expected." if required else ".")
-    step = renaming(found, lacking)
-    return said, f" ({step})" if step else ""
+    said = f" These lines have {listed(found)}"
+    if mapping is not None:
+        wrong = [field for field in FIELDS[:2] if field in next(iter(counts["reasons"]))]
+        step = f" (or set {wrong[0]}_field)" if wrong else ""
+        return f"{said}; uid is read from {dotted(mapping.uid)}, title from {dotted(mapping.title)}.", step
+    lacking = [field for field in FIELDS[:2] if found.get(field, 0) < max(found.values())]
+    likely = {field: name for field in lacking for name in reversed(found) if meant(name) == field}
+    step = ", ".join(f"{field}_field to {name}" for field, name in likely.items())
+    return said + (f"; {' and '.join(lacking)} expected." if lacking else "."), f" (or set {step})" if step else ""

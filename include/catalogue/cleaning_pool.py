@@ -16,8 +16,10 @@ from contextlib import suppress
 from itertools import chain, islice
 from typing import IO, cast
 
+import msgspec
+
 from include.catalogue.cleaning_process import SIZE
-from include.catalogue.rows import RowReader, Rows
+from include.catalogue.rows import Reading, RowReader, Rows
 from include.core.child import environment, signal_name
 from include.core.environment import REPOSITORY
 from include.core.errors import CleaningInterrupted
@@ -36,15 +38,14 @@ class CleaningPool:
     """Use it as a context manager: its processes end with it.
 
     Args:
-        max_title_chars: See `include.catalogue.rows.RowReader`.
-        max_content_chars: Likewise.
+        reading: How rows are read.
         processes: How many to start at most; None for one a processor. With less than two, none is started.
     """
 
-    def __init__(self, max_title_chars: int, max_content_chars: int, processes: int | None = None) -> None:
-        self._limits = max_title_chars, max_content_chars
+    def __init__(self, reading: Reading, processes: int | None = None) -> None:
+        self._reading = reading
         self._processes = min(processor_count(), MOST_PROCESSES) if processes is None else processes
-        self._reader = RowReader(*self._limits)
+        self._reader = RowReader(reading)
         self._workers: list[_Worker] = []
         self._free: queue.SimpleQueue[_Worker] = queue.SimpleQueue()
         self._threads = ThreadPoolExecutor(max(self._processes, 1), thread_name_prefix="clean")
@@ -82,7 +83,7 @@ class CleaningPool:
             yield window.popleft().result()
 
     def _start(self) -> None:
-        self._workers = [_Worker(*self._limits) for _ in range(self._processes)]
+        self._workers = [_Worker(self._reading) for _ in range(self._processes)]
         for worker in self._workers:
             self._free.put(worker)
 
@@ -97,9 +98,9 @@ class CleaningPool:
 class _Worker:
     """One `include.catalogue.cleaning_process`."""
 
-    def __init__(self, max_title_chars: int, max_content_chars: int) -> None:
+    def __init__(self, reading: Reading) -> None:
         self._child = subprocess.Popen(
-            [sys.executable, "-m", "include.catalogue.cleaning_process", str(max_title_chars), str(max_content_chars)],
+            [sys.executable, "-m", "include.catalogue.cleaning_process", msgspec.json.encode(reading).decode()],
             cwd=REPOSITORY,
             env={**environment(), "PYTHONHASHSEED": "0"},  # one hash for one uid in all of them
             stdin=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""A process that reads blocks of lines: `python -m` with MAX_TITLE_CHARS MAX_CONTENT_CHARS.
+"""A process that reads blocks of lines: `python -m` with how, a `Reading` as JSON.
 
 `cleaning_pool.py` starts it and talks to it: blocks on standard input, `Rows` on standard output. It ends when standard
 input does, so with its parent, whatever that one died of.
@@ -11,7 +11,9 @@ import struct
 import sys
 import traceback
 
-from include.catalogue.rows import RowReader
+import msgspec
+
+from include.catalogue.rows import Reading, RowReader
 
 SIZE = struct.Struct("<Q")  # of what follows: a block; or the reply, pickled: Rows, or as a str what failed
 
@@ -19,7 +21,7 @@ SIZE = struct.Struct("<Q")  # of what follows: a block; or the reply, pickled: R
 def main() -> None:
     """Answer requests until there are no more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal reaches the parent too, which ends this
-    reader = RowReader(int(sys.argv[1]), int(sys.argv[2]))
+    reader = RowReader(msgspec.json.decode(sys.argv[1], type=Reading))
     requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints must not get between the replies
     while len(header := requests.read(SIZE.size)) == SIZE.size:

@@ -15,15 +15,19 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 
 from include.catalogue.account import log_counts, log_warnings, refuse_empty, refuse_many_rejects, warnings
 from include.catalogue.cleaning_pool import CleaningPool
 from include.catalogue.columns import fixed, lists, mask, numbers, strings, strings_of
+from include.catalogue.guess import chosen_mapping
 from include.catalogue.links import links_nowhere, place_of_row
+from include.catalogue.mapping import FieldMapping
+from include.catalogue.origins import Origins, bytes_written
 from include.catalogue.profile import Profile
-from include.catalogue.rows import Rows, limited
+from include.catalogue.rows import Reading, Rows, limited
 from include.catalogue.schema import LABELS_FILE, PRODUCTS, PRODUCTS_FILE, QUERIES_FILE, REJECTED, REJECTED_FILE
 from include.catalogue.seen import SeenHashes
 from include.catalogue.summary import Counted
@@ -31,17 +35,18 @@ from include.catalogue.table_writer import TableWriter
 from include.core import artifacts, kinds
 from include.core.arrays import Keys
 from include.core.artifacts import Artifact, Workspace
+from include.core.errors import BadSource
 from include.core.progress import Progress, Sink
 from include.core.settings import ConvertSettings
-from include.core.space import require
+from include.core.space import no_space_explained, require
 from include.formats.archive import Archive
 from include.formats.members import ROLES
 
 FILES = {"trn": PRODUCTS_FILE, "tst": QUERIES_FILE, "lbl": LABELS_FILE}
 
-# Bytes written for a byte of the source; seen: up to 1.25, and a third.
-SHRUNK_PACKED, SHRUNK_PLAIN = 1.4, 0.5
 EXAMPLES = 3  # kept of each reason for a rejection
+
+COLUMN_SETTINGS = ("uid_field", "title_field", "content_fields")  # known by the mapping that they lead to
 
 T = TypeVar("T")
 
@@ -71,59 +76,78 @@ def convert(
         DamagedArtifact: The source artifact does not match its manifest.
     """
     origin = artifacts.read(source, verify=False)
+    file = source / origin.stats["file"]
+    mapping = _mapping(file, source, settings)
+    reading = Reading(settings.max_title_chars, settings.max_content_chars, mapping)
 
     def write(space: Workspace) -> Mapping[str, Any]:
         artifacts.read(source)
-        return _write(source / origin.stats["file"], space.path, settings, sink, processes)
+        return _write(file, space, settings, reading, sink, processes)
 
-    made = artifacts.build(
-        root,
-        kinds.CATALOGUE,
-        write,
-        settings=settings.model_dump(exclude={"max_reject_share"}),
-        inputs={"source": origin.stats["sha256"]},
-    )
-    refuse_many_rejects(made.stats["trn"], settings.max_reject_share)
+    shaping = settings.model_dump(exclude={"max_reject_share", *COLUMN_SETTINGS})
+    if mapping is not None:
+        shaping["mapping"] = msgspec.to_builtins(mapping)
+    made = artifacts.build(root, kinds.CATALOGUE, write, settings=shaping, inputs={"source": origin.stats["sha256"]})
+    refuse_many_rejects(made.stats["trn"], settings.max_reject_share, mapping)
     if made.reused:
         log_counts(made.stats)
         log_warnings(made.stats)
     return made
 
 
+def _mapping(file: Path, source: Path, settings: ConvertSettings) -> FieldMapping | None:
+    try:
+        with no_space_explained(source.parent), Archive(file, scratch=source.parent) as archive:
+            sound = (part.lines for part in archive.parts("trn") if part.fault is None)
+            return chosen_mapping(sound, settings, archive.members["trn"][0].name)
+    except BadSource:
+        artifacts.read(source)  # if the file is damaged, that is the reason
+        raise
+
+
 def _write(
-    source: Path, target: Path, settings: ConvertSettings, sink: Sink | None, processes: int | None
+    source: Path,
+    space: Workspace,
+    settings: ConvertSettings,
+    reading: Reading,
+    sink: Sink | None,
+    processes: int | None,
 ) -> dict[str, Any]:
     stats: dict[str, Any] = {}
-    with Archive(source) as archive:
+    target = space.path
+    with Archive(source, scratch=space.scratch) as archive:
         members = {role: archive.members[role] for role in ROLES if role in archive.members}
-        total = sum(member.size for member in members.values())
-        require(target, _bytes(archive, source), "Converting the catalogue")
+        total = sum(member.size for files in members.values() for member in files)
+        require(target, bytes_written(archive), "Converting the catalogue")
         with (
             Progress("convert", total, unit="bytes", sink=sink) as progress,
             TableWriter(target / REJECTED_FILE, REJECTED, settings.row_group_rows) as rejected,
-            CleaningPool(settings.max_title_chars, settings.max_content_chars, processes) as pool,
+            CleaningPool(reading, processes) as pool,
         ):
             done = 0
-            for role, member in members.items():
+            for role, files in members.items():
+                origins = Origins(role, files)
                 with TableWriter(target / FILES[role], PRODUCTS, settings.row_group_rows) as table:
-                    file = _File(role, settings, table, rejected)
+                    file = _File(role, settings, table, rejected, origins)
 
                     def tell(read: int, before: int = done) -> None:
                         progress.done = before + read
 
-                    for rows in pool.rows(_ahead(archive.blocks(role, tell))):
-                        file.add(rows)
+                    for rows in pool.rows(_ahead(origins.lines(archive.parts(role, tell)))):
+                        file.add(origins.take(rows))
                         progress.update(progress.done, file=role, rows=file.lines)
-                done += member.size
+                done += origins.size
                 progress.update(done)
                 stats[role] = file.stats()
                 log_counts({role: stats[role]})
                 if role == "trn":
-                    refuse_empty(stats[role], member.name)
-                    refuse_many_rejects(stats[role], settings.max_reject_share)
+                    refuse_empty(stats[role], files[0].name if len(files) == 1 else f"Each of {len(files):,} files")
+                    refuse_many_rejects(stats[role], settings.max_reject_share, reading.mapping)
     _follow_links(stats, target)
     log_warnings(stats)
     counted = {**stats, "products": stats["trn"]["accepted"]}
+    if reading.mapping is not None:
+        counted["mapping"] = reading.mapping.summary()
     return Counted.model_validate(counted, extra="forbid").model_dump(exclude_unset=True)
 
 
@@ -139,21 +163,15 @@ def _follow_links(stats: dict[str, Any], target: Path) -> None:
         counts["warnings"] = warnings(role, counts, labels)
 
 
-def _bytes(archive: Archive, source: Path) -> float:
-    """About what is written: by what lies packed, and by the plain lines where an archive packs little or nothing."""
-    need = 0.0
-    for role, member in archive.members.items():
-        packed = SHRUNK_PACKED * min(member.packed, member.size)  # a tar does not say what a member takes in it
-        need += packed if role in archive.gzipped else min(packed, SHRUNK_PLAIN * member.size)
-    return min(need, SHRUNK_PACKED * source.stat().st_size)
-
-
 class _File:
-    """The conversion of one file: duplicates, counts, and the way into the tables."""
+    """The conversion of one role's files, mostly one: duplicates, counts, and the way into the tables."""
 
-    def __init__(self, role: str, settings: ConvertSettings, table: TableWriter, rejected: TableWriter) -> None:
+    def __init__(
+        self, role: str, settings: ConvertSettings, table: TableWriter, rejected: TableWriter, origins: Origins
+    ) -> None:
         self.lines = 0
         self._role = role
+        self._origins = origins
         self._table = table
         self._rejected = rejected
         self._uids = SeenHashes()
@@ -208,15 +226,17 @@ class _File:
     def _add_rejects(self, rows: Rows) -> None:
         if not rows.rejects:
             return
-        lines = [self.lines + number + 1 for number, _, _ in rows.rejects]
+        origins = self._origins
+        lines = [self.lines - origins.before + number + 1 for number, _, _ in rows.rejects]
         reasons = [reason for _, reason, _ in rows.rejects]
         excerpts = [excerpt for _, _, excerpt in rows.rejects]
         self._counts["rejected"] += len(lines)
         self._reasons.update(reasons)
-        for line, reason, excerpt in zip(lines, reasons, excerpts, strict=True):
+        where = {"file": origins.file} if origins.several else {}
+        for line, reason, begins in zip(lines, reasons, excerpts, strict=True):
             if len(examples := self._examples.setdefault(reason, [])) < EXAMPLES:
-                examples.append({"line": line, "excerpt": excerpt})
-        files = [self._role] * len(lines)
+                examples.append({"line": line, "excerpt": begins, **where})
+        files = [origins.file] * len(lines)
         columns = [
             strings_of(files),
             fixed(np.array(lines, np.int64), pa.int64()),
@@ -242,6 +262,7 @@ class _File:
             "mended": dict(self._mended.most_common()),
             "ignored": limited(self._ignored),
             "refused_fields": limited(self._refused_fields),
+            **self._origins.stats(),
         }
 
 

@@ -11,13 +11,29 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from hashlib import blake2b
 from io import BytesIO
 from itertools import chain
 
+import msgspec
+
 from include.catalogue.clean import Cleaner, is_placeholder
+from include.catalogue.mapping import FieldMapping
 from include.catalogue.text_hash import text_hash_of_bytes
 from include.core.display import excerpt, printable
-from include.formats.line_parser import FIELDS, NO_TITLE, Refused, parse
+from include.formats.line_parser import (
+    FIELDS,
+    NO_TITLE,
+    Fields,
+    Refused,
+    checked,
+    complete,
+    json_object,
+    parse,
+    refuse_long,
+)
+from include.formats.lines import BYTE_ORDER_MARK
 
 PLACEHOLDER = "title is a placeholder"
 MOST_NAMES = 50  # field names counted apart in one block; more would be somebody's data
@@ -55,7 +71,7 @@ class Rows:
         cleaned: Texts that each cleaning rule changed, also of lines that were refused afterwards.
         mended: Products by what was mended when their line was read.
         emptied: Products whose content had text, of which cleaning left nothing.
-        ignored: Lines by the name of each field that is not one of ours.
+        ignored: Lines by the name of each field that is neither one of ours nor mapped.
         refused_fields: Refused lines by the name of each field that they have, where a field was missing or wrong.
     """
 
@@ -78,16 +94,28 @@ class Rows:
     refused_fields: dict[str, int]
 
 
-class RowReader:
-    """Reads blocks of lines.
+class Reading(msgspec.Struct, frozen=True):
+    """How rows are read.
 
-    Args:
+    Attributes:
         max_title_chars: Longer titles are cut.
         max_content_chars: Likewise.
+        mapping: Where the fields lie; None for the five fields as they are.
     """
 
-    def __init__(self, max_title_chars: int, max_content_chars: int) -> None:
-        self._limits = max_title_chars, max_content_chars
+    max_title_chars: int
+    max_content_chars: int
+    mapping: FieldMapping | None = None
+
+
+class RowReader:
+    """Reads blocks of lines."""
+
+    def __init__(self, reading: Reading) -> None:
+        self._limits = reading.max_title_chars, reading.max_content_chars
+        self._parse = parse if reading.mapping is None else partial(parse_mapped, reading.mapping)
+        self._hashed = reading.mapping is not None and not reading.mapping.uid
+        self._used = FIELDS if reading.mapping is None else tuple(reading.mapping.used)
 
     def read(self, block: bytes) -> Rows:
         """Parse, check and clean a block of lines with `\n` between them (`include.formats.lines.line_blocks`)."""
@@ -98,7 +126,7 @@ class RowReader:
             return self._read(lines)
 
     def _read(self, lines: list[bytes]) -> Rows:
-        cleaner = Cleaner(*self._limits)
+        cleaner, parse_line = Cleaner(*self._limits), self._parse
         clean_title, clean_content = cleaner.title, cleaner.content
         numbers: list[int] = []
         uids: list[str] = []
@@ -112,7 +140,7 @@ class RowReader:
         blank = emptied = 0
         for number, line in enumerate(lines):
             try:
-                fields = parse(line, shapes)
+                fields = parse_line(line, shapes)
             except Refused as refusal:
                 refused.append((number, refusal))
                 continue
@@ -120,16 +148,17 @@ class RowReader:
                 blank += 1
                 continue
             uid, title, content, indices, some_weights, plain, mends = fields
-            title = clean_title(title, plain)
-            if not title or is_placeholder(title):
+            if not (title := clean_title(title, plain)) or is_placeholder(title):
                 refused.append((number, Refused(PLACEHOLDER if title else NO_TITLE)))
                 continue
-            numbers.append(number)
-            uids.append(uid)
-            titles.append(title.encode())
             if content:
                 content = clean_content(content, title, plain)
                 emptied += not content
+            if self._hashed:
+                uid = content_uid(title, content or "")
+            numbers.append(number)
+            uids.append(uid)
+            titles.append(title.encode())
             contents.append(content.encode() if content else b"")
             links.append(indices)
             count = len(indices)  # nearly all weights are 1.0: these are not converted one by one
@@ -152,9 +181,27 @@ class RowReader:
             cleaned=dict(cleaner.counts),
             mended=dict(mended),
             emptied=emptied,
-            ignored=_counted_names(shapes, FIELDS),
+            ignored=_counted_names(shapes, self._used),
             refused_fields=_counted_names(Counter(refusal.fields for _, refusal in refused)),
         )
+
+
+def parse_mapped(mapping: FieldMapping, line: bytes, shapes: Counter[tuple[str, ...]]) -> Fields | None:
+    """As `include.formats.line_parser.parse`, of a line whose fields lie elsewhere."""
+    if not line.removeprefix(BYTE_ORDER_MARK).strip():
+        return None
+    refuse_long(line)
+    record, marked = json_object(line)
+    names = tuple(record)
+    if not mapping.used.issuperset(names):
+        shapes[names] += 1
+    row, mended = checked(mapping.fields(record), names)
+    return complete(row, marked + mended, line)
+
+
+def content_uid(title: str, content: str) -> str:
+    """The id of a product that is known by what is said of it."""
+    return blake2b(b"\0".join((title.encode(), content.encode())), digest_size=16).hexdigest()
 
 
 def pack(code: str, numbers: Iterable[float], count: int) -> bytes:

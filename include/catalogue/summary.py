@@ -3,6 +3,8 @@
 `docs/cleaning.md` says what each is; what an older conversion did not count is nought or empty.
 """
 
+from typing import NotRequired
+
 from pydantic import BaseModel
 from typing_extensions import TypedDict
 
@@ -23,14 +25,38 @@ class Repeated(TypedDict):
 
 
 class Excerpt(TypedDict):
-    """The beginning of a rejected line, and its number, from 1."""
+    """The beginning of a rejected line, and its number, from 1, in its file, which is named where there are several."""
 
     line: int
     excerpt: str
+    file: NotRequired[str]
+
+
+class Broken(TypedDict):
+    """One of several files, set aside: why, its share of their bytes, and the lines that were read before."""
+
+    file: str
+    reason: str
+    share: float
+    lines: int
+
+
+class ChosenFields(BaseModel):
+    """Which columns the products' fields were made of; the columns as the file calls them.
+
+    Attributes:
+        uid: Or `content hash`.
+        labelled: The content has no column of its own: it names the columns that it is made of.
+    """
+
+    uid: str
+    title: str
+    content: list[str]
+    labelled: bool
 
 
 class FileCounts(BaseModel):
-    """Of one file: read = accepted + rejected + merged."""
+    """Of one file, or of several that are one catalogue: read = accepted + rejected + merged."""
 
     read: int
     accepted: int
@@ -58,15 +84,18 @@ class FileCounts(BaseModel):
     refused_fields: dict[str, int] = {}
     links_nowhere: int | None = None
     warnings: list[str] = []
+    files: int | None = None
+    broken: list[Broken] = []
 
 
 class Counted(BaseModel):
-    """The files that the source has, and the number of products."""
+    """The files that the source has, the number of products, and where their fields lay."""
 
     trn: FileCounts
     tst: FileCounts | None = None
     lbl: FileCounts | None = None
     products: int | None = None
+    mapping: ChosenFields | None = None  # None: the five fields as they are
 
     @property
     def files(self) -> dict[str, FileCounts]:

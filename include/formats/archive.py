@@ -1,227 +1,256 @@
-"""Lines of a catalogue file, read safely: a ZIP or tar with trn/tst/lbl, a gzip file, or plain JSON lines.
+"""The files of a catalogue, read safely: one file, packed or not, or those in a ZIP, a tar or a folder.
 
-Nothing is ever extracted: members are read as streams, in bounded memory. What the file is, its first
-bytes say, not its name, and so what each member is: one that surely holds something else than JSON lines is
-refused by name before any line is read.
+Nothing is ever extracted: members are read as streams, in bounded memory. Only what has to be read from its end, a
+Parquet file or a workbook in an archive, is copied to a temporary file first. What a file is, its first bytes say, not
+its name; one that surely holds no catalogue is refused by name before any record is read.
 """
 
-import errno
-import gzip
-import tarfile
+import shutil
+import tempfile
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
-from isal import igzip
-from isal.igzip_lib import IsalError
-
+from include.core.display import printable
 from include.core.errors import BadSource
 from include.core.redaction import escaped
-from include.formats.first_bytes import HEAD, TAR_BLOCK, container, foreign, is_tar, unknown
-from include.formats.lines import BLOCK, Reads, line_blocks
-from include.formats.members import Member, StrictHeader, find_members, tar_entries, zip_entries
+from include.core.space import require
+from include.formats.compression import Counted, explained, packing, peeled
+from include.formats.file_kind import FileKind
+from include.formats.first_bytes import HEAD, container, form_of
+from include.formats.form import Form
+from include.formats.lines import BLOCK, Reads
+from include.formats.members import EMPTY, Entry, Look, find_members, folder_entries, is_workbook, zip_entries
+from include.formats.table_forms import TableForm, blocks_of, check_table
+from include.formats.tars import Tar, is_tar_file
+from include.formats.text_kind import UNKNOWN
 
-MAX_RATIO = 200  # unpacked to packed; catalogues in JSON lines reach about 30, a bomb 1,000
-FREE_BYTES = 64 * 2**20  # small files may unpack to this much, whatever the ratio
 
-GZIP = b"\x1f\x8b"
-_SAME_AGAIN = "Fetch the file again; if it comes the same, it is damaged where it is kept."
+@dataclass(frozen=True)
+class Member:
+    """One file of the catalogue.
+
+    Attributes:
+        role: "trn", "tst" or "lbl".
+        entry: Where it lies.
+        look: How it holds its records, or why it cannot be read.
+    """
+
+    role: str
+    entry: Entry
+    look: Look
+
+    @property
+    def name(self) -> str:
+        """Its path in the archive, or the name of the source file itself."""
+        return self.entry.name
+
+    @property
+    def size(self) -> int:
+        """Bytes that come out of the archive, packed or not: the total for progress."""
+        return self.entry.size
+
+
+@dataclass(frozen=True)
+class Part:
+    """A block of a file's records as JSON lines; or, of one among several, why no more of it can be read."""
+
+    lines: bytes
+    file: str
+    fault: BadSource | None = None
 
 
 class Archive:
-    """The JSON-lines files in a catalogue file. Use it as a context manager.
+    """The files of a catalogue. Use it as a context manager.
 
     Args:
-        path: A ZIP, a tar (also gzipped), a gzip file or plain JSON lines. The last two count as `trn`.
+        path: A ZIP, a tar (also packed), a folder, or a single file of any form that is read, which counts as `trn`.
         name: What messages call it, if not by its file name.
+        scratch: Where temporary files may be written; None for the system's own place.
 
     Raises:
-        BadSource: It is damaged, has a hostile member, or no `trn`; or a member holds something else than lines.
+        BadSource: It is damaged, has a hostile member, or no `trn`; or a file holds no catalogue.
     """
 
-    members: dict[str, Member]
-    gzipped: set[str]  # roles of the members that are gzip themselves
+    members: dict[str, tuple[Member, ...]]  # by role; several files for `trn` alone
 
-    def __init__(self, path: Path, name: str = "") -> None:
+    def __init__(self, path: Path, name: str = "", scratch: Path | None = None) -> None:
         self.path = path
         self._name = escaped(name or path.name)
+        self._scratch = scratch
+        self._held = ExitStack()
         self._zip: zipfile.ZipFile | None = None
-        self._is_tar = False
-        with path.open("rb") as stream:
-            magic = stream.read(4)
+        self._tar: Tar | None = None
+        self._looks: dict[Entry, Look] = {}
+        self.members = {}
         try:
-            if magic[:2] == b"PK":
-                with _explained(self._name):
-                    self._zip = zipfile.ZipFile(path)
-                self.members = find_members(zip_entries(self._zip), self._name, self._kind_in_zip)
-            else:
-                self.members = self._single_or_tar()
-            self.gzipped = {role for role, member in self.members.items() if self._holds_lines_in_gzip(member)}
+            self.members = self._find()
         except BaseException:
-            self.__exit__()
+            self._held.close()
             raise
 
     def __enter__(self) -> "Archive":
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._zip is not None:
-            self._zip.close()
+        self._held.close()
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file, or of the folder's files that are read."""
+        if not self.path.is_dir():
+            return self.path.stat().st_size
+        return sum(member.size for files in self.members.values() for member in files)
 
     def blocks(self, role: str, tell: Callable[[int], None] | None = None) -> Iterator[bytes]:
-        """The lines of one file, a block (about 2 MiB) at a time: see `include.formats.lines.line_blocks`.
+        """The records of one role's files as JSON lines, a block (about 2 MiB) at a time: see `include.formats.form`.
 
         Args:
             role: One of `members`.
-            tell: Is told after each block how many of the member's `size` bytes have been read.
+            tell: Is told after each block how many of the files' bytes have been read.
 
         Raises:
             BadSource: The data is truncated or damaged, or unpacks to far more than a catalogue would.
         """
-        member = self.members[role]
-        with self._opened(member) as (outer, lines):
-            for block in line_blocks(lines):
-                yield block
-                if tell is not None:
-                    tell(outer.count)
+        for part in self.parts(role, tell):
+            if part.fault is not None:
+                raise part.fault
+            yield part.lines
 
-    def _single_or_tar(self) -> dict[str, Member]:
-        size = self.path.stat().st_size
-        single = Member("trn", self._name, size, size)
-        with suppress(BadSource), self._opened(single) as (_, stream):  # if it is damaged, the next look says so
-            self._is_tar = is_tar(stream.peek(TAR_BLOCK))
-        if not self._is_tar:
-            return {"trn": single}
-        with self._tar() as (archive, unpacked):
-            members = find_members(tar_entries(archive, size), self._name)
-            while unpacked.read(BLOCK):  # what follows the last member: only its end has gzip's checksum
-                pass
+    def parts(self, role: str, tell: Callable[[int], None] | None = None) -> Iterator[Part]:
+        """As `blocks`, with the file that each is from. One fault among several files is told, and the next is read."""
+        files, before = self.members[role], 0
+        for member in files:
+
+            def told(read: int, before: int = before) -> None:
+                if tell is not None:
+                    tell(before + read)
+
+            try:
+                for lines in self._blocks(member, told):
+                    yield Part(lines, member.name)
+            except BadSource as fault:
+                if len(files) == 1:
+                    raise
+                yield Part(b"", member.name, fault)
+            before += member.size
+
+    def _blocks(self, member: Member, tell: Callable[[int], None]) -> Iterator[bytes]:
+        form = member.look.form
+        if form is None:
+            raise member.look.fault or BadSource(f"{self._where(member.entry)} cannot be read.")
+        if isinstance(form, Form):
+            with self._opened(member.entry) as (outer, stream):
+                for block in form.read(stream):
+                    yield block
+                    tell(outer.count)
+        else:
+            with self._on_disk(member) as path:
+                yield from blocks_of(
+                    path, form, self._where(member.entry), lambda share: tell(int(share * member.size))
+                )
+        tell(member.size)
+
+    def _find(self) -> dict[str, tuple[Member, ...]]:
+        if not self.path.is_dir():
+            with self.path.open("rb") as stream:
+                is_zip = stream.read(2) == b"PK"
+            if is_zip:
+                with explained(self._name):
+                    self._zip = self._held.enter_context(zipfile.ZipFile(self.path))
+                if is_workbook(self._zip):
+                    self._zip = None
+            if self._zip is None and is_tar_file(self.path):
+                self._tar = Tar(self.path, self._name, self._held)
+            if self._zip is None and self._tar is None:
+                return {"trn": (self._single(),)}
+        found = find_members(self._entries(), self._name, self._look)
+        members = {role: tuple(Member(role, entry, self._look(entry)) for entry in found[role]) for role in found}
+        for files in members.values():
+            if len(files) == 1 and files[0].look.fault is not None:
+                raise files[0].look.fault
         return members
 
-    def _where(self, member: Member) -> str:
-        return f"{escaped(member.name)} in {self._name}" if self._zip or self._is_tar else self._name
+    def _single(self) -> Member:
+        size = self.path.stat().st_size
+        entry = Entry(self._name, size, size)
+        look = self._look(entry)
+        if look.fault is not None:
+            raise look.fault
+        if isinstance(look.form, TableForm) and not look.packing:
+            check_table(self.path, look.form, self._name)
+        return Member("trn", entry, look)
+
+    def _entries(self) -> Iterator[Entry]:
+        if self._tar is not None:
+            return self._tar.entries(self._look)
+        return folder_entries(self.path) if self._zip is None else zip_entries(self._zip)
+
+    def _where(self, entry: Entry) -> str:
+        return f"{escaped(entry.name)} in {self._name}" if entry.name != self._name else self._name
 
     @contextmanager
-    def _opened(self, member: Member) -> Iterator[tuple["_Counted", "_Counted"]]:
-        """The member as it is stored, and what it unpacks to, which is the same unless it is gzip."""
-        where = self._where(member)
-        limit = max(MAX_RATIO * member.packed, FREE_BYTES)
-        with _explained(where), self._stored(member) as stored:
-            outer = _Counted(stored, limit, where)
-            yield outer, _Counted(_ungzipped(outer), limit, where)
+    def _opened(self, entry: Entry) -> Iterator[tuple[Counted, Counted]]:
+        """See `peeled`."""
+        where = self._where(entry)
+        with explained(where), self._stored(entry) as stored, peeled(stored, entry.packed, where) as streams:
+            yield streams
 
     @contextmanager
-    def _stored(self, member: Member) -> Iterator[Reads]:
+    def _stored(self, entry: Entry) -> Iterator[Reads]:
         if self._zip is not None:
-            with self._zip.open(member.name) as stream:
+            with self._zip.open(self._zip.infolist()[entry.place]) as stream:
                 yield stream
-        elif self._is_tar:
-            with self._tar() as (archive, _):
-                found = next(entry for entry in archive if entry.isreg() and entry.name == member.name)
-                with closing(archive.extractfile(found)) as stream:  # type: ignore[type-var]  # a file, so not None
-                    yield stream  # type: ignore[misc]
+        elif self._tar is not None:
+            if len(self.members.get("trn", ())) > 1:  # they are read in the order of their names
+                self._tar.unpack(self._scratch)
+            with self._tar.stored(entry) as member:
+                yield member
         else:
-            with self.path.open("rb") as stream:
-                yield stream
+            with self._file(entry).open("rb") as file:
+                yield file
+
+    def _file(self, entry: Entry) -> Path:
+        return self.path / entry.name if self.path.is_dir() else self.path
 
     @contextmanager
-    def _tar(self) -> Iterator[tuple[tarfile.TarFile, "_Counted"]]:
-        """The tar, read from its beginning to its end, unpacked on the way; and the stream that it is read from."""
-        limit = max(MAX_RATIO * self.path.stat().st_size, FREE_BYTES)
-        with _explained(self._name), self.path.open("rb") as stream:
-            unpacked = _Counted(_ungzipped(_Counted(stream, limit, self._name)), limit, self._name)
-            with tarfile.open(fileobj=unpacked, mode="r|", bufsize=2**20, tarinfo=StrictHeader) as archive:  # type: ignore[call-overload]
-                yield archive, unpacked
+    def _on_disk(self, member: Member) -> Iterator[Path]:
+        """The file itself, or a copy of what lies in an archive or is packed, for as long as it is read."""
+        if member.look.packing is None and self._zip is None and self._tar is None:
+            yield self._file(member.entry)
+            return
+        with (
+            tempfile.TemporaryFile(dir=self._scratch) as copy,  # has no name that could outlive this process
+            self._opened(member.entry) as (_, stream),
+        ):
+            require(self._scratch or Path(tempfile.gettempdir()), member.size, f"Unpacking {printable(member.name)}")
+            shutil.copyfileobj(stream, copy, BLOCK)
+            copy.flush()
+            yield Path(f"/proc/self/fd/{copy.fileno()}")
 
-    def _holds_lines_in_gzip(self, member: Member) -> bool:
-        """Whether it is gzip; BadSource if it is not JSON lines."""
-        with self._opened(member) as (outer, stream):
-            gzipped = outer.peek(2) == GZIP
-            head = stream.peek(HEAD)
-        where = self._where(member)
-        if found := container(head):
-            inside = "inside gzip" if gzipped else "it"
-            raise BadSource(
-                f"{where} is not JSON lines, nor gzipped JSON lines: {inside} is {found.name}.",
-                "Unpack the outer layer and give what is in it, or give the JSON lines themselves.",
-            )
-        if found := foreign(head) or unknown(head):
-            raise BadSource(
-                f"{where} is not JSON lines: {found.said()}.", found.next_step(member.name, gzipped=gzipped)
-            )
-        return gzipped
-
-    def _kind_in_zip(self, name: str) -> str:
-        """What a member of the ZIP is, where its first bytes say so."""
-        if self._zip is None:
-            return ""
-        with _explained(escaped(name)), self._zip.open(name) as stream:
-            head = stream.read(HEAD)
-        found = container(head) or foreign(head)
-        return found.name if found else ""
+    def _look(self, entry: Entry, stored: Reads | None = None) -> Look:
+        """What the first bytes of a file say; `stored` is the file, where it is at hand."""
+        if entry not in self._looks:
+            where = self._where(entry)
+            try:
+                with explained(where), self._stored(entry) if stored is None else nullcontext(stored) as file:
+                    self._looks[entry] = _looked_at(file, entry, where)
+            except BadSource as fault:
+                self._looks[entry] = Look(None, None, fault, "damaged")
+        return self._looks[entry]
 
 
-def _ungzipped(stream: "_Counted") -> Reads:
-    if stream.peek(2) != GZIP:
-        return stream
-    reader: Reads = igzip.IGzipFile(fileobj=stream, mode="rb")
-    return reader
-
-
-class _Counted:
-    """A stream that counts what is read from it and stops at a limit: the guard against bombs."""
-
-    def __init__(self, stream: Reads, limit: int, where: str) -> None:
-        self.count = 0
-        self._stream = stream
-        self._limit = limit
-        self._where = where
-        self._ahead = b""
-
-    def peek(self, size: int) -> bytes:
-        """The next `size` bytes, which will be read again."""
-        while len(self._ahead) < size and (more := self._stream.read(size - len(self._ahead))):
-            self._ahead += more
-        return self._ahead
-
-    def readinto(self, buffer: memoryview) -> int:
-        """For the gzip reader, which asks for this."""
-        data = self.read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
-
-    def read(self, size: int = -1, /) -> bytes:
-        data = self._stream.read(size if size < 0 else size - len(self._ahead))
-        if self._ahead:
-            data, self._ahead = self._ahead + data, b""
-        self.count += len(data)
-        if self.count > self._limit:
-            raise BadSource(
-                f"{self._where} unpacks to more than {self._limit:,} bytes, over {MAX_RATIO} times its stored size: "
-                "this is a decompression bomb, not a catalogue.",
-                "Get the catalogue from its publisher, or unpack the file yourself and give that.",
-            )
-        return data
-
-
-@contextmanager
-def _explained(where: str) -> Iterator[None]:
-    """Turn what the decompressors raise into BadSource, with one sentence."""
-    try:
-        yield
-    except EOFError as error:
-        raise BadSource(
-            f"{where} ends too early: the file is truncated, or bytes follow its end.", _SAME_AGAIN
-        ) from error
-    except (zipfile.BadZipFile, gzip.BadGzipFile, tarfile.TarError, zlib.error, IsalError, UnicodeDecodeError) as error:  # type: ignore[misc]
-        raise BadSource(f"{where} is damaged ({str(error).rstrip('.')}).", _SAME_AGAIN) from error
-    except OSError as error:
-        if error.errno != errno.EINVAL:
-            raise
-        raise BadSource(f"{where} is damaged (a place in it lies before its beginning).", _SAME_AGAIN) from error
-    except NotImplementedError as error:  # zipfile's word for features it lacks
-        raise BadSource(
-            f"{where} cannot be unpacked ({str(error).rstrip('.')}).", "Pack it again with the usual deflate method."
-        ) from error
+def _looked_at(stored: Reads, entry: Entry, where: str) -> Look:
+    with peeled(stored, entry.packed, where) as (outer, stream):
+        packed = packing(outer.peek(6))
+        head = stream.peek(HEAD)
+    form = form_of(head)
+    if not isinstance(form, FileKind):
+        return Look(form, packed, None, form.name if head else EMPTY)
+    what, step = f"{where} is no catalogue: {form.said()}.", form.next_step(entry.name, packed)
+    if container(head):
+        what = f"{where} is no catalogue: {f'inside {packed.name}' if packed else 'it'} is {form.name}."
+        step = "Unpack the outer layer and give what is in it, or give the catalogue itself."
+    return Look(None, packed, BadSource(what, step), "" if form.name.startswith(UNKNOWN) else form.name)

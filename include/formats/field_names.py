@@ -1,28 +1,49 @@
-"""What catalogues call our fields elsewhere, for messages: nothing is renamed by itself."""
+"""What catalogues call our fields elsewhere: for messages, and for the guess in `include.catalogue.guess`."""
 
 import difflib
+import unicodedata
 from collections.abc import Iterable, Mapping
 
 from include.formats.line_parser import FIELDS
 
 NAMES = 8  # in one message
 
-# Without case and signs.
+# Without case and signs, the likeliest first.
 OTHER_NAMES = {
-    "uid": "asin parentasin id itemid productid prodid sku code key ean gtin upc isbn number url handle ref reference",
-    "title": "name productname producttitle itemname itemtitle displayname heading label caption",
-    "content": "description desc text body details detail summary features about abstract longdescription "
-    "productdescription shortdescription itemdescription fulldescription contents overview",
+    "uid": """
+        asin parentasin id itemid productid prodid articleid sku variantsku code productcode itemcode key ean gtin upc
+        isbn number itemnumber productnumber articlenumber artikelnummer artnr referencia codigo
+        商品コード 品番 商品番号 编号 url producturl link handle ref reference
+    """,
+    "title": """
+        name productname producttitle itemname itemtitle displayname fullname heading label caption
+        bezeichnung produktname titel artikelname nom titre libelle designation nombre titulo nome titolo
+        商品名 製品名 名前 名称 标题 商品名称 상품명 название наименование
+    """,
+    "content": """
+        description desc productdescription longdescription fulldescription itemdescription bodyhtml body text
+        shortdescription summary overview features feature bulletpoints bulletpoint bullets keyfeatures
+        highlights about abstract contents detail details beschreibung produktbeschreibung langtext kurzbeschreibung
+        descripcion descrizione descricao 説明 商品説明 商品の説明 描述 商品描述 설명 описание
+    """,
     "target_ind": "targets targetids labels related alsobuy alsobought alsoviewed similar links",
     "target_rel": "weights relevance scores targetweights",
 }
-_MEANT = {name: field for field, names in OTHER_NAMES.items() for name in names.split()}
+
+
+def plain_name(name: str) -> str:
+    """A name without case, accents and signs."""
+    letters = unicodedata.normalize("NFKD", name)
+    return "".join(filter(str.isalnum, letters)).casefold()
+
+
+_MEANT = {plain_name(name): field for field, names in OTHER_NAMES.items() for name in names.split()}
 _OURS = {field.replace("_", ""): field for field in FIELDS}
 
 
 def meant(name: str) -> str:
     """Which of our fields somebody probably means by `name`; empty where nothing is like it."""
-    plain = "".join(filter(str.isalnum, name)).casefold()
+    plain = plain_name(name)
     if known := _OURS.get(plain) or _MEANT.get(plain):
         return known
     near = difflib.get_close_matches(plain, _OURS, 1, 0.75)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from include.core.display import printable
+from include.formats.compression import Packing
 from include.formats.field_names import renaming
 from include.formats.line_parser import FIELDS
 
@@ -30,13 +31,13 @@ class FileKind:
         """`it is a CSV table, with the fields asin, title`."""
         return f"it is {self.name}" + (f", with the fields {', '.join(self.fields)}" if self.fields else "")
 
-    def next_step(self, file: str, *, gzipped: bool = False) -> str:
-        """What to do about it; `file` is its name, or that of the gzip file that it is in."""
+    def next_step(self, file: str, packing: Packing | None = None) -> str:
+        """What to do about it; `file` is its name, or that of the packed file that it is in."""
         step = _EXPORT
         if self.command:
             name = printable(PurePosixPath(file).name)
-            first = f"Unpack it (`gzip -d {shlex.quote(name)}`), then make" if gzipped else "Make"
-            name = shlex.quote(name.removesuffix(".gz") if gzipped else name)
+            first = f"Unpack it (`{packing.command} {shlex.quote(name)}`), then make" if packing else "Make"
+            name = shlex.quote(name.removesuffix(packing.ending) if packing else name)
             step = f"{first} JSON lines of it (`{self.command.replace('{file}', name)}`)"
         lacking = [field for field in FIELDS[:3] if field not in self.fields]
         rename = renaming(self.fields, lacking)

@@ -1,39 +1,25 @@
-"""What a file is that is no JSON lines: told by its first bytes, with the command that makes JSON lines of it."""
+"""What a file is, told by its first bytes: a form that is read, or something else, with the command that helps."""
 
 import re
 import tarfile
 import zlib
 
+from include.formats.compression import packing
 from include.formats.file_kind import FileKind
-from include.formats.lines import BYTE_ORDER_MARK
-from include.formats.text_kind import text_kind, unknown_text
+from include.formats.form import Form
+from include.formats.table_forms import TableForm, table_form
+from include.formats.text_form import text_form
+from include.formats.text_kind import UNKNOWN
 
 HEAD = 64 * 1024  # bytes that are looked at
 TAR_BLOCK = 512  # bytes of a tar's first header
 
-_BUNZIP, _UNXZ, _UNZSTD = (f"{program} -dc {{file}} > catalogue.jsonl" for program in ("bzip2", "xz", "zstd"))
 _INFLATE = (
     'python -c "import sys, zlib; packed = zlib.decompressobj(); [sys.stdout.buffer.write(packed.decompress(part)) '
     "for part in open(sys.argv[1], 'rb')]\" {file} > catalogue.jsonl"
 )
-_FROM_PARQUET = (
-    'python -c "import json, sys, pyarrow.parquet as p; [print(json.dumps(row, default=str)) for part in '
-    'p.ParquetFile(sys.argv[1]).iter_batches() for row in part.to_pylist()]" {file} > catalogue.jsonl'
-)
-_FROM_ARROW = (
-    'python -c "import json, sys, pyarrow.ipc as p; [print(json.dumps(row, default=str)) for part in '
-    "p.open_stream(open(sys.argv[1], 'rb')) for row in part.to_pylist()]\" {file} > catalogue.jsonl"
-)
-_FROM_FEATHER = (
-    'python -c "import json, sys, pyarrow.feather as p; [print(json.dumps(row, default=str)) for row in '
-    'p.read_table(sys.argv[1]).to_pylist()]" {file} > catalogue.jsonl'
-)
 _ICONV = "iconv -f {coding} -t UTF-8 {{file}} > catalogue.jsonl"
 _MAGIC: tuple[tuple[bytes, str, str], ...] = (  # regular expressions; the first that fits counts
-    (rb"PAR1", "a Parquet file", _FROM_PARQUET),
-    (rb"BZh", "packed by bzip2", _BUNZIP),
-    (rb"\xfd7zXZ\x00", "packed by xz", _UNXZ),
-    (rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18", "packed by Zstandard", _UNZSTD),  # or a skippable frame before it
     (rb"\x04\x22\x4d\x18", "packed by LZ4", "lz4 -dc {file} > catalogue.jsonl"),
     (rb"\x1f\x9d", "packed by compress", "uncompress -c {file} > catalogue.jsonl"),
     (rb"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", "7z x {file}"),
@@ -41,10 +27,13 @@ _MAGIC: tuple[tuple[bytes, str, str], ...] = (  # regular expressions; the first
     (rb"07070[127][0-9A-Fa-f]{30}|\xc7\x71|\x71\xc7", "a cpio archive", "cpio -id < {file}"),
     (rb"!<arch>\n", "an ar archive, such as a Debian package (.deb)", "ar x {file}"),
     (rb"SQLite format 3\x00", "an SQLite database", ""),
-    (rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old Microsoft Office file, such as an Excel workbook (.xls)", ""),
+    (
+        rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
+        "an old Microsoft Office file, such as an Excel workbook (.xls), or one with a password",
+        "",
+    ),
     (rb"%PDF", "a PDF document", ""),
-    (rb"ARROW1|FEA1", "an Arrow (Feather) file", _FROM_FEATHER),
-    (rb"\xff\xff\xff\xff.{3}\0", "an Arrow stream", _FROM_ARROW),
+    (rb"FEA1", "a Feather file of the first version", ""),
     (rb"ORC", "an ORC file", ""),
     (rb"Obj\x01", "an Avro file", ""),
     (rb"\x89HDF\r\n", "an HDF5 file", ""),
@@ -63,7 +52,6 @@ _CONTROL = re.compile(rb"[\0-\x08\x0e-\x1f]")
 _CONTAINERS = (
     (b"PK\x03\x04", "a ZIP archive"),
     (b"PK\x05\x06", "a ZIP archive without any file in it"),
-    (b"\x1f\x8b", "a gzip file"),
 )
 
 
@@ -82,31 +70,28 @@ def container(head: bytes) -> FileKind | None:
     """Which archive or packing these are the first bytes of, of those that Vitrine opens on the outside."""
     if is_tar(head):
         return FileKind("a tar archive", "")
+    if found := packing(head):
+        return FileKind(f"packed by {found.name}", "")
     return next((FileKind(name, "") for magic, name in _CONTAINERS if head.startswith(magic)), None)
 
 
-def foreign(head: bytes) -> FileKind | None:
-    """What a file with these first bytes surely is, if not JSON lines; None where it may be lines, if bad ones.
+def form_of(head: bytes) -> Form | TableForm | FileKind:
+    """How a file with these first bytes holds its records, or what it is if it cannot be read.
 
     Args:
         head: HEAD bytes, or all there are.
     """
+    if known := table_form(head) or container(head):
+        return known
     for magic, name, command in _MAGIC:
         if re.match(magic, head, re.DOTALL):
             return FileKind(name, command)
-    return FileKind("packed by zlib", _INFLATE) if _inflates(head) else text_kind(_text(head))
-
-
-def unknown(head: bytes) -> FileKind | None:
-    """What a file that is none of those is called, if not one of its first lines begins as a JSON object does.
-
-    Args:
-        head: HEAD bytes, or all there are.
-    """
-    found = unknown_text(_text(head), cut=len(head) >= HEAD)
-    if found and _CONTROL.search(head[:40]):
+    if _inflates(head):
+        return FileKind("packed by zlib", _INFLATE)
+    form = text_form(head, whole=len(head) < HEAD)
+    if isinstance(form, FileKind) and form.name.startswith(UNKNOWN) and _CONTROL.search(head[:40]):
         return FileKind(f"neither text nor a known format: its first bytes are {head[:8].hex(' ')}", "")
-    return found
+    return form
 
 
 def _inflates(head: bytes) -> bool:
@@ -117,7 +102,3 @@ def _inflates(head: bytes) -> bool:
         return bool(zlib.decompressobj().decompress(head))
     except zlib.error:
         return False
-
-
-def _text(head: bytes) -> str:
-    return head.removeprefix(BYTE_ORDER_MARK).decode("utf-8", "replace").lstrip(" \t\r\n")

@@ -96,10 +96,34 @@ def parse(line: bytes, shapes: Counter[tuple[str, ...]]) -> Fields | None:
     except (msgspec.DecodeError, UnicodeDecodeError):
         if not line.removeprefix(BYTE_ORDER_MARK).strip():
             return None
-    if len(line) > MAX_LINE and len(line.removesuffix(b"\n")) > MAX_LINE:
-        raise Refused(LONG_LINE)
+    if len(line) > MAX_LINE:
+        refuse_long(line)
     if row is None:
-        row, mended = _parse_leniently(line, shapes)
+        found, marked = json_object(line)
+        if not found.keys() <= _KNOWN:
+            shapes[tuple(found)] += 1
+        row, mended = checked(found, tuple(found))
+        mended = marked + mended
+    return complete(row, mended, line)
+
+
+def refuse_long(line: bytes) -> None:
+    """Raise Refused if the line has more than MAX_LINE bytes."""
+    if len(line.removesuffix(b"\n")) > MAX_LINE:
+        raise Refused(LONG_LINE)
+
+
+def complete(row: Line, mended: tuple[str, ...], line: bytes) -> Fields:
+    """What remains to be checked of a row, and to be mended.
+
+    Args:
+        row: What `line` says.
+        mended: What has been mended in it.
+        line: Not over MAX_LINE.
+
+    Raises:
+        Refused: With the reason.
+    """
     uid, indices, weights = row.uid, row.target_ind or [], row.target_rel
     # The cheap test first: nearly every uid is a short word of letters and digits.
     if not uid.isalnum() or len(uid) > MAX_UID_CHARS:
@@ -117,17 +141,33 @@ def parse(line: bytes, shapes: Counter[tuple[str, ...]]) -> Fields | None:
     return uid, row.title, row.content, indices, weights, plain, mended
 
 
-def _parse_leniently(line: bytes, shapes: Counter[tuple[str, ...]]) -> tuple[Line, tuple[str, ...]]:
-    """The line without what is no fault of the product, if `Line` accepts that; and what was mended."""
-    mended: list[str] = []
+def json_object(line: bytes) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The object that a line holds, leniently parsed, and what was mended for it.
+
+    Raises:
+        Refused: It is none.
+    """
+    mended: tuple[str, ...] = ()
     if line.startswith(BYTE_ORDER_MARK):  # files that were put together
         line = line.removeprefix(BYTE_ORDER_MARK)
-        mended.append(MARK)
+        mended = (MARK,)
     row = _json(line.removesuffix(b"\n"))
     if type(row) is not dict:
         raise Refused("not a JSON object")
-    if not row.keys() <= _KNOWN:
-        shapes[tuple(row)] += 1
+    return row, mended
+
+
+def checked(row: dict[str, Any], names: tuple[str, ...]) -> tuple[Line, tuple[str, ...]]:
+    """The five fields in `row` without what is no fault of the product, if `Line` accepts that; and what was mended.
+
+    Args:
+        row: Fields with other names are ignored.
+        names: Of the record's fields, for Refused.
+
+    Raises:
+        Refused: With the reason.
+    """
+    mended: list[str] = []
     known: dict[str, Any] = {}
     for name in FIELDS:
         value = row.get(name)
@@ -141,11 +181,11 @@ def _parse_leniently(line: bytes, shapes: Counter[tuple[str, ...]]) -> tuple[Lin
         mended.append(NUMBER_UID)
     for name in ("uid", "title"):  # first, since it tells most: the fields have other names, perhaps
         if name not in known:
-            raise Refused(f"no {name}", tuple(row))
+            raise Refused(f"no {name}", names)
     try:
         return _accepted(known), tuple(mended)
     except msgspec.ValidationError as error:
-        raise _refusal(error, tuple(row)) from error
+        raise _refusal(error, names) from error
 
 
 def _accepted(known: dict[str, Any]) -> Line:

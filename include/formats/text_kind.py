@@ -41,6 +41,7 @@ _PROBABLY: _Begins = (
 _DELIMITERS = {",": ",", ";": "';'", "\t": "$'\\t'", "|": "'|'"}  # as a shell wants them
 _HEADING = re.compile(r"[A-Za-z_#\u00c0-\uffff][\w .:#/()-]{0,40}")
 _KEY = re.compile(r"""(["'])([^"'\\]{1,40})\1\s*:""")
+UNKNOWN = "text without a JSON object in its first lines"
 _NAMED = {"uid", "title"}
 _MEMBER = re.compile(r'\s*[{,]\s*"([^"\\]{1,40})"\s*:\s*')
 
@@ -66,7 +67,7 @@ def unknown_text(text: str, *, cut: bool) -> FileKind | None:
     first, *others = text.split("\n")
     if not text or _has_objects(text) or (cut and len(others) < 2):
         return None
-    return FileKind(f"text without a JSON object in its first lines: it begins {printable(first.strip(), 40)!r}", "")
+    return FileKind(f"{UNKNOWN}: it begins {printable(first.strip(), 40)!r}", "")
 
 
 def _has_objects(text: str) -> bool:

@@ -4,6 +4,8 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from include.catalogue.identity import attributes_of
+from include.catalogue.schema import PRODUCTS_FILE
 from include.core import artifacts
 from include.core.errors import BadSettings
 from include.core.progress import Sink
@@ -52,8 +54,9 @@ def upsert(
     made = artifacts.read(embedding)
     spec = Spec(opened.dim, opened.index["hnsw_m"], opened.index["hnsw_ef_construct"])
     store.prepare(opened.version, spec)
-    # The embedding's fingerprint holds the uids and the text hashes, so it determines the payloads too.
-    inputs = {"embedding": made.fingerprint}
+    # The embedding's fingerprint holds the uids and the text hashes: with the attributes', it determines the payloads.
+    attributes = attributes_of(root / opened.catalogue / PRODUCTS_FILE, part.row_groups)
+    inputs = {"embedding": made.fingerprint, **({"attributes": attributes} if attributes else {})}
     while True:
         points = read_points(root / opened.catalogue, part.row_groups, embedding)
         loaded = store.upsert(opened.version, shard, points, inputs=inputs, total=part.rows, sink=sink)

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.parquet as pq
 
+from include.catalogue.identity import apart_from_attributes
 from include.catalogue.schema import LABELS_FILE, PRODUCTS_FILE, read_rows
 from include.core import artifacts, kinds
 from include.core.arrays import Ids
@@ -173,7 +174,7 @@ def _identity(catalogue: Path, tokenizer: "Tokenizer", max_tokens: int) -> dict[
     mark = hashlib.sha256(plain.to_str().encode()).hexdigest()
     return {
         "settings": {"max_tokens": max_tokens},
-        "inputs": {"catalogue": artifacts.read(catalogue, verify=False).fingerprint, "tokenizer": mark},
+        "inputs": {"catalogue": apart_from_attributes(catalogue), "tokenizer": mark},
     }
 
 

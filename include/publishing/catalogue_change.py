@@ -1,10 +1,11 @@
-"""What a new version changes in the live version's catalogue: which products would be gone, which are new.
+"""What a new version changes in the live version's catalogue: which products are gone, new, changed, unchanged.
 
 The gate compares models; this compares what they search. Without it a trial with a small or a synthetic catalogue would
 replace a good index, and every figure of the run would look well.
 
-Products are known by their uids, as sorted 64-bit hashes of both catalogues: 2.2 million products a side take seconds
-and some 200 MB, and the counts are exact unless two uids share a hash (a chance of 2^-64 for each pair).
+Products are known by their uids, as sorted 64-bit hashes of both catalogues, and compared by half of the hashes of
+their texts and attributes: 2.2 million products a side take seconds and some 250 MB, and the counts are exact unless
+two hashes are equal by chance (2^-64 for each pair).
 """
 
 import logging
@@ -16,12 +17,13 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from include.catalogue.schema import PRODUCTS_FILE, read_rows
+from include.catalogue.schema import PRODUCTS_FILE, read_attributes, read_rows
 from include.catalogue.short_hash import short_hashes
 from include.core import artifacts, kinds
-from include.core.arrays import Ints
+from include.core.arrays import Ints, Keys
 from include.core.errors import DamagedArtifact
 from include.core.settings import EvaluateSettings
+from include.index.vectors import text_hashes
 from include.results import CatalogueChange
 from include.store.version import IndexVersion
 
@@ -42,30 +44,44 @@ class Objection(NamedTuple):
     way_out: str
 
 
+class Marks(NamedTuple):
+    """A catalogue's products, in the order of their uids' hashes.
+
+    Attributes:
+        uids: (n,) 64-bit hashes, ascending.
+        texts: (n,) halves of `text_hash`.
+        attributes: (n,) halves of `attributes_hash`; 0 in a catalogue without attributes.
+    """
+
+    uids: Ints
+    texts: Keys
+    attributes: Keys
+
+
 def compare(
-    made: IndexVersion, live: str | None, *, root: Path, live_is_sample: bool | None = None
+    catalogue: Path, products: int, live: str | None, *, root: Path, live_is_sample: bool | None = None
 ) -> CatalogueChange | None:
-    """Compare a version with the live one.
+    """Compare a catalogue with the live version's.
 
     Args:
-        made: The new version.
+        catalogue: The new artifact of kind `catalogue`.
+        products: How many it holds.
         live: The live version's fingerprint.
         root: The data directory.
         live_is_sample: What the journal says of the live version; None where it does not.
 
     Returns:
-        None where nothing is live, or the version is live itself.
+        None where nothing is live.
 
     Raises:
-        DamagedArtifact: The new version's own catalogue cannot be read.
+        DamagedArtifact: The new catalogue cannot be read.
     """
-    if live is None or live == made.name:
+    if live is None:
         return None
-    catalogue = root / made.catalogue
     change = CatalogueChange(
         live_version=live,
         live_products=None,
-        products=made.points,
+        products=products,
         gone=None,
         new=None,
         live_is_sample=live_is_sample,
@@ -78,14 +94,31 @@ def compare(
             live_is_sample = is_sample(live_catalogue, root)
         change = replace(change, live_products=before.points, live_is_sample=live_is_sample)
         if live_catalogue == catalogue:
-            return replace(change, gone=0, new=0)
-        old = uids(live_catalogue)
+            return replace(change, gone=0, new=0, changed_text=0, changed_attributes=0, unchanged=products)
+        old = marks(live_catalogue)
     except DamagedArtifact as damage:
         log.warning("the catalogue of the live version %s cannot be compared with: %s", live, damage)
         return replace(change, uncompared=damage.what.rstrip("."))
-    own = uids(catalogue)
-    stay = len(np.intersect1d(old, own, assume_unique=True))
-    return replace(change, gone=len(old) - stay, new=len(own) - stay)
+    return _counted(change, old, marks(catalogue))
+
+
+def _counted(change: CatalogueChange, old: Marks, new: Marks) -> CatalogueChange:
+    """With how many products have which fate."""
+    place = np.searchsorted(old.uids, new.uids)
+    stay = place < len(old.uids)
+    stay[stay] = old.uids[place[stay]] == new.uids[stay]
+    place = place[stay]
+    same_text = old.texts[place] == new.texts[stay]
+    same = same_text & (old.attributes[place] == new.attributes[stay])
+    kept, of_same_text, unchanged = len(place), int(np.count_nonzero(same_text)), int(np.count_nonzero(same))
+    return replace(
+        change,
+        gone=len(old.uids) - kept,
+        new=len(new.uids) - kept,
+        changed_text=kept - of_same_text,
+        changed_attributes=of_same_text - unchanged,
+        unchanged=unchanged,
+    )
 
 
 def objection(change: CatalogueChange | None, settings: EvaluateSettings, collection: str) -> Objection | None:
@@ -132,17 +165,24 @@ def is_sample(catalogue: Path, root: Path) -> bool | None:
     return any(samples) if samples else None
 
 
-def uids(catalogue: Path) -> Ints:
-    """The sorted 64-bit hashes (n,) of a catalogue's uids.
+def marks(catalogue: Path) -> Marks:
+    """What a catalogue's products are known and compared by.
 
     Raises:
         DamagedArtifact: The catalogue is gone or damaged.
     """
     artifacts.read(catalogue, verify=False)  # its pages carry checksums of their own
+    file = catalogue / PRODUCTS_FILE
+    columns: tuple[list[Ints], list[Keys], list[Keys]] = ([], [], [])
     try:
-        found = [short_hashes(table["uid"].to_pylist()) for table in read_rows(catalogue / PRODUCTS_FILE, ["uid"])]
+        hashes = ["text_hash", *(["attributes_hash"] if read_attributes(file) else [])]
+        for table in read_rows(file, ["uid", *hashes]):
+            columns[0].append(short_hashes(table["uid"].to_pylist()))
+            halves = [text_hashes(table[name]).view(np.uint64)[::2] for name in hashes]
+            columns[1].append(halves[0])
+            columns[2].append(halves[1] if len(halves) > 1 else np.zeros(len(table), np.uint64))
     except (OSError, pa.ArrowException) as damage:
-        raise DamagedArtifact(
-            f"{catalogue / PRODUCTS_FILE} cannot be read ({damage}).", "Clear convert: it is made again."
-        ) from damage
-    return np.unique(np.concatenate([np.empty(0, np.int64), *found]))
+        raise DamagedArtifact(f"{file} cannot be read ({damage}).", "Clear convert: it is made again.") from damage
+    uids, order = np.unique(np.concatenate([np.empty(0, np.int64), *columns[0]]), return_index=True)
+    texts, attributes = (np.concatenate([np.empty(0, np.uint64), *each])[order] for each in columns[1:])
+    return Marks(uids, texts, attributes)

@@ -2,7 +2,7 @@
 
 From what a run has used and what a version names, the way goes back over the inputs: a version to its plan, shards,
 vectors, model and catalogue; a model to its base and hard negatives; a catalogue to its source. Word pieces stay with
-their catalogue, and of the evaluations of a version's model the newest. Not followed is what was only there at the
+the model that was trained on them, and of the evaluations of a version's model the newest. Not followed is what was only there at the
 time, such as the live model that an evaluation compared with: over it, each week would need the one before.
 """
 
@@ -76,12 +76,16 @@ def needed(root: Path, held: Shelf, used: Iterable[str], versions: Iterable[str]
         if name not in found:
             found.add(name)
             waiting += _made_of(name, root, held)
-    for name, made in held.items():
-        if name.startswith("tokens/") and made and f"catalogue/{made.inputs.get('catalogue')}" in found:
-            found.add(name)
-        if name.startswith("model/") and name in found and made and f"model/{made.inputs.get('base')}" in held:
-            found.add(f"model/{made.inputs['base']}")  # a base that is a model of ours; not followed further
-    return found | set(_evaluations(held, kept))
+    models = [made for name, made in held.items() if name.startswith("model/") and name in found and made]
+    trained_on = {_about(made) for made in models}
+    bases = {f"model/{made.inputs.get('base')}" for made in models}  # a model of ours; not followed further
+    cut = {name for name, made in held.items() if name.startswith("tokens/") and made and _about(made) in trained_on}
+    return found | cut | bases & held.keys() | set(_evaluations(held, kept))
+
+
+def _about(made: Artifact) -> str | None:
+    """What identifies the catalogue that something was made of: see `include.catalogue.identity`."""
+    return made.inputs.get("catalogue")
 
 
 def _made_of(name: str, root: Path, held: Shelf) -> Iterator[str]:
@@ -114,16 +118,12 @@ def _of_version(mark: str, root: Path, held: Shelf) -> Iterator[str]:
 
 
 def _evaluations(held: Shelf, versions: Iterable[str]) -> Iterator[str]:
-    """The newest evaluation of each version's model on its catalogue."""
-    made_of = {_catalogue_and_model(plan) for name in versions for _, plan in plans_of(name.partition("/")[2], held)}
+    """The newest evaluation of each version's model."""
+    models = {plan.inputs.get("model") for name in versions for _, plan in plans_of(name.partition("/")[2], held)}
     for name, made in held.items():
-        if name.startswith("evaluation/") and made and (pair := _catalogue_and_model(made)) in made_of:
-            made_of.remove(pair)
+        if name.startswith("evaluation/") and made and (model := made.inputs.get("model")) in models:
+            models.remove(model)
             yield name
-
-
-def _catalogue_and_model(made: Artifact) -> tuple[str | None, str | None]:
-    return made.inputs.get("catalogue"), made.inputs.get("model")
 
 
 def plans_of(version: str, held: Shelf) -> Iterator[tuple[str, Artifact]]:

@@ -239,7 +239,11 @@ def _decide(
     entry = journal.newest(live)
     if entry is None and live is not None:
         log.warning("the journal does not know the live version %s, so its date cannot be compared", live)
-    change = compare(made, live, root=root, live_is_sample=None if entry is None else entry.sample)
+    other = None if live == made.name else live
+    known = None if entry is None else entry.sample
+    change = compare(root / made.catalogue, made.points, other, root=root, live_is_sample=known)
+    if change is not None:
+        log.info("the catalogue against the live one: %s", change)
     against = objection(change, evaluate, made.collection)
     live_date = None if entry is None else datetime.fromisoformat(entry.logical_date)
     outdated = older(live, live_date, release.logical_date)

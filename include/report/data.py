@@ -5,7 +5,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from include.catalogue.summary import Counted, FileCounts
+from include.catalogue.summary import ChosenFields, Counted, FileCounts
 from include.report.charts import HALF, bar_chart, histogram
 from include.report.html import Cell, render, shown
 from include.results import CatalogueChange
@@ -33,6 +33,7 @@ def data(counted: Counted | None) -> Markup:
         "data",
         files=list(files),
         warnings=[warning for each in files.values() for warning in each.warnings],
+        mapping=_mapping(counted.mapping),
         fates=[
             [name, each.read, each.accepted, each.rejected, each.merged, _adds_up(each)] for name, each in files.items()
         ],
@@ -48,7 +49,7 @@ def data(counted: Counted | None) -> Markup:
         ],
         counted={caption: _named([count(each) for each in files.values()]) for caption, count in COUNTED.items()},
         rejected=[
-            [reason, name, shown(line["line"]), Cell(line["excerpt"], "code", figure=False)]
+            [reason, line.get("file", name), shown(line["line"]), Cell(line["excerpt"], "code", figure=False)]
             for name, each in files.items()
             for reason, lines in each.examples.items()
             for line in lines
@@ -65,11 +66,28 @@ def against_live(change: CatalogueChange | None) -> Markup:
     kinds = {True: "the synthetic sample", False: "a real one", None: "not known"}
     rows: list[list[Any]] = [
         ["products", change.live_products, change.products],
-        ["products that the other has not", change.gone, change.new],
         ["kind of catalogue", kinds[change.live_is_sample], kinds[change.is_sample]],
     ]
     header = ["what", f"live version {change.live_version}", "this run's version"]
-    return render("catalogue_change", header=header, rows=rows, uncompared=change.uncompared)
+    fates = {
+        "removed": change.gone,
+        "added": change.new,
+        "changed text": change.changed_text,
+        "changed attributes alone": change.changed_attributes,
+        "unchanged": change.unchanged,
+    }
+    counted = [[fate, count] for fate, count in fates.items() if count is not None]
+    return render("catalogue_change", header=header, rows=rows, fates=counted, uncompared=change.uncompared)
+
+
+def _mapping(chosen: ChosenFields | None) -> dict[str, str]:
+    """Our fields, each with the columns that it was made of."""
+    if chosen is None:
+        return {}
+    content = ", ".join(chosen.content) or "none"
+    if chosen.labelled:
+        content += " (each with its name: no column is a description)"
+    return {"uid": chosen.uid, "title": chosen.title, "content": content}
 
 
 def _fates(trn: FileCounts) -> Markup:

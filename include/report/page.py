@@ -75,7 +75,7 @@ def _decision(results: Results) -> Markup:
         answer = "approved" if approval.approved else "rejected" if approval.by else "no answer in time"
         about["The person's answer"] = {"answer": answer, "by": approval.by, "at": approval.at}
     told = gate and {name: value for name, value in gate.items() if name != "comparisons"}
-    notes = results.download.notes if results.download else []
+    notes = [note for made in (results.download, results.convert) if made for note in made.notes]
     return render("decision", verdict=verdict, kind=kind, said=said, about=about, notes=notes, gate=told)
 
 

@@ -30,7 +30,14 @@ NAMES: dict[Format, str] = {
     "zip": "catalogue.zip",
     "gzip": "catalogue.json.gz",
     "tar": "catalogue.tar",
+    "bzip2": "catalogue.bz2",
+    "xz": "catalogue.xz",
+    "zstandard": "catalogue.zst",
+    "parquet": "catalogue.parquet",
+    "arrow": "catalogue.arrow",
+    "excel": "catalogue.xlsx",
     "jsonl": "catalogue.jsonl",
+    "text": "catalogue.txt",
 }
 SAMPLE_BYTES = 120  # a product; seen: 80
 ONCE = "once"  # marks a scratch directory that no later attempt can use
@@ -47,8 +54,8 @@ def download(settings: SourceSettings, *, root: Path, sink: Sink | None = None) 
 
     Returns:
         Kind `source`: one data file, and `stats`: `file` (its name in the artifact), `origin` (where it is from,
-        without secrets), `bytes`, `sha256`, `format` ("zip", "gzip", "tar" or "jsonl"); for the sample also `sample`,
-        the counts of `include.sample.write.write_sample`.
+        without secrets), `bytes`, `sha256`, `format` ("zip", "gzip", "tar", "jsonl", or "text" for any other text); for
+        the sample also `sample`, the counts of `include.sample.write.write_sample`.
 
     Raises:
         BadSource: The source does not exist, may not be read, or is no catalogue file.
@@ -140,7 +147,7 @@ def _write(space: artifacts.Workspace, remote: Remote, pinned: str, progress: Pr
                 f"{remote.origin} has the sha256 {file.sha256}, but {pinned} was pinned.",
                 "It is another file than expected: check where it is from, then correct `source_sha256` or `source`.",
             )
-        with Archive(file.path, remote.origin):  # whether what is inside is a catalogue
+        with Archive(file.path, remote.origin, space.scratch):  # whether what is inside is a catalogue
             pass
     except VitrineError:
         shutil.rmtree(space.scratch)

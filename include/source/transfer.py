@@ -17,12 +17,17 @@ from include.core.errors import BadSource, SourceUnreachable
 from include.core.files import write_json
 from include.core.progress import Progress
 from include.core.space import require
-from include.formats.first_bytes import HEAD, TAR_BLOCK, container, foreign, is_tar, unknown
+from include.formats.compression import packing
+from include.formats.file_kind import FileKind
+from include.formats.first_bytes import HEAD, form_of, is_tar
+from include.formats.form import JSON_LINES
+from include.formats.lines import BYTE_ORDER_MARK
+from include.formats.table_forms import TableForm, table_form
 
 TIMEOUT = 60.0  # seconds without an answer or a byte until a server counts as stalled
 CHUNK = 256 * 1024  # bytes; what a kill can lose
 
-Format = Literal["zip", "gzip", "tar", "jsonl"]
+Format = Literal["zip", "tar", "gzip", "bzip2", "xz", "zstandard", "parquet", "arrow", "excel", "jsonl", "text"]
 WANTED = (
     "Vitrine takes a ZIP or tar with LF-Amazon-1.3M/trn.json.gz, or JSON lines (.json, .jsonl), also gzipped: "
     "correct the setting `source`, then trigger again."
@@ -132,8 +137,8 @@ class Partial:
             for chunk in chunks:
                 if head is not None:
                     head += chunk
-                    if len(head) >= TAR_BLOCK:  # shorter, it is looked at when all of it is here
-                        sniff(head, origin)
+                    if len(head) >= HEAD:  # shorter, it is looked at when all of it is here
+                        sniff(head[:HEAD], origin)
                         head = None
                 out.write(chunk)
                 digest.update(chunk)
@@ -166,27 +171,20 @@ def sniff(head: bytes, origin: str) -> Format:
         BadSource: None of them, with what it is instead.
     """
     if head.startswith(b"PK\x03\x04"):
-        return "zip"
-    if head.startswith(b"\x1f\x8b"):
-        return "gzip"
+        return "zip" if table_form(head) is None else "excel"
     if is_tar(head):
         return "tar"
-    if found := foreign(head):
-        raise BadSource(f"{origin} is not a catalogue: {found.said()}.", found.next_step(origin))
-    text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
-    if text.startswith(b"{"):
-        return "jsonl"
-    raise BadSource(f"{origin} is not a catalogue: {_guess(head, text)}.", WANTED)
-
-
-def _guess(head: bytes, text: bytes) -> str:
-    if not head:
-        return "the file is empty"
-    if not text:
-        return "it begins with nothing but white space"
-    if found := container(head) or unknown(head):
-        return f"it is {found.name}"
-    return f"it begins with the bytes {head[:8].hex(' ')}, which are neither ZIP, gzip, tar nor JSON lines"
+    if packed := packing(head):
+        return packed.name.lower()  # type: ignore[return-value]  # each is one of Format
+    if not head.removeprefix(BYTE_ORDER_MARK).strip():
+        blank = "it begins with nothing but white space" if head else "the file is empty"
+        raise BadSource(f"{origin} is not a catalogue: {blank}.", WANTED)
+    form = form_of(head)
+    if isinstance(form, FileKind):
+        raise BadSource(f"{origin} is not a catalogue: {form.said()}.", form.next_step(origin))
+    if isinstance(form, TableForm):
+        return "parquet" if "Parquet" in form.name else "arrow"
+    return "jsonl" if form is JSON_LINES else "text"
 
 
 def check(file: Fetched, origin: str) -> Format:
@@ -198,7 +196,7 @@ def check(file: Fetched, origin: str) -> Format:
     """
     with file.path.open("rb") as stream:
         form = sniff(stream.read(HEAD), origin)
-    if form != "zip":
+    if form not in ("zip", "excel"):
         return form
     try:
         with zipfile.ZipFile(file.path) as archive:

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from include.catalogue.identity import apart_from_attributes
 from include.catalogue.schema import PRODUCTS_FILE, read_rows
 from include.catalogue.short_hash import short_hashes
 from include.core import artifacts, kinds
@@ -74,7 +75,7 @@ def mine(catalogue: Path, index: MinedIndex, count: int, *, root: Path, sink: Si
         return _write(space, catalogue / PRODUCTS_FILE, index, count, sink)
 
     inputs = {
-        "catalogue": artifacts.read(catalogue, verify=False).fingerprint,
+        "catalogue": apart_from_attributes(catalogue),
         "model": artifacts.read(index.model, verify=False).fingerprint,
         "version": index.version,
     }

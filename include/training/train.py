@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from include.catalogue.identity import apart_from_attributes
 from include.core import artifacts, kinds
 from include.core.artifacts import Artifact, Workspace
 from include.core.errors import DamagedArtifact
@@ -94,7 +95,8 @@ def train(
 
     device = torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")
     precision = resolve_precision(settings.precision, device)
-    inputs = {"catalogue": artifacts.read(catalogue).fingerprint}
+    artifacts.read(catalogue)
+    inputs = {"catalogue": apart_from_attributes(catalogue)}
     base = resolve_base(settings.base_model, root=root)
     inputs["base"] = base.fingerprint
     if negatives is not None:
@@ -198,7 +200,7 @@ def trained_before(catalogue: Path, settings: TrainSettings, *, root: Path) -> A
     data would be trained on for ever.
     """
     inputs = {
-        "catalogue": artifacts.read(catalogue, verify=False).fingerprint,
+        "catalogue": apart_from_attributes(catalogue),
         "base": resolve_base(settings.base_model, root=root).fingerprint,
     }
     shaping = settings.model_dump(exclude={*NOT_SHAPING, "precision"})

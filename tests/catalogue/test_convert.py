@@ -356,18 +356,19 @@ def test_real_products_add_up(root: Path, real_zip: Path) -> None:
         assert json.loads(labels[label["row"]])["uid"] == label["uid"]
 
 
-def test_another_name_for_content_is_told(root: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Danger: every content is empty because the field is called otherwise, and nothing says so. Also when reused."""
+def test_another_field_for_content_is_told(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Danger: every content is empty because the text is elsewhere, and nothing says so. Also when reused."""
     lines = [
-        json.dumps({"uid": str(n), "title": f"kettle {n}", "description": "x", "price": 1}).encode() for n in range(20)
+        row(uid=str(n), title=f"kettle {n}", content=None, summary="x", price=1, target_ind=..., target_rel=...)
+        for n in range(20)
     ]
     for _ in range(2):
         caplog.clear()
         counts = converted(root, lines).stats["trn"]
-        assert (counts["without_content"], counts["ignored"]) == (20, {"description": 20, "price": 20})
+        assert (counts["without_content"], counts["ignored"]) == (20, {"summary": 20, "price": 20})
         said = (
-            "trn: 20 of 20 products have no content; ignored fields: description (20), price (20). "
-            "Did you mean another field? Then rename description to content."
+            "trn: 20 of 20 products have no content; ignored fields: summary (20), price (20). "
+            "Did you mean another field? Then set content_fields to summary."
         )
         assert counts["warnings"] == [said]
         assert [record.levelname for record in caplog.records if record.message == said] == ["WARNING"]
@@ -450,24 +451,25 @@ def test_test_products_of_which_nothing_is_left_are_told(
 
 
 def test_rejected_lines_name_the_fields_that_they_have(root: Path) -> None:
-    """Danger: "no uid", ten thousand times, where it is called asin."""
-    lines = [json.dumps({"asin": str(n), "title": "kettle", "description": ["x"]}).encode() for n in range(10)]
+    """Danger: "no uid", ten thousand times, where it is called asin in all but the first line."""
+    lines = [
+        row(),
+        *(json.dumps({"asin": str(n), "title": "kettle", "description": ["x"]}).encode() for n in range(10)),
+    ]
     with pytest.raises(TooManyRejects) as caught:
         converted(root, lines, ConvertSettings())
     assert "These lines have asin (10), title (10), description (10); uid expected." in caught.value.what
-    assert "(rename asin to uid, description to content)" in caught.value.next_step
+    assert "(or set uid_field to asin)" in caught.value.next_step
     worse = [json.dumps({"asin": str(n), "title": "kettle", "target_ind": ["7"]}).encode() for n in range(10)]
-    with pytest.raises(TooManyRejects, match=r"no uid 10 .* These lines have asin \(10\)"):
+    with pytest.raises(TooManyRejects, match=r"target_ind has .* These lines have asin \(10\).* uid is read from asin"):
         converted(root, worse, ConvertSettings(max_reject_share=0.5))
     with pytest.raises(EmptyCatalogue, match="asin"):
-        converted(root, lines)
+        converted(root, worse)
 
 
 def test_a_line_of_a_thousand_names_does_not_fill_the_statistics(root: Path) -> None:
     """Danger: names that are data (a price list by shop) make a manifest of gigabytes."""
-    lines = [
-        json.dumps({"uid": f"{n}", "title": "kettle", **{f"{n} {k}": 1 for k in range(50)}}).encode() for n in range(50)
-    ]
+    lines = [row(uid=f"{n}", target_ind=..., target_rel=..., **{f"{n} {k}": 1 for k in range(50)}) for n in range(50)]
     ignored = converted(root, lines).stats["trn"]["ignored"]
     assert len(ignored) == 51
     assert list(ignored.items())[-1] == ("(further names)", 2500 - 50)

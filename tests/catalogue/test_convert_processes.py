@@ -15,7 +15,7 @@ from include.catalogue import cleaning_pool
 from include.catalogue.clean import Cleaner
 from include.catalogue.cleaning_pool import CleaningPool
 from include.catalogue.convert import convert, product_table
-from include.catalogue.rows import RowReader
+from include.catalogue.rows import Reading, RowReader
 from include.core import artifacts
 from include.core.artifacts import Artifact
 from include.core.environment import REPOSITORY
@@ -71,14 +71,14 @@ def test_a_small_file_starts_no_process(root: Path, monkeypatch: pytest.MonkeyPa
     assert (
         convert(publish(root, b"\n".join(lines)), ConvertSettings(), root=root, processes=2).stats["products"] == 3000
     )
-    with pytest.raises(AssertionError), CleaningPool(100, 100, 2) as pool:  # the guard does guard
+    with pytest.raises(AssertionError), CleaningPool(Reading(100, 100), 2) as pool:  # the guard does guard
         list(pool.rows(iter([b"a"] * 9)))
 
 
 def test_the_rows_of_blocks_come_in_their_order() -> None:
     """Danger: a block that is read faster than the one before it comes first, and row numbers are another line's."""
     blocks = [b"\n".join([row(uid=f"{block}")] * (1 if block % 3 else 2000)) for block in range(24)]
-    with CleaningPool(100, 100, 3) as pool:
+    with CleaningPool(Reading(100, 100), 3) as pool:
         found = [rows.uids.joined for rows in pool.rows(iter(blocks))]
     assert [uids[:1] if len(uids) == 1 else uids[: len(uids) // 2000 or None] for uids in found] == [
         str(block).encode() for block in range(24)
@@ -114,11 +114,11 @@ def as_judged(lines: list[bytes]) -> None:
     """Assert that these lines, read together and each alone, give what `judged` says."""
     cleaner = Cleaner(60, 200)
     products, rejected = judged_rows(lines, cleaner)
-    together = RowReader(60, 200).read(b"\n".join(lines))
+    together = RowReader(Reading(60, 200)).read(b"\n".join(lines))
     assert product_table(together, 0).to_pylist() == products
     assert [number for number, _, _ in together.rejects] == rejected
     assert together.cleaned == dict(cleaner.counts)
-    alone = [RowReader(60, 200).read(line) for line in lines]
+    alone = [RowReader(Reading(60, 200)).read(line) for line in lines]
     assert together.rejects == [(n, *rest) for n, rows in enumerate(alone) for _, *rest in rows.rejects]
     for name in ("cleaned", "mended", "ignored", "refused_fields"):
         assert getattr(together, name) == dict(sum((Counter(getattr(rows, name)) for rows in alone), Counter())), name
@@ -146,7 +146,7 @@ def test_a_line_is_read_alike_alone_and_beside_others(fields: dict[str, Any]) ->
 def test_a_bad_line_is_refused_beside_others(number: int) -> None:
     """Danger: a line is taken that the rules refuse, or the reason depends on a neighbour."""
     bad = list(BAD_LINES)[number]
-    found = RowReader(60, 200).read(b"\n".join([row(uid="a"), bad, row(uid="b")]))
+    found = RowReader(Reading(60, 200)).read(b"\n".join([row(uid="a"), bad, row(uid="b")]))
     assert [reject[:2] for reject in found.rejects] == [(1, BAD_LINES[bad])]
     assert found.uids.joined == b"ab"
 

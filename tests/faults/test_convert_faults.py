@@ -16,6 +16,7 @@ import pytest
 from include.catalogue import cleaning_pool
 from include.catalogue.cleaning_pool import CleaningPool
 from include.catalogue.convert import convert
+from include.catalogue.rows import Reading
 from include.core import artifacts
 from include.core.artifacts import Artifact
 from include.core.environment import REPOSITORY
@@ -199,7 +200,10 @@ def test_a_mistake_in_a_cleaning_process_comes_with_its_traceback(
         "import include.catalogue.rows\ninclude.catalogue.rows.RowReader.read = lambda self, block: 1 / 0\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    with CleaningPool(100, 100, 2) as pool, pytest.raises(RuntimeError, match=r"(?s)begins b'a'.*ZeroDivisionError"):
+    with (
+        CleaningPool(Reading(100, 100), 2) as pool,
+        pytest.raises(RuntimeError, match=r"(?s)begins b'a'.*ZeroDivisionError"),
+    ):
         list(pool.rows(iter([b"a"] * 6)))
 
 

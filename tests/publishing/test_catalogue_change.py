@@ -1,5 +1,6 @@
 """include/publishing/catalogue_change.py and the publish rules on it: a trial never replaces a good index unseen."""
 
+import random
 import shutil
 import time
 import tracemalloc
@@ -12,12 +13,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from include.catalogue.attributes import Attribute
 from include.catalogue.schema import PRODUCTS_FILE
 from include.core import artifacts
 from include.core.settings import EvaluateSettings, IndexSettings
 from include.publishing.catalogue_change import compare, is_sample, objection
 from include.publishing.publish import Release, foresee, history, publish, roll_back
-from include.results import CatalogueChange
+from include.results import CatalogueChange, Decision
 from include.store.protocol import Store
 from include.store.stores import open_store
 from include.store.version import IndexVersion
@@ -80,8 +82,9 @@ def test_a_trial_on_the_sample_does_not_replace_a_real_catalogue(desk: Desk) -> 
     assert (real["published"], trial["published"]) == (True, False)
     assert trial["reason"] == (
         "kept, not published: the synthetic sample would replace a real catalogue: the live version has 60 products, "
-        "this one 20; 60 of the live ones are gone (100%), 20 are new. For a trial take another `collection`; if "
-        "products is meant to be replaced, write this name into replace_with_sample. (the gate passed: better)"
+        "this one 20; 60 of the live ones are gone (100%), 20 are new, 0 have another text, 0 other attributes alone, "
+        "0 are unchanged. For a trial take another `collection`; if products is meant to be replaced, write this name "
+        "into replace_with_sample. (the gate passed: better)"
     )
     assert desk.store.live() == real["version"]
     assert answers(desk.store, desk.root, "number 47") == "0000000047"
@@ -159,8 +162,8 @@ def test_a_person_decides_on_both_counts(desk: Desk) -> None:
     assert result["published"]
     assert result["reason"] == (
         "approved by ana at 2026-01-02T10:00:00+00:00, although more products are gone than max_gone = 0.3 allows: the "
-        "live version has 60 products, this one 30; 30 of the live ones are gone (50%), 0 are new; the gate passed: "
-        "better"
+        "live version has 60 products, this one 30; 30 of the live ones are gone (50%), 0 are new, 0 have another "
+        "text, 0 other attributes alone, 30 are unchanged; the gate passed: better"
     )
 
 
@@ -239,10 +242,11 @@ def test_catalogues_of_millions_are_compared_in_seconds_and_bounded_memory(root:
 
     def put(first: int) -> str:
         def write(space: artifacts.Workspace) -> dict[str, Any]:
-            uids = pa.array([f"{number:010d}" for number in range(first, first + count)])
-            pq.write_table(
-                pa.table({"uid": uids}), space.path / PRODUCTS_FILE, row_group_size=10_000, write_page_checksum=True
-            )
+            numbers = range(first, first + count)
+            uids = pa.array([f"{number:010d}" for number in numbers])
+            texts = pa.array([(number + first % 7).to_bytes(16, "little") for number in numbers], pa.binary(16))
+            rows = pa.table({"uid": uids, "text_hash": texts})
+            pq.write_table(rows, space.path / PRODUCTS_FILE, row_group_size=10_000, write_page_checksum=True)
             return {}
 
         made = artifacts.build(root, artifacts.Kind("catalogue", 0), write, settings={"first": first})
@@ -252,13 +256,59 @@ def test_catalogues_of_millions_are_compared_in_seconds_and_bounded_memory(root:
     new = write_version(root, "b", INDEX, [], catalogue=put(50_000), points=count)
     version = IndexVersion.read(IndexVersion.path(root, new))
     began = time.monotonic()
-    change = compare(version, live, root=root)
+    change = compare(root / version.catalogue, count, live, root=root)
     seconds = time.monotonic() - began
     assert change is not None
     assert (change.gone, change.new) == (50_000, 50_000)
+    assert (change.changed_text, change.changed_attributes, change.unchanged) == (170_000, 0, 0)
     assert seconds < 10, "a second, on a busy machine"
     tracemalloc.start()
-    compare(version, live, root=root)
+    compare(root / version.catalogue, count, live, root=root)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 24 * 2**20, f"{peak / 2**20:.0f} MiB: 8 bytes a uid and side, and their sorting"
+    assert peak < 24 * 2**20, f"{peak / 2**20:.0f} MiB: 24 bytes a product and side, and their sorting"
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_every_product_has_one_fate_and_the_right_one(seed: int, root: Path) -> None:
+    """Counted product by product in Python, for any mixture: the sum of both sides has to come out as well."""
+    chance = random.Random(seed)
+    price = [Attribute(name="price", type="money", field="Price")]
+
+    def side() -> tuple[dict[str, tuple[str, float]], Path]:
+        rows = chance.sample(products(40), chance.choice([1, 20, 40]))
+        rows = [row._replace(title=f"{row.title} {chance.choice('ab')}") for row in rows]
+        prices = [float(chance.choice([1, 2])) for _ in rows]
+        values = [{"price": each} for each in prices]
+        path = write_catalogue(root, rows, attributes=price, values=values, row_group_rows=7)
+        return {row.uid: (row.title, each) for row, each in zip(rows, prices, strict=True)}, path
+
+    (old, live), (new, made) = side(), side()
+    version = write_version(root, "a", INDEX, [], catalogue=live.relative_to(root).as_posix(), points=len(old))
+    change = compare(made, len(new), version, root=root)
+    both = old.keys() & new.keys()
+    texts = [uid for uid in both if old[uid][0] != new[uid][0]]
+    same = [uid for uid in both if old[uid] == new[uid]]
+    assert change is not None
+    assert (change.gone, change.new) == (len(old) - len(both), len(new) - len(both))
+    assert (change.changed_text, change.unchanged) == (len(texts), len(same))
+    assert change.changed_attributes == len(both) - len(texts) - len(same)
+
+
+def test_a_catalogue_that_is_given_attributes_has_changed_in_them(root: Path) -> None:
+    """Whoever maps a column after the first run asks what that changed: every product, and no text."""
+    rows, price = products(12), [Attribute(name="price", type="money", field="Price")]
+    live = write_catalogue(root, rows).relative_to(root).as_posix()
+    version = write_version(root, "a", INDEX, [], catalogue=live, points=12)
+    made = write_catalogue(root, rows, attributes=price, values=[{"price": 1.0}] * 12)
+    change = compare(made, 12, version, root=root)
+    assert change is not None
+    assert (change.changed_text, change.changed_attributes, change.unchanged) == (0, 12, 0)
+
+
+def test_a_decision_from_before_the_fates_were_told_is_still_read() -> None:
+    """Danger: a report of an earlier run cannot be written anew after an update."""
+    old = {"live_version": "a", "live_products": 9, "products": 8, "gone": 2, "new": 1, "live_is_sample": False}
+    decision = {"version": "v", "published": True, "reason": "", "catalogue": {**old, "is_sample": False}}
+    change = Decision.model_validate(decision).catalogue
+    assert str(change) == "the live version has 9 products, this one 8; 2 of the live ones are gone (22%), 1 are new"

@@ -10,14 +10,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from include.catalogue.convert import convert
 from include.core import failure
 from include.core.errors import DamagedArtifact
-from include.core.settings import RetentionSettings
+from include.core.settings import ConvertSettings, RetentionSettings
 from include.publishing.prune import prune
 from include.report.charts import bar_chart, histogram, interval_chart, line_chart, ticks
 from include.report.html import TEMPLATES, shown
 from include.report.report import page_of_run, report
 from tests.browser import chromium, keep
+from tests.catalogue.lines import publish
 from tests.recorded_run import results_of, run_on, unpacked
 from tests.small import few
 
@@ -112,6 +114,16 @@ def test_shows_every_part(root: Path, results: dict[str, Any]) -> None:
     ]
     assert "is missing" not in reader.words
     assert made.stats["run_id"] == RUN
+
+
+def test_shows_which_columns_were_taken(root: Path, results: dict[str, Any]) -> None:
+    """Danger: a wrong guess is seen in a log that nobody opens."""
+    lines = [b'{"asin": "A%d", "Name": "Pan %d", "Brand": "Acme"}' % (n, n) for n in range(3)]
+    mapped = convert(publish(root, b"\n".join(lines)), ConvertSettings(), root=root)
+    results["convert"] = mapped.summary()
+    words = read(report(results, root=root, run_id=RUN, logical_date=None).path / "report.html").words
+    for said in ("Columns of the catalogue", "asin", "Name", "Brand (each with its name: no column is a description)"):
+        assert said in words
 
 
 def test_catalogue_text_cannot_become_part_of_the_page(root: Path, results: dict[str, Any]) -> None:

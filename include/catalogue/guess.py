@@ -1,0 +1,252 @@
+"""Which column is the uid, the title, the content: as the settings say, or guessed from a catalogue's first records.
+
+A column is known by its name, in any case and with any signs (`Product Name` is `productname`); a uid has to be there
+and to differ from record to record as well. What cannot be told, or a setting that names no column, is one error with
+the columns that there are.
+"""
+
+import logging
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+from include.catalogue.mapping import CONTENT_HASH, LINKS, FieldMapping, Path, dotted, texts, value_at
+from include.core.display import printable
+from include.core.errors import BadSettings, BadSource
+from include.core.settings import ConvertSettings
+from include.formats.field_names import OTHER_NAMES, plain_name
+from include.formats.line_parser import MAX_UID_CHARS, Refused, json_object
+
+log = logging.getLogger(__name__)
+
+RECORDS = 2000  # looked at, from the beginning
+BLOCKS = 4  # of lines (2 MiB) that these are looked for in
+ENOUGH = 0.9  # share of the records that have a uid, and of those that differ
+DEEPEST = 3  # levels of objects in which columns are looked for
+MOST_COLUMNS = 200
+TOLD = 40  # columns in a message
+_URL = re.compile(r"(?:https?:)?//\S+$", re.IGNORECASE)
+_LAST_DIGITS = re.compile(r"\d+$")
+_WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_A-Za-z]+")
+# Words beside "name" in a column that does not name the product.
+_OTHERS_NAMES = frozenset(
+    """
+    brand category seller vendor manufacturer user file image store shop first last variant option collection author
+    supplier customer company country city state color colour size type group department class
+    """.split()  # noqa: SIM905
+)
+
+
+@dataclass
+class Column:
+    """A column of the sample.
+
+    Attributes:
+        path: Where it lies in a record.
+        values: Of the records that have one: neither null nor an empty text, list or object.
+    """
+
+    path: Path
+    values: list[Any] = field(default_factory=list)
+
+    @property
+    def texts(self) -> list[str]:
+        """The values as texts; those of which nothing is left (NaN) are none."""
+        return [text for value in self.values if (text := " ".join(texts(value)))]
+
+    @property
+    def nested(self) -> bool:
+        """Whether most values are lists or objects."""
+        return sum(type(value) in (list, dict) for value in self.values) * 2 > len(self.values)
+
+    @property
+    def holds_columns(self) -> bool:
+        """Whether it holds objects, whose values are columns themselves."""
+        items = (value[0] if type(value) is list else value for value in self.values)
+        return any(type(item) is dict for item in items)
+
+    @property
+    def is_address(self) -> bool:
+        """Whether most values are URLs, such as those of images."""
+        found = self.texts
+        return sum(_URL.match(text) is not None for text in found) * 2 > len(found)
+
+
+def chosen_mapping(blocks: Iterable[bytes], settings: ConvertSettings, name: str) -> FieldMapping | None:
+    """The mapping that the settings ask for, what they leave open being guessed; None for the five fields as they are.
+
+    Each field's part is logged.
+
+    Args:
+        blocks: Of lines, from the catalogue's beginning; only the first are taken.
+        settings: Those of the columns.
+        name: Of the file, for messages.
+
+    Raises:
+        BadSettings: A setting names a column that is not there.
+        BadSource: A column could not be guessed.
+    """
+    records = list(islice(_records(islice(blocks, BLOCKS)), RECORDS))
+    if not records:
+        return None
+    mapping = _Sample(records, name).mapping(settings)
+    if mapping is not None:
+        for line in described(mapping, settings):
+            log.info("%s", line)
+    return mapping
+
+
+def described(mapping: FieldMapping, settings: ConvertSettings) -> Iterator[str]:
+    """A line for each of our fields: which columns it is made of, and who says so."""
+    how = {True: "guessed", False: "as set"}
+    yield f"uid is {dotted(mapping.uid)} ({how[settings.uid_field is None]})"
+    yield f"title is {dotted(mapping.title)} ({how[settings.title_field is None]})"
+    content = ", ".join(map(dotted, mapping.content)) or "nothing"
+    labelled = ", each with its name, since no column is a description" if mapping.labelled else ""
+    yield f"content is {content}{labelled} ({how[settings.content_fields is None]})"
+
+
+def _records(blocks: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+    for block in blocks:
+        for line in block.split(b"\n"):
+            try:
+                yield json_object(line)[0]
+            except Refused:
+                continue
+
+
+class _Sample:
+    """The first records of a catalogue, by column."""
+
+    def __init__(self, records: Sequence[dict[str, Any]], name: str) -> None:
+        self.records = records
+        self.name = name
+        self.columns: dict[str, Column] = {}
+        for record in records:
+            for path in _paths(record):
+                if dotted(path) in self.columns or len(self.columns) < MOST_COLUMNS:
+                    self.columns.setdefault(dotted(path), Column(path))
+        for column in self.columns.values():
+            values = (value_at(record, column.path) for record in records)
+            column.values = [value for value in values if value is not None and value not in ("", [], {})]
+
+    def mapping(self, settings: ConvertSettings) -> FieldMapping | None:
+        """See `chosen_mapping`."""
+        uid = self._uid(settings.uid_field)
+        title = self._title(settings.title_field, uid)
+        content = self._content(settings.content_fields, (uid, title))
+        labelled = not content and settings.content_fields is None
+        if labelled:
+            content = tuple(column.path for column in self._others((uid, title)) if not column.is_address)
+        made = FieldMapping(uid, title, content, labelled and bool(content))
+        return None if self._as_they_are(made) else made
+
+    def _as_they_are(self, made: FieldMapping) -> bool:
+        """Whether these are our five fields, and texts at that."""
+        ours = (made.uid, made.title) == (("uid",), ("title",)) and made.content in ((), (("content",),))
+        return ours and not any(column.nested for column in map(self.columns.get, ("title", "content")) if column)
+
+    def _uid(self, asked: str | None) -> Path:
+        if asked is not None:
+            return () if asked.strip().casefold() == CONTENT_HASH else self._named(asked, "uid_field")
+        if "uid" in self.columns:
+            return ("uid",)
+        wrong = ""
+        for column in self._meant("uid"):
+            ids = [str(value) for value in column.values if _is_id(value)]
+            there, distinct = len(ids) / len(self.records), len(set(ids)) / max(len(ids), 1)
+            if min(there, distinct) >= ENOUGH:
+                return column.path
+            wrong += f" {dotted(column.path)} is in {there:.0%} of the records, {distinct:.0%} of its values differ."
+        raise BadSource(
+            f"{self.name}: which column names a product (uid) cannot be told.{wrong} {self._told()}",
+            f"Set uid_field to the one that does, or to `{CONTENT_HASH}` for an id of the product's title, content "
+            "and attributes.",
+        )
+
+    def _title(self, asked: str | None, uid: Path) -> Path:
+        if asked is not None:
+            return self._named(asked, "title_field")
+        if "title" in self.columns:
+            return ("title",)
+        likely = [column for column in self.columns.values() if _names_the_product(column.path[-1])]
+        for column in (*self._meant("title"), *sorted(likely, key=lambda column: len(column.path))):
+            if column.path != uid and len(column.texts) * 2 > len(self.records) and not column.is_address:
+                return column.path
+        raise BadSource(
+            f"{self.name}: which column is a product's title cannot be told. {self._told()}",
+            "Set title_field to the one that is.",
+        )
+
+    def _content(self, asked: str | None, used: Sequence[Path]) -> tuple[Path, ...]:
+        if asked is not None:
+            names = (name.strip() for name in asked.split(","))
+            return tuple(dict.fromkeys(self._named(name, "content_fields") for name in names if name))
+        if "content" in self.columns:
+            return (("content",),)
+        found = [column for column in self._meant("content") if column.path not in used]
+        found = [column for column in found if column.texts and not column.is_address]
+        shallowest = min((len(column.path) for column in found), default=0)
+        return tuple(column.path for column in found if len(column.path) == shallowest)
+
+    def _others(self, used: Iterable[Path]) -> list[Column]:
+        """Columns with values of their own that are none of those in use."""
+        free = [column for column in self.columns.values() if column.path not in used and column.path[0] not in LINKS]
+        return [column for column in free if column.texts and not column.holds_columns]
+
+    def _meant(self, ours: str) -> list[Column]:
+        """Columns that are called as other catalogues call a field of ours; the likeliest name first."""
+        names = {plain_name(name): place for place, name in enumerate([ours, *OTHER_NAMES[ours].split()])}
+        found = [(names[name], column) for column in self.columns.values() if (name := _bare(column)) in names]
+        return [column for _, column in sorted(found, key=lambda each: (len(each[1].path), each[0]))]
+
+    def _named(self, asked: str, setting: str) -> Path:
+        asked = asked.strip()
+        if asked in self.columns:
+            return self.columns[asked].path
+        alike = [column for name, column in self.columns.items() if plain_name(name) == plain_name(asked)]
+        if len(alike) == 1:
+            return alike[0].path
+        raise BadSettings(
+            f"{self.name} has no column {printable(asked, 40)!r}, which {setting} names. {self._told()}",
+            f"Set {setting} to one of these columns, or empty it.",
+        )
+
+    def _told(self) -> str:
+        """The columns with sample values, for a message."""
+        said = []
+        for name, column in list(self.columns.items())[:TOLD]:
+            some = [repr(printable(text, 30)) for text in islice(dict.fromkeys(column.texts), 3)]
+            said.append(f"{printable(name, 40)} ({', '.join(some) or 'always empty'})")
+        more = f" and {len(self.columns) - TOLD} more" if len(self.columns) > TOLD else ""
+        return f"The first {len(self.records):,} records have: {'; '.join(said)}{more}."
+
+
+def _paths(value: Any, path: Path = ()) -> Iterator[Path]:
+    """Where values lie in a record, down to DEEPEST levels; objects have a path themselves."""
+    if type(value) is dict:
+        for key, item in value.items():
+            yield (*path, key)
+            if len(path) + 1 < DEEPEST:
+                yield from _paths(item, (*path, key))
+    elif type(value) is list:
+        for item in value[:3]:
+            if type(item) is dict:
+                yield from _paths(item, path)
+
+
+def _bare(column: Column) -> str:
+    """A column's own name without case, signs and number: `Bullet Point 2` is `bulletpoint`."""
+    name = plain_name(column.path[-1])
+    return _LAST_DIGITS.sub("", name) or name
+
+
+def _is_id(value: Any) -> bool:
+    return type(value) in (str, int) and 0 < len(str(value).strip()) <= MAX_UID_CHARS
+
+
+def _names_the_product(name: str) -> bool:
+    words = {word.casefold() for word in _WORDS.findall(name)}
+    return bool(words & {"title", "name"}) and not words & _OTHERS_NAMES

@@ -1,0 +1,25 @@
+"""How a file holds its records: each form is read as blocks of JSON lines, which one acceptor judges."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from include.formats.lines import Reads, line_blocks
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a file holds its records, and why that is thought.
+
+    Attributes:
+        name: As in "it is …": "a CSV table with semicolons, Windows-1252".
+        why: One clause for the log: "its first line has 7 names between semicolons".
+        read: Makes blocks of JSON lines (`\\n` between them, whole records, an empty line for a blank record) of the
+            unpacked stream of bytes. Raises BadSource where the file breaks off.
+    """
+
+    name: str
+    why: str
+    read: Callable[[Reads], Iterator[bytes]]
+
+
+JSON_LINES = Form("JSON lines", "its first lines hold a JSON object", line_blocks)

@@ -1,0 +1,192 @@
+"""Catalogues whose columns have other names: what becomes uid, title and content, by guess and by settings."""
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from include.catalogue.convert import convert
+from include.core.artifacts import Artifact
+from include.core.errors import BadSettings, BadSource, Terminal, TooManyRejects
+from include.core.settings import ConvertSettings
+from tests.catalogue.lines import publish, row, stored
+
+
+def made(root: Path, records: Sequence[Mapping[str, Any]], **settings: Any) -> Artifact:
+    """These records as a catalogue, converted."""
+    lines = b"\n".join(json.dumps(record, ensure_ascii=False).encode() for record in records)
+    return convert(publish(root, lines, "products.jsonl"), ConvertSettings(**settings), root=root)
+
+
+def texts(catalogue: Artifact) -> list[tuple[str, str, str]]:
+    return [(product["uid"], product["title"], product["content"]) for product in stored(catalogue)]
+
+
+def test_asin_and_lists_are_read(root: Path) -> None:
+    """Danger: "no uid" for each line of a scraper's file."""
+    found = made(
+        root,
+        [
+            {
+                "asin": f"B0{n}",
+                "title": ["Kettle", str(n)],
+                "features": ["Fast", "Quiet!"],
+                "description": [f"Text {n}."],
+            }
+            for n in range(3)
+        ],
+    )
+    assert texts(found)[1] == ("B01", "Kettle 1", "Text 1. Fast. Quiet!")
+    assert found.stats["mapping"] == {
+        "uid": "asin",
+        "title": "title",
+        "content": ["description", "features"],
+        "labelled": False,
+    }
+    assert found.stats["trn"]["ignored"] == {}
+
+
+def test_names_are_known_in_any_case_and_with_any_signs(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Danger: `Name` is not `name`, and each line is rejected; or nobody hears which column was taken."""
+    caplog.set_level(logging.INFO)
+    found = made(
+        root,
+        [
+            {"Product ID": n, "PRODUCT_NAME": f"Kettle {n}", "Brand Name": "A", "Description": "It boils."}
+            for n in range(3)
+        ],
+    )
+    assert texts(found)[2] == ("2", "Kettle 2", "It boils.")
+    assert {
+        "uid is Product ID (guessed)",
+        "title is PRODUCT_NAME (guessed)",
+        "content is Description (guessed)",
+    } <= set(caplog.messages)
+
+
+def test_without_a_description_the_other_columns_are_the_content(root: Path) -> None:
+    """Danger: the Japanese price list is searched by its titles alone; or pictures' addresses are searched too."""
+    found = made(
+        root,
+        [
+            {
+                "id": n,
+                "name": f"掃除機 {n}",
+                "category": "家電 > 掃除",
+                "price": "1,200円",
+                "image": f"https://x.jp/{n}.jpg",
+            }
+            for n in range(3)
+        ],
+    )
+    assert texts(found)[0] == ("0", "掃除機 0", "Category: 家電 > 掃除. Price: 1,200円.")
+    assert found.stats["mapping"]["labelled"]
+
+
+def test_without_an_id_the_error_names_the_way_out(root: Path) -> None:
+    """Danger: a French file without ids is refused line by line, and nobody knows what to do."""
+    records = [{"nom": f"Bouilloire {n % 3}", "description": "Elle bout."} for n in range(5)]
+    with pytest.raises(BadSource) as caught:
+        made(root, records)
+    assert "nom ('Bouilloire 0', 'Bouilloire 1', 'Bouilloire 2'); description ('Elle bout.')" in caught.value.what
+    assert "`content hash`" in caught.value.next_step
+    found = made(root, records, uid_field="Content Hash")
+    assert [len(uid) for uid, _, _ in texts(found)] == [32, 32, 32], "the same product is one product"
+    assert (found.stats["trn"]["accepted"], found.stats["trn"]["merged"]) == (3, 2)
+    again = made(root / "again", list(reversed(records)), uid_field="content hash")
+    assert sorted(texts(again)) == sorted(texts(found)), "an id does not depend on the place"
+
+
+def test_an_id_has_to_be_there_and_to_differ(root: Path) -> None:
+    """Danger: a column `code` with three values makes three products of a whole catalogue."""
+    records = [
+        {"code": f"C{n % 3}", "sku": f"S{n}" if n % 2 else None, "key": f"K{n}", "name": "Pan"} for n in range(20)
+    ]
+    assert texts(made(root, records))[4][0] == "K4"
+    with pytest.raises(BadSource, match=r"sku is in 50% of the records, 100% of its values differ\. code is in 100%"):
+        made(root, [{name: value for name, value in record.items() if name != "key"} for record in records])
+
+
+def test_settings_win_over_the_guess(root: Path) -> None:
+    """Danger: a setting without effect; contents in another order than asked for; what lies deeper is out of reach."""
+    records = [
+        {
+            "id": n,
+            "ean": f"40{n}",
+            "name": "x",
+            "texts": {"long": "Long.", "short": "Short.", "head": f"Pan {n}"},
+            "parts": [{"name": "Lid"}, {"name": "Handle"}],
+        }
+        for n in range(3)
+    ]
+    found = made(
+        root,
+        records,
+        uid_field="EAN",
+        title_field="texts.head",
+        content_fields="texts.short, parts.name, texts.long",
+    )
+    assert texts(found)[1] == ("401", "Pan 1", "Short. Lid. Handle. Long.")
+
+
+@pytest.mark.parametrize(
+    ("settings", "setting"),
+    [
+        ({"uid_field": "nummer"}, "uid_field"),
+        ({"title_field": "nummer"}, "title_field"),
+        ({"content_fields": "name, nummer"}, "content_fields"),
+    ],
+)
+def test_a_setting_that_names_no_column_is_one_clear_error(root: Path, settings: dict[str, str], setting: str) -> None:
+    """Danger: a run that rejects every row for a missing title, after an hour."""
+    with pytest.raises(BadSettings) as caught:
+        made(root, [{"id": n, "name": f"Pan {n}", "price": 3} for n in range(9)], **settings)
+    assert isinstance(caught.value, Terminal)
+    assert f"products.jsonl has no column 'nummer', which {setting} names." in caught.value.what
+    assert "id ('0', '1', '2'); name ('Pan 0', 'Pan 1', 'Pan 2'); price ('3')." in caught.value.what
+    assert setting in caught.value.next_step
+
+
+def test_no_title_is_one_clear_error(root: Path) -> None:
+    """Danger: the brand's name becomes the title."""
+    with pytest.raises(BadSource, match=r"title cannot be told\..*brand_name \('Acme'\)") as caught:
+        made(root, [{"id": n, "brand_name": "Acme"} for n in range(9)])
+    assert "title_field" in caught.value.next_step
+
+
+def test_settings_that_come_to_the_same_are_the_same_catalogue(root: Path) -> None:
+    """Danger: saying what was guessed makes every later stage run again."""
+    records = [{"id": n, "name": f"Pan {n}", "description": "Flat."} for n in range(3)]
+    first = made(root, records)
+    assert made(root, records, uid_field="id", title_field="Name", content_fields="description").reused
+    assert not made(root, records, content_fields="name").reused
+    assert first.settings["mapping"]["uid"] == ("id",)
+
+
+def test_the_five_fields_need_no_mapping(root: Path) -> None:
+    """Danger: every catalogue that is there is converted, trained on and embedded again after an update."""
+    found = convert(publish(root, row()), ConvertSettings(), root=root)
+    assert "mapping" not in found.stats
+    assert found.settings.keys() == {"max_title_chars", "max_content_chars", "row_group_rows"}
+
+
+def test_rejected_lines_say_where_uid_and_title_were_looked_for(root: Path) -> None:
+    """Danger: "no title", where the titles of the later records are in another column."""
+    records = [{"id": n, "name": f"Pan {n}", "description": "Flat."} for n in range(2500)]
+    later = [{"id": n, "heading": f"Pan {n}", "description": "Flat."} for n in range(2500, 4000)]
+    with pytest.raises(TooManyRejects) as caught:
+        made(root, [*records, *later])
+    assert "no title 1,500 (line 2,501)" in caught.value.what
+    assert "id (1,500), heading (1,500)" in caught.value.what
+    assert "uid is read from id, title from name." in caught.value.what
+    assert "(or set title_field)" in caught.value.next_step
+
+
+def test_lists_in_the_cells_of_a_table_are_lists(root: Path) -> None:
+    """Danger: brackets and quotes are searched for, and shown to people."""
+    cell = "['Fast', \"It's quiet\", 'a \\'b\\'']"
+    found = made(root, [{"id": n, "name": '["Kettle"]', "features": cell} for n in range(3)])
+    assert texts(found)[0] == ("0", "Kettle", "Fast. It's quiet. a 'b'.")
