@@ -2,8 +2,9 @@
 
 From what a run has used and what a version names, the way goes back over the inputs: a version to its plan, shards,
 vectors, model and catalogue; a model to its base and hard negatives; a catalogue to its source. Word pieces stay with
-the model that was trained on them, and of the evaluations of a version's model the newest. Not followed is what was only there at the
-time, such as the live model that an evaluation compared with: over it, each week would need the one before.
+the model that was trained on them, and of the evaluations of a version's model the newest. Not followed is what was
+only there at the time, such as the live model that an evaluation compared with: over it, each week would need the one
+before.
 """
 
 import logging

@@ -287,7 +287,9 @@ def test_a_version_on_a_server_goes_with_its_collection(shop: Weekly, monkeypatc
         deleted.append(version)
 
     monkeypatch.setattr(server, "delete", delete)
-    monkeypatch.setattr(prune_module, "open_store", lambda *_, **__: server)
+    monkeypatch.setattr(
+        prune_module, "open_store", lambda *given, **named: server if named["server"] else open_store(*given, **named)
+    )
     plans = []
     for week in (1, 2, 3):
         run = replace(shop.run(f"server {week}", week, store="server"), server=ServerConnection(location=":memory:"))
