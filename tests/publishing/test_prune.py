@@ -27,6 +27,7 @@ from include.publishing.prune import prune
 from include.store.connection import ServerConnection
 from include.store.stores import open_store
 from tests.publishing import pruning
+from tests.small import copy_data
 from tests.weekly import Weekly
 
 KILLS = 10
@@ -63,7 +64,7 @@ def built(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path, tiny_model:
 def shop(built: Weekly, tmp_path: Path) -> Weekly:
     made = Weekly(tmp_path / "shop", built.base, built.saved, keep_versions=2)
     made.rows = list(built.rows)
-    shutil.copytree(built.place, made.place)
+    copy_data(built.place, made.place)
     return made
 
 
@@ -84,7 +85,7 @@ def killed(root: Path, at: int) -> int:
 def test_a_pruning_that_is_killed_anywhere_loses_nothing(shop: Weekly, tmp_path: Path) -> None:
     """Danger: half a model, or a version without its shards, in the place of what was old."""
     whole = tmp_path / "whole"
-    shutil.copytree(shop.root, whole)
+    copy_data(shop.root, whole)
     changes = killed(whole, 10**9)
     assert changes > 100
     seed = int(os.environ.get("VITRINE_FUZZ_SEED", "11"))
@@ -92,7 +93,7 @@ def test_a_pruning_that_is_killed_anywhere_loses_nothing(shop: Weekly, tmp_path:
     drawn = random.Random(seed)
     for at in sorted(drawn.sample(range(1, changes + 1), KILLS)):
         root = tmp_path / f"killed at {at}"
-        shutil.copytree(shop.root, root)
+        copy_data(shop.root, root)
         assert killed(root, at) == -1, at
         one = Weekly(root.parent, shop.base, shop.saved)
         one.root, one.rows = root, shop.rows
