@@ -4,6 +4,7 @@ import argparse
 import os
 import shlex
 import sys
+from collections.abc import Sequence
 
 from include.core import forms
 from include.core.environment import data_directory
@@ -14,14 +15,13 @@ from include.publishing.prune import prune
 from include.results import Pruned
 
 
-def main(arguments: list[str] | None = None) -> int:
+def main(arguments: Sequence[str]) -> int:
     """Prune the data directory; the exit status is 0 if that was done."""
     parser = argparse.ArgumentParser(prog="make prune", description=__doc__)
     parser.add_argument("--dry-run", action="store_true", help="only show what would go")
     for name, field in RetentionSettings.model_fields.items():
         parser.add_argument(f"--{name.replace('_', '-')}", help=str(field.description))
-    given = shlex.split(os.environ.get("GIVEN_ARGS", "")) if arguments is None else arguments
-    options = vars(parser.parse_args(given))
+    options = vars(parser.parse_args(arguments))
     chosen = {name: options[name] for name in RetentionSettings.model_fields if options[name] is not None}
     try:
         settings = forms.parse(RetentionSettings, {**forms.environment(RetentionSettings), **chosen})
@@ -46,4 +46,5 @@ def table(done: Pruned, *, dry_run: bool) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    # What a person gives to `make` comes by environment, as it was typed.
+    sys.exit(main([*shlex.split(os.environ.get("GIVEN_ARGS", "")), *sys.argv[1:]]))

@@ -319,15 +319,17 @@ def test_the_command_shows_what_would_go_and_then_it_goes(
     """`make prune ARGS=--dry-run` is looked at by somebody who is afraid of losing something."""
     monkeypatch.setenv("VITRINE_DATA", str(shop.root))
     monkeypatch.setenv("VITRINE_KEEP_RUNS", "2")
-    monkeypatch.setenv("GIVEN_ARGS", "--dry-run")
     before = sorted((path, path.stat().st_mtime_ns) for path in shop.root.rglob("*"))
-    assert prune_command.main() == 0
+    command = [sys.executable, "-m", "include.publishing.prune_command"]
+    environment = {**os.environ, "GIVEN_ARGS": "--dry-run"}  # as the Makefile gives it
+    done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=True)
     assert sorted((path, path.stat().st_mtime_ns) for path in shop.root.rglob("*")) == before
-    shown = capsys.readouterr().out
+    shown = done.stdout
     assert "would go" in shown.splitlines()[0]
     rows = {line.split()[0]: line.split()[1:] for line in shown.splitlines()[1:-2]}
-    monkeypatch.setenv("GIVEN_ARGS", "")
-    assert prune_command.main() == 0
+    assert prune_command.main(["--dry-run"]) == 0
+    assert capsys.readouterr().out == shown
+    assert prune_command.main([]) == 0
     went = capsys.readouterr().out
     assert {line.split()[0]: line.split()[1:] for line in went.splitlines()[1:-2]} == rows
     assert int(rows["catalogue"][0]) == 2 and int(rows["catalogue"][2]) == 4
