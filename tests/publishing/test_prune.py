@@ -328,7 +328,7 @@ def test_the_command_shows_what_would_go_and_then_it_goes(
     assert "would go" in shown.splitlines()[0]
     rows = {line.split()[0]: line.split()[1:] for line in shown.splitlines()[1:-2]}
     assert prune_command.main(["--dry-run"]) == 0
-    assert capsys.readouterr().out == shown
+    assert capsys.readouterr().out.splitlines()[:-2] == shown.splitlines()[:-2], "but for what is free on the disk"
     assert prune_command.main([]) == 0
     went = capsys.readouterr().out
     assert {line.split()[0]: line.split()[1:] for line in went.splitlines()[1:-2]} == rows
