@@ -44,7 +44,7 @@ MALFORMED: dict[str, tuple[Callable[[], bytes], str, str]] = {
     "an html page": (lambda: b"<!DOCTYPE html><html><body>Sign in</body></html>", "download", "web page|HTML"),
     "empty file": (lambda: b"", "download", "empty"),
     "zip-slip member": (lambda: archive({"../../etc/trn.json": LINE}), "download", r"\.\./"),
-    "no trn.json": (lambda: archive({"readme.txt": b"hello", "data/other.csv": b"a,b"}), "download", "trn"),
+    "no trn.json": (lambda: archive({"readme.txt": b"hello", "data/other.txt": b"a,b"}), "download", "other.txt"),
     "empty trn.json": (lambda: packed(b""), "convert", "no|empty"),
     "every line bad": (lambda: packed(b"{not json\n" * 50), "convert", "50"),
     "flipped byte": (lambda: flipped(packed(LINE * 500)), "download", "damaged|CRC|corrupt"),

@@ -46,9 +46,9 @@ class SourceSettings(Group):
         "sample",
         title="Catalogue",
         description="Where the catalogue is: `sample` (synthetic), a path, an http(s), s3:// or gs:// address, "
-        "or a Google Drive id. A ZIP with LF-Amazon-1.3M/trn.json.gz, or one JSON-lines file (.json, .jsonl, "
-        f"also .gz). AmazonTitles-1.3MM is {AMAZON_TITLES_DRIVE_ID}. `{{date}}` becomes the run's logical date, "
-        "such as 2026-11-22, so that a backfill reads each day's file.",
+        "or a Google Drive id. A table (CSV, TSV) or JSON in any layout, also gzipped, or a ZIP with "
+        f"LF-Amazon-1.3M/trn.json.gz. AmazonTitles-1.3MM is {AMAZON_TITLES_DRIVE_ID}. `{{date}}` becomes the run's "
+        "logical date, such as 2026-11-22, so that a backfill reads each day's file.",
         min_length=1,
         max_length=2000,
         pattern=r"\S",
@@ -98,6 +98,15 @@ class ConvertSettings(Group):
         description="Columns with a product's description, separated by commas and joined in this order; lists and "
         "objects become text. Empty: guessed (`content`, `description`, `features` …), said in the log.",
         max_length=2000,
+        exclude_if=_is_none,
+    )
+    attributes: str | None = Field(
+        None,
+        title="Attributes",
+        description="Columns kept beside the texts, to filter by and to count: names separated by commas, with the "
+        "type where that is not to be guessed, such as `brand: keyword, price: money, tags`. Types: `text`, `keyword`, "
+        "`keywords` (a list), `number`, `money`, `date`, `boolean`. `none`: none. Empty: all that are sensible.",
+        max_length=5000,
         exclude_if=_is_none,
     )
     max_reject_share: float = Field(
