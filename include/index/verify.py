@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from include.catalogue.schema import PRODUCTS_FILE, read_attributes
-from include.core import artifacts, kinds
+from include.core import artifacts, kinds, removal
 from include.core.artifacts import Artifact, Workspace
 from include.core.errors import DamagedArtifact, UnknownVersion, VerificationFailed
 from include.core.progress import Sink
@@ -146,4 +146,4 @@ def _set_aside_if_lost(plan: Plan, store: Store, root: Path) -> None:
         log.warning(
             "version %s was verified before but does not hold any more, verifying again: %s", plan.version, loss
         )
-        artifacts.discard(path)
+        removal.discard(path)
