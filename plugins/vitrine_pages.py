@@ -10,7 +10,10 @@ Airflow loads every file of this folder in every process, so all imports that we
 import logging
 import secrets
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 log = logging.getLogger(__name__)
 
@@ -96,7 +99,7 @@ def make_app() -> Any:
     return app
 
 
-def _add_attributes(app: Any) -> None:
+def _add_attributes(app: "FastAPI") -> None:
     """The route `/attributes`: what the live index can be filtered by, for who may see a question's runs."""
     from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
     from airflow.api_fastapi.core_api.security import requires_access_dag
