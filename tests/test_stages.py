@@ -126,7 +126,7 @@ def test_real_products_become_a_live_index_of_every_accepted_uid(root: Path, rea
 
 
 @pytest.fixture
-def start(root: Path, catalogue: Path, tiny_base: Path) -> Callable[..., Run]:
+def start(root: Path, catalogue: Path, tiny_base: Path, training_here: None) -> Callable[..., Run]:
     """A function that gives the run of this name with these settings, over a catalogue of 60 products."""
 
     def make(run_id: str, **conf: Any) -> Run:
@@ -168,13 +168,16 @@ def test_retrain_always_trains_once_a_run(start: Callable[..., Run], catalogue: 
     assert retry["fingerprint"] == first["fingerprint"] != other["fingerprint"]
 
 
-def test_retrain_auto_trains_when_something_changed(start: Callable[..., Run], catalogue: Path) -> None:
-    """An unchanged catalogue costs seconds, whatever `retrain` said before; a changed setting does not pass unseen."""
-    first = stages.fine_tune(start("one"), summary(catalogue))
-    again = stages.fine_tune(start("two"), summary(catalogue))
-    changed = stages.fine_tune(start("three", seed=43), summary(catalogue))
-    assert again["reused"] and again["fingerprint"] == first["fingerprint"]
+def test_retrain_auto_trains_when_something_changed(
+    start: Callable[..., Run], catalogue: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An unchanged catalogue costs no process, whatever `retrain` said before; a changed setting is not overlooked."""
+    first = stages.fine_tune(start("one", retrain="always"), summary(catalogue))
+    changed = stages.fine_tune(start("two", seed=43), summary(catalogue))
     assert not changed["reused"] and changed["fingerprint"] != first["fingerprint"]
+    monkeypatch.setattr("include.training.train.train_in_subprocess", None)  # it cannot be called
+    again = stages.fine_tune(start("three"), summary(catalogue))
+    assert again["reused"] and again["fingerprint"] == first["fingerprint"]
 
 
 def test_retrain_never_takes_the_live_model(start: Callable[..., Run], catalogue: Path) -> None:
@@ -218,7 +221,9 @@ def test_a_failed_report_does_not_fail_a_published_run() -> None:
     stages.outcome({"publish": "success", "report": "failed"})
 
 
-def test_a_trial_on_the_sample_leaves_the_real_index_live(root: Path, tmp_path: Path, tiny_base: Path) -> None:
+def test_a_trial_on_the_sample_leaves_the_real_index_live(
+    root: Path, tmp_path: Path, tiny_base: Path, training_here: None
+) -> None:
     """The whole way, from the form's default source: it replaced 1,695 real products, and the run was green."""
     file = tmp_path / "mine.jsonl"
     lines = [{"uid": row.uid, "title": row.title, "content": row.content} for row in products(60)]
