@@ -29,7 +29,7 @@ CHUNK = 256 * 1024  # bytes; what a kill can lose
 
 Format = Literal["zip", "tar", "gzip", "bzip2", "xz", "zstandard", "parquet", "arrow", "excel", "jsonl", "text"]
 WANTED = (
-    "Vitrine takes a ZIP or tar with LF-Amazon-1.3M/trn.json.gz, or JSON lines (.json, .jsonl), also gzipped: "
+    "Vitrine takes JSON lines, Parquet, Arrow or Excel, also packed (.gz, .bz2, .xz, .zst), alone or in a ZIP or tar: "
     "correct the setting `source`, then trigger again."
 )
 
