@@ -46,8 +46,8 @@ class SourceSettings(Group):
         "sample",
         title="Catalogue",
         description="Where the catalogue is: `sample` (synthetic), a path, an http(s), s3:// or gs:// address, "
-        "or a Google Drive id. A table (CSV, TSV) or JSON in any layout, also gzipped, or a ZIP with "
-        f"LF-Amazon-1.3M/trn.json.gz. AmazonTitles-1.3MM is {AMAZON_TITLES_DRIVE_ID}. `{{date}}` becomes the run's "
+        "or a Google Drive id. JSON, CSV, Parquet, Arrow or Excel, plain, packed or in a ZIP or "
+        f"tar such as LF-Amazon-1.3M's. AmazonTitles-1.3MM is {AMAZON_TITLES_DRIVE_ID}. `{{date}}` becomes the run's "
         "logical date, such as 2026-11-22, so that a backfill reads each day's file.",
         min_length=1,
         max_length=2000,

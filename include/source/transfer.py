@@ -29,7 +29,7 @@ CHUNK = 256 * 1024  # bytes; what a kill can lose
 
 Format = Literal["zip", "tar", "gzip", "bzip2", "xz", "zstandard", "parquet", "arrow", "excel", "jsonl", "text"]
 WANTED = (
-    "Vitrine takes a table (CSV, TSV) or JSON in any layout, also gzipped, or a ZIP or tar with trn.json.gz: "
+    "Vitrine takes JSON, CSV, Parquet, Arrow or Excel, also packed (.gz, .bz2, .xz, .zst), alone or in a ZIP or tar: "
     "correct the setting `source`, then trigger again."
 )
 
