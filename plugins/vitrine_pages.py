@@ -63,8 +63,6 @@ def make_app() -> Any:
     def ask() -> HTMLResponse:
         return scripted("ask.html")
 
-    _add_attributes(app)
-
     @app.get(
         "/runs/{dag_id}/{run_id}/report",
         response_class=HTMLResponse,
@@ -96,11 +94,11 @@ def make_app() -> Any:
         content = found.read_text(encoding="utf-8").replace("</head>", framed, 1)
         return page(content, f"script-src 'nonce-{nonce}'; style-src 'unsafe-inline'")
 
-    return app
+    return _with_attributes(app)
 
 
-def _add_attributes(app: "FastAPI") -> None:
-    """The route `/attributes`: what the live index can be filtered by, for who may see a question's runs."""
+def _with_attributes(app: "FastAPI") -> "FastAPI":
+    """Adds the route `/attributes`: what the live index can be filtered by, for who may see a question's runs."""
     from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
     from airflow.api_fastapi.core_api.security import requires_access_dag
     from fastapi import Depends
@@ -118,3 +116,5 @@ def _add_attributes(app: "FastAPI") -> None:
         found = live_attributes(index, root=data_directory())
         told = [{"name": each.name, "type": each.type, "counted": each.type in COUNTED} for each in found]
         return JSONResponse(told, headers=HEADERS)
+
+    return app
