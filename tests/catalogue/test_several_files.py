@@ -73,7 +73,7 @@ def csv_rows() -> bytes:
     return "".join(f"{row['uid']},{row['title']},{row['content']},{row['price']}\n" for row in ROWS).encode()
 
 
-@pytest.mark.parametrize("layout", [name for name in LAYOUTS if name != "csv.zip"])
+@pytest.mark.parametrize("layout", LAYOUTS)
 def test_what_a_person_gives_goes_in(root: Path, tmp_path: Path, layout: str) -> None:
     """Danger: a catalogue has to be exported anew, because of its form, its packing or where it lies in an archive."""
     made = given(root, tmp_path / "given", LAYOUTS[layout]())
