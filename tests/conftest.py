@@ -135,6 +135,17 @@ def real_zip() -> Path:
     return path
 
 
+@pytest.fixture
+def training_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`fine_tune` trains in this process. Another one imports torch first, which takes longer than the training.
+
+    For tests whose point is not the process: tests/training/test_train.py and tests/faults/ have that.
+    """
+    from include.training import train
+
+    monkeypatch.setattr(train, "train_in_subprocess", train.train)
+
+
 @pytest.fixture(scope="session")
 def tiny_model(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny base model as `Encoder.save` writes it: sentence-transformers layout and an ONNX copy."""

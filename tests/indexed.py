@@ -1,7 +1,6 @@
 """From a published catalogue and model to a verified index version, stage by stage, for tests."""
 
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,7 +16,7 @@ from include.index.verify import verify
 from include.publishing.publish import Release, history, publish, roll_back
 from include.store.protocol import Store
 from include.store.stores import open_store
-from tests.small import products, publish_model, write_catalogue
+from tests.small import copy_data, products, publish_model, write_catalogue
 
 
 def load(
@@ -120,7 +119,7 @@ class Shop:
 
     def copy(self, root: Path) -> "Shop":
         """The same in another data directory."""
-        shutil.copytree(self.root, root)
+        copy_data(self.root, root)
         return Shop(root, self.versions, root / self.model.relative_to(self.root))
 
 

@@ -22,7 +22,7 @@ from include.core.train_settings import TrainSettings
 from include.store.live import live_model
 from include.store.stores import open_store
 from tests.indexed import INDEX, answers, build_version, day
-from tests.small import products, publish_model, write_catalogue
+from tests.small import copy_data, products, publish_model, write_catalogue
 
 INDEXED = {"embedding", "edge", "plan", "version", "server plan", "server version"}
 MODEL = {"model", "evaluation", *INDEXED}
@@ -186,7 +186,7 @@ def test_a_raised_number_makes_what_depends_on_it_anew_and_nothing_else(
     name: str, line: Line, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Too few, and the old bytes stay live; too many, and hours of work are done again."""
-    shutil.copytree(line.root, root)
+    copy_data(line.root, root)
     here = Line(root, line.base)
     before = here.run()
     raised(name, monkeypatch)

@@ -126,7 +126,7 @@ def test_real_products_become_a_live_index_of_every_accepted_uid(root: Path, rea
 
 
 @pytest.fixture
-def start(root: Path, catalogue: Path, tiny_base: Path) -> Callable[..., Run]:
+def start(root: Path, catalogue: Path, tiny_base: Path, training_here: None) -> Callable[..., Run]:
     """A function that gives the run of this name with these settings, over a catalogue of 60 products."""
 
     def make(run_id: str, **conf: Any) -> Run:
@@ -218,7 +218,9 @@ def test_a_failed_report_does_not_fail_a_published_run() -> None:
     stages.outcome({"publish": "success", "report": "failed"})
 
 
-def test_a_trial_on_the_sample_leaves_the_real_index_live(root: Path, tmp_path: Path, tiny_base: Path) -> None:
+def test_a_trial_on_the_sample_leaves_the_real_index_live(
+    root: Path, tmp_path: Path, tiny_base: Path, training_here: None
+) -> None:
     """The whole way, from the form's default source: it replaced 1,695 real products, and the run was green."""
     file = tmp_path / "mine.jsonl"
     lines = [{"uid": row.uid, "title": row.title, "content": row.content} for row in products(60)]

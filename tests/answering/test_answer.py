@@ -1,7 +1,6 @@
 """Questions answered from a real index: MiniLM's vectors in Qdrant Edge, over products with known answers."""
 
 import json
-import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -37,7 +36,7 @@ from include.publishing.publish import Release, publish
 from include.sample.products import FLAGSHIPS
 from include.store.stores import open_store
 from tests.answering.endpoint import INJECTION, Endpoint
-from tests.small import Product, few, products, publish_model, write_catalogue
+from tests.small import Product, copy_data, few, products, publish_model, write_catalogue
 
 NONSENSE = ["What is the capital of France?", "Who won the world cup in 1998?", "What is quantum chromodynamics?"]
 UNTITLED = Product("u1", "Weekend guitar songbook", "")
@@ -215,7 +214,7 @@ def test_a_version_by_name(shop: Path) -> None:
 @pytest.mark.parametrize("damage", ["}", "points"])
 def test_a_version_that_is_damaged_at_equal_size_is_told(shop: Path, tmp_path: Path, damage: str) -> None:
     """Hashes are not compared for a question: it ended in a JSONDecodeError without a next step, after four retries."""
-    copy = shutil.copytree(shop, tmp_path / "copy")
+    copy = copy_data(shop, tmp_path / "copy")
     (version,) = artifacts.published(copy, kinds.VERSION)
     file = version / "version.json"
     size = file.stat().st_size

@@ -17,7 +17,7 @@ from include.store.protocol import Hit, Store
 from include.store.searcher import Searcher
 from include.store.stores import open_store
 from tests.indexed import build_version, load
-from tests.small import Product, products, publish_model, write_catalogue
+from tests.small import Product, copy_data, products, publish_model, write_catalogue
 
 Loaded = tuple[Path, list[dict[str, Any]]]
 INDEX = IndexSettings()
@@ -34,7 +34,7 @@ def built(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> tuple[P
 def loaded(built: tuple[Path, Loaded], root: Path) -> Loaded:
     """A plan and the summaries of its two loaded shards."""
     origin, (plan, shards) = built
-    shutil.copytree(origin, root)
+    copy_data(origin, root)
     return root / plan.relative_to(origin), shards
 
 

@@ -108,7 +108,12 @@ def test_without_a_live_index_training_goes_without_and_says_so(
 
 
 def test_fine_tune_mines_the_live_index_and_unchanged_data_is_not_trained_on_again(
-    root: Path, catalogue: Path, model: Path, tiny_base: Path, caplog: pytest.LogCaptureFixture
+    root: Path,
+    catalogue: Path,
+    model: Path,
+    tiny_base: Path,
+    caplog: pytest.LogCaptureFixture,
+    training_here: None,
 ) -> None:
     """Each model makes another index, each index other negatives: a schedule would train for ever."""
     from include.publishing.publish import Release, publish
