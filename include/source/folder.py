@@ -68,17 +68,16 @@ def gathered(address: str, origin: str, look: Callable[[], Files], lies_there: C
         identity["unique"] = uuid.uuid4().hex
 
     def fetch(scratch: Path, progress: Progress) -> Fetched:
-        folder = scratch / "files"
         try:
-            fetched = _fetch(origin, files, folder, progress)
+            fetched = _fetch(origin, files, scratch / "files", progress)
         except SourceUnreachable:
             with suppress(VitrineError):
                 if _changed(files, look()):
-                    shutil.rmtree(folder)  # of a content that will not come again
+                    _empty(scratch)
             raise
         now = look()
         if changed := _changed(files, now):
-            shutil.rmtree(folder)
+            _empty(scratch)
             raise SourceUnreachable(
                 f"{_names(changed)} in {origin} changed while the folder was fetched.", "The retry fetches it again."
             )
@@ -121,6 +120,12 @@ def _require_names(origin: str, files: Files) -> None:
 
 def _changed(before: Files, now: Files) -> list[str]:
     return [name for name, each in before.items() if name not in now or now[name].marks != each.marks]
+
+
+def _empty(scratch: Path) -> None:
+    """Delete what has arrived: it is of a content that will not come again."""
+    shutil.rmtree(scratch)
+    scratch.mkdir()
 
 
 def _fetch(origin: str, files: Files, folder: Path, progress: Progress) -> Fetched:
