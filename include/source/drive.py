@@ -121,7 +121,7 @@ def look(file: DriveFile, *, pinned: bool) -> Remote:
 
     def fetch(scratch: Path, progress: Progress) -> Fetched:
         if file.sheet or file.key:  # gdown sends no resourcekey, and needs no page of warnings passed here
-            marks = {name: seen[name] for name in ("etag", "last_modified") if name in seen}
+            marks: dict[str, str] = {name: seen[name] for name in ("etag", "last_modified") if name in seen}
             return fetch_http(file.address, marks, scratch, progress)
         return _fetch(file, seen or _ask(file), scratch, progress)
 

@@ -135,7 +135,8 @@ def _fetch(origin: str, files: Files, folder: Path, progress: Progress) -> Fetch
     arrived = sum((folder / name).stat().st_size for name in files if (folder / name).exists())
     if total is not None:
         require(folder.parent, total - arrived, origin)
-    done, digest, listed = 0, hashlib.sha256(), []
+    done, digest = 0, hashlib.sha256()
+    listed: dict[str, int] = {}
     for name, each in files.items():
         target = folder / name
         if target.exists():
@@ -149,11 +150,12 @@ def _fetch(origin: str, files: Files, folder: Path, progress: Progress) -> Fetch
             os.replace(fetched.path, target)
         size = target.stat().st_size
         digest.update(os.fsencode(f"{sha256}  {name}\n"))
-        listed.append([printable(name), size])
+        if len(listed) < LISTED:
+            listed[printable(name)] = size
         done += size
         progress.update(done, total)
     log.info("%s: %d files, %s bytes", origin, len(files), f"{done:,}")
-    return Fetched(folder, digest.hexdigest(), True, {"bytes": done, "files": len(listed), "listed": listed[:LISTED]})
+    return Fetched(folder, digest.hexdigest(), True, {"bytes": done, "files": len(files), "listed": listed})
 
 
 def _names(names: Sequence[str]) -> str:

@@ -65,10 +65,10 @@ def test_a_folder_of_exports_becomes_one_catalogue(exports: Path, root: Path, ca
     source = stages.download(run)
     assert source["stats"]["format"] == "folder"
     assert source["stats"]["files"] == 2
-    listed = [[name, (exports / name).stat().st_size] for name in ("2026/b.jsonl.gz", "a.jsonl")]
+    listed = {name: (exports / name).stat().st_size for name in ("2026/b.jsonl.gz", "a.jsonl")}
     assert source["stats"]["listed"] == listed
-    assert source["stats"]["bytes"] == sum(size for _, size in listed)
-    sums = "".join(f"{hashlib.sha256((exports / name).read_bytes()).hexdigest()}  {name}\n" for name, _ in listed)
+    assert source["stats"]["bytes"] == sum(listed.values())
+    sums = "".join(f"{hashlib.sha256((exports / name).read_bytes()).hexdigest()}  {name}\n" for name in listed)
     assert source["stats"]["sha256"] == hashlib.sha256(sums.encode()).hexdigest(), "as of `sha256sum` over the files"
     assert f"passed over in {exports}, because empty: empty.jsonl" in caplog.messages
     catalogue = stages.convert(run, source)
