@@ -121,13 +121,9 @@ def write_catalogue(
 
 
 def write_tiny_base(path: Path, *, seed: int = 0) -> Path:
-    """Write a DistilBERT of 2 layers and 32 dimensions with a word-piece vocabulary, in hub layout.
-
-    Without transformers, whose import takes longer than most tests; tests/model/test_distilbert.py has one of its own.
-    """
-    import numpy as np
-    from safetensors.numpy import save_file
-    from tokenizers.implementations.bert_wordpiece import BertWordPieceTokenizer
+    """Write a DistilBERT of 2 layers and 32 dimensions with a word-piece vocabulary, in hub layout."""
+    import torch
+    from transformers import DistilBertConfig, DistilBertModel, DistilBertTokenizerFast
 
     letters = [chr(code) for code in range(ord("a"), ord("z") + 1)] + [str(digit) for digit in range(10)]
     words = [*COLOURS, *THINGS, *PARTS, "this", "is", "made", "of", "it", "model", "weighs", "kg", "number", "what"]
@@ -135,28 +131,12 @@ def write_tiny_base(path: Path, *, seed: int = 0) -> Path:
     vocabulary += [word for word in words if word not in vocabulary]
     path.mkdir(parents=True)
     (path / "vocab.txt").write_text("\n".join(vocabulary) + "\n", encoding="utf-8")
-    BertWordPieceTokenizer({word: number for number, word in enumerate(vocabulary)}).save(str(path / "tokenizer.json"))
-    config = {
-        **{"model_type": "distilbert", "activation": "gelu", "vocab_size": len(vocabulary), "dim": 32},
-        **{"hidden_dim": 64, "n_layers": 2, "n_heads": 4, "max_position_embeddings": 128, "dropout": 0.1},
-    }
-    (path / "config.json").write_text(json.dumps(config))
-    layer = {"attention.q_lin": (32, 32), "attention.k_lin": (32, 32), "attention.v_lin": (32, 32)}
-    layer |= {"attention.out_lin": (32, 32), "ffn.lin1": (64, 32), "ffn.lin2": (32, 64)}
-    draw = np.random.default_rng(seed)
-    weights = {
-        f"embeddings.{name}_embeddings.weight": draw.normal(0, 0.02, (count, 32))
-        for name, count in (("word", len(vocabulary)), ("position", 128))
-    }
-    norms = ["embeddings.LayerNorm"]
-    for number in range(2):
-        at = f"transformer.layer.{number}"
-        norms += [f"{at}.sa_layer_norm", f"{at}.output_layer_norm"]
-        for name, shape in layer.items():
-            weights |= {f"{at}.{name}.weight": draw.normal(0, 0.02, shape), f"{at}.{name}.bias": np.zeros(shape[0])}
-    for name in norms:
-        weights |= {f"{name}.weight": np.ones(32), f"{name}.bias": np.zeros(32)}
-    save_file({name: each.astype(np.float32) for name, each in weights.items()}, path / "model.safetensors")
+    torch.manual_seed(seed)
+    config = DistilBertConfig(
+        vocab_size=len(vocabulary), dim=32, hidden_dim=64, n_layers=2, n_heads=4, max_position_embeddings=128
+    )
+    DistilBertModel(config).save_pretrained(path)
+    DistilBertTokenizerFast(str(path / "vocab.txt"), do_lower_case=True, model_max_length=128).save_pretrained(path)
     return path
 
 

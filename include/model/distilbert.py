@@ -1,20 +1,21 @@
-"""DistilBERT, written for speed; equal to transformers' own (tested), with its weights under the same names.
+"""DistilBERT's forward pass, written for speed; equal to transformers' own (tested), with its weights.
 
-transformers itself is not imported: that takes longer than torch, in each task that needs the model. And three things
-cost its pass more than half of its time on a CPU in bfloat16: activations are cast back and forth between layers,
-attention with dropout runs in float32, and each dropout draws a random number per element.
+Three things cost transformers' pass more than half of its time on a CPU in bfloat16: activations are cast back and
+forth between layers, attention with dropout runs in float32, and each dropout draws a random number per element.
 Here activations stay in bfloat16 from the first layer to the last (weights are float32, cast once for many
 batches; layer norms and softmax add up in float32), the three projections of attention are one product,
 attention's own dropout is left out, and eight elements share a draw. V. Sanh et al., 2019, arXiv:1910.01108.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
+
+if TYPE_CHECKING:
+    from transformers import DistilBertModel
 
 EPSILON = 1e-12  # of DistilBERT's layer norms
 
@@ -51,88 +52,42 @@ class Weights:
     dropout: float
 
 
-class DistilBert(nn.Module):
-    """The weights, by transformers' names and in its order, yet to be loaded; `cast` takes them to the forward pass.
-
-    Args:
-        config: DistilBERT's configuration; what it may leave out is as in transformers.
-        device: Where the weights are.
-    """
-
-    def __init__(self, config: Mapping[str, Any], device: torch.device) -> None:
-        super().__init__()
-        dim, hidden = int(config["dim"]), int(config.get("hidden_dim", 3072))
-        self.layers, self.heads = int(config["n_layers"]), int(config["n_heads"])
-        self.dropout = float(config.get("dropout", 0.1))
-
-        def part(*shape: int, bias: bool = True) -> nn.ParameterDict:
-            shapes = [("weight", shape), ("bias", shape[:1])][: 1 + bias]
-            # A list: of a dictionary it would take the names in their alphabet's order.
-            return nn.ParameterDict([(kind, torch.empty(each, device=device)) for kind, each in shapes])
-
-        def layer() -> nn.ModuleDict:
-            attention = {name: part(dim, dim) for name in ("q_lin", "k_lin", "v_lin", "out_lin")}
-            widened = {"lin1": part(hidden, dim), "lin2": part(dim, hidden)}
-            return nn.ModuleDict(
-                {
-                    "attention": nn.ModuleDict(attention),
-                    "sa_layer_norm": part(dim),
-                    "ffn": nn.ModuleDict(widened),
-                    "output_layer_norm": part(dim),
-                }
-            )
-
-        self.embeddings = nn.ModuleDict(
-            {
-                "word_embeddings": part(int(config["vocab_size"]), dim, bias=False),
-                "position_embeddings": part(int(config["max_position_embeddings"]), dim, bias=False),
-                "LayerNorm": part(dim),
-            }
-        )
-        self.transformer = nn.ModuleDict({"layer": nn.ModuleList([layer() for _ in range(self.layers)])})
-
-    @property
-    def words(self) -> Tensor:
-        """The embeddings of all word pieces, (vocabulary, dim)."""
-        return self.get_parameter("embeddings.word_embeddings.weight")
-
-
-def cast(model: DistilBert, dtype: torch.dtype) -> Weights:
+def cast(model: "DistilBertModel", dtype: torch.dtype) -> Weights:
     """The weights of a model, matrices in `dtype`; dropout is that of its mode.
 
     Args:
         model: Its weights are float32.
         dtype: What matrix products are computed in.
     """
-    weights = dict(model.named_parameters())
 
-    def linear(name: str) -> Affine:
-        return Affine(weights[f"{name}.weight"].to(dtype), weights[f"{name}.bias"].to(dtype))
+    def linear(*layers: torch.nn.Linear) -> Affine:
+        parts = [(each.weight.to(dtype), each.bias.to(dtype)) for each in layers]
+        weights, biases = zip(*parts, strict=True)
+        return Affine(torch.cat(weights), torch.cat(biases)) if len(layers) > 1 else Affine(weights[0], biases[0])
 
-    def joined(*names: str) -> Affine:
-        parts = [linear(name) for name in names]
-        return Affine(torch.cat([each.weight for each in parts]), torch.cat([each.bias for each in parts]))
+    def norm(layer: torch.nn.LayerNorm) -> Affine:
+        return Affine(layer.weight, layer.bias)
 
-    def norm(name: str) -> Affine:
-        return Affine(weights[f"{name}.weight"], weights[f"{name}.bias"])
-
-    def layer(name: str) -> Layer:
-        return Layer(
-            joined(*(f"{name}.attention.{each}" for each in ("q_lin", "k_lin", "v_lin"))),
-            linear(f"{name}.attention.out_lin"),
-            norm(f"{name}.sa_layer_norm"),
-            linear(f"{name}.ffn.lin1"),
-            linear(f"{name}.ffn.lin2"),
-            norm(f"{name}.output_layer_norm"),
+    embeddings: Any = model.embeddings
+    blocks: Any = model.transformer.layer
+    layers = tuple(
+        Layer(
+            linear(block.attention.q_lin, block.attention.k_lin, block.attention.v_lin),
+            linear(block.attention.out_lin),
+            norm(block.sa_layer_norm),
+            linear(block.ffn.lin1),
+            linear(block.ffn.lin2),
+            norm(block.output_layer_norm),
         )
-
+        for block in blocks
+    )
     return Weights(
-        model.words,
-        weights["embeddings.position_embeddings.weight"],
-        norm("embeddings.LayerNorm"),
-        tuple(layer(f"transformer.layer.{number}") for number in range(model.layers)),
-        model.heads,
-        model.dropout if model.training else 0.0,
+        embeddings.word_embeddings.weight,
+        embeddings.position_embeddings.weight,
+        norm(embeddings.LayerNorm),
+        layers,
+        model.config.n_heads,
+        model.config.dropout if model.training else 0.0,
     )
 
 

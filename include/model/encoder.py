@@ -30,8 +30,9 @@ from include.model.query_encoder import ONNX_FILE
 if TYPE_CHECKING:
     import torch
     from tokenizers import Tokenizer
+    from transformers import DistilBertModel
 
-    from include.model.distilbert import DistilBert, Weights
+    from include.model.distilbert import Weights
 
 # Read by OpenMP when torch is first imported. Threads that spin while they wait for one another lose three quarters of
 # the speed as soon as anything else (Airflow's own processes) wants the same cores.
@@ -53,7 +54,7 @@ class Encoder:
     """A DistilBERT bi-encoder on one device.
 
     Attributes:
-        model: The DistilBERT, weights in float32.
+        model: The DistilBertModel, weights in float32.
         tokenizer: Of the tokenizers library; cuts at `max_tokens`, does not pad.
         dim: Length of a vector; less than the model's own where only the first dimensions are kept.
         max_tokens: Longer texts are cut, in word pieces, CLS and SEP included.
@@ -63,7 +64,7 @@ class Encoder:
 
     def __init__(
         self,
-        model: "DistilBert",
+        model: "DistilBertModel",
         tokenizer: "Tokenizer",
         *,
         max_tokens: int,
@@ -77,7 +78,7 @@ class Encoder:
         self.max_tokens = max_tokens
         self.device = device
         self.precision = precision
-        self.dim: int = dimensions or int(config["dim"])
+        self.dim: int = dimensions or model.config.dim
         self._config = config
 
     @classmethod
@@ -104,8 +105,7 @@ class Encoder:
             BadSettings: `max_tokens`, `precision` or `dimensions` is out of range.
         """
         import torch
-
-        from include.model.distilbert import DistilBert
+        from transformers import DistilBertConfig, DistilBertModel
 
         config = check_distilbert(path)
         require_dimensions(dimensions, int(config["dim"]))
@@ -124,9 +124,9 @@ class Encoder:
                 f"{path}/tokenizer.json has {size} word pieces, the model only {config['vocab_size']}.",
                 "Use the tokenizer that the model was trained with.",
             )
-        model = DistilBert(config, place)
+        model = DistilBertModel(DistilBertConfig.from_dict(config, attn_implementation="sdpa"))
         model.load_state_dict(read_weights(path / WEIGHTS, model.state_dict()))
-        model.train(False)
+        model.train(False).to(place)
         return cls(
             model,
             tokenizer,
@@ -271,7 +271,7 @@ class Encoder:
                 for number, (name, folder, kind) in enumerate(MODULES)
             ],
             "1_Pooling/config.json": {
-                "word_embedding_dimension": self._config["dim"],
+                "word_embedding_dimension": self.model.config.dim,
                 "pooling_mode_mean_tokens": True,
             },
             "2_Normalize/config.json": {},

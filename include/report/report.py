@@ -29,7 +29,7 @@ from include.training.summary import History
 log = logging.getLogger(__name__)
 
 PAGE = "report.html"
-PACKAGES = ("apache-airflow", "torch", "tokenizers", "pyarrow", "onnxruntime", "qdrant-edge-py", "qdrant-client")
+PACKAGES = ("apache-airflow", "torch", "transformers", "pyarrow", "onnxruntime", "qdrant-edge-py", "qdrant-client")
 
 
 def report(results: Mapping[str, Any], *, root: Path, run_id: str, logical_date: str | None) -> Artifact:

@@ -97,7 +97,8 @@ def _embedded_words(encoder: Encoder, texts: Sequence[Ids]) -> tuple["torch.Tens
     import torch
 
     vocabulary, place = np.unique(np.concatenate(texts), return_inverse=True)
-    words = torch.nn.functional.embedding(torch.from_numpy(vocabulary).to(encoder.device), encoder.model.words)
+    table = encoder.model.embeddings.word_embeddings.weight
+    words = torch.nn.functional.embedding(torch.from_numpy(vocabulary).to(encoder.device), table)
     return words, np.split(place, np.cumsum([len(ids) for ids in texts])[:-1])
 
 

@@ -1,6 +1,6 @@
 """Processes that train until a test kills them.
 
-They are forked from a server process that has imported what takes seconds (torch, and what its optimizer imports) once.
+They are forked from a server process that has imported what takes seconds (torch, transformers) once.
 """
 
 import logging
@@ -17,7 +17,7 @@ from include.core.train_settings import TrainSettings
 from include.model import encoder
 from include.training import checkpoint, loop, train
 
-HEAVY = ["torch", "torch._dynamo", "tests.faults.training_victims"]
+HEAVY = ["torch", "transformers.models.distilbert.modeling_distilbert", "tests.faults.training_victims"]
 
 processes = multiprocessing.get_context("forkserver")
 processes.set_forkserver_preload(HEAVY)
