@@ -59,11 +59,11 @@ def fine_tune(run: Run, catalogue: Summary) -> Summary:
 
     path = Path(catalogue["path"])
     nonce = run.run_id if settings.retrain == "always" else ""
+    if not nonce and (found := trained_before(path, settings, root=run.root)):  # without a process that loads torch
+        log.info("reused model %s: neither the catalogue nor a setting of training has changed", found.fingerprint)
+        return found.summary()
     negatives = None
     if settings.hard_negatives:
-        if not nonce and (found := trained_before(path, settings, root=run.root)):
-            log.info("reused model %s: neither the catalogue nor a setting of training has changed", found.fingerprint)
-            return found.summary()
         negatives = mine_live(path, settings.hard_negatives, run.open_store(), root=run.root, sink=run.sink)
     made = train_in_subprocess(path, settings, root=run.root, negatives=negatives, nonce=nonce, sink=run.sink)
     return made.summary()

@@ -22,6 +22,9 @@ ARGUMENTS = [
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 ]
 
+# Where a page waits that nobody looks at: one of Airflow's asks the server every three seconds, and draws the answer.
+BLANK = "about:blank"
+
 # Playwright's own 5 s are too few for Airflow's UI on a busy machine: the page comes, its data comes later.
 expect.set_options(timeout=60_000)
 

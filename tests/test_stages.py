@@ -44,7 +44,7 @@ MALFORMED: dict[str, tuple[Callable[[], bytes], str, str]] = {
     "an html page": (lambda: b"<!DOCTYPE html><html><body>Sign in</body></html>", "download", "web page|HTML"),
     "empty file": (lambda: b"", "download", "empty"),
     "zip-slip member": (lambda: archive({"../../etc/trn.json": LINE}), "download", r"\.\./"),
-    "no trn.json": (lambda: archive({"readme.txt": b"hello", "data/other.csv": b"a,b"}), "download", "trn"),
+    "no trn.json": (lambda: archive({"readme.txt": b"hello", "data/other.txt": b"a,b"}), "download", "other.txt"),
     "empty trn.json": (lambda: packed(b""), "convert", "no|empty"),
     "every line bad": (lambda: packed(b"{not json\n" * 50), "convert", "50"),
     "flipped byte": (lambda: flipped(packed(LINE * 500)), "download", "damaged|CRC|corrupt"),
@@ -168,13 +168,16 @@ def test_retrain_always_trains_once_a_run(start: Callable[..., Run], catalogue: 
     assert retry["fingerprint"] == first["fingerprint"] != other["fingerprint"]
 
 
-def test_retrain_auto_trains_when_something_changed(start: Callable[..., Run], catalogue: Path) -> None:
-    """An unchanged catalogue costs seconds, whatever `retrain` said before; a changed setting does not pass unseen."""
-    first = stages.fine_tune(start("one"), summary(catalogue))
-    again = stages.fine_tune(start("two"), summary(catalogue))
-    changed = stages.fine_tune(start("three", seed=43), summary(catalogue))
-    assert again["reused"] and again["fingerprint"] == first["fingerprint"]
+def test_retrain_auto_trains_when_something_changed(
+    start: Callable[..., Run], catalogue: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An unchanged catalogue costs no process, whatever `retrain` said before; a changed setting is not overlooked."""
+    first = stages.fine_tune(start("one", retrain="always"), summary(catalogue))
+    changed = stages.fine_tune(start("two", seed=43), summary(catalogue))
     assert not changed["reused"] and changed["fingerprint"] != first["fingerprint"]
+    monkeypatch.setattr("include.training.train.train_in_subprocess", None)  # it cannot be called
+    again = stages.fine_tune(start("three"), summary(catalogue))
+    assert again["reused"] and again["fingerprint"] == first["fingerprint"]
 
 
 def test_retrain_never_takes_the_live_model(start: Callable[..., Run], catalogue: Path) -> None:

@@ -249,7 +249,7 @@ def _looked_at(stored: Reads, entry: Entry, where: str) -> Look:
     form = form_of(head)
     if not isinstance(form, FileKind):
         return Look(form, packed, None, form.name if head else EMPTY)
-    what, step = f"{where} is no catalogue: {form.said()}.", form.next_step(entry.name, packed)
+    what, step = f"{where} is no catalogue: it is {form.name}.", form.next_step(entry.name, packed)
     if container(head):
         what = f"{where} is no catalogue: {f'inside {packed.name}' if packed else 'it'} is {form.name}."
         step = "Unpack the outer layer and give what is in it, or give the catalogue itself."

@@ -21,6 +21,7 @@ from isal import igzip
 from isal.igzip_lib import IsalError
 
 from include.core.errors import BadSource
+from include.formats.form import BrokenOff
 from include.formats.lines import BLOCK, Reads
 
 MAX_RATIO = 200  # unpacked to packed; catalogues in JSON lines reach about 30, a bomb 1,000
@@ -197,6 +198,8 @@ def explained(where: str) -> Iterator[None]:
         raise BadSource(
             f"{where} ends too early: the file is truncated, or bytes follow its end.", _SAME_AGAIN
         ) from error
+    except BrokenOff as error:
+        raise BadSource(f"{where} {error}.", _SAME_AGAIN) from error
     except (lzma.LZMAError, ZstdError) as error:
         said = str(error).rstrip(".")
         if re.search("memory", said, re.IGNORECASE):

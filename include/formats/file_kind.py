@@ -1,4 +1,4 @@
-"""What a file is that is no JSON lines, how a message calls it, and its next step."""
+"""What a file is that is not read, how a message calls it, and its next step."""
 
 import shlex
 from dataclasses import dataclass
@@ -6,11 +6,9 @@ from pathlib import PurePosixPath
 
 from include.core.display import printable
 from include.formats.compression import Packing
-from include.formats.field_names import renaming
-from include.formats.line_parser import FIELDS
 
 # {file} in a command is the file's name, quoted for a shell.
-_EXPORT = "Export the products as JSON lines, one object with uid, title and content a line"
+_EXPORT = "Export the products as JSON lines, one object with uid, title and content a line, or as CSV"
 
 
 @dataclass(frozen=True)
@@ -20,16 +18,10 @@ class FileKind:
     Attributes:
         name: As in "it is …".
         command: That makes JSON lines of it, with {file} for its name; empty where there is no such line.
-        fields: Of its first record, where they can be seen.
     """
 
     name: str
     command: str
-    fields: tuple[str, ...] = ()
-
-    def said(self) -> str:
-        """`it is a CSV table, with the fields asin, title`."""
-        return f"it is {self.name}" + (f", with the fields {', '.join(self.fields)}" if self.fields else "")
 
     def next_step(self, file: str, packing: Packing | None = None) -> str:
         """What to do about it; `file` is its name, or that of the packed file that it is in."""
@@ -39,6 +31,4 @@ class FileKind:
             first = f"Unpack it (`{packing.command} {shlex.quote(name)}`), then make" if packing else "Make"
             name = shlex.quote(name.removesuffix(packing.ending) if packing else name)
             step = f"{first} JSON lines of it (`{self.command.replace('{file}', name)}`)"
-        lacking = [field for field in FIELDS[:3] if field not in self.fields]
-        rename = renaming(self.fields, lacking)
-        return f"{step}{rename and ', ' + rename}, then give that as `source` and trigger again."
+        return f"{step}, then give that as `source` and trigger again."

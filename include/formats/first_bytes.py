@@ -18,7 +18,6 @@ _INFLATE = (
     'python -c "import sys, zlib; packed = zlib.decompressobj(); [sys.stdout.buffer.write(packed.decompress(part)) '
     "for part in open(sys.argv[1], 'rb')]\" {file} > catalogue.jsonl"
 )
-_ICONV = "iconv -f {coding} -t UTF-8 {{file}} > catalogue.jsonl"
 _MAGIC: tuple[tuple[bytes, str, str], ...] = (  # regular expressions; the first that fits counts
     (rb"\x04\x22\x4d\x18", "packed by LZ4", "lz4 -dc {file} > catalogue.jsonl"),
     (rb"\x1f\x9d", "packed by compress", "uncompress -c {file} > catalogue.jsonl"),
@@ -41,12 +40,6 @@ _MAGIC: tuple[tuple[bytes, str, str], ...] = (  # regular expressions; the first
     (rb"\x80[\x02-\x05]", "a Python pickle", ""),
     (rb"\x89PNG", "a picture (PNG)", ""),
     (rb"\xff\xd8\xff", "a picture (JPEG)", ""),
-    (rb"\xff\xfe\0\0|\0\0\xfe\xff", "text in UTF-32", _ICONV.format(coding="UTF-32")),
-    (rb"([^\0].\0\0){2}", "text in UTF-32", _ICONV.format(coding="UTF-32LE")),
-    (rb"(\0\0.[^\0]){2}", "text in UTF-32", _ICONV.format(coding="UTF-32BE")),
-    (rb"\xff\xfe|\xfe\xff", "text in UTF-16", _ICONV.format(coding="UTF-16")),
-    (rb"([^\0]\0){2}", "text in UTF-16", _ICONV.format(coding="UTF-16LE")),
-    (rb"(\0[^\0]){2}", "text in UTF-16", _ICONV.format(coding="UTF-16BE")),
 )
 _CONTROL = re.compile(rb"[\0-\x08\x0e-\x1f]")
 _CONTAINERS = (

@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from include.formats.lines import Reads, line_blocks
 
 
+class BrokenOff(Exception):
+    """A file ends before it should. The message says where, as what the file does: "ends in record 7, …"."""
+
+
 @dataclass(frozen=True)
 class Form:
     """How a file holds its records, and why that is thought.
@@ -14,7 +18,7 @@ class Form:
         name: As in "it is …": "a CSV table with semicolons, Windows-1252".
         why: One clause for the log: "its first line has 7 names between semicolons".
         read: Makes blocks of JSON lines (`\\n` between them, whole records, an empty line for a blank record) of the
-            unpacked stream of bytes. Raises BadSource where the file breaks off.
+            unpacked stream of bytes. Raises BrokenOff where the file does.
     """
 
     name: str

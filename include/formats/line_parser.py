@@ -19,6 +19,7 @@ import msgspec
 import orjson
 
 from include.formats.lines import BYTE_ORDER_MARK, MAX_LINE
+from include.formats.refusals import given_reason
 
 MAX_UID_CHARS = 200
 MAX_NESTING = 100  # levels; parsers that recurse give up somewhere beyond, each at another depth
@@ -225,7 +226,8 @@ def _json(line: bytes) -> Any:
     try:
         return orjson.loads(line)
     except orjson.JSONDecodeError:
-        pass
+        if reason := given_reason(line):
+            raise Refused(reason) from None
     try:
         text = line.decode("utf-8")
     except UnicodeDecodeError as error:

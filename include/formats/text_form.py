@@ -1,9 +1,15 @@
-"""How a text holds its records, told by how it begins."""
+"""How a text holds its records, and in which encoding: told by how it begins."""
 
+import json
+
+from include.formats.delimited import delimited_form
+from include.formats.encodings import MARKED, UTF_8, Encoding, Recoded, encoding_of
 from include.formats.file_kind import FileKind
 from include.formats.form import JSON_LINES, Form
-from include.formats.lines import BYTE_ORDER_MARK
-from include.formats.text_kind import text_kind, unknown_text
+from include.formats.json_layouts import json_layout
+from include.formats.text_kind import no_records, unknown_text
+
+_SURELY = 3  # lines that are not UTF-8 are no accident
 
 
 def text_form(head: bytes, *, whole: bool) -> Form | FileKind:
@@ -13,5 +19,31 @@ def text_form(head: bytes, *, whole: bool) -> Form | FileKind:
         head: Its first bytes, `include.formats.first_bytes.HEAD` or all there are.
         whole: Whether these are all.
     """
-    text = head.removeprefix(BYTE_ORDER_MARK).decode("utf-8", "replace").lstrip(" \t\r\n")
-    return text_kind(text) or unknown_text(text, cut=not whole) or JSON_LINES
+    encoding = encoding_of(head)
+    text = encoding.text(head)
+    start = text.lstrip(" \t\r\n")
+    form = (
+        no_records(start)
+        or json_layout(text)
+        or delimited_form(text, whole=whole)
+        or unknown_text(start, cut=not whole)
+        or JSON_LINES
+    )
+    if isinstance(form, FileKind) or encoding is UTF_8:
+        return form
+    if form is JSON_LINES and (encoding is MARKED or not (encoding.sure or _fits(head, encoding))):
+        return form
+    return Form(f"{form.name}, {encoding.name}", form.why, lambda stream: form.read(Recoded(stream, encoding)))
+
+
+def _fits(head: bytes, encoding: Encoding) -> bool:
+    """Whether lines that are not UTF-8 are JSON objects in this encoding, which is a guess."""
+    lines = head.decode(encoding.codec, "replace").split("\n")
+    return sum(_is_object(line) for line in lines if not line.isascii()) >= _SURELY
+
+
+def _is_object(line: str) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False

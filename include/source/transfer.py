@@ -32,7 +32,7 @@ Format = Literal[
     "zip", "tar", "gzip", "bzip2", "xz", "zstandard", "parquet", "arrow", "excel", "jsonl", "text", "folder"
 ]
 WANTED = (
-    "Vitrine takes a ZIP or tar with LF-Amazon-1.3M/trn.json.gz, or JSON lines (.json, .jsonl), also gzipped: "
+    "Vitrine takes a table (CSV, TSV) or JSON in any layout, also gzipped, or a ZIP or tar with trn.json.gz: "
     "correct the setting `source`, then trigger again."
 )
 
@@ -213,7 +213,7 @@ def sniff(head: bytes, origin: str) -> Format:
         raise BadSource(f"{origin} is not a catalogue: {blank}.", WANTED)
     form = form_of(head)
     if isinstance(form, FileKind):
-        raise BadSource(f"{origin} is not a catalogue: {form.said()}.", form.next_step(origin))
+        raise BadSource(f"{origin} is not a catalogue: it is {form.name}.", form.next_step(origin))
     if isinstance(form, TableForm):
         return "parquet" if "Parquet" in form.name else "arrow"
     return "jsonl" if form is JSON_LINES else "text"

@@ -379,23 +379,10 @@ def test_a_bomb_in_a_tar_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 ROWS = [{"asin": f"A{number}", "title": f"kettle {number}", "description": "x y"} for number in range(9)]
 TEXT = "".join(json.dumps(row) + "\n" for row in ROWS)
-FIELDS = "asin, title, description"
 
 
 # What is in the file, what the message calls it, and what the next step says.
 OTHERS: dict[str, tuple[bytes, str, str]] = {
-    "csv": (b"asin,title,description\nA1,kettle,x\n", f"CSV table, with the fields {FIELDS}", "csv.DictReader"),
-    "semicolons": (b"asin;title;description\r\nA1;kettle;x\r\n", f"with the fields {FIELDS}", "';'"),
-    "tabs": (b"asin\ttitle\tdescription\nA1\tkettle\tx\n", f"TSV), with the fields {FIELDS}", r"$'\t'"),
-    "utf-16": (TEXT.encode("utf-16"), "text in UTF-16", "iconv -f UTF-16 -t UTF-8"),
-    "utf-16-le": (TEXT.encode("utf-16-le"), "text in UTF-16", "iconv -f UTF-16LE"),
-    "utf-16-be": (TEXT.encode("utf-16-be"), "text in UTF-16", "iconv -f UTF-16BE"),
-    "array": (json.dumps(ROWS).encode(), f"one JSON array, with the fields {FIELDS}", "jq -c '.[]'"),
-    "array of lines": (f"[\n{TEXT}]".encode(), f"one JSON array, with the fields {FIELDS}", "jq -c '.[]'"),
-    "pretty array": (json.dumps(ROWS, indent=2).encode(), f"one JSON array, with the fields {FIELDS}", "jq -c '.[]'"),
-    "pretty": ("\n".join(json.dumps(row, indent=2) for row in ROWS).encode(), f"with the fields {FIELDS}", "jq -c ."),
-    "commas": (TEXT.replace("\n", ",\n").encode(), f"commas between them, with the fields {FIELDS}", "sed"),
-    "python": ("".join(f"{row}\n" for row in ROWS).encode(), f"(single quotes), with the fields {FIELDS}", "ast."),
     "7z": (b"7z\xbc\xaf\x27\x1c" + bytes(40), "a 7-Zip archive", "7z x"),
     "rar": (b"Rar!\x1a\x07\x01\x00" + bytes(40), "a RAR archive", "unrar x"),
     "sqlite": (b"SQLite format 3\x00" + bytes(80), "an SQLite database", "Export the products as JSON lines"),
@@ -405,9 +392,6 @@ OTHERS: dict[str, tuple[bytes, str, str]] = {
     "zlib": (zlib.compress(TEXT.encode()), "packed by zlib", "zlib.decompressobj"),
     "cpio": (b"070701" + b"0" * 104 + b"trn.json\0", "a cpio archive", "cpio -id <"),
     "deb": (b"!<arch>\ndebian-binary   1700000000  0     0     100644  4         `\n2.0\n", "Debian package", "ar x"),
-    "utf-32": (TEXT.encode("utf-32"), "text in UTF-32", "iconv -f UTF-32 -t UTF-8"),
-    "utf-32-le": (TEXT.encode("utf-32-le"), "text in UTF-32", "iconv -f UTF-32LE"),
-    "utf-32-be": (TEXT.encode("utf-32-be"), "text in UTF-32", "iconv -f UTF-32BE"),
     "feather 1": (b"FEA1" + bytes(60) + b"FEA1", "a Feather file of the first version", "Export the products"),
     "xml": (b"<catalog>\n<product id='1'>kettle</product>\n</catalog>\n", "an XML document", "Export the products"),
     "xml comment": (b"<!-- of today -->\n<rss version='2.0'/>", "an XML document", "Export the products"),
@@ -416,33 +400,6 @@ OTHERS: dict[str, tuple[bytes, str, str]] = {
     "yaml list": (b"products:\n  - asin: A1\n", "YAML", "safe_load_all"),
     "sql": (b"-- MySQL dump 10.13\n\nDROP TABLE IF EXISTS `p`;\n", "an SQL dump", "Export the products"),
     "sql rows": (b"INSERT INTO p VALUES ('A1', 'kettle');\n" * 9, "an SQL dump", "Export the products"),
-    "rs": (
-        b"".join(b"\x1e%b\n" % row for row in TEXT.encode().splitlines()),
-        f"RFC 7464), with the fields {FIELDS}",
-        "tr -d",
-    ),
-    "list inside": (json.dumps({"products": ROWS}).encode(), f"a list, 'products', with the fields {FIELDS}", "jq -c"),
-    "a search engine's reply": (
-        json.dumps({"responseHeader": {"status": 0}, "response": {"numFound": 3, "docs": ROWS}}).encode(),
-        f"around a list, 'response.docs', with the fields {FIELDS}",
-        """jq -c '."response"."docs"[]'""",
-    ),
-    "a long reply over lines": (
-        json.dumps({"took": 3, "hits": {"total": 9000, "docs": ROWS * 1000}}, indent=1).encode(),
-        "around a list, 'hits.docs'",
-        "jq -c",
-    ),
-    "pages": (
-        json.dumps({"meta": {"n": 9}, "title": "shop", "a b": ROWS}, indent=1).encode(),
-        "a list, 'a b'",
-        "jq -c",
-    ),
-    "long list": (json.dumps({"total": 9000, "products": ROWS * 1000}).encode(), "around a list, 'products'", "jq -c"),
-    "long lines": (
-        ('{"products": [\n' + ",\n".join(TEXT.splitlines() * 1000) + "\n]}").encode(),
-        f"around a list, 'products', with the fields {FIELDS}",
-        "jq -c",
-    ),
     "prose": (b"Dear reader,\n\nthese are our products.\n", "it begins 'Dear reader,'", "Export the products"),
     "numbers": (b"1\n2\n3\n", "without a JSON object in its first lines: it begins '1'", "Export the products"),
     "lists": (b'["A1", "kettle"]\n["A2", "pan"]\n', 'it begins \'["A1", "kettle"]\'', "Export the products"),
@@ -492,7 +449,6 @@ def test_what_is_no_json_lines_is_named_with_the_next_step(tmp_path: Path, kind:
         Archive(place(tmp_path, data, where))
     assert name in caught.value.what
     assert step in caught.value.next_step
-    assert ("rename asin to uid, description to content" in caught.value.next_step) == (FIELDS in caught.value.what)
 
 
 @pytest.mark.parametrize("where", ["gzip", "zip", "tar"])
@@ -517,26 +473,9 @@ def test_an_office_document_and_packed_members_are_named(tmp_path: Path) -> None
     assert "shop.tar (a tar archive), shop.pdf (a PDF document)" in refusal(path)
 
 
-@pytest.mark.parametrize("separator, field", [(",", "asin"), (";", "asin"), ("\t", "asin")])
-def test_the_command_for_a_table_does_what_it_says(tmp_path: Path, separator: str, field: str) -> None:
+def test_the_command_for_zlib_does_what_it_says(tmp_path: Path) -> None:
     """Danger: a next step that fails when it is pasted into a shell."""
-    path = tmp_path / "my table.csv"
-    path.write_text(f"{field}{separator}title\n007{separator}kettle\n")
-    with pytest.raises(BadSource) as caught:
-        Archive(path)
-    command = caught.value.next_step.split("`")[1].replace("python", sys.executable, 1)
-    subprocess.run(["bash", "-c", command], check=True, cwd=tmp_path)
-    assert json.loads((tmp_path / "catalogue.jsonl").read_text()) == {"asin": "007", "title": "kettle"}
-
-
-COMMANDS = ["python", "commas", "utf-16", "utf-16-le", "pretty", "array", "zlib", "utf-32", "utf-32-le"]
-COMMANDS += ["utf-32-be", "rs", "list inside", "pages"]
-
-
-@pytest.mark.parametrize("kind", COMMANDS)
-def test_the_other_commands_do_what_they_say(tmp_path: Path, kind: str) -> None:
-    """Danger: as above."""
-    path = place(tmp_path, OTHERS[kind][0], "plain")
+    path = place(tmp_path, OTHERS["zlib"][0], "plain")
     with pytest.raises(BadSource) as caught:
         Archive(path)
     command = caught.value.next_step.split("`")[1].replace("python", sys.executable, 1)

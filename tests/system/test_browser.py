@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from include.core.settings import IndexSettings
 from include.store.stores import open_store
-from tests.browser import chromium, keep, login, require_chromium
+from tests.browser import BLANK, chromium, keep, login, require_chromium
 from tests.system.conftest import PIPELINE, Airflow
 
 pytestmark = [pytest.mark.airflow, pytest.mark.browser]
@@ -35,6 +35,7 @@ def screenshot(page: Page, tmp_path: Path) -> Iterator[None]:
     """The page as each test left it, for a look after a failure."""
     yield
     page.screenshot(path=tmp_path / "page.png")
+    page.goto(BLANK)
 
 
 def open_trigger_form(page: Page, airflow: Airflow, dag_id: str) -> None:

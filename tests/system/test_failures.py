@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from include.report.report import page_of_run
-from tests.browser import chromium, keep, login, require_chromium
+from tests.browser import BLANK, chromium, keep, login, require_chromium
 from tests.system.conftest import PIPELINE, Airflow
 
 pytestmark = pytest.mark.airflow
@@ -206,6 +206,7 @@ def test_the_reports_page_fits_a_phone(page: Page, airflow: Airflow, nowhere: st
 @pytest.mark.browser
 def test_a_run_that_is_marked_failed_in_the_ui_ends_as_failed(page: Page, airflow: Airflow) -> None:
     """The button's way, as a person ends a run that has gone wrong."""
+    page.goto(BLANK)
     run_id = airflow.park({"hnsw_m": 24})
     page.goto(f"{airflow.local.url}/dags/{PIPELINE}/runs/{run_id}")
     page.get_by_role("button", name="Mark Dag Run as").click()

@@ -13,7 +13,7 @@ from include.core.pipeline_settings import GROUPS, PipelineSettings, PresetSetti
 from include.core.settings import AnswerSettings, IndexSettings
 from include.publishing.earlier_versions import earlier_versions, version_of
 from include.store.stores import open_store
-from tests.browser import chromium, keep, login, require_chromium
+from tests.browser import BLANK, chromium, keep, login, require_chromium
 from tests.system.conftest import PIPELINE, Airflow
 
 pytestmark = [pytest.mark.airflow, pytest.mark.browser]
@@ -96,6 +96,7 @@ def press(page: Page, airflow: Airflow, dag_id: str) -> dict[str, Any]:
     expect(button(dialog)).to_be_enabled()
     button(dialog).click()
     expect(dialog).to_be_hidden()
+    page.goto(BLANK)
     (made,) = [each for each in runs(airflow, dag_id) if each["dag_run_id"] not in before]
     return dict(made)
 

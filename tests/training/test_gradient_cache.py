@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -122,24 +123,24 @@ torch.set_num_threads(1)
 processes = join()
 encoder = Encoder.load(Path(sys.argv[1]), max_tokens=32, precision="float32")
 encoder.model.train()
-loss = backward(encoder, texts(48), loss_of, seed=5, memory_tokens=int(sys.argv[3]), chunk_tokens=120,
-                processes=processes)
-torch.save({"loss": loss, "gradient": {n: w.grad for n, w in encoder.model.named_parameters()}},
-           f"{sys.argv[2]}/{processes.rank}")
+for memory in sys.argv[3:]:
+    encoder.model.zero_grad()
+    loss = backward(encoder, texts(48), loss_of, seed=5, memory_tokens=int(memory), chunk_tokens=120,
+                    processes=processes)
+    torch.save({"loss": loss, "gradient": {n: w.grad for n, w in encoder.model.named_parameters()}},
+               f"{sys.argv[2]}/{memory}-{processes.rank}")
 leave(processes)
 """
 
 
-@pytest.mark.parametrize("memory", [120, 10_000])
-def test_two_processes_have_the_loss_and_the_gradient_of_one(
-    encoder: Encoder, tiny_base: Path, tmp_path: Path, memory: int
-) -> None:
+def test_two_processes_have_the_loss_and_the_gradient_of_one(encoder: Encoder, tiny_base: Path, tmp_path: Path) -> None:
     """Each process sees half of the batch: without the exchange it would train on half of the negatives."""
+    memories = ("120", "10000")  # with the cache, and without
     program = tmp_path / "two.py"
     program.write_text(TWO)
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(program)]
     subprocess.run(
-        [*command, str(tiny_base), str(tmp_path), str(memory)],
+        [*command, str(tiny_base), str(tmp_path), *memories],
         cwd=REPOSITORY,
         env={**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"},
         check=True,
@@ -149,7 +150,7 @@ def test_two_processes_have_the_loss_and_the_gradient_of_one(
     loss, wanted = gradient(
         encoder, lambda: backward(encoder, texts(48), loss_of, seed=5, memory_tokens=10_000, chunk_tokens=120)
     )
-    for rank in (0, 1):
-        found = torch.load(tmp_path / str(rank))
+    for memory, rank in product(memories, (0, 1)):
+        found = torch.load(tmp_path / f"{memory}-{rank}")
         assert found["loss"] == pytest.approx(loss, rel=1e-6)
         assert_close(wanted, found["gradient"])

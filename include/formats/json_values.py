@@ -1,0 +1,144 @@
+"""JSON values out of a stream in which they do not stand one a line: in an array, over several lines, with commas."""
+
+import re
+from collections.abc import Iterator
+
+from include.formats.form import BrokenOff
+from include.formats.lines import BLOCK, MAX_LINE, Reads, line_blocks
+
+# What lies before the next bracket that is in no string; it ends before a string that is not closed.
+_JSON = re.compile(rb'(?:[^"{}\[\]]++|"(?:[^"\\]++|\\.)*+")*+', re.DOTALL)
+_PYTHON = re.compile(rb"""(?:[^"'{}\[\]]++|"(?:[^"\\]++|\\.)*+"|'(?:[^'\\]++|\\.)*+')*+""", re.DOTALL)
+_BRACKETS, _OPENING, _OBJECT = b"{}[]", b"{[", ord("{")
+_BETWEEN = b" \t\r\n,"
+_ONE_LINE = bytes.maketrans(b"\n", b"\r")  # white space as well, and no less wrong inside a string
+_SEQUENCE = bytes.maketrans(b"\n\x1e", b"\r\n")
+
+
+def values(stream: Reads) -> Iterator[bytes]:
+    """Blocks of JSON lines, one for each value of those that follow one another, with white space or commas or not."""
+    return _Cutter(0, 0, _JSON).blocks(stream)
+
+
+def array(stream: Reads) -> Iterator[bytes]:
+    """Likewise of what is in an array, or in several, one after another.
+
+    Raises:
+        BrokenOff: An array is not closed, or a value is longer than MAX_LINE.
+    """
+    return _Cutter(1, 0, _JSON).blocks(stream)
+
+
+def python_list(stream: Reads) -> Iterator[bytes]:
+    """Likewise of what is in a list as Python prints it; the lines are Python too."""
+    return _Cutter(1, 0, _PYTHON).blocks(stream)
+
+
+def inner_array(stream: Reads, before: int, around: int) -> Iterator[bytes]:
+    """Likewise of what is in one array inside an object; what else the object has is read and dropped.
+
+    Args:
+        stream: Of bytes.
+        before: Bytes before the array's bracket.
+        around: Brackets that are open there.
+    """
+    while before and (data := stream.read(before)):
+        before -= len(data)
+    return _Cutter(around + 1, around, _JSON).blocks(stream)
+
+
+def sequence(stream: Reads) -> Iterator[bytes]:
+    """Likewise of a JSON text sequence (RFC 7464): each value stands behind a character U+001E."""
+    return line_blocks(_Sequence(stream))
+
+
+class _Sequence:
+    """The sequence as lines."""
+
+    def __init__(self, stream: Reads) -> None:
+        self._stream = stream
+        self._begun = False
+
+    def read(self, size: int = -1, /) -> bytes:
+        data = self._stream.read(size)
+        if not self._begun:
+            self._begun = True
+            data = data.lstrip()[1:] or self._stream.read(size)
+        return data.translate(_SEQUENCE)
+
+
+class _Cutter:
+    """Cuts values, and what else is found beside them, out of a stream; memory is bounded by MAX_LINE and a few blocks.
+
+    Args:
+        base: Brackets around a value.
+        around: Brackets that are open at the beginning; if any, only the array that opens then is read.
+        skip: Matches what lies before the next bracket.
+    """
+
+    def __init__(self, base: int, around: int, skip: re.Pattern[bytes]) -> None:
+        self._base, self._around, self._skip = base, around, skip.match
+        self._buffer = b""
+        self._lines: list[bytes] = []
+        self._start = 0  # of the value, or of what lies before it
+        self._at = 0  # how far it was searched
+        self._depth = around  # brackets that are open
+        self._outside = -1  # brackets around the value; -1 between two
+        self._values = 0
+        self._done = False  # the only array is closed
+
+    def blocks(self, stream: Reads) -> Iterator[bytes]:
+        """Blocks of lines; BrokenOff where the stream ends within an array, or a value does not end."""
+        while chunk := stream.read(BLOCK):
+            self._buffer = self._buffer[self._start :] + chunk
+            self._at -= self._start
+            self._start = 0
+            self._search()
+            if self._outside < 0 and not self._buffer[self._start : self._at].strip(_BETWEEN):
+                self._start = self._at
+            if len(self._buffer) - self._start > MAX_LINE:
+                raise BrokenOff(
+                    f"has no end to record {self._values + 1:,}, which is over {MAX_LINE // 1_000_000} MB: a bracket "
+                    "or a quotation mark in it is not closed"
+                )
+            if self._lines:
+                yield b"\n".join(self._lines)
+                self._lines = []
+        if self._depth > 0 and self._base:
+            raise BrokenOff(f"ends in record {self._values + 1:,}, before its list is closed")
+        self._take(len(self._buffer))
+        if self._lines and not self._done:
+            yield b"\n".join(self._lines)
+
+    def _search(self) -> None:
+        buffer, at = self._buffer, self._at
+        while (found := self._skip(buffer, at)) and (at := found.end()) < len(buffer) and buffer[at] in _BRACKETS:
+            opens = buffer[at] in _OPENING
+            self._depth += 1 if opens else -1
+            if self._outside >= 0:
+                if self._depth == self._outside:
+                    self._take(at + 1)
+                    self._outside = -1
+                    self._values += 1
+            elif self._done:
+                self._start = at
+            elif opens:
+                self._take(at)
+                if self._depth > self._base or buffer[at] == _OBJECT:
+                    self._outside = self._depth - 1
+                else:
+                    self._start = at + 1
+            elif self._depth >= 0:
+                self._take(at)
+                self._start = at + 1
+                self._done = 0 < self._around == self._depth
+            else:  # a bracket too many, which stays beside the values
+                self._depth = 0
+            at += 1
+        self._at = at
+
+    def _take(self, end: int) -> None:
+        """The bytes up to `end` are a line, if they hold anything."""
+        if line := self._buffer[self._start : end].strip(_BETWEEN):
+            self._lines.append(line.translate(_ONE_LINE))
+        self._start = end

@@ -1,0 +1,94 @@
+"""Catalogues in other forms than JSON lines, from the file as people have it to the products."""
+
+import csv
+import gzip
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from include.catalogue.convert import convert
+from include.core.artifacts import Artifact
+from include.core.errors import BadSource
+from include.core.settings import ConvertSettings, SourceSettings
+from include.formats.refusals import NOT_DECODED, TOO_MANY_CELLS
+from include.source.download import download
+from tests.catalogue.lines import stored
+
+ROWS = [
+    {"uid": f"{number:04}", "title": f"Théière {number}", "content": f'Pour le thé,\n"rapide"; n° {number}'}
+    for number in range(40)
+]
+
+
+def made(root: Path, name: str, data: bytes) -> Artifact:
+    """A file of that name, downloaded and converted."""
+    file = root.parent / name
+    file.write_bytes(data)
+    source = download(SourceSettings(source=str(file)), root=root)
+    return convert(source.path, ConvertSettings(max_reject_share=0.5), root=root)
+
+
+def table(path: Path, delimiter: str, encoding: str, end: str = "\r\n") -> bytes:
+    with path.open("w", newline="", encoding=encoding) as out:
+        writer = csv.writer(out, delimiter=delimiter, lineterminator=end)
+        writer.writerow(ROWS[0])
+        writer.writerows(row.values() for row in ROWS)
+    return path.read_bytes()
+
+
+FILES: dict[str, tuple[Callable[[Path], bytes], str]] = {
+    "shop.csv": (lambda path: table(path, ";", "cp1252"), "a CSV table with semicolons, Windows-1252"),
+    "shop.tsv": (lambda path: table(path, "\t", "utf-16"), "a table with tabs (TSV), UTF-16"),
+    "shop.csv.gz": (lambda path: gzip.compress(table(path, ",", "utf-8-sig", "\n")), "a CSV table, UTF-8 with a byte"),
+    "shop.json.gz": (lambda _: gzip.compress(json.dumps(ROWS).encode()), "one JSON array"),
+    "shop.json": (lambda _: json.dumps({"n": 40, "items": ROWS}, indent=2).encode(), "around a list, 'items'"),
+    "dump.json": (lambda _: "".join(f"{row}\n" for row in ROWS).encode(), "Python dictionaries"),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_what_a_shop_has_becomes_its_products(
+    tmp_path: Path, root: Path, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Danger: a shop's own file is refused, or read in another encoding or without some of its products."""
+    caplog.set_level(logging.INFO)
+    data, form = FILES[name]
+    found = made(root, name, data(tmp_path / "table"))
+    assert [(row["row"], row["uid"], row["title"]) for row in stored(found)] == [
+        (number, row["uid"], row["title"]) for number, row in enumerate(ROWS)
+    ]
+    assert stored(found)[7]["content"] == 'Pour le thé,\n"rapide"; n° 7'.replace("\n", " ")
+    assert any(form in record.getMessage() and record.getMessage().startswith("trn: ") for record in caplog.records)
+
+
+def test_each_row_of_a_table_has_its_fate(root: Path) -> None:
+    """Danger: a row is lost without being counted, or the rejected one cannot be found in the file."""
+    rows = [
+        "uid,title,content",
+        "1,Kettle,\"['a', 'b']\"",
+        ",,",
+        "",
+        "2,Pan",
+        '3,"Pan\nlid",x,"y, z"',
+        "1,Kettle,again",
+    ]
+    data = "\n".join([*rows, *(f"{number},Pan {number},x" for number in range(10, 9_000)), "4,"]).encode()
+    found = made(root, "shop.csv", data + b"th\xe9,x\n5,Pan\0,x\n")
+    counts = found.stats["trn"]
+    assert counts["blank"] == 2
+    assert counts["read"] == counts["accepted"] + counts["rejected"] + counts["merged"] == 8_998 - 2
+    rejected = [(row["line"], row["reason"], row["excerpt"]) for row in stored(found, "rejected.parquet")]
+    assert rejected == [
+        (5, TOO_MANY_CELLS, f"{TOO_MANY_CELLS}: 3,Pan lid,x,y, z"),
+        (8_997, NOT_DECODED, f"{NOT_DECODED}: 4,th?,x"),
+    ]
+    assert stored(found)[-1]["uid"] == "5"
+
+
+def test_half_an_array_is_no_catalogue(root: Path) -> None:
+    """Danger: an export that broke off replaces the whole catalogue."""
+    with pytest.raises(BadSource, match="record 40, before its list is closed"):
+        made(root, "shop.json", json.dumps(ROWS).encode()[:-20])
