@@ -22,6 +22,7 @@ from include.store.version import IndexVersion
 
 log = logging.getLogger(__name__)
 
+ENGLISH_MODELS = ("distilbert-base-uncased", "distilbert-base-cased", "minilm-l6", "minilm-l12")
 Check = Callable[[Run], str | None]
 
 
@@ -38,6 +39,22 @@ def preflight(run: Run) -> list[str]:
     for note in notes:
         log.warning("%s", note)
     return notes
+
+
+def script_notes(run: Run, catalogue: Artifact) -> list[str]:
+    """What to say where most titles are in a script that the base model does not know; logged as a warning too."""
+    model, counts = run.settings.train.base_model, catalogue.stats["trn"]
+    scripts = {script: count for script, count in counts["title_scripts"].items() if script not in ("Latin", "none")}
+    english = any(name in model.casefold() for name in ENGLISH_MODELS)
+    if not english or 2 * sum(scripts.values()) <= counts["accepted"]:
+        return []
+    note = (
+        f"{sum(scripts.values()):,} of {counts['accepted']:,} titles are not in Latin script ({', '.join(scripts)}), "
+        f"and the base model {model} knows English alone: search by meaning will be poor. Set base_model to a "
+        "multilingual one, such as distilbert-base-multilingual-cased."
+    )
+    log.warning("%s", note)
+    return [note]
 
 
 def catalogue_notes(run: Run, catalogue: Artifact) -> list[str]:

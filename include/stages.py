@@ -37,10 +37,10 @@ def download(run: Run) -> Summary:
 def convert(run: Run, source: Summary) -> Summary:
     """Clean the lines into Parquet; set unusable ones aside with their reasons; say if too many products are gone."""
     from include.catalogue import convert
-    from include.preflight import catalogue_notes
+    from include.preflight import catalogue_notes, script_notes
 
     made = convert.convert(Path(source["path"]), run.settings.convert, root=run.root, sink=run.sink)
-    return {**made.summary(), "notes": catalogue_notes(run, made)}
+    return {**made.summary(), "notes": [*script_notes(run, made), *catalogue_notes(run, made)]}
 
 
 def fine_tune(run: Run, catalogue: Summary) -> Summary:

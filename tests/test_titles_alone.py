@@ -14,7 +14,7 @@ from tests.small import products
 
 
 def test_a_catalogue_of_titles_alone_goes_live_and_says_that_nothing_was_trained(
-    root: Path, tmp_path: Path, tiny_base: Path
+    root: Path, tmp_path: Path, tiny_base: Path, training_here: None
 ) -> None:
     """Titles can be searched: such a catalogue ended at training, after the download and the conversion."""
     lines = [json.dumps({"uid": row.uid, "title": row.title}) for row in products(40)]

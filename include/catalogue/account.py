@@ -4,7 +4,7 @@ A person who gave a file with other field names, or labels of another file, read
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from include.catalogue.mapping import FieldMapping, dotted
@@ -39,7 +39,8 @@ def warnings(role: str, counts: Mapping[str, Any], labels: Mapping[str, Any] | N
             said += f" ({counts['emptied_contents']:,} had one that cleaning left nothing of)"
         if counts["ignored"]:
             said += f"; ignored fields: {listed(counts['ignored'])}"
-        likely = ", ".join(name for name in counts["ignored"] if meant(name) == "content")
+        others = (*counts["ignored"], *counts.get("attributes", ()))
+        likely = ", ".join(name for name in others if meant(name) == "content")
         found.append(
             f"{said}. Did you mean another field? Then set content_fields to {likely}." if likely else f"{said}."
         )
@@ -52,6 +53,7 @@ def warnings(role: str, counts: Mapping[str, Any], labels: Mapping[str, Any] | N
                 f"{said}: lbl has {labels['read']:,} lines, of which {labels['accepted']:,} are accepted. Check that "
                 "it is the lbl of this catalogue, and whole."
             )
+    found += _attribute_warnings(role, counts.get("attributes", {}))
     if role == "tst" and not accepted:
         reasons = f": {named_reasons(counts)}" if counts["rejected"] else ""
         found.append(
@@ -64,6 +66,20 @@ def warnings(role: str, counts: Mapping[str, Any], labels: Mapping[str, Any] | N
             "Links to them lead nowhere."
         )
     return found
+
+
+def _attribute_warnings(role: str, attributes: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    for name, values in attributes.items():
+        if len(values["currencies"]) > 1:
+            seen = ", ".join(f"{currency} {count:,}" for currency, count in values["currencies"].items())
+            yield f"{role}: attribute {name} has several currencies ({seen}); amounts are compared as if of one."
+        if values["unread"] > MOST * (values["filled"] + values["unread"]):
+            yield f"{role}: most of {_unread(name, values)}. Give it another type in the setting attributes."
+
+
+def _unread(name: str, values: Mapping[str, Any]) -> str:
+    some = ", ".join(map(repr, values["examples"]))
+    return f"attribute {name}'s values do not read as {values['type']} ({values['unread']:,}, such as {some})"
 
 
 def log_counts(stats: Mapping[str, Any]) -> None:
@@ -83,6 +99,9 @@ def log_counts(stats: Mapping[str, Any]) -> None:
             if counts[name]:
                 done = ", ".join(f"{rule} {count:,}" for rule, count in counts[name].items())
                 log.info("%s: %s: %s", role, said, done)
+        for name, values in counts.get("attributes", {}).items():
+            if values["unread"]:
+                log.info("%s: %s: left out", role, _unread(name, values))
         if counts["ignored"]:
             log.info("%s: ignored fields: %s", role, listed(counts["ignored"]))
         if counts["emptied_contents"]:
@@ -151,12 +170,12 @@ def _fields_found(counts: Mapping[str, Any], mapping: FieldMapping | None) -> tu
     found = counts["refused_fields"]
     if not found:
         return "", ""
-    said = f" These lines have {listed(found)}"
-    if mapping is not None:
-        wrong = [field for field in FIELDS[:2] if field in next(iter(counts["reasons"]))]
-        step = f" (or set {wrong[0]}_field)" if wrong else ""
-        return f"{said}; uid is read from {dotted(mapping.uid)}, title from {dotted(mapping.title)}.", step
-    lacking = [field for field in FIELDS[:2] if found.get(field, 0) < max(found.values())]
+    paths = {"uid": mapping.uid, "title": mapping.title} if mapping else {field: (field,) for field in FIELDS[:2]}
+    lacking = {field: path for field, path in paths.items() if path and found.get(path[0], 0) < max(found.values())}
+    expected = " and ".join(
+        dotted(path) + ("" if path == (field,) else f" ({field})") for field, path in lacking.items()
+    )
     likely = {field: name for field in lacking for name in reversed(found) if meant(name) == field}
-    step = ", ".join(f"{field}_field to {name}" for field, name in likely.items())
-    return said + (f"; {' and '.join(lacking)} expected." if lacking else "."), f" (or set {step})" if step else ""
+    step = ", ".join(f"{field}_field to {name}" for field, name in likely.items() if name != dotted(paths[field]))
+    said = f" These lines have {listed(found)}" + (f"; {expected} expected." if expected else ".")
+    return said, f" (or set {step})" if step else ""

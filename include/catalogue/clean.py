@@ -97,7 +97,7 @@ class Cleaner:
         max_content_chars: Likewise for contents.
 
     Attributes:
-        counts: Number of texts (a title and a content are two) that each rule of RULES changed.
+        counts: Number of texts (a title, a content and an attribute are three) that each rule of RULES changed.
     """
 
     def __init__(self, max_title_chars: int, max_content_chars: int) -> None:
@@ -122,6 +122,11 @@ class Cleaner:
         if text == title and text:
             self.counts[REPEATED] += 1
             return ""
+        return text if len(text) <= self._max_content else self._cut(text, self._max_content)
+
+    def attribute(self, text: str) -> str:
+        """A clean text of an attribute; cut as contents are."""
+        text = self.plain(text)
         return text if len(text) <= self._max_content else self._cut(text, self._max_content)
 
     def plain(self, text: str, printable: bool = False) -> str:

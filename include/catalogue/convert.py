@@ -10,7 +10,7 @@ counts are dealt with here, in the file's order.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,6 +20,8 @@ import numpy as np
 import pyarrow as pa
 
 from include.catalogue.account import log_counts, log_warnings, refuse_empty, refuse_many_rejects, warnings
+from include.catalogue.attribute_counts import AttributeCounts
+from include.catalogue.attributes import Attribute
 from include.catalogue.cleaning_pool import CleaningPool
 from include.catalogue.columns import fixed, lists, mask, numbers, strings, strings_of
 from include.catalogue.guess import chosen_mapping
@@ -28,7 +30,15 @@ from include.catalogue.mapping import FieldMapping
 from include.catalogue.origins import Origins, bytes_written
 from include.catalogue.profile import Profile
 from include.catalogue.rows import Reading, Rows, limited
-from include.catalogue.schema import LABELS_FILE, PRODUCTS, PRODUCTS_FILE, QUERIES_FILE, REJECTED, REJECTED_FILE
+from include.catalogue.schema import (
+    LABELS_FILE,
+    PRODUCTS,
+    PRODUCTS_FILE,
+    QUERIES_FILE,
+    REJECTED,
+    REJECTED_FILE,
+    with_attributes,
+)
 from include.catalogue.seen import SeenHashes
 from include.catalogue.summary import Counted
 from include.catalogue.table_writer import TableWriter
@@ -46,7 +56,7 @@ FILES = {"trn": PRODUCTS_FILE, "tst": QUERIES_FILE, "lbl": LABELS_FILE}
 
 EXAMPLES = 3  # kept of each reason for a rejection
 
-COLUMN_SETTINGS = ("uid_field", "title_field", "content_fields")  # known by the mapping that they lead to
+COLUMN_SETTINGS = ("uid_field", "title_field", "content_fields", "attributes")  # known by the mapping that they lead to
 
 T = TypeVar("T")
 
@@ -127,8 +137,9 @@ def _write(
             done = 0
             for role, files in members.items():
                 origins = Origins(role, files)
-                with TableWriter(target / FILES[role], PRODUCTS, settings.row_group_rows) as table:
-                    file = _File(role, settings, table, rejected, origins)
+                attributes = _attributes(reading.mapping) if role == "trn" else ()
+                with TableWriter(target / FILES[role], with_attributes(attributes), settings.row_group_rows) as table:
+                    file = _File(role, settings, table, rejected, origins, attributes)
 
                     def tell(read: int, before: int = done) -> None:
                         progress.done = before + read
@@ -151,6 +162,12 @@ def _write(
     return Counted.model_validate(counted, extra="forbid").model_dump(exclude_unset=True)
 
 
+def _attributes(mapping: FieldMapping | None) -> tuple[Attribute, ...]:
+    """Those of the products."""
+    described = () if mapping is None else mapping.summary()["attributes"]
+    return tuple(Attribute.model_validate(each) for each in described)
+
+
 def _follow_links(stats: dict[str, Any], target: Path) -> None:
     """Count the links that lead to no accepted label, which are known when `lbl` is through, and say what is odd."""
     labels = stats.get("lbl")
@@ -167,12 +184,19 @@ class _File:
     """The conversion of one role's files, mostly one: duplicates, counts, and the way into the tables."""
 
     def __init__(
-        self, role: str, settings: ConvertSettings, table: TableWriter, rejected: TableWriter, origins: Origins
+        self,
+        role: str,
+        settings: ConvertSettings,
+        table: TableWriter,
+        rejected: TableWriter,
+        origins: Origins,
+        attributes: Sequence[Attribute],
     ) -> None:
         self.lines = 0
         self._role = role
         self._origins = origins
         self._table = table
+        self._attributes = AttributeCounts(table.schema, attributes) if attributes else None
         self._rejected = rejected
         self._uids = SeenHashes()
         self._texts = SeenHashes()
@@ -196,6 +220,8 @@ class _File:
         self._add_rejects(rows)
         if rows.lines:
             products = product_table(rows, self.lines)
+            if self._attributes is not None and rows.attributes is not None:
+                products = self._attributes.add(products, rows.attributes)
             texts = np.frombuffer(rows.hashes, np.uint64)[::2]
             # A label is its row number, which target_ind refers to: two rows of one uid are two labels.
             if self._role != "lbl":
@@ -220,6 +246,8 @@ class _File:
         self._counts["accepted"] += len(products)
         self._counts["distinct_texts"] += int(np.count_nonzero(fresh))
         self._counts["links"] += len(columns["target_ind"].flatten())
+        if self._attributes is not None:
+            self._attributes.count(products)
         self._profile.add(columns["title"], columns["content"], first_rows[~fresh])
         self._table.add(products)
 
@@ -262,6 +290,7 @@ class _File:
             "mended": dict(self._mended.most_common()),
             "ignored": limited(self._ignored),
             "refused_fields": limited(self._refused_fields),
+            **({} if self._attributes is None else {"attributes": self._attributes.stats()}),
             **self._origins.stats(),
         }
 

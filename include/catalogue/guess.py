@@ -7,12 +7,24 @@ the columns that there are.
 
 import logging
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any
+from typing import Any, get_args
 
-from include.catalogue.mapping import CONTENT_HASH, LINKS, FieldMapping, Path, dotted, texts, value_at
+from include.catalogue.attribute_guess import URL, attribute_name, guessed_type, hint_of
+from include.catalogue.attributes import AttributeType
+from include.catalogue.mapping import (
+    CONTENT_HASH,
+    LINKS,
+    AttributeColumn,
+    FieldMapping,
+    Path,
+    dotted,
+    texts,
+    value_at,
+)
 from include.core.display import printable
 from include.core.errors import BadSettings, BadSource
 from include.core.settings import ConvertSettings
@@ -22,12 +34,14 @@ from include.formats.line_parser import MAX_UID_CHARS, Refused, json_object
 log = logging.getLogger(__name__)
 
 RECORDS = 2000  # looked at, from the beginning
+MOST_ATTRIBUTES = 40  # that are guessed
+SELDOM = 0.01  # share of the records that have a column which is no attribute by itself
+NONE = "none"
 BLOCKS = 4  # of lines (2 MiB) that these are looked for in
 ENOUGH = 0.9  # share of the records that have a uid, and of those that differ
 DEEPEST = 3  # levels of objects in which columns are looked for
 MOST_COLUMNS = 200
 TOLD = 40  # columns in a message
-_URL = re.compile(r"(?:https?:)?//\S+$", re.IGNORECASE)
 _LAST_DIGITS = re.compile(r"\d+$")
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_A-Za-z]+")
 # Words beside "name" in a column that does not name the product.
@@ -63,15 +77,15 @@ class Column:
 
     @property
     def holds_columns(self) -> bool:
-        """Whether it holds objects, whose values are columns themselves."""
+        """Whether most values are objects, or lists of them, whose values are columns themselves."""
         items = (value[0] if type(value) is list else value for value in self.values)
-        return any(type(item) is dict for item in items)
+        return sum(type(item) is dict for item in items) * 2 > len(self.values)
 
     @property
     def is_address(self) -> bool:
         """Whether most values are URLs, such as those of images."""
         found = self.texts
-        return sum(_URL.match(text) is not None for text in found) * 2 > len(found)
+        return sum(URL.match(text) is not None for text in found) * 2 > len(found)
 
 
 def chosen_mapping(blocks: Iterable[bytes], settings: ConvertSettings, name: str) -> FieldMapping | None:
@@ -106,6 +120,8 @@ def described(mapping: FieldMapping, settings: ConvertSettings) -> Iterator[str]
     content = ", ".join(map(dotted, mapping.content)) or "nothing"
     labelled = ", each with its name, since no column is a description" if mapping.labelled else ""
     yield f"content is {content}{labelled} ({how[settings.content_fields is None]})"
+    for each in mapping.attributes:
+        yield f"attribute {each.name} is {dotted(each.path)}, {each.type} ({how[settings.attributes is None]})"
 
 
 def _records(blocks: Iterable[bytes]) -> Iterator[dict[str, Any]]:
@@ -137,16 +153,21 @@ class _Sample:
         uid = self._uid(settings.uid_field)
         title = self._title(settings.title_field, uid)
         content = self._content(settings.content_fields, (uid, title))
+        attributes = self._attributes(settings.attributes, (uid, title, *content))
         labelled = not content and settings.content_fields is None
         if labelled:
-            content = tuple(column.path for column in self._others((uid, title)) if not column.is_address)
-        made = FieldMapping(uid, title, content, labelled and bool(content))
+            content = tuple(each.path for each in attributes if not self.columns[dotted(each.path)].is_address)
+        made = FieldMapping(uid, title, content, labelled and bool(content), attributes)
         return None if self._as_they_are(made) else made
 
     def _as_they_are(self, made: FieldMapping) -> bool:
         """Whether these are our five fields, and texts at that."""
         ours = (made.uid, made.title) == (("uid",), ("title",)) and made.content in ((), (("content",),))
-        return ours and not any(column.nested for column in map(self.columns.get, ("title", "content")) if column)
+        return (
+            ours
+            and not made.attributes
+            and not any(column.nested for column in map(self.columns.get, ("title", "content")) if column)
+        )
 
     def _uid(self, asked: str | None) -> Path:
         if asked is not None:
@@ -184,17 +205,48 @@ class _Sample:
         if asked is not None:
             names = (name.strip() for name in asked.split(","))
             return tuple(dict.fromkeys(self._named(name, "content_fields") for name in names if name))
-        if "content" in self.columns:
+        if "content" in self.columns and self.columns["content"].texts:
             return (("content",),)
         found = [column for column in self._meant("content") if column.path not in used]
         found = [column for column in found if column.texts and not column.is_address]
+        # An object `text` with a `description` and `bullets` in it is made of these, not of all that it holds.
+        held = {column.path[:-1] for column in found}
+        found = [column for column in found if column.path not in held]
         shallowest = min((len(column.path) for column in found), default=0)
         return tuple(column.path for column in found if len(column.path) == shallowest)
 
-    def _others(self, used: Iterable[Path]) -> list[Column]:
-        """Columns with values of their own that are none of those in use."""
+    def _attributes(self, asked: str | None, used: Sequence[Path]) -> tuple[AttributeColumn, ...]:
+        if asked is not None and asked.strip().casefold() == NONE:
+            return ()
+        chosen = self._sensible(used) if asked is None else self._asked_attributes(asked)
+        names: Counter[str] = Counter()
+        made = []
+        for column, kind in chosen:
+            name = attribute_name(column.path)
+            names[name] += 1
+            unique = name if names[name] == 1 else f"{name}_{names[name]}"
+            if kind is None:
+                made.append(AttributeColumn(unique, *guessed_type(dotted(column.path), column.values), column.path))
+            else:
+                made.append(AttributeColumn(unique, kind, hint_of(kind, column.values), column.path))
+        return tuple(made)
+
+    def _sensible(self, used: Sequence[Path]) -> list[tuple[Column, AttributeType | None]]:
+        """Columns with values of their own that are none of those in use; of too many, those that most records have."""
         free = [column for column in self.columns.values() if column.path not in used and column.path[0] not in LINKS]
-        return [column for column in free if column.texts and not column.holds_columns]
+        filled = {column.path: len(column.texts) for column in free if not column.holds_columns}
+        enough = [column for column in free if filled.get(column.path, 0) > SELDOM * len(self.records)]
+        most = sorted(enough, key=lambda column: -filled[column.path])[:MOST_ATTRIBUTES]
+        return [(column, None) for column in enough if column in most]
+
+    def _asked_attributes(self, asked: str) -> list[tuple[Column, AttributeType | None]]:
+        chosen: dict[Path, tuple[Column, AttributeType | None]] = {}
+        for item in filter(str.strip, asked.split(",")):
+            name, sign, kind = (part.strip() for part in item.rpartition(":"))
+            known = next((each for each in get_args(AttributeType) if each == kind.casefold()), None)
+            path = self._named(name if sign and known else item, "attributes")
+            chosen[path] = (self.columns[dotted(path)], known)
+        return list(chosen.values())
 
     def _meant(self, ours: str) -> list[Column]:
         """Columns that are called as other catalogues call a field of ours; the likeliest name first."""

@@ -25,6 +25,23 @@ _QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*+'|"(?:[^"\\]|\\.)*+\"""", re.DOTALL)
 _ESCAPE = re.compile(r"""\\(['"\\/])""")
 
 
+class AttributeColumn(msgspec.Struct, frozen=True):
+    """Where an attribute lies, and how its values are read.
+
+    Attributes:
+        name: See `include.catalogue.attributes.Attribute`.
+        type: Likewise.
+        hint: What decides where a value may mean two things: the decimal sign of numbers and money (`.` or `,`), the
+            order of day and month (`dmy` or `mdy`), the delimiter of keywords; empty where nothing does.
+        path: Where it lies in a record.
+    """
+
+    name: str
+    type: str
+    hint: str
+    path: Path
+
+
 class FieldMapping(msgspec.Struct, frozen=True):
     """Where a product's fields lie. The five fields as they are need none: there, None stands in its place.
 
@@ -33,22 +50,27 @@ class FieldMapping(msgspec.Struct, frozen=True):
         title: Path of the title.
         content: Paths of the texts that the content is joined from, in this order.
         labelled: The content has no column of its own: each text is led by its column's name ("Brand: Acme.").
+        attributes: What is kept beside, in the order of the file's columns.
     """
 
     uid: Path
     title: Path
     content: tuple[Path, ...] = ()
     labelled: bool = False
+    attributes: tuple[AttributeColumn, ...] = ()
 
     @property
     def used(self) -> frozenset[str]:
         """The top-level fields of a record that something is read from."""
-        return frozenset(path[0] for path in (self.uid, self.title, *self.content) if path) | set(LINKS)
+        attributes = (column.path for column in self.attributes)
+        return frozenset(path[0] for path in (self.uid, self.title, *self.content, *attributes) if path) | set(LINKS)
 
     def summary(self) -> dict[str, Any]:
         """As the statistics have it."""
         content = [dotted(path) for path in self.content]
-        return {"uid": dotted(self.uid), "title": dotted(self.title), "content": content, "labelled": self.labelled}
+        attributes = [{"name": each.name, "type": each.type, "field": dotted(each.path)} for each in self.attributes]
+        named = {"uid": dotted(self.uid), "title": dotted(self.title), "content": content}
+        return {**named, "labelled": self.labelled, "attributes": attributes}
 
     def fields(self, record: dict[str, Any]) -> dict[str, Any]:
         """Our five fields of a record, as `include.formats.line_parser.checked` takes them; absent ones are None."""

@@ -18,6 +18,7 @@ from itertools import chain
 
 import msgspec
 
+from include.catalogue.attribute_reader import AttributeReader, AttributeRows
 from include.catalogue.clean import Cleaner, is_placeholder
 from include.catalogue.mapping import FieldMapping
 from include.catalogue.text_hash import text_hash_of_bytes
@@ -73,6 +74,7 @@ class Rows:
         emptied: Products whose content had text, of which cleaning left nothing.
         ignored: Lines by the name of each field that is neither one of ours nor mapped.
         refused_fields: Refused lines by the name of each field that they have, where a field was missing or wrong.
+        attributes: Those of the products; None where the mapping has none.
     """
 
     lines: bytes
@@ -92,6 +94,7 @@ class Rows:
     emptied: int
     ignored: dict[str, int]
     refused_fields: dict[str, int]
+    attributes: AttributeRows | None
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -114,6 +117,7 @@ class RowReader:
     def __init__(self, reading: Reading) -> None:
         self._limits = reading.max_title_chars, reading.max_content_chars
         self._parse = parse if reading.mapping is None else partial(parse_mapped, reading.mapping)
+        self._columns = () if reading.mapping is None else reading.mapping.attributes
         self._hashed = reading.mapping is not None and not reading.mapping.uid
         self._used = FIELDS if reading.mapping is None else tuple(reading.mapping.used)
 
@@ -127,6 +131,7 @@ class RowReader:
 
     def _read(self, lines: list[bytes]) -> Rows:
         cleaner, parse_line = Cleaner(*self._limits), self._parse
+        attributes = AttributeReader(self._columns, cleaner)
         clean_title, clean_content = cleaner.title, cleaner.content
         numbers: list[int] = []
         uids: list[str] = []
@@ -140,22 +145,21 @@ class RowReader:
         blank = emptied = 0
         for number, line in enumerate(lines):
             try:
-                fields = parse_line(line, shapes)
+                if (fields := parse_line(line, shapes)) is None:
+                    blank += 1
+                    continue
+                uid, title, content, indices, some_weights, plain, mends, whole = fields
+                if not (title := clean_title(title, plain)) or is_placeholder(title):
+                    raise Refused(PLACEHOLDER if title else NO_TITLE)  # noqa: TRY301
             except Refused as refusal:
                 refused.append((number, refusal))
-                continue
-            if fields is None:
-                blank += 1
-                continue
-            uid, title, content, indices, some_weights, plain, mends = fields
-            if not (title := clean_title(title, plain)) or is_placeholder(title):
-                refused.append((number, Refused(PLACEHOLDER if title else NO_TITLE)))
                 continue
             if content:
                 content = clean_content(content, title, plain)
                 emptied += not content
+            described = attributes.read(whole) if whole is not None else b""
             if self._hashed:
-                uid = content_uid(title, content or "")
+                uid = content_uid(title, content or "", described)
             numbers.append(number)
             uids.append(uid)
             titles.append(title.encode())
@@ -183,6 +187,7 @@ class RowReader:
             emptied=emptied,
             ignored=_counted_names(shapes, self._used),
             refused_fields=_counted_names(Counter(refusal.fields for _, refusal in refused)),
+            attributes=attributes.rows() if self._columns else None,
         )
 
 
@@ -196,12 +201,12 @@ def parse_mapped(mapping: FieldMapping, line: bytes, shapes: Counter[tuple[str, 
     if not mapping.used.issuperset(names):
         shapes[names] += 1
     row, mended = checked(mapping.fields(record), names)
-    return complete(row, marked + mended, line)
+    return complete(row, marked + mended, line, record)
 
 
-def content_uid(title: str, content: str) -> str:
+def content_uid(title: str, content: str, attributes: bytes) -> str:
     """The id of a product that is known by what is said of it."""
-    return blake2b(b"\0".join((title.encode(), content.encode())), digest_size=16).hexdigest()
+    return blake2b(b"\0".join((title.encode(), content.encode(), attributes)), digest_size=16).hexdigest()
 
 
 def pack(code: str, numbers: Iterable[float], count: int) -> bytes:

@@ -8,6 +8,8 @@ from typing import NotRequired
 from pydantic import BaseModel
 from typing_extensions import TypedDict
 
+from include.catalogue.attributes import Attribute, AttributeType
+
 
 class Histogram(TypedDict):
     """`counts[i]` texts have a length in `bounds[i] <= length < bounds[i + 1]`; `bounds` is one longer."""
@@ -53,6 +55,25 @@ class ChosenFields(BaseModel):
     title: str
     content: list[str]
     labelled: bool
+    attributes: list[Attribute] = []
+
+
+class AttributeValues(BaseModel):
+    """Of one attribute.
+
+    Attributes:
+        type: See `include.catalogue.attributes.Attribute`.
+        filled: Accepted products that have a value.
+        unread: Values that do not read as its type, merged products' too; they are left out.
+        examples: The first of those.
+        currencies: Values by currency, of money.
+    """
+
+    type: AttributeType
+    filled: int
+    unread: int
+    examples: list[str]
+    currencies: dict[str, int]
 
 
 class FileCounts(BaseModel):
@@ -84,6 +105,7 @@ class FileCounts(BaseModel):
     refused_fields: dict[str, int] = {}
     links_nowhere: int | None = None
     warnings: list[str] = []
+    attributes: dict[str, AttributeValues] = {}
     files: int | None = None
     broken: list[Broken] = []
 

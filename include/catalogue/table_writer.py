@@ -21,11 +21,11 @@ class TableWriter:
 
     def __init__(self, path: Path, schema: pa.Schema, row_group_rows: int) -> None:
         self.path = path
+        self.schema = schema
         self._rows = row_group_rows
         self._ranges: list[tuple[int, int]] = []
         self._parts: list[pa.Table] = []
         self._held = 0
-        self._schema = schema
         self._pending: Future[None] | None = None
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="parquet")
         self._writer = pq.ParquetWriter(
@@ -33,7 +33,7 @@ class TableWriter:
             schema,
             compression="zstd",
             # Texts, hashes and row numbers hardly repeat.
-            use_dictionary=["file", "reason", "target_rel.list.element"],
+            use_dictionary=["file", "reason", "target_rel.list.element", *_repeating(schema)],
             column_encoding={"target_ind.list.element": "DELTA_BINARY_PACKED"}
             if "target_ind" in schema.names
             else None,
@@ -80,3 +80,11 @@ class TableWriter:
     def _wait(self) -> None:
         if self._pending is not None:
             self._pending.result()
+
+
+def _repeating(schema: pa.Schema) -> list[str]:
+    """The columns of attributes, of which most repeat."""
+    if "attributes" not in schema.names:
+        return []
+    fields = schema.field("attributes").type
+    return [f"attributes.{field.name}{'.list.element' if pa.types.is_list(field.type) else ''}" for field in fields]

@@ -102,6 +102,15 @@ class ConvertSettings(Group):
         max_length=2000,
         exclude_if=_is_none,
     )
+    attributes: str | None = Field(
+        None,
+        title="Attributes",
+        description="Columns kept beside the texts, to filter by and to count: names separated by commas, with the "
+        "type where that is not to be guessed, such as `brand: keyword, price: money, tags`. Types: `text`, `keyword`, "
+        "`keywords` (a list), `number`, `money`, `date`, `boolean`. `none`: none. Empty: all that are sensible.",
+        max_length=5000,
+        exclude_if=_is_none,
+    )
     max_reject_share: float = Field(
         0.2,
         title="Rejects allowed",

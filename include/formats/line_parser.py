@@ -63,8 +63,8 @@ _decode = msgspec.json.Decoder(Line).decode
 
 # A sound line: uid as it will be stored, title and content (None where absent) as they came, row numbers, as many
 # weights, whether the texts are known to be printable, what was mended. A plain tuple: one with names takes a third of
-# the time to parse a line.
-Fields: TypeAlias = tuple[str, str, str | None, list[int], list[float], bool, tuple[str, ...]]
+# the time to parse a line. Last the whole object, where the fields were looked for in it.
+Fields: TypeAlias = tuple[str, str, str | None, list[int], list[float], bool, tuple[str, ...], dict[str, Any] | None]
 
 
 class Refused(Exception):
@@ -114,13 +114,14 @@ def refuse_long(line: bytes) -> None:
         raise Refused(LONG_LINE)
 
 
-def complete(row: Line, mended: tuple[str, ...], line: bytes) -> Fields:
+def complete(row: Line, mended: tuple[str, ...], line: bytes, whole: dict[str, Any] | None = None) -> Fields:
     """What remains to be checked of a row, and to be mended.
 
     Args:
         row: What `line` says.
         mended: What has been mended in it.
         line: Not over MAX_LINE.
+        whole: The object that the row was taken from, to be handed on.
 
     Raises:
         Refused: With the reason.
@@ -139,7 +140,7 @@ def complete(row: Line, mended: tuple[str, ...], line: bytes) -> Fields:
         raise Refused(DIFFER)
     if plain := line.isascii():  # printable texts, then, unless a control character is in it or is escaped
         plain = DELETE not in line and (BACKSLASH not in line or _ESCAPED_CHARACTER.search(line) is None)
-    return uid, row.title, row.content, indices, weights, plain, mended
+    return uid, row.title, row.content, indices, weights, plain, mended, whole
 
 
 def json_object(line: bytes) -> tuple[dict[str, Any], tuple[str, ...]]:

@@ -34,6 +34,7 @@ def data(counted: Counted | None) -> Markup:
         files=list(files),
         warnings=[warning for each in files.values() for warning in each.warnings],
         mapping=_mapping(counted.mapping),
+        attributes=_attributes(counted),
         fates=[
             [name, each.read, each.accepted, each.rejected, each.merged, _adds_up(each)] for name, each in files.items()
         ],
@@ -88,6 +89,17 @@ def _mapping(chosen: ChosenFields | None) -> dict[str, str]:
     if chosen.labelled:
         content += " (each with its name: no column is a description)"
     return {"uid": chosen.uid, "title": chosen.title, "content": content}
+
+
+def _attributes(counted: Counted) -> list[list[Any]]:
+    """Each attribute: its column and type, how many products have it, what did not read as its type."""
+    rows = []
+    for each in counted.mapping.attributes if counted.mapping else ():
+        values = counted.trn.attributes[each.name]
+        share = f"{values.filled:,} ({values.filled / max(counted.trn.accepted, 1):.1%})"
+        currencies = ", ".join(f"{currency} {count:,}" for currency, count in values.currencies.items())
+        rows.append([each.name, each.field, each.type, share, values.unread, ", ".join(values.examples), currencies])
+    return rows
 
 
 def _fates(trn: FileCounts) -> Markup:

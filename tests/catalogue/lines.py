@@ -3,7 +3,7 @@
 import gzip
 import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,12 @@ def converted(root: Path, lines: Iterable[bytes], settings: ConvertSettings = AN
             assert counts["read"] == counts["accepted"] + counts["rejected"] + counts["merged"]
             assert sum(counts["reasons"].values()) == counts["rejected"]
     return made
+
+
+def made(root: Path, records: Sequence[Mapping[str, Any]], **settings: Any) -> Artifact:
+    """These records as a catalogue, converted."""
+    lines = b"\n".join(json.dumps(record).encode() for record in records)
+    return convert(publish(root, lines, "products.jsonl"), ConvertSettings(**settings), root=root)
 
 
 def stored(made: Artifact, name: str = "products.parquet") -> list[dict[str, Any]]:

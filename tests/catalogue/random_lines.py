@@ -40,13 +40,18 @@ FIELDS = st.fixed_dictionaries(
 )
 
 
-def judged(line: bytes) -> dict[str, Any] | None:
-    """What docs/cleaning.md says of a line, by plain `json`: its product before cleaning, None where it is refused."""
+def judged_object(line: bytes) -> dict[str, Any] | None:
+    """The object that a line holds, by plain `json`."""
     try:
         found = json.loads(line.removeprefix(b"\xef\xbb\xbf").decode())
     except (ValueError, RecursionError):
         return None
-    if len(line) > MAX_LINE or not isinstance(found, dict):
+    return found if len(line) <= MAX_LINE and isinstance(found, dict) else None
+
+
+def judged(line: bytes) -> dict[str, Any] | None:
+    """What docs/cleaning.md says of a line, by plain `json`: its product before cleaning, None where it is refused."""
+    if (found := judged_object(line)) is None:
         return None
     fields = {
         name: None if type(v) in (int, float) and not abs(v) <= float_info.max else v for name, v in found.items()

@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from include.catalogue.clean import Cleaner
@@ -15,13 +15,15 @@ from include.catalogue.schema import LABELS_FILE, PRODUCTS_FILE, QUERIES_FILE
 from include.core.errors import VitrineError
 from include.core.settings import ConvertSettings
 from tests.catalogue.lines import BAD_LINES, GOOD_LINES, publish, row, stored
-from tests.catalogue.random_lines import FIELDS, judged_rows
+from tests.catalogue.random_lines import FIELDS, judged_object, judged_rows
 from tests.formats.random_archives import damaged, tarred, zipped
 from tests.small import few
 
 # json refuses what has thousands of digits; convert does not.
 ODD = [line for line in [*BAD_LINES, *GOOD_LINES] if b"\n" not in line and len(line) < 4000]
-SETTINGS = ConvertSettings(max_reject_share=1, max_title_chars=60, max_content_chars=200, row_group_rows=100)
+SETTINGS = ConvertSettings(
+    max_reject_share=1, max_title_chars=60, max_content_chars=200, row_group_rows=100, attributes="none"
+)
 FILES = {"trn": PRODUCTS_FILE, "tst": QUERIES_FILE, "lbl": LABELS_FILE}
 
 
@@ -39,6 +41,14 @@ def lines(draw: st.DrawFn) -> bytes:
     if kind == "cut":
         return row()[: draw(st.integers(0, 60))]
     return draw(st.sampled_from([b"", b" ", b"\t\r", b"\xef\xbb\xbf"]))
+
+
+def mostly_nested(trn: list[bytes], name: str) -> bool:
+    """Whether more than half of these values are lists or objects, the sound first line's text being one of them."""
+    values = [
+        found[name] for line in trn if (found := judged_object(line)) and found.get(name) not in (None, "", [], {})
+    ]
+    return 2 * sum(isinstance(value, list | dict) for value in values) > len(values) + 1
 
 
 def packed(files: dict[str, list[bytes]], form: str) -> bytes:
@@ -59,6 +69,7 @@ def packed(files: dict[str, list[bytes]], form: str) -> bytes:
 )
 def test_a_catalogue_is_what_plain_json_says(trn: list[bytes], tst: list[bytes], lbl: list[bytes], form: str) -> None:
     """Danger: a line is lost, counted twice or stored as something else somewhere between archive and table."""
+    assume(not any(mostly_nested(trn, name) for name in ("title", "content")))  # those are read as lists are
     first = row(uid="first")  # a file without any object is refused as a whole
     files = {"trn": [first, *trn], "tst": [first, *tst], "lbl": [first, *lbl]}
     with tempfile.TemporaryDirectory() as folder:

@@ -1,10 +1,7 @@
 """Catalogues whose columns have other names: what becomes uid, title and content, by guess and by settings."""
 
-import json
 import logging
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -12,13 +9,7 @@ from include.catalogue.convert import convert
 from include.core.artifacts import Artifact
 from include.core.errors import BadSettings, BadSource, Terminal, TooManyRejects
 from include.core.settings import ConvertSettings
-from tests.catalogue.lines import publish, row, stored
-
-
-def made(root: Path, records: Sequence[Mapping[str, Any]], **settings: Any) -> Artifact:
-    """These records as a catalogue, converted."""
-    lines = b"\n".join(json.dumps(record, ensure_ascii=False).encode() for record in records)
-    return convert(publish(root, lines, "products.jsonl"), ConvertSettings(**settings), root=root)
+from tests.catalogue.lines import made, publish, row, stored
 
 
 def texts(catalogue: Artifact) -> list[tuple[str, str, str]]:
@@ -45,6 +36,7 @@ def test_asin_and_lists_are_read(root: Path) -> None:
         "title": "title",
         "content": ["description", "features"],
         "labelled": False,
+        "attributes": [],
     }
     assert found.stats["trn"]["ignored"] == {}
 
@@ -181,8 +173,8 @@ def test_rejected_lines_say_where_uid_and_title_were_looked_for(root: Path) -> N
         made(root, [*records, *later])
     assert "no title 1,500 (line 2,501)" in caught.value.what
     assert "id (1,500), heading (1,500)" in caught.value.what
-    assert "uid is read from id, title from name." in caught.value.what
-    assert "(or set title_field)" in caught.value.next_step
+    assert "name (title) expected." in caught.value.what
+    assert "(or set title_field to heading)" in caught.value.next_step
 
 
 def test_lists_in_the_cells_of_a_table_are_lists(root: Path) -> None:

@@ -115,11 +115,14 @@ def test_shows_every_part(root: Path, results: dict[str, Any]) -> None:
 
 def test_shows_which_columns_were_taken(root: Path, results: dict[str, Any]) -> None:
     """Danger: a wrong guess is seen in a log that nobody opens."""
-    lines = [b'{"asin": "A%d", "Name": "Pan %d", "Brand": "Acme"}' % (n, n) for n in range(3)]
+    lines = [b'{"asin": "A%d", "Name": "Pan %d", "Brand": "Acme", "price": "$%d"}' % (n, n, n) for n in range(29)]
+    lines.append(b'{"asin": "A", "Name": "Lid", "price": "on request"}')
     mapped = convert(publish(root, b"\n".join(lines)), ConvertSettings(), root=root)
     results["convert"] = mapped.summary()
     words = read(report(results, root=root, run_id=RUN, logical_date=None).path / "report.html").words
-    for said in ("Columns of the catalogue", "asin", "Name", "Brand (each with its name: no column is a description)"):
+    for said in ("Columns of the catalogue", "asin", "Name", "Brand, price (each with its name: no column is"):
+        assert said in words
+    for said in ("Attributes", "keyword", "money", "29 (96.7%)", "on request", "USD 29"):
         assert said in words
 
 
