@@ -1,20 +1,39 @@
-"""The two tasks that end a run, whatever became of it: its report, and its state.
+"""The three tasks that end a run, whatever became of it: pruning, its report, and its state.
 
-Both are teardowns in Airflow's sense: they run after a failure too, and in a run that was marked as failed.
-The report's own failure changes nothing; that of `outcome` is the run's, so a run is green exactly if publish has
-succeeded.
+They are teardowns in Airflow's sense: they run after a failure too, and in a run that was marked as failed.
+A failure of `prune` or `report` changes nothing; that of `outcome` is the run's, so a run is green exactly if publish
+has succeeded.
 (Not a DAG file: see .airflowignore.)
 """
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 from airflow.sdk import get_current_context
 
 from dags.failures import failures_of
-from dags.stage_task import logical_date, task_for
+from dags.stage_task import current_run, logical_date, task_for
 from include import stages
 from include.core.environment import data_directory
+from include.core.errors import BadSettings
+
+log = logging.getLogger(__name__)
+
+
+def prune() -> Any:
+    """The task `prune`, by the run's own settings; where those are refused, it leaves pruning to the next run."""
+
+    @task_for(stages.prune, hours=1)
+    def prune() -> Any:
+        try:
+            run = current_run()
+        except BadSettings as refused:
+            log.info("nothing is pruned: %s", refused)
+            return None
+        return stages.prune(run)
+
+    return prune().as_teardown()
 
 
 def report(results: Mapping[str, Any]) -> Any:
@@ -23,7 +42,7 @@ def report(results: Mapping[str, Any]) -> Any:
     @task_for(stages.report, hours=1)
     def report(results: Any) -> Any:
         dag_run, states = get_current_context()["dag_run"], task_states()
-        before = get_current_context()["task"].get_flat_relative_ids(upstream=True)
+        before = get_current_context()["task"].get_flat_relative_ids(upstream=True) - set(stages.AFTER_ALL)
         # What a task returned that has not succeeded is an earlier attempt's.
         kept = {name: value for name, value in results.items() if states.get(name, "success") == "success"}
         # No task of ours skips another: where one was skipped, a person or a program has ended the run.

@@ -2,7 +2,7 @@
 ### From a catalogue to a live search index
 
 `download → convert → fine_tune → evaluate → plan_shards → [embed → upsert] × shards → verify
-→ approve → publish → report, outcome`
+→ approve → publish → prune → report, outcome`
 
 | stage | does | look at |
 |---|---|---|
@@ -14,6 +14,7 @@
 | verify | counts, sampled vectors and payloads, recall@10 against exact search | recall |
 | approve | where *Promote* is `approval`, waits for a person: see below | answer |
 | publish | moves the alias in one step; earlier versions stay | decision |
+| prune | frees the disk of what neither a published version nor one of the last *Runs kept* needs | MiB |
 | report | one page, also the run's **Report** tab; of a run that failed: why, and what next | |
 | outcome | is red, and with it the run, unless publish has succeeded: also if the run was marked as failed | |
 
@@ -40,7 +41,7 @@ from typing import Any
 from airflow.sdk import CronTriggerTimetable, dag, result, task_group
 
 from dags.approval import approve
-from dags.ending import outcome, report
+from dags.ending import outcome, prune, report
 from dags.stage_task import form, stage
 from include import stages
 from include.core import environment
@@ -83,17 +84,12 @@ def train_and_index() -> None:
     evaluation >> parts
     shards = shard.expand(part=parts)
     version = verify(shards)
-    results = {
-        "download": source,
-        "convert": catalogue,
-        "fine_tune": model,
-        "evaluate": evaluation,
-        "shards": shards,
-        "verify": version,
-    }
+    results = {"download": source, "convert": catalogue, "fine_tune": model, "evaluate": evaluation}
+    results |= {"shards": shards, "verify": version}
     approval = approve(results)
     decision = publish(version, evaluation, approval)
-    report({**results, "approve": approval, "publish": decision})
+    [shards, decision] >> (freed := prune())
+    report({**results, "approve": approval, "publish": decision, "prune": freed})
     [shards, decision] >> outcome()
 
 

@@ -169,6 +169,49 @@ class Decision(BaseModel):
     approval: dict[str, Any] | None = None
 
 
+class KindUse(BaseModel):
+    """What the artifacts of a kind take on the disk.
+
+    Attributes:
+        kind: Its name; "leftovers" for what is no artifact.
+        stay: How many there are.
+        stay_bytes: What they take.
+        gone: How many were removed, or would be.
+        gone_bytes: What that freed.
+    """
+
+    kind: str
+    stay: int = 0
+    stay_bytes: int = 0
+    gone: int = 0
+    gone_bytes: int = 0
+
+
+class Pruned(BaseModel):
+    """What pruning removed and what it left.
+
+    Attributes:
+        kinds: Those that there are, or were.
+        runs: Whose outputs were kept.
+        free: Bytes free on the disk of the data directory, afterwards.
+        size: Of that disk, bytes.
+        next_run: Bytes that another run like the collection's last would take; None where none is known.
+        notes: What a person should know.
+    """
+
+    kinds: list[KindUse]
+    runs: int
+    free: int
+    size: int
+    next_run: int | None = None
+    notes: list[str] = []
+
+    @property
+    def freed(self) -> int:
+        """Bytes."""
+        return sum(each.gone_bytes for each in self.kinds)
+
+
 class Candidate(BaseModel):
     """What a person is asked about: a version that is verified, and what speaks for it."""
 
@@ -193,6 +236,7 @@ class Results(BaseModel):
     verify: Summary[Checked] | None = None
     approve: Approval | None = None
     publish: Decision | None = None
+    prune: Pruned | None = None
     failed: list[Failure] = []
     stopped: bool = False
 

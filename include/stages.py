@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from include.core.forms import parse
 from include.core.settings import AnswerSettings, IndexSettings, SourceSettings
-from include.run import Run
+from include.run import Run, recorded
 
 if TYPE_CHECKING:
     from include.answering.llm import LlmConnection
@@ -20,20 +20,25 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 Summary = dict[str, Any]
+AFTER_ALL = ("prune", "report", "outcome")  # the tasks whose failure leaves the run's decision as it is
 
 
+@recorded
 def download(run: Run) -> Summary:
     """Say whether the run can be published; fetch the catalogue file: from Google Drive, http(s), a store, or disk."""
     from include.preflight import preflight
+    from include.publishing.room import require_room
     from include.source import download
 
     notes = preflight(run)
     settings = run.settings.source
     dated = settings.source.replace("{date}", run.logical_date.strftime("%Y-%m-%d"))
     source = parse(SourceSettings, {**settings.model_dump(), "source": dated})
-    return {**download.download(source, root=run.root, sink=run.sink).summary(), "notes": notes}
+    fetched = download.download(source, root=run.root, sink=run.sink)
+    return {**fetched.summary(), "notes": [*notes, *require_room(run, fetched)]}
 
 
+@recorded
 def convert(run: Run, source: Summary) -> Summary:
     """Clean the lines into Parquet; set unusable ones aside with their reasons; say if too many products are gone."""
     from include.catalogue import convert
@@ -43,6 +48,7 @@ def convert(run: Run, source: Summary) -> Summary:
     return {**made.summary(), "notes": [*script_notes(run, made), *catalogue_notes(run, made)]}
 
 
+@recorded
 def fine_tune(run: Run, catalogue: Summary) -> Summary:
     """Train the bi-encoder, contrastively, in a process of its own; a retry goes on at its checkpoint.
 
@@ -69,6 +75,7 @@ def fine_tune(run: Run, catalogue: Summary) -> Summary:
     return made.summary()
 
 
+@recorded
 def evaluate(run: Run, catalogue: Summary, model: Summary) -> Summary:
     """Measure retrieval on products held out from training: BM25, base, tuned, live; decide on promotion."""
     from include.evaluation import evaluate
@@ -85,6 +92,7 @@ def evaluate(run: Run, catalogue: Summary, model: Summary) -> Summary:
     ).summary()
 
 
+@recorded
 def plan_shards(run: Run, catalogue: Summary, model: Summary) -> list[Summary]:
     """Split the catalogue into shards, each a pair of tasks: embed, upsert."""
     from include.index import plan
@@ -94,6 +102,7 @@ def plan_shards(run: Run, catalogue: Summary, model: Summary) -> list[Summary]:
     return plan.shard_of(made)
 
 
+@recorded
 def embed(run: Run, shard: Summary) -> Summary:
     """Turn a shard's products into vectors; texts that this model has seen before are copied."""
     from include.index import embed
@@ -108,6 +117,7 @@ def embed(run: Run, shard: Summary) -> Summary:
     return {**shard, "embedding": made.summary()}
 
 
+@recorded
 def upsert(run: Run, embedded: Summary) -> Summary:
     """Load a shard's vectors and payloads into the vector store, under ids that a retry repeats."""
     from include.index import upsert
@@ -124,6 +134,7 @@ def upsert(run: Run, embedded: Summary) -> Summary:
     return {**embedded, "upsert": loaded}
 
 
+@recorded
 def verify(run: Run, shards: Iterable[Summary] | Summary) -> Summary:
     """Check the built version: counts, sampled payloads and vectors, recall@10 against exact search."""
     from include.index import verify
@@ -141,6 +152,7 @@ def verify(run: Run, shards: Iterable[Summary] | Summary) -> Summary:
     return made.summary()
 
 
+@recorded
 def request_approval(run: Run, results: Mapping[str, Any], link: str) -> Summary:
     """Ask a person whether the version may go live, where `promote = approval`; else pass at once."""
     from include.publishing import approval
@@ -152,6 +164,7 @@ def request_approval(run: Run, results: Mapping[str, Any], link: str) -> Summary
     return approval.request_approval(run, results, link, show)
 
 
+@recorded
 def publish(run: Run, version: Summary, evaluation: Summary, approval: Summary) -> Summary:
     """Move the alias to the new version, in one step, unless the gate, a person or a newer date says no."""
     from include.publishing import publish
@@ -163,9 +176,21 @@ def publish(run: Run, version: Summary, evaluation: Summary, approval: Summary) 
 
 def report(results: Mapping[str, Any], *, root: Path, run_id: str, logical_date: str) -> Summary:
     """Write the run's report: one HTML page, shown as a tab of the run."""
+    from include.core import ledger
     from include.report import report
 
-    return report.report(results, root=root, run_id=run_id, logical_date=logical_date).summary()
+    made = report.report(results, root=root, run_id=run_id, logical_date=logical_date).summary()
+    ledger.end(root, run_id, "report", ledger.named_in(made))
+    return made
+
+
+def prune(run: Run) -> Summary:
+    """Note that the run has ended, and remove what neither a published version nor one of the last runs needs."""
+    from include.core import ledger
+    from include.publishing.room import prune_after
+
+    ledger.finish(run.root, run.run_id)
+    return prune_after(run.root, run.settings.index.collection, run.settings.retention, run.server).model_dump()
 
 
 def outcome(states: Mapping[str, str]) -> None:
@@ -181,7 +206,7 @@ def outcome(states: Mapping[str, str]) -> None:
 
     if states.get("publish") == "success":
         return
-    failed = [name for name, state in states.items() if state == "failed" and name not in ("report", "outcome")]
+    failed = [name for name, state in states.items() if state == "failed" and name not in AFTER_ALL]
     why = f"{', '.join(failed)} failed" if failed else "the run was ended from outside, or a task of it skipped"
     raise NotPublished(f"The run has not come to its decision: {why}.", "The run's Report tab says what to do.")
 

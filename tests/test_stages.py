@@ -205,6 +205,7 @@ def test_retrain_never_takes_the_live_model(start: Callable[..., Run], catalogue
     [
         ({"convert": "failed", "publish": "upstream_failed"}, "convert failed"),
         ({"shard.embed_1": "failed", "publish": "upstream_failed", "report": "failed"}, r"shard\.embed_1 failed"),
+        ({"publish": "upstream_failed", "prune": "failed"}, "the run was ended from outside"),
         ({"convert": "success", "publish": "skipped"}, "the run was ended from outside"),
         ({"publish": "None"}, "the run was ended from outside"),
         ({}, "the run was ended from outside"),
@@ -216,9 +217,9 @@ def test_a_run_without_a_decision_is_no_success(states: dict[str, str], told: st
         stages.outcome(states)
 
 
-def test_a_failed_report_does_not_fail_a_published_run() -> None:
+def test_a_failed_report_or_pruning_does_not_fail_a_published_run() -> None:
     """The index is live: a red run would send somebody to mend what works."""
-    stages.outcome({"publish": "success", "report": "failed"})
+    stages.outcome({"publish": "success", "report": "failed", "prune": "failed"})
 
 
 def test_a_trial_on_the_sample_leaves_the_real_index_live(

@@ -25,12 +25,14 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from include.core.errors import ArtifactBusy, DamagedArtifact
 from include.core.files import lock, sync_directory, write_json
-from include.core.space import ATTEMPT, SCRATCH, no_space_explained, require
+from include.core.in_use import lock_of, mark_used
+from include.core.space import ATTEMPT, DAMAGED, SCRATCH, no_space_explained, require
 
 log = logging.getLogger(__name__)
 
 MANIFEST = "manifest.json"
-DISCARD_TIMEOUT = 600.0  # seconds to wait for whoever makes what is to go
+USE_TIMEOUT = 600.0  # seconds to wait for whoever reads through an artifact
+REBUILD = "Clear the task that makes it and run it again: it will be rebuilt."
 
 
 class File(BaseModel):
@@ -145,13 +147,7 @@ def read(path: Path, *, verify: bool = True) -> Artifact:
     Raises:
         DamagedArtifact: There is no manifest, or a file is missing, shorter, or changed.
     """
-    next_step = "Clear the task that makes it and run it again: it will be rebuilt."
-    try:
-        made = Artifact.model_validate({**json.loads((path / MANIFEST).read_bytes()), "path": path, "reused": True})
-    except FileNotFoundError as error:
-        raise DamagedArtifact(f"{path} is not a published artifact: it has no {MANIFEST}.", next_step) from error
-    except (ValueError, TypeError) as error:
-        raise DamagedArtifact(f"{path / MANIFEST} cannot be read ({fault(error)}).", next_step) from error
+    made, next_step = described(path), REBUILD
     for name, expected in made.files.items():
         file = path / name
         if not file.is_file():
@@ -161,6 +157,20 @@ def read(path: Path, *, verify: bool = True) -> Artifact:
         if verify and (found := file_sha256(file)) != expected.sha256:
             raise DamagedArtifact(f"{file} has sha256 {found}, the manifest says {expected.sha256}.", next_step)
     return made
+
+
+def described(path: Path) -> Artifact:
+    """What an artifact's manifest says, not compared with its files.
+
+    Raises:
+        DamagedArtifact: There is none that can be read.
+    """
+    try:
+        return Artifact.model_validate({**json.loads((path / MANIFEST).read_bytes()), "path": path, "reused": True})
+    except FileNotFoundError as error:
+        raise DamagedArtifact(f"{path} is not a published artifact: it has no {MANIFEST}.", REBUILD) from error
+    except (ValueError, TypeError) as error:
+        raise DamagedArtifact(f"{path / MANIFEST} cannot be read ({fault(error)}).", REBUILD) from error
 
 
 def fault(error: Exception) -> str:
@@ -200,9 +210,10 @@ def build(
     target = locate(root, kind, mark)
     with no_space_explained(root):
         target.parent.mkdir(parents=True, exist_ok=True)
-        with lock(_lock_of(target), timeout=lock_timeout):
+        with lock(lock_of(target), timeout=lock_timeout):
             if (earlier := _intact(target)) is not None:
                 log.info("reused %s %s (made in %.1f s by an earlier run)", kind.name, mark, earlier.seconds)
+                mark_used(target)
                 return earlier
             for stale in _attempts(target):  # of those that died: the lock is ours
                 shutil.rmtree(stale)
@@ -227,6 +238,7 @@ def build(
                 write_json(space.path / MANIFEST, made.model_dump(exclude={"path", "reused"}))
                 os.rename(space.path, target)
                 sync_directory(target.parent)
+                mark_used(target)
             finally:
                 shutil.rmtree(space.path, ignore_errors=True)
                 with suppress(OSError):  # not empty: a retry goes on from it
@@ -261,21 +273,15 @@ def exists(path: Path) -> bool:
     return (path / MANIFEST).is_file()
 
 
-def discard(path: Path) -> None:
-    """Remove an artifact: by rename first, so that nobody opens half of it. Harmless when repeated.
-
-    Raises:
-        ArtifactBusy: Another process was still making it after ten minutes.
-    """
+def use(path: Path) -> bool:
+    """Note that an artifact is in use now, as `build` does for what it returns; False if it is not there."""
     if not path.parent.is_dir():
-        return
-    with lock(_lock_of(path), timeout=DISCARD_TIMEOUT):
-        for stale in path.parent.glob(".discarded-*"):  # of a process that was killed here
-            shutil.rmtree(stale, ignore_errors=True)
-        aside = path.with_name(f".discarded-{path.name}-{uuid.uuid4().hex[:8]}")
-        with suppress(FileNotFoundError):  # it was not there, or another process has just swept it away
-            os.rename(path, aside)
-            shutil.rmtree(aside)
+        return False
+    with lock(lock_of(path), timeout=USE_TIMEOUT):
+        if not exists(path):
+            return False
+        mark_used(path)
+        return True
 
 
 def sweep(root: Path, kind: Kind, useless: Callable[[Path], bool]) -> None:
@@ -284,13 +290,9 @@ def sweep(root: Path, kind: Kind, useless: Callable[[Path], bool]) -> None:
         target = scratch.with_name(scratch.name.removeprefix(SCRATCH))
         with suppress(ArtifactBusy, FileNotFoundError):  # at work, or just gone
             if useless(scratch):
-                with lock(_lock_of(target), timeout=0):
+                with lock(lock_of(target), timeout=0):
                     for litter in (scratch, *_attempts(target)):
                         shutil.rmtree(litter, ignore_errors=True)
-
-
-def _lock_of(target: Path) -> Path:
-    return target.with_name(f".{target.name}.lock")
 
 
 def _attempts(target: Path) -> Iterator[Path]:
@@ -305,7 +307,7 @@ def _intact(target: Path) -> Artifact | None:
     try:
         return read(target)
     except DamagedArtifact as damage:
-        aside = target.with_name(f".damaged-{target.name}-{uuid.uuid4().hex[:8]}")
+        aside = target.with_name(f"{DAMAGED}{target.name}-{uuid.uuid4().hex[:8]}")
         os.rename(target, aside)
         log.warning("%s Moved it to %s; making it again.", damage.what, aside)
         return None

@@ -32,18 +32,17 @@ def write_json(path: Path, value: Any) -> None:
 
 @contextmanager
 def lock(path: Path, *, timeout: float) -> Iterator[None]:
-    """Hold an exclusive lock on `path`, waiting at most `timeout` seconds for it.
+    """Hold an exclusive lock on `path`, waiting at most `timeout` seconds for it; who holds it may unlink the file.
 
     Raises:
         ArtifactBusy: Somebody else still held it.
     """
-    with path.open("a") as handle:
-        deadline = time.monotonic() + timeout
-        waited = False
-        while True:
+    deadline = time.monotonic() + timeout
+    waited = False
+    while True:
+        with path.open("a") as handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
             except BlockingIOError:
                 if time.monotonic() >= deadline:
                     raise ArtifactBusy(
@@ -54,7 +53,18 @@ def lock(path: Path, *, timeout: float) -> Iterator[None]:
                     log.info("waiting for another process that is making the same output (%s)", path)
                     waited = True
                 time.sleep(0.2)
-        yield
+                continue
+            if _is_still(handle.fileno(), path):
+                yield
+                return
+
+
+def _is_still(handle: int, path: Path) -> bool:
+    """Whether an open file is the one of that name: who held the lock before may have unlinked it."""
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def sync_directory(path: Path) -> None:

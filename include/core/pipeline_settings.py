@@ -5,7 +5,15 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from include.core.settings import ConvertSettings, EmbedSettings, EvaluateSettings, Group, IndexSettings, SourceSettings
+from include.core.settings import (
+    ConvertSettings,
+    EmbedSettings,
+    EvaluateSettings,
+    Group,
+    IndexSettings,
+    RetentionSettings,
+    SourceSettings,
+)
 from include.core.train_settings import TrainSettings
 
 
@@ -42,6 +50,7 @@ GROUPS: dict[str, type[Group]] = {
     "evaluate": EvaluateSettings,
     "embed": EmbedSettings,
     "index": IndexSettings,
+    "retention": RetentionSettings,
 }
 
 
@@ -54,3 +63,4 @@ class PipelineSettings(Group):
     evaluate: EvaluateSettings = EvaluateSettings()
     embed: EmbedSettings = EmbedSettings()
     index: IndexSettings = IndexSettings()
+    retention: RetentionSettings = RetentionSettings()

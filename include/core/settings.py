@@ -276,6 +276,30 @@ class IndexSettings(Group):
     )
 
 
+class RetentionSettings(Group):
+    """What pruning keeps, beside published versions and all that they are made of."""
+
+    section: ClassVar[str] = "retention"
+
+    keep_runs: int = Field(
+        10,
+        title="Runs kept",
+        description="What the last so many runs, of whichever collection and however they ended, have made or used "
+        "is kept: sources, catalogues, word pieces, models, vectors, evaluations, reports, unpublished versions. What "
+        "is older goes at a run's end, but for what a published version or a run under way needs.",
+        ge=1,
+        le=10_000,
+    )
+    keep_days: float = Field(
+        0.0,
+        title="Days kept",
+        description="What the runs of the last so many days have used is kept too, however many they are; 0 for "
+        "nothing by age.",
+        ge=0,
+        le=3650,
+    )
+
+
 class AnswerSettings(Group):
     """How a question is answered."""
 

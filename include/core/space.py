@@ -12,7 +12,7 @@ import errno
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from include.core.errors import StorageFull, VitrineError
@@ -20,10 +20,11 @@ from include.core.errors import StorageFull, VitrineError
 SPARE = 16 * 2**20  # bytes that must stay free beside what a stage is known to need
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 ATTEMPT, SCRATCH = ".tmp-", ".scratch-"  # how the names of an attempt's directories begin, see artifacts.py
+DAMAGED, DISCARDED = ".damaged-", ".discarded-"  # likewise, of what was set aside, and of what is being removed
 IN_MEMORY = ("tmpfs", "ramfs")
 NEXT_STEP = (
-    "Free some space there (fewer old versions of the index: lower keep_versions), or set VITRINE_DATA to a larger "
-    "disk, then retry the task: what is published stays as it was."
+    "Free some space there (`make prune`; fewer old versions of the index: lower keep_versions), or set VITRINE_DATA "
+    "to a larger disk, then retry the task: what is published stays as it was."
 )
 
 
@@ -79,6 +80,16 @@ def free_bytes(place: Path) -> int:
     while not place.exists():
         place = place.parent
     return shutil.disk_usage(place).free
+
+
+def allocated(directory: Path) -> int:
+    """Bytes that a directory takes on the disk, holes left out; what vanishes meanwhile counts as nothing."""
+    total = 0
+    for parent, _, files in os.walk(directory):  # which passes over a directory that vanishes
+        for file in (Path(parent), *(Path(parent, name) for name in files)):
+            with suppress(FileNotFoundError):
+                total += file.lstat().st_blocks * 512
+    return total
 
 
 def mebibytes(size: float) -> str:

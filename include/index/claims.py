@@ -10,7 +10,7 @@ import json
 import shutil
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -57,11 +57,23 @@ def release(root: Path, version: str) -> None:
 
 
 def claimed(root: Path) -> set[str]:
-    """Paths, relative to `root`, of the shards under claim; to be called while `deciding`."""
+    """Paths, relative to `root`, of the shards under claim; to be called while `deciding`, if they are to stay so."""
     paths = set()
-    for place in (root / DIRECTORY).glob("[!.]*"):
-        if time.time() - place.stat().st_mtime > ABANDONED_SECONDS:
-            shutil.rmtree(place)
-            continue
-        paths |= {str(json.loads(file.read_bytes())["path"]) for file in place.glob("[!.]*.json")}
+    for place in _places(root, abandoned=False):
+        for file in place.glob("[!.]*.json"):
+            with suppress(FileNotFoundError):  # its version was verified just now
+                paths.add(str(json.loads(file.read_bytes())["path"]))
     return paths
+
+
+def release_abandoned(root: Path) -> None:
+    """Drop the claims of runs that never got to verify their version."""
+    for place in _places(root, abandoned=True):
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _places(root: Path, *, abandoned: bool) -> Iterator[Path]:
+    for place in (root / DIRECTORY).glob("[!.]*"):
+        with suppress(FileNotFoundError):
+            if (time.time() - place.stat().st_mtime > ABANDONED_SECONDS) == abandoned:
+                yield place

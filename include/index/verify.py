@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from include.core import artifacts, kinds
+from include.core import artifacts, kinds, removal
 from include.core.artifacts import Artifact, Workspace
 from include.core.errors import DamagedArtifact, UnknownVersion, VerificationFailed
 from include.core.progress import Sink
@@ -144,4 +144,4 @@ def _set_aside_if_lost(plan: Plan, store: Store, root: Path) -> None:
         log.warning(
             "version %s was verified before but does not hold any more, verifying again: %s", plan.version, loss
         )
-        artifacts.discard(path)
+        removal.discard(path)

@@ -21,7 +21,7 @@ from include.local.server import AirflowFailed
 PIPELINE = "train_and_index"
 ENDED = {"success", "failed"}
 UNSEEN = {None, "scheduled", "queued", "removed"}  # states of tasks that have not begun
-OUTCOME = "outcome"  # fails after the others, and only says that one of them did
+ENDING = ("prune", "outcome")  # whose failure is not why a run failed
 POLL_SECONDS = 2.0  # each poll is work for the web server, on the cores that train
 # How many failures of a class the demo waits through; all others heal, or end the run by themselves.
 PATIENCE = {"QuotaExceeded": 0, "StorageFull": 0, "SourceUnreachable": 1, "StoreUnavailable": 1}
@@ -167,7 +167,7 @@ def failure(client: AirflowClient, dag_id: str, run_id: str) -> str:
     """Which tasks failed and why, the reason first; where a task left no record, also the last lines of its log."""
     text = ""
     for each in client.task_instances(dag_id, run_id):
-        if each["state"] != "failed" or each["try_number"] == 0 or each["task_id"] == OUTCOME:
+        if each["state"] != "failed" or each["try_number"] == 0 or each["task_id"] in ENDING:
             continue
         reason = why(client, dag_id, run_id, each)
         text += f"Task {each['task_id']} failed. {reason.text}\n"

@@ -10,7 +10,7 @@ source of truth, and later runs copy from them.
 import logging
 from pathlib import Path
 
-from include.core import artifacts
+from include.core import removal
 from include.core.errors import DamagedArtifact
 from include.index import claims
 from include.store.journal import Journal, kept
@@ -41,8 +41,8 @@ def delete_old(journal: Journal, store: Store, keep_versions: int, root: Path) -
         with claims.deciding(root):
             claimed = claims.claimed(root)
             store.delete(version, [shard for shard in made.shards if shard.get("path") not in claimed])
-            artifacts.discard(root / made.plan)
-            artifacts.discard(path)  # last, so that a cut-short deletion is found again
+            removal.discard(root / made.plan)
+            removal.discard(path)  # last, so that a cut-short deletion is found again
         deleted.append(version)
         log.info("deleted version %s: %d versions are kept", version, keep_versions)
     journal.deleting = []

@@ -1,4 +1,4 @@
-"""What a run's report shows: the decision, retrieval before and after, training, data, index, stages, versions.
+"""What a run's report shows: the decision, retrieval before and after, training, data, index, stages, disk, versions.
 
 Each part is made from what the stages left behind, and says so where something is missing. The page of a
 run that failed holds what `include/report/failure.py` says, and nothing else.
@@ -12,6 +12,7 @@ from markupsafe import Markup
 from pydantic import BaseModel
 
 from include.core.progress import clock
+from include.core.space import mebibytes
 from include.evaluation.summary import label
 from include.report.charts import bar_chart
 from include.report.data import against_live, data
@@ -50,6 +51,7 @@ def page(facts: Facts, written_at: datetime) -> str:
         data(stats_of(results.convert)),
         _index(results),
         _timings(results),
+        _disk(results),
         _versions(facts),
     ]
     return render("page", title="Vitrine", heading="Run report", parts=parts, **about)
@@ -112,6 +114,24 @@ def _timings(results: Results) -> Markup:
     if results.evaluate and (parts := results.evaluate.stats.seconds):
         charts.append(bar_chart("Inside evaluate", [(name, s, _duration(s)) for name, s in parts.items()]))
     return render("timings", charts=charts)
+
+
+def _disk(results: Results) -> Markup:
+    """What takes the room, and what pruning has freed."""
+    if (pruned := results.prune) is None:
+        return Markup()
+    rows: list[list[Any]] = [
+        [each.kind, each.stay, _mib(each.stay_bytes), each.gone, _mib(each.gone_bytes)]
+        for each in sorted(pruned.kinds, key=lambda each: each.stay_bytes, reverse=True)
+    ]
+    rows.append(["all", *(sum(row[place] for row in rows) for place in range(1, 5))])
+    next_run = pruned.next_run and mebibytes(pruned.next_run)
+    free, size = mebibytes(pruned.free), mebibytes(pruned.size)
+    return render("disk", rows=rows, notes=pruned.notes, runs=pruned.runs, free=free, size=size, next_run=next_run)
+
+
+def _mib(size: int) -> float:
+    return round(size / 2**20, 1)
 
 
 def _versions(facts: Facts) -> Markup:

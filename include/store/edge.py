@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 
 import qdrant_edge
 
-from include.core import artifacts, kinds
+from include.core import artifacts, kinds, removal
 from include.core.arrays import Vectors
 from include.core.errors import DamagedArtifact, UnknownVersion
 from include.core.files import write_json
@@ -125,7 +125,7 @@ class EdgeStore:
         for shard in shards:
             path = self.root / str(shard["path"])
             if str(shard["path"]) not in kept:
-                artifacts.discard(path)
+                removal.discard(path)
 
     def live(self) -> str | None:
         """The version in `index/<collection>/live.json`.

@@ -118,6 +118,7 @@ def test_the_form_has_choices_ranges_and_sections() -> None:
         "Advanced: evaluation and the gate",
         "Advanced: embedding",
         "Advanced: index",
+        "Advanced: retention",
     ]
     assert list(fields)[:3] == list(START)
     assert fields["collection"]["description_md"].count(r"**\<collection\>\_\<version\>**") == 1, "bold, and as it is"

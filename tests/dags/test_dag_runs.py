@@ -52,6 +52,9 @@ def test_the_pipeline_and_a_question_run_on_the_sample(airflow_database: None, t
     assert trained.state == "success"
     live = open_store(IndexSettings(), root=data).live()
     assert result(trained, "publish")["version"] == live
+    assert {"model": 1, "version": 1}.items() <= {
+        each["kind"]: each["stay"] for each in result(trained, "prune")["kinds"]
+    }.items(), "pruned, by the run's settings"
 
     asked = run("answer_question", {"question": "Which kettle is made of glass?", "threshold": 0.0}, data)
     assert asked.state == "success"

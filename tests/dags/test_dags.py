@@ -46,17 +46,19 @@ def test_the_pipeline_has_its_stages_in_order(dags: dict[str, Any]) -> None:
         "verify": {"shard.upsert"},
         "approve": {"download", "convert", "fine_tune", "evaluate", "shard.upsert", "verify"},
         "publish": {"verify", "evaluate", "approve"},
-        "report": {"download", "convert", "fine_tune", "evaluate", "shard.upsert", "verify", "approve", "publish"},
+        "prune": {"shard.upsert", "publish"},
+        "report": {
+            *("download", "convert", "fine_tune", "evaluate", "shard.upsert", "verify", "approve", "publish", "prune")
+        },
         "outcome": {"shard.upsert", "publish"},
     }
 
 
-def test_a_failed_run_gets_its_report_and_stays_failed(dags: dict[str, Any]) -> None:
+def test_a_failed_run_is_pruned_gets_its_report_and_stays_failed(dags: dict[str, Any]) -> None:
     """By its trigger rule alone, `report` would be the leaf that decides the run's state: a success."""
-    report, outcome = (dags["train_and_index"].get_task(name) for name in ("report", "outcome"))
-    assert report.is_teardown and outcome.is_teardown
-    assert (report.on_failure_fail_dagrun, outcome.on_failure_fail_dagrun) == (False, True)
-    assert report.trigger_rule == outcome.trigger_rule == "all_done_setup_success"
+    ending = [dags["train_and_index"].get_task(name) for name in ("prune", "report", "outcome")]
+    assert all(task.is_teardown and task.trigger_rule == "all_done_setup_success" for task in ending)
+    assert [task.on_failure_fail_dagrun for task in ending] == [False, False, True]
 
 
 def test_every_task_has_retries_a_time_limit_and_the_retry_policy(dags: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ SCRIPT = """
 from pathlib import Path
 from datetime import UTC, datetime
 import include.core.artifacts as artifacts
+import include.core.removal as removal
 from include.store.stores import open_store
 from include.store.edge import EdgeStore
 from include.store.journal import Journal
@@ -28,8 +29,8 @@ owner, name = {
     "set_live": (EdgeStore, "set_live"),
     "replace": (artifacts.os, "replace"),
     "delete": (EdgeStore, "delete"),
-    "discard": (artifacts, "discard"),
-    "rename": (artifacts.os, "rename"),
+    "discard": (removal, "discard"),
+    "rename": (removal.os, "rename"),
 }[where]
 function, calls = getattr(owner, name), 0
 

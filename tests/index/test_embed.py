@@ -10,7 +10,7 @@ import pytest
 
 from include.catalogue.schema import product_text
 from include.catalogue.text_hash import text_hash
-from include.core import artifacts, kinds
+from include.core import artifacts, kinds, removal
 from include.core.errors import BadModel, BadSettings
 from include.core.settings import EmbedSettings, IndexSettings
 from include.index.embed import embed
@@ -54,7 +54,7 @@ def test_word_pieces_that_training_has_cut_are_used_and_give_the_same_vectors(
     plain = embed(shard, 1, root=root)
     assert len(encoded) == 30
     made = tokenize(catalogue, encoder.tokenizer, encoder.max_tokens, root=root)
-    artifacts.discard(plain.path)
+    removal.discard(plain.path)
     again = embed(shard, 1, root=root)
     assert len(encoded) == 30
     assert made.stats["texts"] > 120
@@ -212,7 +212,7 @@ def test_the_size_of_a_batch_does_not_shape_the_vectors(catalogue: Path, model: 
     opened = plan(catalogue, model, root)
     small = vectors(embed(opened, 0, root=root, batch_tokens=64))
     for path in artifacts.published(root, kinds.EMBEDDING):
-        artifacts.discard(path)
+        removal.discard(path)
     large = vectors(embed(opened, 0, root=root, batch_tokens=8192))
     assert (small * large).sum(axis=1).min() > 0.9999
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 import pytest
 
-from include.core import artifacts, kinds
+from include.core import artifacts, kinds, removal
 from include.core.errors import ArtifactBusy, BadSettings, DamagedArtifact, UnknownVersion, VerificationFailed
 from include.core.settings import EvaluateSettings, IndexSettings
 from include.index import claims
@@ -407,7 +407,7 @@ def test_a_shard_that_a_version_under_construction_uses_is_not_deleted(shop: Sho
     """Two runs at once: one reuses an old version's shard, the other deletes that version."""
     model = shop.model
     for version in shop.versions[1:]:  # only version 1 is left to share its first shard
-        artifacts.discard(shop.root / "version" / version)
+        removal.discard(shop.root / "version" / version)
     other = [row._replace(uid=f"other-{row.uid}", title=f"other {row.title}") for row in products(40)]
     newest = build_version(shop.root, write_catalogue(shop.root, other), model)
     shop.versions.append(newest.fingerprint)

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from include.catalogue.convert import convert
 from include.core import failure
 from include.core.errors import DamagedArtifact
-from include.core.settings import ConvertSettings
+from include.core.settings import ConvertSettings, RetentionSettings
+from include.publishing.prune import prune
 from include.report.charts import bar_chart, histogram, interval_chart, line_chart, ticks
 from include.report.html import TEMPLATES, shown
 from include.report.report import page_of_run, report
@@ -76,7 +77,8 @@ def results(tmp_path: Path) -> dict[str, Any]:
     version = found["verify"]["fingerprint"]
     reason, previous = "first index", None
     decision = {"version": version, "published": True, "reason": reason, "previous": previous, "deleted": []}
-    return {**found, "publish": decision}
+    (found_disk := prune(tmp_path / "recorded" / "data", RetentionSettings()).model_dump())["notes"] = [EVIL]
+    return {**found, "publish": decision, "prune": found_disk}
 
 
 def test_shows_every_part(root: Path, results: dict[str, Any]) -> None:
@@ -98,6 +100,7 @@ def test_shows_every_part(root: Path, results: dict[str, Any]) -> None:
             *("uid was a number", "31", "Fields that were ignored", "83 of 140 products have no content", "23"),
             *("363", "140 (100.0%)", "140 (93.3%)"),
             '{"uid":"0001360183"',
+            *("The data directory by kind, MiB, after pruning", "MiB freed", "Kept is what 0 runs"),
         ),
         *("Training loss", "tokens/s", "3774", "no: 149 of 150", results["fine_tune"]["fingerprint"], "torch"),
     ):
