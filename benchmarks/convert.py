@@ -6,7 +6,7 @@ readers Polars (whole and streaming), DuckDB and pyarrow.json. Rows are as long 
 highest memory of it and its children together (proportional set size, sampled).
 
 `--full` measures Vitrine alone at 200,000, 1,000,000 and 2,248,619 rows. `--against` compares the processor time, its
-processes' included, with that of another checkout, on these rows and on the same ones with fields that are ignored.
+processes' included, with that of another checkout, on these rows, and on the same with other fields, ignored or kept.
 `--pool` compares one process that parses and cleans with one a processor. `--csv` compares with pandas.read_csv on the
 readable lines' uid, title and content as a CSV table. `--folder` keeps the sources.
 """
@@ -49,8 +49,12 @@ VITRINE = (
     "from pathlib import Path\n"
     "from include.catalogue.convert import convert\nfrom include.source.download import download\n"
     "from include.core.settings import ConvertSettings, SourceSettings\n"
-    "made = download(SourceSettings(source=source), root=Path(out)).path",
-    "convert(made, ConvertSettings(), root=Path(out))",
+    "made = download(SourceSettings(source=source), root=Path(out)).path\nsettings = ConvertSettings()",
+    "convert(made, settings, root=Path(out))",
+)
+IGNORING = (  # a checkout that knows no attributes ignores other fields anyway
+    VITRINE[0] + "\nif 'attributes' in ConvertSettings.model_fields: settings = ConvertSettings(attributes='none')",
+    VITRINE[1],
 )
 PEERS = {
     "pandas": (
@@ -189,9 +193,14 @@ def full(options: argparse.Namespace, folder: Path) -> None:
 
 def against(options: argparse.Namespace, folder: Path) -> None:
     source = source_of(options.rows, folder)
-    for name, lines in (("the five fields", source), ("fields that are ignored", with_other_fields(source))):
+    other = with_other_fields(source)
+    for name, lines, code in (
+        ("the five fields", source, VITRINE),
+        ("fields that are ignored", other, IGNORING),
+        ("attributes", other, VITRINE),
+    ):
         trees = {"before": options.against.resolve(), "now": REPOSITORY}
-        systems = {which: partial(measure, VITRINE, lines, folder / "vitrine", tree) for which, tree in trees.items()}
+        systems = {which: partial(measure, code, lines, folder / "vitrine", tree) for which, tree in trees.items()}
         medians = alternate(systems, options.rounds)
         if not options.json:
             table(medians, f"{options.rows:,} rows with {name}, median of {options.rounds}")

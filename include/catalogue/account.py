@@ -134,7 +134,7 @@ def _place(example: Mapping[str, Any]) -> str:
 def refuse_empty(counts: Mapping[str, Any], name: str) -> None:
     """Raise EmptyCatalogue if the file `name` has no line."""
     if not counts["read"]:
-        raise EmptyCatalogue(f"{name} holds no line with a product.", "Check that the right file was given.")
+        raise EmptyCatalogue(f"{printable(name)} holds no line with a product.", "Check that the right file was given.")
 
 
 def refuse_many_rejects(counts: Mapping[str, Any], limit: float, mapping: FieldMapping | None) -> None:

@@ -60,9 +60,11 @@ class Counted:
         Raises:
             BadSource: More than the limit have come.
         """
-        data = self._stream.read(size if size < 0 else size - len(self._ahead))
-        if self._ahead:
-            data, self._ahead = self._ahead + data, b""
+        if 0 <= size <= len(self._ahead):
+            data, self._ahead = self._ahead[:size], self._ahead[size:]
+        else:
+            data = self._ahead + self._stream.read(size if size < 0 else size - len(self._ahead))
+            self._ahead = b""
         self.count += len(data)
         if self.count > self._limit:
             raise bomb(self._where, self._limit)

@@ -1,12 +1,16 @@
 """Which encoding a text has, told by how it begins; and a stream of it in UTF-8."""
 
 import codecs
+import io
+import logging
 import re
 from dataclasses import dataclass
 
 import charset_normalizer
 
 from include.formats.lines import BYTE_ORDER_MARK, Reads
+
+log = logging.getLogger(__name__)
 
 SAMPLE = 16 * 1024  # bytes of lines beyond ASCII that decide, about
 
@@ -34,6 +38,7 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, Encoding("utf-16", "UTF-16")),
 )
 _SURROGATE = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")  # UTF-8 but for its meaning
+_ASCII = re.compile(rb"[\t\r\n -~]{30}")
 _BEYOND_ASCII = re.compile(r"[^\0-\x7f]+")
 _WESTERN = "cp1252"
 _NAMES = {
@@ -71,6 +76,8 @@ def encoding_of(head: bytes) -> Encoding:
 
 def _wide(sample: bytes) -> Encoding | None:
     """UTF-16 or UTF-32 without a mark: what is ASCII has zero bytes, at the same places each time."""
+    if _ASCII.match(sample):
+        return None
     units = max(len(sample) // 4, 1)
     zeros = [sample[place::4].count(0) / units for place in range(4)]
     for codec, high in (("utf-32-le", zeros[2:]), ("utf-32-be", zeros[:2])):
@@ -129,3 +136,36 @@ class Recoded:
             if text := self._decoder.decode(chunk):
                 return text.encode("utf-8", "surrogatepass")
         return self._decoder.decode(b"", True).encode("utf-8", "surrogatepass")
+
+
+class Undecided:
+    """A stream of text in UTF-8, out of one that begins in ASCII: the first piece that does not decides its encoding.
+
+    Args:
+        stream: Of bytes.
+    """
+
+    def __init__(self, stream: Reads) -> None:
+        self._stream = stream
+        self._decided = False
+
+    def read(self, size: int = -1, /) -> bytes:
+        """At most `size` bytes, all for -1; none at the end."""
+        data = self._stream.read(size)
+        if self._decided or data.isascii():
+            return data
+        self._decided = True
+        if (encoding := encoding_of(data)).sure:
+            return data
+        log.info("The text is not UTF-8 where it first leaves ASCII: it is read as %s", encoding.name)
+        self._stream = Recoded(_Chained(data, self._stream), encoding)
+        return self._stream.read(size)
+
+
+class _Chained:
+    def __init__(self, data: bytes, stream: Reads) -> None:
+        self._data = io.BytesIO(data)
+        self._stream = stream
+
+    def read(self, size: int = -1, /) -> bytes:
+        return self._data.read(size) or self._stream.read(size)

@@ -53,7 +53,7 @@ def _not_in_lines(text: str, first: str, rest: str) -> bool:
     second, _, third = rest.lstrip().partition("\n")
     if first[end:] == ",":
         return second.rstrip().endswith("},") or not third
-    return first[end:].lstrip().startswith("{") and not any(map(_is_object, rest.split("\n")))
+    return first[end:].lstrip().startswith("{") and not any(map(is_object, rest.split("\n")))
 
 
 def _wrapper(text: str, before: int) -> Form | None:
@@ -65,7 +65,7 @@ def _wrapper(text: str, before: int) -> Form | None:
     path, at, _ = max(lists, key=lambda found: found[2])
     if isinstance(whole, dict):
         around = {meant(name) for name in whole}
-    elif any(map(_is_object, text.split("\n"))):
+    elif any(map(is_object, text.split("\n"))):
         return None  # lines, of which the first may be bad
     else:
         around = {meant(name) for name in _MEMBER.findall(text[:at])}
@@ -104,7 +104,8 @@ def _value(text: str, at: int = 0) -> tuple[object, int]:
         return None, 0
 
 
-def _is_object(line: str) -> bool:
+def is_object(line: str) -> bool:
+    """Whether a line holds one JSON object and nothing else."""
     line = line.strip()
     value, end = _value(line)
     return isinstance(value, dict) and end == len(line)

@@ -1,12 +1,10 @@
 """How a text holds its records, and in which encoding: told by how it begins."""
 
-import json
-
 from include.formats.delimited import delimited_form
-from include.formats.encodings import MARKED, UTF_8, Encoding, Recoded, encoding_of
+from include.formats.encodings import MARKED, UTF_8, Encoding, Recoded, Undecided, encoding_of
 from include.formats.file_kind import FileKind
 from include.formats.form import JSON_LINES, Form
-from include.formats.json_layouts import json_layout
+from include.formats.json_layouts import is_object, json_layout
 from include.formats.text_kind import no_records, unknown_text
 
 _SURELY = 3  # lines that are not UTF-8 are no accident
@@ -29,8 +27,10 @@ def text_form(head: bytes, *, whole: bool) -> Form | FileKind:
         or unknown_text(start, cut=not whole)
         or JSON_LINES
     )
-    if isinstance(form, FileKind) or encoding is UTF_8:
+    if isinstance(form, FileKind) or (encoding is UTF_8 and (whole or form is JSON_LINES or not head.isascii())):
         return form
+    if encoding is UTF_8:
+        return Form(form.name, form.why, lambda stream: form.read(Undecided(stream)))
     if form is JSON_LINES and (encoding is MARKED or not (encoding.sure or _fits(head, encoding))):
         return form
     return Form(f"{form.name}, {encoding.name}", form.why, lambda stream: form.read(Recoded(stream, encoding)))
@@ -39,11 +39,4 @@ def text_form(head: bytes, *, whole: bool) -> Form | FileKind:
 def _fits(head: bytes, encoding: Encoding) -> bool:
     """Whether lines that are not UTF-8 are JSON objects in this encoding, which is a guess."""
     lines = head.decode(encoding.codec, "replace").split("\n")
-    return sum(_is_object(line) for line in lines if not line.isascii()) >= _SURELY
-
-
-def _is_object(line: str) -> bool:
-    try:
-        return isinstance(json.loads(line), dict)
-    except (ValueError, RecursionError):
-        return False
+    return sum(is_object(line) for line in lines if not line.isascii()) >= _SURELY

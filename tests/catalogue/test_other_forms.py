@@ -73,7 +73,7 @@ def test_each_row_of_a_table_has_its_fate(root: Path) -> None:
         "",
         "2,Pan",
         '3,"Pan\nlid",x,"y, z"',
-        "1,Kettle,again",
+        "1,Théière,again",
     ]
     data = "\n".join([*rows, *(f"{number},Pan {number},x" for number in range(10, 9_000)), "4,"]).encode()
     found = made(root, "shop.csv", data + b"th\xe9,x\n5,Pan\0,x\n")

@@ -26,6 +26,7 @@ def read(data: bytes, name: str) -> dict[str, list[bytes]]:
 
 @given(damaged(), st.sampled_from(["catalogue.zip", "trn.json.gz", "a.tar.gz", "x.jsonl", "download", "ü \n'\".csv"]))
 @example(b"\x1f\x8b", "two\nlines.csv")
+@example(b'\xef\xbb\xbf{"items": [{"asin": "a"}', "catalogue.zip")
 @example(zipped([("\x1f", ROW)]).replace(ROW, ROW.upper()), "catalogue.zip")
 @example(zipped([("", ROW)]), "catalogue.zip")
 @example(zipped([("trn.json", ROW)])[:-5] + b"8\0\0\0\0", "catalogue.zip")  # its directory says: before the beginning
@@ -44,6 +45,7 @@ def test_any_file_is_lines_or_an_error_that_says_what_to_do(data: bytes, name: s
 FILE = st.tuples(LINES, st.booleans())  # and whether it is gzip itself
 
 
+@example({"trn": (ROW + b"\n\n\xff\0\n\n\xff\0", False)}, "", "json", "zip", False, "catalogue.zip")  # no UTF-16
 @given(
     st.fixed_dictionaries({"trn": FILE}, optional={"tst": FILE, "lbl": FILE}),
     st.sampled_from(["", "LF-Amazon-1.3M/", "ä/b/"]),
