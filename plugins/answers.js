@@ -142,6 +142,25 @@ function marked(parent, text, question) {
   }
 }
 
+/** An attribute's value in words: a day without its midnight, a list with commas. */
+function written(value) {
+  if (Array.isArray(value)) return value.join(", ");
+  return typeof value === "string" ? value.replace(/T00:00:00Z$/, "") : String(value);
+}
+
+/** How many products have each value; on the Ask page, each narrows the filter. */
+function counts(batch, facets) {
+  for (const [name, values] of Object.entries(facets ?? {})) {
+    if (!values.length) continue;
+    const line = add(batch, "p", `${name}: `, "facets");
+    for (const { value, count, filter } of values) {
+      const each = add(line, $("filter") ? "button" : "span", `${written(value)} (${count.toLocaleString("en")})`, "quiet");
+      each.dataset.condition = filter;
+      if ($("filter")) each.type = "button";
+    }
+  }
+}
+
 function listed(card, name, products, question) {
   const list = add(card, "ol");
   list.setAttribute("aria-label", name);
@@ -150,6 +169,8 @@ function listed(card, name, products, question) {
     add(item, "span", String(position + 1), "number");
     add(item, "span", product.title || "(no title)", "title");
     add(item, "div", `score ${Number(product.score).toFixed(3)} · uid ${product.uid}`, "facts");
+    const attributes = Object.entries(product.attributes ?? {});
+    if (attributes.length) add(item, "div", attributes.map(([name, value]) => `${name}: ${written(value)}`).join(" · "), "facts");
     if (product.snippet) marked(add(item, "p", "", "snippet"), product.snippet, question);
   });
 }
@@ -157,6 +178,7 @@ function listed(card, name, products, question) {
 /** A card for each question of a result. */
 function cards(result, run) {
   const batch = document.createDocumentFragment();
+  counts(batch, result.facets);
   for (const each of result.answers) {
     const card = add(batch, "article");
     card.tabIndex = -1;
@@ -174,7 +196,7 @@ function cards(result, run) {
       listed(card, "The nearest products", each.nearest, each.question);
     }
     for (const warning of each.warnings ?? []) add(card, "p", warning, "warning");
-    add(card, "p", `Searched in ${Number(each.seconds).toFixed(2)} s · index ${result.version} · run ${run}`, "foot");
+    add(card, "p", `Searched in ${Number(each.seconds).toFixed(2)} s ${result.filter ? ` · filter ${result.filter}` : ""} · index ${result.version} · run ${run}`, "foot");
   }
   return batch;
 }

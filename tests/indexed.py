@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from include.catalogue.attributes import Attribute
 from include.core import artifacts, kinds
 from include.core.settings import EmbedSettings, EvaluateSettings, IndexSettings
 from include.index.embed import embed
@@ -17,6 +18,25 @@ from include.publishing.publish import Release, history, publish, roll_back
 from include.store.protocol import Store
 from include.store.stores import open_store
 from tests.small import copy_data, products, publish_model, write_catalogue
+
+ATTRIBUTES = [
+    Attribute(name="brand", type="keyword", field="Brand"),
+    Attribute(name="price", type="money", field="price"),
+    Attribute(name="tags", type="keywords", field="tags"),
+    Attribute(name="released", type="date", field="released"),
+    Attribute(name="in_stock", type="boolean", field="in stock"),
+]
+ROWS = products(40)
+VALUES: list[dict[str, Any]] = [
+    {
+        "brand": ["Sony", "LG"][number % 2],
+        "price": number + 0.5,
+        "tags": ["new", "red"][: number % 3] or None,
+        "released": datetime(2024, 1, 1 + number % 28, tzinfo=UTC),
+        "in_stock": None if number == 7 else number % 3 == 0,
+    }
+    for number in range(len(ROWS))
+]
 
 
 def load(
@@ -73,6 +93,15 @@ def answers(store: Store, root: Path, title: str) -> str:
 
 
 INDEX = IndexSettings()
+
+
+def publish_described(root: Path, saved_model: Path) -> str:
+    """Publish an index of `ROWS` with `ATTRIBUTES`; its version."""
+    catalogue = write_catalogue(root, ROWS, attributes=ATTRIBUTES, values=VALUES)
+    version = build_version(root, catalogue, publish_model(root, saved_model))
+    release = Release(version.path, None, day(1), "test")
+    publish(release, INDEX, EvaluateSettings(), open_store(INDEX, root=root), root=root)
+    return version.fingerprint
 
 
 @dataclass

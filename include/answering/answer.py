@@ -9,12 +9,14 @@ import logging
 import time
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from include.answering.llm import LlmConnection, write_answer
+from include.answering.narrowed import Narrowed, narrow, nothing_left
 from include.answering.passages import Passage, Retrieved, score
 from include.answering.questions import checked, refused
 from include.answering.reply import NOTHING
@@ -23,6 +25,7 @@ from include.core.arrays import Vectors
 from include.core.errors import BadQuestion, BadSettings, DamagedArtifact, NoLiveIndex, UnknownVersion
 from include.core.settings import AnswerSettings, IndexSettings
 from include.store.connection import ServerConnection
+from include.store.filters import Filter
 from include.store.journal import fitted_weight
 from include.store.protocol import BM25_WEIGHT, Hit, Store
 from include.store.searcher import Searcher
@@ -69,14 +72,17 @@ def answer(
         llm: Needed for `generator="llm"`.
 
     Returns:
-        JSON-able: `version`, `bm25_weight` (None but in hybrid mode), `seconds`, `milliseconds` by step, and
+        JSON-able: `version`, `bm25_weight` (None but in hybrid mode), `seconds`, `milliseconds` by step, `filter` (as
+        it was read; None without), `facets` (by attribute, `{"value", "count", "filter"}` over all that match), and
         `answers`, for each question `question`, `answer`, `found`, `sources` (marker [n] is the n-th of them),
         `nearest` (products that were retrieved and not quoted), `warnings`, `seconds`, `error` (None; of a
         question that could not be asked, `what` came and the `next_step`). A source has `uid`, `title`, `score`
-        (cosine with the question), `rank` (in the search, from 1), `snippet` (its best sentence).
+        (cosine with the question), `rank` (in the search, from 1), `snippet` (its best sentence), and `attributes`
+        if it has any.
 
     Raises:
         BadQuestion: Every question is empty or too long.
+        BadFilter: The filter cannot be read, or names what the index does not have.
         BadSettings: `generator="llm"` or `store="server"` without a connection.
         NoLiveIndex: Nothing has been published.
         UnknownVersion: The version does not exist, or no longer.
@@ -90,16 +96,22 @@ def answer(
     laps.end("open")
     with closing(searcher):
         weight = _weight(settings, root, index.collection, version.name)
-        retrieved = _retrieve(asked, version, searcher, settings, weight, root, laps)
+        narrowed = narrow(settings, version.attributes, searcher)
+        laps.end("filter")
+        search = _Search(settings, weight, narrowed.where)
+        retrieved = None if narrowed.left == 0 else _retrieve(asked, version, searcher, search, root, laps)
     shared = laps.total() / len(asked)
-    written = [_written(*each, settings, llm, shared) for each in zip(asked, retrieved, strict=True)]
+    written = _all_written(asked, retrieved, narrowed, settings, llm, shared)
     laps.end("generate")
     milliseconds = {step: round(1000 * seconds, 1) for step, seconds in laps.seconds.items()}
     log.info("version %s, milliseconds: %s", version.name, milliseconds)
+    _tell(narrowed)
     answers = iter(written)
     return {
         "version": version.name,
         "bm25_weight": weight,
+        "filter": narrowed.filter,
+        "facets": narrowed.facets,
         "answers": [
             refused(question, each) if isinstance(each, BadQuestion) else next(answers)
             for question, each in zip(questions, read, strict=True)
@@ -174,12 +186,28 @@ def _weight(settings: AnswerSettings, root: Path, collection: str, version: str)
     return BM25_WEIGHT if fitted is None else fitted
 
 
+def _tell(narrowed: Narrowed) -> None:
+    """The filter and the counts, for the log."""
+    if narrowed.where is not None:
+        log.info("filter %s: %d products", narrowed.filter, narrowed.left)
+    for name, values in narrowed.facets.items():
+        log.info("%s: %s", name, ", ".join(f"{each['value']} {each['count']}" for each in values) or "no values")
+
+
+@dataclass(frozen=True)
+class _Search:
+    """How products are looked for: `weight` is BM25's in hybrid search."""
+
+    settings: AnswerSettings
+    weight: float | None
+    where: Filter | None
+
+
 def _retrieve(
     questions: Sequence[str],
     version: IndexVersion,
     searcher: Searcher,
-    settings: AnswerSettings,
-    weight: float | None,
+    search: _Search,
     root: Path,
     laps: _Laps,
 ) -> list[Retrieved]:
@@ -191,32 +219,43 @@ def _retrieve(
     laps.end("load model")
     vectors = encoder.encode(questions)
     laps.end("encode")
-    hits = [
-        _search(searcher, question, vector, settings, weight)
-        for question, vector in zip(questions, vectors, strict=True)
-    ]
+    hits = [_search(searcher, question, vector, search) for question, vector in zip(questions, vectors, strict=True)]
     laps.end("search")
     scored = score(questions, vectors, hits, encoder)
     laps.end("score sentences")
     return scored
 
 
-def _search(
-    searcher: Searcher, question: str, vector: Vectors, settings: AnswerSettings, weight: float | None
-) -> tuple[list[Hit], Vectors]:
+def _search(searcher: Searcher, question: str, vector: Vectors, search: _Search) -> tuple[list[Hit], Vectors]:
     """Products by rank, and their cosines with the question, (n,) float32."""
-    if settings.mode == "dense":
-        hits = searcher.dense(vector, settings.top_k)
+    top_k, where = search.settings.top_k, search.where
+    if search.settings.mode == "dense":
+        hits = searcher.dense(vector, top_k, where=where)
         return hits, np.array([hit.score for hit in hits], np.float32)
-    if weight is None:
-        hits = searcher.bm25(question, settings.top_k)
+    if search.weight is None:
+        hits = searcher.bm25(question, top_k, where=where)
     else:
-        hits = searcher.hybrid(vector, question, settings.top_k, bm25_weight=weight)
+        hits = searcher.hybrid(vector, question, top_k, bm25_weight=search.weight, where=where)
     stored = searcher.fetch([hit.uid for hit in hits])
     cosines = [
         float(stored[hit.uid][0] @ vector) / max(float(np.linalg.norm(stored[hit.uid][0])), 1e-12) for hit in hits
     ]
     return hits, np.array(cosines, np.float32)
+
+
+def _all_written(
+    questions: Sequence[str],
+    retrieved: Sequence[Retrieved] | None,
+    narrowed: Narrowed,
+    settings: AnswerSettings,
+    llm: LlmConnection | None,
+    shared: float,
+) -> list[dict[str, Any]]:
+    """Each question's entry in the result; `retrieved` is None where the filter leaves no product."""
+    if retrieved is None:
+        return [nothing_left(question, narrowed) for question in questions]
+    made = [_written(*each, settings, llm, shared) for each in zip(questions, retrieved, strict=True)]
+    return [{**each, "warnings": [*narrowed.warnings, *each["warnings"]]} for each in made]
 
 
 def _written(
@@ -262,6 +301,7 @@ def _result(text: str, cited: Sequence[int], retrieved: Retrieved, warnings: Seq
             "score": round(float(retrieved.cosines[product]), 4),
             "rank": product + 1,
             "snippet": best.get(product, hit.title),
+            **({"attributes": hit.attributes} if hit.attributes else {}),
         }
 
     return {

@@ -4,6 +4,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from include.catalogue.attributes import shown
 from include.core.display import wrapped
 from include.core.errors import BadQuestion
 
@@ -77,6 +78,8 @@ def as_text(entry: Mapping[str, Any]) -> str:
         lines += _labelled(f"[{number}] ", f"{each['title'] or '(no title)'} · uid {each['uid']} · {each['score']:.3f}")
         if each["snippet"] != each["title"]:
             lines += _labelled("      ", each["snippet"])
+        if attributes := each.get("attributes"):
+            lines += _labelled("      ", shown(attributes))
     lines += [line for warning in entry["warnings"] for line in _labelled("Warning: ", warning)]
     return "\n".join(lines)
 

@@ -4,6 +4,7 @@ Convert writes them as one struct column of `products.parquet` (`include.catalog
 the payload under `attributes`, filters compare them. Light: whoever answers a question imports this.
 """
 
+from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict
@@ -27,3 +28,16 @@ class Attribute(BaseModel):
     name: str
     type: AttributeType
     field: str
+
+
+def shown(values: Mapping[str, AttributeValue]) -> str:
+    """A product's attributes in one line, as they are written in a filter: `brand: Sony · price: 199 · new: true`."""
+    return " · ".join(f"{name}: {_shown(value)}" for name, value in values.items())
+
+
+def _shown(value: AttributeValue) -> str:
+    if isinstance(value, list):
+        return ", ".join(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return value.removesuffix("T00:00:00Z") if isinstance(value, str) else f"{value:.15g}"

@@ -157,9 +157,9 @@ class RowReader:
             if content:
                 content = clean_content(content, title, plain)
                 emptied += not content
-            described = attributes.read(whole) if whole is not None else b""
-            if self._hashed:
-                uid = content_uid(title, content or "", described)
+            if whole is not None:
+                described = attributes.read(whole)
+                uid = content_uid(title, content or "", described) if self._hashed else uid
             numbers.append(number)
             uids.append(uid)
             titles.append(title.encode())

@@ -18,6 +18,7 @@ what Airflow does with it:
         - NoLiveIndex: nothing has been published yet.
         - OlderDate: the run stands for an older date than the live index, and such are refused.
         - BadQuestion: a question is empty or too long.
+        - BadFilter: a filter cannot be read, or asks for what the index does not have.
         - NotPublished: the run has ended before publish could decide.
     * Transient: trying again, later, can help.
         - SourceUnreachable: the catalogue's host did not answer, or the transfer broke off.
@@ -107,6 +108,10 @@ class OlderDate(Terminal):
 
 class BadQuestion(Terminal):
     """A question is empty or too long."""
+
+
+class BadFilter(Terminal):
+    """A filter cannot be read, or asks for what the index does not have."""
 
 
 class NotPublished(Terminal):

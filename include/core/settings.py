@@ -47,10 +47,10 @@ class SourceSettings(Group):
         title="Catalogue",
         description="Where the catalogue is: `sample` (synthetic), a path, an http(s), s3:// or gs:// address, "
         "or a Google Drive id or link. A path or a store's address may be a folder (/data/exports/) or a pattern "
-        "(s3://shop/exports/*.csv.gz), whose files are read in the order of their names. Tables (CSV, TSV, Parquet, "
-        "Arrow, Excel), JSON in any layout, each also packed, or a ZIP with LF-Amazon-1.3M/trn.json.gz. "
-        f"AmazonTitles-1.3MM is {AMAZON_TITLES_DRIVE_ID}. `{{date}}` becomes the run's logical date, such as "
-        "2026-11-22, so that a backfill reads each day's file.",
+        "(s3://shop/exports/*.csv.gz), whose files are read in the order of their names. JSON, CSV, Parquet, Arrow or "
+        "Excel, plain, packed or in a ZIP or tar such as LF-Amazon-1.3M's. AmazonTitles-1.3MM is "
+        f"{AMAZON_TITLES_DRIVE_ID}. `{{date}}` becomes the run's logical date, such as 2026-11-22, so that a backfill "
+        "reads each day's file.",
         min_length=1,
         max_length=2000,
         pattern=r"\S",
@@ -332,6 +332,19 @@ class AnswerSettings(Group):
         "plus 0.3 of the question's words that it shares.",
         ge=0,
         le=1,
+    )
+    filter: str | None = Field(
+        None,
+        title="Filter",
+        description='Answer from matching products alone: `brand = "Sony" and price < 200`, or Qdrant\'s filter JSON; '
+        "see Filters in docs/operations.md. Empty: from all.",
+        max_length=5000,
+    )
+    facets: str | None = Field(
+        None,
+        title="Facets",
+        description="Attributes whose values are counted over all matching products, separated by commas. Empty: none.",
+        max_length=2000,
     )
     version: str = Field(
         "live",

@@ -19,12 +19,14 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from include.catalogue.attributes import AttributeValue
 from include.catalogue.schema import PRODUCTS_FILE, open_parquet, product_text
 from include.core import artifacts
 from include.core.arrays import Vectors
 from include.core.errors import VerificationFailed
 from include.core.progress import Progress, Sink
 from include.index.plan import Plan, row_group_sizes
+from include.index.points import as_payload
 from include.index.vectors import VECTORS_FILE, matrix
 from include.store.searcher import Searcher
 
@@ -34,6 +36,7 @@ SAMPLES = 200  # products read back; a fault in 2 % of them is missed once in fi
 QUERIES = 100
 RECALL_AT = 10
 LEAST_COSINE = 0.9999  # of a stored vector to the embedding's: a store may keep its own normalisation
+COMPARED = ("uid", "title", "content", "attributes")  # of a payload
 TIE = 1e-5  # cosines closer than this are equal: rounding of float32 sums
 
 REBUILD = "Clear embed and upsert of this run, so that the shards are made again."
@@ -46,6 +49,7 @@ class Sample:
     uid: str
     title: str
     content: str
+    attributes: Mapping[str, AttributeValue] | None = None
 
 
 def require_count(version: str, searcher: Searcher, points: int) -> None:
@@ -137,8 +141,11 @@ def _sample(plan: Plan, root: Path) -> list[Sample]:
     with open_parquet(root / plan.catalogue / PRODUCTS_FILE) as file:
         for group, rows in chosen.items():
             if len(rows):
-                table = file.read_row_group(group, columns=["uid", "title", "content"]).take(rows)
-                samples += [Sample(**row) for row in table.to_pylist()]
+                columns = [name for name in COMPARED if name in file.schema_arrow.names]
+                for row in file.read_row_group(group, columns=columns).take(rows).to_pylist():
+                    if "attributes" in row:
+                        row["attributes"] = as_payload(row["attributes"])
+                    samples.append(Sample(**row))
     random.shuffle(samples)
     return samples
 
@@ -203,7 +210,7 @@ def _require_equal_products(
         cosine = float(vector @ expected / max(float(np.linalg.norm(vector) * np.linalg.norm(expected)), 1e-12))
         if not cosine >= LEAST_COSINE:
             faults.append(f"uid {sample.uid} has a vector of cosine {cosine:.4f} to its embedding")
-        for name in ("uid", "title", "content"):
+        for name in COMPARED:
             if payload.get(name) != getattr(sample, name):
                 faults.append(
                     f"uid {sample.uid} has {name} {payload.get(name)!r:.100}, not {getattr(sample, name)!r:.100}"

@@ -1,16 +1,19 @@
 """Points of one shard: the catalogue's rows joined with their vectors, row by row."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from include.catalogue.attributes import AttributeValue
 from include.catalogue.schema import PRODUCTS_FILE, open_parquet, product_text
 from include.core.arrays import Vectors
 from include.core.errors import DamagedArtifact, VerificationFailed
 from include.index.vectors import UNIT_TOLERANCE, VECTORS_FILE
-from include.store.protocol import PointBatch, point_id
+from include.store.protocol import Payload, PointBatch, point_id
 
 REBUILD = "Clear the shard's embed task and run it again."
 
@@ -40,6 +43,15 @@ def read_points(
         ) from error
 
 
+def as_payload(values: Mapping[str, Any]) -> dict[str, AttributeValue]:
+    """A product's attributes as a payload has them: JSON values, a point in time as text, without nulls."""
+    return {
+        name: value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else value
+        for name, value in values.items()
+        if value is not None
+    }
+
+
 def _joined(products_path: Path, row_groups: list[int], vectors_path: Path, batch: int) -> Iterator[PointBatch]:
     with open_parquet(products_path) as products, open_parquet(vectors_path) as vectors:
         rows = sum(products.metadata.row_group(group).num_rows for group in row_groups)
@@ -49,9 +61,9 @@ def _joined(products_path: Path, row_groups: list[int], vectors_path: Path, batc
                 f"of {products_path} have {rows} products.",
                 REBUILD,
             )
-        left = products.iter_batches(
-            batch_size=batch, row_groups=row_groups, columns=["uid", "title", "content", "text_hash"]
-        )
+        columns = ["uid", "title", "content", "text_hash"]
+        columns += ["attributes"] if "attributes" in products.schema_arrow.names else []
+        left = products.iter_batches(batch_size=batch, row_groups=row_groups, columns=columns)
         right = vectors.iter_batches(batch_size=batch, columns=["uid", "text_hash", "vector"])
         for product, vector in zip(_rechunk(left, batch), _rechunk(right, batch), strict=True):
             for column in ("uid", "text_hash"):
@@ -62,12 +74,15 @@ def _joined(products_path: Path, row_groups: list[int], vectors_path: Path, batc
 
 def _batch(product: pa.Table, vector: pa.Table, path: Path) -> PointBatch:
     uids: list[str] = product.column("uid").to_pylist()
-    payloads = [
+    payloads: list[Payload] = [
         {"uid": uid, "title": title, "content": content, "text": product_text(title, content)}
         for uid, title, content in zip(
             uids, product.column("title").to_pylist(), product.column("content").to_pylist(), strict=True
         )
     ]
+    if "attributes" in product.column_names:
+        for payload, each in zip(payloads, product.column("attributes").to_pylist(), strict=True):
+            payload["attributes"] = as_payload(each)
     column = vector.column("vector").combine_chunks()
     flat = column.flatten()
     if column.null_count or flat.null_count:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from include.catalogue.identity import attributes_of
-from include.catalogue.schema import PRODUCTS_FILE
+from include.catalogue.schema import PRODUCTS_FILE, read_attributes
 from include.core import artifacts
 from include.core.errors import BadSettings
 from include.core.progress import Sink
@@ -52,14 +52,19 @@ def upsert(
     part = opened.shard(shard)
     require_same_index(opened, index)
     made = artifacts.read(embedding)
-    spec = Spec(opened.dim, opened.index["hnsw_m"], opened.index["hnsw_ef_construct"])
+    products = root / opened.catalogue / PRODUCTS_FILE
+    attributes = read_attributes(products)
+    spec = Spec(opened.dim, opened.index["hnsw_m"], opened.index["hnsw_ef_construct"], attributes)
     store.prepare(opened.version, spec)
     # The embedding's fingerprint holds the uids and the text hashes: with the attributes', it determines the payloads.
-    attributes = attributes_of(root / opened.catalogue / PRODUCTS_FILE, part.row_groups)
-    inputs = {"embedding": made.fingerprint, **({"attributes": attributes} if attributes else {})}
+    inputs = {"embedding": made.fingerprint}
+    if attributes:
+        inputs["attributes"] = attributes_of(products, part.row_groups)
     while True:
         points = read_points(root / opened.catalogue, part.row_groups, embedding)
-        loaded = store.upsert(opened.version, shard, points, inputs=inputs, total=part.rows, sink=sink)
+        loaded = store.upsert(
+            opened.version, shard, points, inputs=inputs, attributes=attributes, total=part.rows, sink=sink
+        )
         summary = {**loaded, "shard": shard, "embedding": relative(embedding, root)}
         if claims.claim(root, opened.version, summary):
             return summary

@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from include.catalogue.schema import PRODUCTS_FILE, read_attributes
 from include.core import artifacts, kinds, removal
 from include.core.artifacts import Artifact, Workspace
 from include.core.errors import DamagedArtifact, UnknownVersion, VerificationFailed
@@ -73,6 +74,7 @@ def verify(
             shards=ordered,
             recall=checks["recall"],
             checks=checks,
+            attributes=list(read_attributes(root / opened.catalogue / PRODUCTS_FILE)),
         ).write(space.path)
         log.info(
             "version %s: %d points, %d products read back, recall@%d %.4f over %d questions",

@@ -19,6 +19,7 @@ from pathlib import Path
 import httpx
 from rich.console import Console
 
+from include.catalogue.attributes import shown
 from include.core.environment import REPOSITORY, data_directory
 from include.core.errors import SourceUnreachable, VitrineError
 from include.core.progress import clock
@@ -158,6 +159,8 @@ def ask(client: AirflowClient, question: str, version: str) -> None:
             console.print(
                 f"   [{number}] {source['title']}  (uid {source['uid']}, {source['score']:.3f})", markup=False
             )
+            if attributes := source.get("attributes"):
+                console.print(f"       {shown(attributes)}", style="dim", markup=False)
         took = f"   {each['seconds'] * 1000:.0f} ms to answer, {time.monotonic() - began:.1f} s through Airflow"
         console.print(took, style="dim")
 

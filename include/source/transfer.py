@@ -32,7 +32,7 @@ Format = Literal[
     "zip", "tar", "gzip", "bzip2", "xz", "zstandard", "parquet", "arrow", "excel", "jsonl", "text", "folder"
 ]
 WANTED = (
-    "Vitrine takes a table (CSV, TSV) or JSON in any layout, also gzipped, or a ZIP or tar with trn.json.gz: "
+    "Vitrine takes JSON, CSV, Parquet, Arrow or Excel, also packed (.gz, .bz2, .xz, .zst), alone or in a ZIP or tar: "
     "correct the setting `source`, then trigger again."
 )
 

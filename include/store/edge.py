@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 
 import qdrant_edge
 
+from include.catalogue.attributes import Attribute
 from include.core import artifacts, kinds, removal
 from include.core.arrays import Vectors
 from include.core.errors import DamagedArtifact, UnknownVersion
@@ -30,8 +31,10 @@ from include.core.files import write_json
 from include.core.progress import Sink
 from include.core.settings import IndexSettings
 from include.core.space import no_space_explained
+from include.store.edge_filter import edge_filter
 from include.store.edge_process import build_apart
 from include.store.edge_shard import engine_explained, load
+from include.store.filters import Filter, path_of
 from include.store.protocol import SHOWN_FIELDS, TEXT_FIELD, PointBatch, Spec, refuse_live
 from include.store.searcher import Points, Searcher
 from include.store.version import VERSION_FILE, IndexVersion
@@ -58,6 +61,7 @@ class EdgeStore:
         batches: Iterable[PointBatch],
         *,
         inputs: Mapping[str, str],
+        attributes: Sequence[Attribute] = (),
         total: int | None = None,
         sink: Sink | None = None,
     ) -> dict[str, Any]:
@@ -70,7 +74,8 @@ class EdgeStore:
         """
 
         def write(space: artifacts.Workspace) -> dict[str, Any]:
-            return build_apart(space.path / SHARD_DIRECTORY, shard, batches, self.index, total, sink)
+            directory = space.path / SHARD_DIRECTORY
+            return build_apart(directory, shard, batches, self.index, attributes, total, sink)
 
         settings = {"hnsw_m": self.index.hnsw_m, "hnsw_ef_construct": self.index.hnsw_ef_construct}
         made = artifacts.build(self.root, kinds.EDGE, write, settings=settings, inputs=inputs)
@@ -201,9 +206,10 @@ class EdgeSearcher(Searcher):
         if len(self._shards) > 1:
             self._threads = ThreadPoolExecutor(len(self._shards), thread_name_prefix="edge-search")
 
-    def count(self) -> int:
-        """How many points there are in all shards."""
-        return sum(self._each(lambda shard: shard.count(qdrant_edge.CountRequest(exact=True))))
+    def count(self, where: Filter | None = None) -> int:
+        """How many points there are in all shards, or how many of them match."""
+        request = qdrant_edge.CountRequest(exact=True, filter=edge_filter(where))
+        return sum(self._each(lambda shard: shard.count(request)))
 
     def close(self) -> None:
         """Close the shards and remove the views."""
@@ -217,20 +223,40 @@ class EdgeSearcher(Searcher):
     def _stored(self, ids: Sequence[str]) -> Points:
         return self._from_each("retrieve", ids, True, True)
 
-    def _nearest(self, vector: Vectors, limit: int, *, exact: bool, among: Sequence[str] | None) -> Points:
+    def _nearest(
+        self,
+        vector: Vectors,
+        limit: int,
+        *,
+        exact: bool,
+        among: Sequence[str] | None = None,
+        where: Filter | None = None,
+    ) -> Points:
+        wanted = edge_filter(where)
+        if among is not None:
+            others = [] if wanted is None else [wanted]
+            wanted = qdrant_edge.Filter(must=[qdrant_edge.HasIdCondition(set(among)), *others])
         request = qdrant_edge.QueryRequest(
             limit=limit,
             query=qdrant_edge.Query.Nearest(vector.tolist()),
             params=qdrant_edge.SearchParams(exact=exact),
-            filter=None if among is None else qdrant_edge.Filter(must=[qdrant_edge.HasIdCondition(set(among))]),
+            filter=wanted,
             with_payload=SHOWN_FIELDS,
         )
         return self._from_each("query", request)
 
-    def _worded(self, question: str, limit: int) -> Points:
+    def _worded(self, question: str, limit: int, where: Filter | None) -> Points:
         query = qdrant_edge.TextQuery(TEXT_FIELD, question)
-        request = qdrant_edge.QueryRequest(limit=limit, query=query, with_payload=SHOWN_FIELDS)
+        wanted = edge_filter(where)
+        request = qdrant_edge.QueryRequest(limit=limit, query=query, filter=wanted, with_payload=SHOWN_FIELDS)
         return self._from_each("query", request)
+
+    def _values(self, name: str, where: Filter | None) -> Iterable[tuple[str | int, int]]:
+        # As many values as a shard may have: what one shard left out could be frequent in the others.
+        limit = max(self.count(), 1)
+        request = qdrant_edge.FacetRequest(path_of(name), limit=limit, exact=True, filter=edge_filter(where))
+        found = self._each(lambda shard: shard.facet(request))
+        return [(hit.value, hit.count) for facet in found for hit in facet.hits]
 
     def _from_each(self, method: str, *given: Any) -> Points:
         return chain.from_iterable(self._each(methodcaller(method, *given)))

@@ -14,11 +14,12 @@ import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
+from include.catalogue.attributes import Attribute
 from include.core.child import end_with, environment, read_report, report, reported_error, signal_name
 from include.core.environment import REPOSITORY
 from include.core.errors import StorageFull, StoreUnavailable
@@ -36,6 +37,7 @@ def build_apart(
     shard: int,
     batches: Iterable[PointBatch],
     index: IndexSettings,
+    attributes: Sequence[Attribute],
     total: int | None,
     sink: Sink | None,
 ) -> dict[str, Any]:
@@ -48,9 +50,18 @@ def build_apart(
         RuntimeError: It failed in a way that nobody foresaw; holds its traceback.
         Exception: Whatever `batches` raises.
     """
-    given = [str(directory.resolve()), str(shard), index.model_dump_json(), json.dumps(total), str(os.getpid())]
+    described = json.dumps([each.model_dump() for each in attributes])
+    told = [index.model_dump_json(), described, json.dumps(total)]
     child = subprocess.Popen(
-        [sys.executable, "-m", "include.store.edge_process", *given],
+        [
+            sys.executable,
+            "-m",
+            "include.store.edge_process",
+            str(directory.resolve()),
+            str(shard),
+            *told,
+            str(os.getpid()),
+        ],
         cwd=REPOSITORY,
         env=environment(),
         stdin=subprocess.PIPE,
@@ -138,7 +149,7 @@ def _received(stream: IO[bytes]) -> Iterator[PointBatch]:
         yield pickle.loads(packed)  # noqa: S301 - from our own parent
 
 
-def main(directory: str, shard: str, index: str, total: str, parent: str) -> int:
+def main(directory: str, shard: str, index: str, attributes: str, total: str, parent: str) -> int:
     """Build the shard from the points on standard input."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal reaches the parent too, which ends this
     end_with(int(parent))
@@ -146,8 +157,10 @@ def main(directory: str, shard: str, index: str, total: str, parent: str) -> int
 
     def work(sink: Sink) -> dict[str, Any]:
         settings = IndexSettings.model_validate_json(index)
+        indexed = [Attribute.model_validate(each) for each in json.loads(attributes)]
+        batches = _received(sys.stdin.buffer)
         with no_space_explained(place):
-            return {"stats": build(place, int(shard), _received(sys.stdin.buffer), settings, json.loads(total), sink)}
+            return {"stats": build(place, int(shard), batches, settings, indexed, json.loads(total), sink)}
 
     return report(work)
 

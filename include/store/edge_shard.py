@@ -18,10 +18,13 @@ from typing import Any
 import numpy as np
 import qdrant_edge
 
+from include.catalogue.attributes import Attribute
 from include.core.errors import DamagedArtifact, StorageFull, StoreUnavailable, VerificationFailed
 from include.core.progress import Progress, Sink
 from include.core.settings import IndexSettings
 from include.core.space import NEXT_STEP, fill_holes, full, no_space_explained, require
+from include.store.edge_filter import INDEXES, text_index
+from include.store.filters import path_of
 from include.store.protocol import TEXT_FIELD, PointBatch
 
 BATCH_POINTS = 1000
@@ -34,6 +37,7 @@ def build(
     shard: int,
     batches: Iterable[PointBatch],
     index: IndexSettings,
+    attributes: Sequence[Attribute],
     total: int | None,
     sink: Sink | None,
 ) -> dict[str, Any]:
@@ -44,7 +48,7 @@ def build(
         raise VerificationFailed(f"Shard {shard} has no points.", "Plan fewer shards than row groups.")
     require(directory, bytes_a_point(first) * (total or len(first)), f"Building shard {shard}")
     dim, points = first.vectors.shape[1], 0
-    with closing(_create(directory, dim, index)) as engine:
+    with closing(_create(directory, dim, index, attributes)) as engine:
         with Progress(f"load shard {shard}", total, unit="points", sink=sink) as progress:
             for batch in chain([first], larger):
                 rows = zip(batch.ids, batch.vectors, batch.payloads, strict=True)
@@ -85,8 +89,8 @@ def bytes_a_point(batch: PointBatch) -> float:
     return 2 * (batch.vectors.nbytes + payloads) / len(batch)
 
 
-def _create(directory: Path, dim: int, index: IndexSettings) -> qdrant_edge.EdgeShard:
-    """An empty shard without write-ahead log, its text index made before any point."""
+def _create(directory: Path, dim: int, index: IndexSettings, attributes: Sequence[Attribute]) -> qdrant_edge.EdgeShard:
+    """An empty shard without write-ahead log, its payload indexes made before any point."""
     with engine_explained("create a shard", directory):
         engine = qdrant_edge.EdgeShard.create(
             str(directory),
@@ -100,15 +104,12 @@ def _create(directory: Path, dim: int, index: IndexSettings) -> qdrant_edge.Edge
                 wal_enabled=False,  # a write-ahead log would allow one process a directory, readers included
             ),
         )
-        engine.update(
-            qdrant_edge.UpdateOperation.create_field_index(
-                TEXT_FIELD,
-                # The default tokenization (words, lower case): the one that all of Qdrant's forms score alike.
-                qdrant_edge.TextIndexParams(
-                    tokenizer=qdrant_edge.TokenizerType.Word, lowercase=True, scoring=qdrant_edge.TextScoringParams()
-                ),
-            )
-        )
+        indexes = {TEXT_FIELD: text_index(scoring=True)}
+        for each in attributes:
+            made = text_index(scoring=False) if each.type == "text" else INDEXES[each.type]()
+            indexes[path_of(each.name)] = made
+        for path, params in indexes.items():
+            engine.update(qdrant_edge.UpdateOperation.create_field_index(path, params))
     return engine
 
 

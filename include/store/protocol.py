@@ -18,9 +18,10 @@ imports neither pyarrow nor qdrant_client.
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from include.catalogue.attributes import Attribute, AttributeValue
 from include.core.arrays import Vectors
 from include.core.errors import Terminal
 from include.core.progress import Sink
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 Payload = dict[str, Any]
 
 TEXT_FIELD = "text"  # the payload field that BM25 searches
-SHOWN_FIELDS = ["uid", "title", "content"]  # what a hit carries
+SHOWN_FIELDS = ["uid", "title", "content", "attributes"]  # what a hit carries
 BM25_WEIGHT = 0.2  # of BM25 in hybrid search where none was fitted, see fusion.py
 NAMESPACE = uuid.UUID("6f1f3f0e-7b0c-5d8e-9c39-5a0a4c0a8a51")  # never change it: every stored id depends on it
 
@@ -49,7 +50,8 @@ class PointBatch:
         uids: The products' uids.
         ids: `point_id` of each.
         vectors: (n, dim) float32, L2-normalised.
-        payloads: `{"uid", "title", "content", "text"}` each; `text` is what BM25 searches.
+        payloads: `{"uid", "title", "content", "text"}` each; `text` is what BM25 searches. Of a catalogue with
+            attributes also `attributes`: `{name: value}`, dates as `2024-05-01T00:00:00Z`, without those it lacks.
     """
 
     uids: list[str]
@@ -68,26 +70,31 @@ class Hit:
     Attributes:
         uid, title, content: The product's.
         score: Cosine for dense search, BM25 score for BM25, fused score (0-1) for hybrid. Higher is better.
+        attributes: By name, as in the payload.
     """
 
     uid: str
     title: str
     content: str
     score: float
+    attributes: dict[str, AttributeValue] = field(default_factory=dict, hash=False)
 
 
 def as_hit(payload: Payload, score: float) -> Hit:
     """A hit from a stored payload; the score without float32's noise, so that equal products tie."""
-    return Hit(payload["uid"], payload["title"], payload["content"], round(float(score), 6))
+    return Hit(
+        payload["uid"], payload["title"], payload["content"], round(float(score), 6), payload.get("attributes", {})
+    )
 
 
 @dataclass(frozen=True)
 class Spec:
-    """What an index version is made of: `dim` is the vectors' length, the rest as in `IndexSettings`."""
+    """What an index version is made of: `dim` is the vectors' length, `attributes` are indexed by their type."""
 
     dim: int
     hnsw_m: int
     hnsw_ef_construct: int
+    attributes: tuple[Attribute, ...] = ()
 
 
 class Store(Protocol):
@@ -107,6 +114,7 @@ class Store(Protocol):
         batches: Iterable[PointBatch],
         *,
         inputs: Mapping[str, str],
+        attributes: Sequence[Attribute] = (),
         total: int | None = None,
         sink: Sink | None = None,
     ) -> dict[str, Any]:
@@ -118,6 +126,7 @@ class Store(Protocol):
             batches: The shard's points; may be left unread if an earlier try has loaded them already.
             inputs: Fingerprints of what the points were made from, by role; with the store's settings they
                 must determine the points.
+            attributes: Those of the points, as given to `prepare`.
             total: Points to come, where known: for progress alone.
             sink: Receives progress.
 

@@ -1,12 +1,15 @@
 """Reading one version: what both stores do alike. What only an engine can do is in `edge.py` and `server_search.py`."""
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
+from include.catalogue.attributes import Attribute
 from include.core.arrays import Vectors
+from include.store.filters import Filter
 from include.store.fusion import depth, fuse_hits, unmatched
 from include.store.protocol import BM25_WEIGHT, Hit, Payload, as_hit, point_id
 
@@ -15,11 +18,14 @@ FETCH_POINTS = 256  # at once
 
 
 class Searcher(ABC):
-    """One version, open for reading. Safe to use from several threads; hits are sorted by score, then uid."""
+    """One version, open for reading. Safe to use from several threads; hits are sorted by score, then uid.
+
+    `where` is a filter: what does not match it is not found.
+    """
 
     @abstractmethod
-    def count(self) -> int:
-        """How many points there are."""
+    def count(self, where: Filter | None = None) -> int:
+        """How many points there are, or how many of them match."""
 
     @abstractmethod
     def close(self) -> None:
@@ -35,32 +41,75 @@ class Searcher(ABC):
                 found[payload["uid"]] = (np.asarray(point.vector, dtype=np.float32), payload)
         return found
 
-    def dense(self, vector: Vectors, top_k: int, *, exact: bool = False) -> list[Hit]:
-        """Nearest by cosine; `exact` compares with every point instead of walking the HNSW graph."""
-        return _hits(self._nearest(vector, top_k, exact=exact, among=None), top_k)
+    def dense(self, vector: Vectors, top_k: int, *, exact: bool = False, where: Filter | None = None) -> list[Hit]:
+        """Nearest by cosine; `exact` compares with every point instead of walking the HNSW graph.
 
-    def bm25(self, question: str, top_k: int) -> list[Hit]:
+        The engine does so by itself where a filter leaves few: less than 10 MB of vectors.
+        """
+        return _hits(self._nearest(vector, top_k, exact=exact, where=where), top_k)
+
+    def bm25(self, question: str, top_k: int, *, where: Filter | None = None) -> list[Hit]:
         """Best by BM25 over title and content; products that share no word with the question are not hits."""
-        return _hits(self._worded(question, top_k), top_k) if question.strip() else []
+        return _hits(self._worded(question, top_k, where), top_k) if question.strip() else []
 
-    def hybrid(self, vector: Vectors, question: str, top_k: int, *, bm25_weight: float = BM25_WEIGHT) -> list[Hit]:
+    def hybrid(
+        self,
+        vector: Vectors,
+        question: str,
+        top_k: int,
+        *,
+        bm25_weight: float = BM25_WEIGHT,
+        where: Filter | None = None,
+    ) -> list[Hit]:
         """Dense and BM25, fused: see `fusion.fuse`. `bm25_weight` is from 0 (dense alone) to 1 (BM25 alone)."""
-        dense, bm25 = self.dense(vector, depth(top_k)), self.bm25(question, depth(top_k))
-        if others := [point_id(hit.uid) for hit in unmatched(bm25, dense)]:
+        dense = self.dense(vector, depth(top_k), where=where)
+        bm25 = self.bm25(question, depth(top_k), where=where)
+        if others := [point_id(hit.uid) for hit in unmatched(bm25, dense)]:  # they match `where` already
             dense += _hits(self._nearest(vector, len(others), exact=True, among=others), len(others))
         return fuse_hits(dense, bm25, top_k, bm25_weight=bm25_weight)
+
+    def facets(
+        self, attributes: Sequence[Attribute], where: Filter | None = None
+    ) -> dict[str, list[tuple[str | int, int]]]:
+        """How many products have each value, of all that match, by attribute: the most frequent first, then by value.
+
+        A product counts once for each of its keywords.
+
+        Args:
+            attributes: From `filters.counted`.
+            where: Which products.
+        """
+        counts: dict[str, list[tuple[str | int, int]]] = {}
+        for attribute in attributes:
+            total: Counter[str | int] = Counter()
+            for value, count in self._values(attribute.name, where):
+                total[value] += count
+            counts[attribute.name] = sorted(total.items(), key=lambda item: (-item[1], str(item[0])))
+        return counts
 
     @abstractmethod
     def _stored(self, ids: Sequence[str]) -> Points:
         """The points that exist, each with `payload` and `vector`."""
 
     @abstractmethod
-    def _nearest(self, vector: Vectors, limit: int, *, exact: bool, among: Sequence[str] | None) -> Points:
+    def _nearest(
+        self,
+        vector: Vectors,
+        limit: int,
+        *,
+        exact: bool,
+        among: Sequence[str] | None = None,
+        where: Filter | None = None,
+    ) -> Points:
         """Points by cosine, `limit` or more, each with `payload` and `score`; of these ids alone where given."""
 
     @abstractmethod
-    def _worded(self, question: str, limit: int) -> Points:
+    def _worded(self, question: str, limit: int, where: Filter | None) -> Points:
         """Points by BM25, likewise."""
+
+    @abstractmethod
+    def _values(self, name: str, where: Filter | None) -> Iterable[tuple[str | int, int]]:
+        """Each value of an attribute with the number of its points; a value may come more than once."""
 
 
 def _hits(points: Points, limit: int) -> list[Hit]:

@@ -18,12 +18,14 @@ from typing import Any
 
 from qdrant_client import QdrantClient, models
 
+from include.catalogue.attributes import Attribute, AttributeType
 from include.core.errors import BadSettings, StoreUnavailable, Terminal, UnknownVersion
 from include.core.progress import Progress, Sink
 from include.core.redaction import foreign
 from include.core.settings import IndexSettings
 from include.store.calls import Caller
 from include.store.connection import FIX, ServerConnection
+from include.store.filters import path_of
 from include.store.protocol import TEXT_FIELD, PointBatch, Spec, refuse_live
 from include.store.server_search import ServerSearcher
 
@@ -32,6 +34,15 @@ INDEXING_THRESHOLD_KB = 10_000  # the server's default, restored by `seal`
 BATCH_POINTS = 256
 BATCH_BYTES = 8 * 2**20  # of a request, estimated; the server's limit is 32 MB
 STREAMS = 2  # requests under way at once
+INDEXES: dict[AttributeType, models.PayloadSchemaType] = {
+    "keyword": models.PayloadSchemaType.KEYWORD,
+    "keywords": models.PayloadSchemaType.KEYWORD,
+    "number": models.PayloadSchemaType.FLOAT,
+    "money": models.PayloadSchemaType.FLOAT,
+    "date": models.PayloadSchemaType.DATETIME,
+    "boolean": models.PayloadSchemaType.BOOL,
+    "text": models.PayloadSchemaType.TEXT,
+}
 
 
 class ServerStore:
@@ -98,8 +109,9 @@ class ServerStore:
             )
         schemas: dict[str, Any] = {
             "uid": models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD),
-            # The default tokenization, as in edge.py.
+            # The default tokenization, as in edge_filter.py.
             TEXT_FIELD: models.TextIndexParams(type=models.TextIndexType.TEXT, scoring=True),
+            **{path_of(each.name): INDEXES[each.type] for each in spec.attributes},
         }
         for field_name, schema in schemas.items():
             self._call(
@@ -114,6 +126,7 @@ class ServerStore:
         batches: Iterable[PointBatch],
         *,
         inputs: Mapping[str, str],
+        attributes: Sequence[Attribute] = (),
         total: int | None = None,
         sink: Sink | None = None,
     ) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Reading one collection of a Qdrant server."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from qdrant_client import QdrantClient, models
@@ -8,8 +8,11 @@ from qdrant_client import QdrantClient, models
 from include.core.arrays import Vectors
 from include.core.errors import UnknownVersion
 from include.store.calls import Caller
+from include.store.filters import Filter, as_json, path_of
 from include.store.protocol import SHOWN_FIELDS, TEXT_FIELD
 from include.store.searcher import Points, Searcher
+
+MOST_VALUES = 100_000  # of an attribute, counted at once
 
 
 class ServerSearcher(Searcher):
@@ -21,10 +24,13 @@ class ServerSearcher(Searcher):
         self._name = name
         self._unknown = unknown
 
-    def count(self) -> int:
-        """How many points there are."""
+    def count(self, where: Filter | None = None) -> int:
+        """How many points there are, or how many of them match."""
+        matching = _condition(where)
         count = self._call(
-            f"count {self._name}", lambda: self._client.count(self._name, exact=True), missing=self._unknown
+            f"count {self._name}",
+            lambda: self._client.count(self._name, count_filter=matching, exact=True),
+            missing=self._unknown,
         )
         return int(count.count)
 
@@ -38,12 +44,31 @@ class ServerSearcher(Searcher):
             missing=self._unknown,
         )
 
-    def _nearest(self, vector: Vectors, limit: int, *, exact: bool, among: Sequence[str] | None) -> Points:
-        ids = None if among is None else models.Filter(must=[models.HasIdCondition(has_id=list(among))])
-        return self._query(vector.tolist(), limit, query_filter=ids, search_params=models.SearchParams(exact=exact))
+    def _nearest(
+        self,
+        vector: Vectors,
+        limit: int,
+        *,
+        exact: bool,
+        among: Sequence[str] | None = None,
+        where: Filter | None = None,
+    ) -> Points:
+        wanted = _condition(where)
+        if among is not None:
+            wanted = models.Filter(must=[models.HasIdCondition(has_id=list(among)), *([wanted] if wanted else [])])
+        return self._query(vector.tolist(), limit, query_filter=wanted, search_params=models.SearchParams(exact=exact))
 
-    def _worded(self, question: str, limit: int) -> Points:
-        return self._query(models.TextQuery(text=question), limit, using=TEXT_FIELD)
+    def _worded(self, question: str, limit: int, where: Filter | None) -> Points:
+        return self._query(models.TextQuery(text=question), limit, using=TEXT_FIELD, query_filter=_condition(where))
+
+    def _values(self, name: str, where: Filter | None) -> Iterable[tuple[str | int, int]]:
+        matching = _condition(where)
+        found = self._call(
+            f"count the values of {name} in {self._name}",
+            lambda: self._client.facet(self._name, path_of(name), matching, limit=MOST_VALUES, exact=True),
+            missing=self._unknown,
+        )
+        return [(hit.value, hit.count) for hit in found.hits]
 
     def _query(self, query: Any, limit: int, **options: Any) -> Points:
         return self._call(
@@ -53,3 +78,7 @@ class ServerSearcher(Searcher):
             ),
             missing=self._unknown,
         ).points
+
+
+def _condition(where: Filter | None) -> models.Filter | None:
+    return None if where is None else models.Filter.model_validate(as_json(where))

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from include.catalogue.attributes import Attribute
 from include.core import artifacts, kinds
 from include.core.errors import DamagedArtifact
 
@@ -26,6 +27,7 @@ class IndexVersion(BaseModel):
         shards: What `upsert` said of each, in order; the store knows the rest of what is in there.
         recall: Recall@10 against exact search, 0-1.
         checks: See `include.index.checks.check`.
+        attributes: Of its products, as filters name them; a version of a catalogue without has none, and no such key.
     """
 
     model_config = ConfigDict(frozen=True, populate_by_name=True)
@@ -41,6 +43,7 @@ class IndexVersion(BaseModel):
     shards: list[dict[str, Any]]
     recall: float
     checks: dict[str, Any]
+    attributes: list[Attribute] = []
 
     @staticmethod
     def path(root: Path, name: str) -> Path:
@@ -81,5 +84,6 @@ class IndexVersion(BaseModel):
 
     def write(self, directory: Path) -> None:
         """Write `version.json` into an artifact that is being made."""
-        text = json.dumps(self.model_dump(by_alias=True), indent=2, allow_nan=False)
+        left_out = None if self.attributes else {"attributes"}
+        text = json.dumps(self.model_dump(by_alias=True, exclude=left_out), indent=2, allow_nan=False)
         (directory / VERSION_FILE).write_text(text, encoding="utf-8")

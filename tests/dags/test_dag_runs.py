@@ -9,6 +9,7 @@ import pytest
 from include.core.environment import REPOSITORY
 from include.core.settings import IndexSettings
 from include.store.stores import open_store
+from tests.indexed import publish_described
 
 pytestmark = pytest.mark.airflow
 
@@ -61,3 +62,16 @@ def test_the_pipeline_and_a_question_run_on_the_sample(airflow_database: None, t
     answer = result(asked, "answer_question")
     assert answer["version"] == live
     assert answer["answers"][0]["question"] == "Which kettle is made of glass?"
+
+
+def test_a_question_with_a_filter_from_the_form(airflow_database: None, tiny_model: Path, tmp_path: Path) -> None:
+    """The fields of the form reach the search, and their outcome the result that programs read."""
+    version = publish_described(tmp_path / "data", tiny_model)
+    conf = {"question": "Which kettle?", "threshold": 0.0, "filter": 'brand = "LG" and price < 10', "facets": "brand"}
+    asked = run("answer_question", conf, tmp_path / "data")
+    assert asked.state == "success"
+    found = result(asked, "answer_question")
+    assert (found["version"], found["filter"]) == (version, 'brand = "LG" and price < 10')
+    assert found["facets"]["brand"] == [{"value": "LG", "count": 5, "filter": 'brand = "LG"'}]
+    assert {each["attributes"]["brand"] for each in found["answers"][0]["sources"]} == {"LG"}
+    assert run("answer_question", {**conf, "filter": "brnad is missing"}, tmp_path / "data").state == "failed"

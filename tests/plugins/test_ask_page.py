@@ -52,6 +52,7 @@ class Api:
 
     def __init__(self, root: str = "") -> None:
         self.root = root
+        self.attributes: list[dict[str, Any]] = []  # of the index
         self.paused = False
         self.status: dict[str, tuple[int, Any]] = {}  # by method and path within the API: another answer, always
         self.passing: dict[str, list[int]] = {}  # the same, one status each time until they are used up; 0: no answer
@@ -69,6 +70,8 @@ class Api:
                 policy = "default-src 'none'; script-src 'nonce-n'; style-src 'nonce-n'; connect-src 'self'"
                 headers = {"Content-Security-Policy": policy}
                 return route.fulfill(body=filled(name, nonce="n"), content_type="text/html", headers=headers)
+        if path == f"{self.root}/vitrine/attributes":
+            return route.fulfill(json=self.attributes)
         assert path.startswith(f"{self.root}/api/v2/dags/answer_question"), path
         rest = unquote(path.removeprefix(f"{self.root}/api/v2/dags/answer_question"))
         self.calls.append((request.method, rest, request.post_data_json))
@@ -163,6 +166,45 @@ def test_answers_appear_with_their_sources(page: Page, api: Api) -> None:
     ((sent),) = api.posted
     assert sent == {"logical_date": None, "conf": conf, "dag_run_id": sent["dag_run_id"]}
     assert re.fullmatch(r"ask__[A-Za-z0-9_.~:+-]+", sent["dag_run_id"]), "what Airflow allows in the id of a run"
+
+
+ATTRIBUTES = [
+    {"name": "brand", "type": "keyword", "counted": True},
+    {"name": "price", "type": "money", "counted": False},
+]
+
+
+def test_a_filter_is_sent_and_counts_and_attributes_are_shown(page: Page, api: Api) -> None:
+    """Analysts narrow the catalogue here: by names that they are shown, or by a click on a count."""
+    expect(page.get_by_label("Filter")).to_be_hidden()
+    api.attributes = ATTRIBUTES
+    bought = {**NEAREST, "attributes": {"brand": EVIL, "price": 19.5, "new": ["a", "b"]}}
+    counts = {"brand": [{"value": EVIL, "count": 1200, "filter": 'brand = "x"'}]}
+    answers = [entry("Which kettle?", answer="This one. [1]", found=True, sources=[bought])]
+    api.result = {**ANSWER, "filter": "price < 20", "facets": counts, "answers": answers}
+    page.reload()
+    expect(page.get_by_text("Attributes: brand (keyword), price (money)")).to_be_visible()
+    page.get_by_label("Filter").fill("price < 20")
+    ask(page, "Which kettle?")
+    expect(page.get_by_role("listitem")).to_contain_text(f"brand: {EVIL} · price: 19.5 · new: a, b")
+    expect(page.get_by_role("article")).to_contain_text("· filter price < 20 ·")
+    assert [(body["conf"]["filter"], body["conf"]["facets"]) for body in api.posted] == [("price < 20", "brand")]
+    page.get_by_role("button", name=f"{EVIL} (1,200)").click()
+    expect(page.get_by_label("Filter")).to_have_value('(price < 20) and brand = "x"')
+    assert page.locator("img").count() == 0
+
+
+def test_the_place_of_a_filters_fault_is_marked(page: Page, api: Api) -> None:
+    """ "Character 12" is quicker found by the page than by counting."""
+    api.attributes, api.states = ATTRIBUTES, ["failed"]
+    what = "Filter, character 3, at \"prize < 20\": there is no attribute 'prize'."
+    api.failure = {"class": "BadFilter", "what": what, "next_step": "Did you mean price?"}
+    page.reload()
+    page.get_by_label("Filter").fill("🎧 prize < 20")
+    ask(page)
+    expect(page.get_by_role("alert")).to_contain_text("Did you mean price?")
+    expect(page.get_by_label("Filter")).to_be_focused()
+    assert page.evaluate("window.getSelection().toString()") == "prize < 20"
 
 
 def test_a_title_is_shown_as_text(page: Page) -> None:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from include.core import artifacts
 from include.core.errors import DamagedArtifact
 from include.report.report import page_of_run, report
+from tests.indexed import publish_described
 from tests.small import few
 
 RUN = "manual__2026-11-22T10:00:00.123456+00:00"
@@ -110,7 +111,7 @@ def published(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return report(results, root=root, run_id=RUN, logical_date=None).path / "report.html"
 
 
-@pytest.mark.parametrize("path", ["/vitrine/ask", REPORT.format(RUN), REPORT.format("unknown")])
+@pytest.mark.parametrize("path", ["/vitrine/ask", "/vitrine/attributes", REPORT.format(RUN), REPORT.format("unknown")])
 def test_strangers_get_nothing(client: Any, published: Path, path: str) -> None:
     """Airflow does not authenticate a plugin's application: forgotten, the reports are open to the network."""
     for headers in ({}, {"Authorization": "Bearer nonsense"}, {"Cookie": "_token=nonsense"}):
@@ -127,7 +128,7 @@ def test_no_route_is_open(airflow_app: Any) -> None:
     from vitrine_pages import make_app
 
     routes = make_app().routes
-    assert {route.path for route in routes} == {"/ask", "/runs/{dag_id}/{run_id}/report"}
+    assert {route.path for route in routes} == {"/ask", "/attributes", "/runs/{dag_id}/{run_id}/report"}
     for route in routes:
         assert get_user in [each.call for each in route.dependant.dependencies], route.path
 
@@ -140,6 +141,21 @@ def test_users_get_the_ask_page(client: Any, how: str) -> None:
     assert answer.status_code == 200
     assert "Ask the catalogue" in answer.text
     assert "{{" not in answer.text
+
+
+def test_the_ask_page_is_told_what_can_be_filtered(
+    client: Any, root: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the names nobody can write a filter; who may not see runs is told nothing of the catalogue."""
+    monkeypatch.setenv("VITRINE_DATA", str(root))
+    assert client.get("/vitrine/attributes", headers=bearer("viewer")).json() == []
+    publish_described(root, tiny_model)
+    told = client.get("/vitrine/attributes", headers=bearer("viewer"))
+    assert told.json()[:2] == [
+        {"name": "brand", "type": "keyword", "counted": True},
+        {"name": "price", "type": "money", "counted": False},
+    ]
+    assert client.get("/vitrine/attributes", headers=bearer(None)).status_code == 403
 
 
 def test_the_ask_page_allows_only_its_own_script(client: Any) -> None:

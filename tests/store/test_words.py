@@ -47,7 +47,7 @@ class Engine:
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir()
-        self.shard = _create(directory, 2, IndexSettings())
+        self.shard = _create(directory, 2, IndexSettings(), ())
         self.count = 0
 
     def add(self, text: str) -> int:
