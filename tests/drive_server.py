@@ -15,9 +15,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
-DRIVE_HOSTS = ("drive.google.com", "drive.usercontent.google.com", "accounts.google.com")
+DRIVE_HOSTS = ("drive.google.com", "drive.usercontent.google.com", "docs.google.com", "accounts.google.com")
 BLOCK = 16 * 1024
 
 # As Drive sent them in 2024 and 2025, shortened; gdown reads them line by line.
@@ -57,6 +57,7 @@ class Served:
     allow_head: bool = True
     headers: dict[str, str] = field(default_factory=dict)
     drive: str = "large"  # small, large, quota_200, quota_403, private, missing: what Drive makes of it
+    key: str = ""  # the resourcekey without which Drive asks to sign in
 
 
 @dataclass(frozen=True)
@@ -140,15 +141,21 @@ class _Handler(BaseHTTPRequestHandler):
             self._page(404, MISSING)
 
     def _drive(self, host: str, path: str, query: dict[str, str]) -> None:
-        served = self.server.files.get(query.get("id", ""))
+        in_path = (
+            re.match(r"/spreadsheets/d/(?:e/)?([-\w]+)/(?:export|pub)$", path) if host == "docs.google.com" else None
+        )
+        served = self.server.files.get(in_path[1] if in_path else query.get("id", ""))
         if host == "accounts.google.com":
             self._page(200, SIGN_IN)
         elif served is None or served.drive == "missing":
             self._page(404, MISSING)
-        elif served.drive == "private":
+        elif served.drive == "private" or served.key != query.get("resourcekey", ""):
             self._redirect("https://accounts.google.com/ServiceLogin?continue=x")
         elif served.drive.startswith("quota"):
             self._page(int(served.drive[-3:]), QUOTA)
+        elif in_path:
+            name = 'attachment; filename="Products-Sheet1.csv"'
+            self._send(served, {"Content-Disposition": name, "Content-Type": "text/csv"})
         elif path == "/download":
             if query.get("confirm") != "t":
                 self._page(200, WARNING.format(id=query["id"]))
@@ -157,7 +164,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif served.drive == "small":
             self._send(served, {"Content-Disposition": 'attachment; filename="small.zip"'})
         elif query.get("confirm") == "t":
-            self._redirect(f"https://drive.usercontent.google.com/download?id={query['id']}&export=download&confirm=t")
+            self._redirect(f"https://drive.usercontent.google.com/download?{urlencode(query)}")
         else:
             self._page(200, WARNING.format(id=query["id"]))
 

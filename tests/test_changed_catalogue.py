@@ -11,6 +11,7 @@ from include import stages
 from include.catalogue.attributes import Attribute
 from include.core import artifacts
 from include.core.forms import pipeline_settings
+from include.core.settings import AnswerSettings
 from include.model.encoder import Encoder
 from include.run import Run
 from tests.small import Product, products, write_catalogue
@@ -57,6 +58,10 @@ def test_new_prices_train_no_model_and_embed_no_text(
     assert [shard["embedding"]["reused"] for shard in second["shards"]] == [True, True]
     assert [shard["upsert"]["reused"] for shard in second["shards"]] == [False, False], "their payloads are new"
     assert second["publish"]["published"]
+    asked = AnswerSettings(mode="bm25", top_k=1)
+    found = stages.answer_question(rows[70].title, asked, run_of(root, 2, tiny_base).settings.index, root=root)
+    [source] = found["answers"][0]["sources"] or found["answers"][0]["nearest"]
+    assert (source["uid"], source["attributes"]) == (rows[70].uid, {"price": 2.0})
     counted = {name: second["publish"]["catalogue"][name] for name in FATES}
     assert counted == {"gone": 0, "new": 0, "changed_text": 0, "changed_attributes": 2, "unchanged": 98}
 

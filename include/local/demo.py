@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -104,9 +105,12 @@ def _run(client: AirflowClient, source: str, questions: list[str] | None) -> Non
 
 
 def resolve(source: str) -> str:
-    """A path is made absolute, since Airflow's tasks run in another directory; all else stays."""
-    is_file = source != "sample" and download.is_here(source)
-    return str(Path(source).expanduser().resolve()) if is_file else source
+    """A path or a pattern is made absolute, since Airflow's tasks run in another directory; all else stays."""
+    if source == "sample" or not download.is_path(source):
+        return source
+    with suppress(OSError, ValueError, RuntimeError):  # no path at all: a look at it says so
+        return str(Path(source).expanduser().resolve())
+    return source
 
 
 def reach(source: str) -> None:

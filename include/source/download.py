@@ -1,4 +1,4 @@
-"""Fetch the catalogue file: the sample, a path, an http(s) or object-store address, or a Google Drive file.
+"""Fetch the catalogue: the sample, a file, folder or pattern on disk or in an object store, a web or Drive file.
 
 The file is streamed to disk, hashed on the way, looked at (`include.source.transfer.check`: a web page, an empty or
 a truncated file is never taken for data) and published as an artifact of kind `source`. Its fingerprint says
@@ -23,7 +23,7 @@ from include.core.settings import SourceSettings
 from include.core.space import FULL, require
 from include.formats.archive import Archive
 from include.sample.write import write_sample
-from include.source import drive, object_stores, sources
+from include.source import disk, drive, object_stores, web
 from include.source.transfer import Fetched, Format, Remote, check
 
 NAMES: dict[Format, str] = {
@@ -38,6 +38,7 @@ NAMES: dict[Format, str] = {
     "excel": "catalogue.xlsx",
     "jsonl": "catalogue.jsonl",
     "text": "catalogue.txt",
+    "folder": "catalogue",
 }
 SAMPLE_BYTES = 120  # a product; seen: 80
 ONCE = "once"  # marks a scratch directory that no later attempt can use
@@ -53,9 +54,11 @@ def download(settings: SourceSettings, *, root: Path, sink: Sink | None = None) 
         sink: Receives progress in bytes (for the sample, in products).
 
     Returns:
-        Kind `source`: one data file, and `stats`: `file` (its name in the artifact), `origin` (where it is from,
-        without secrets), `bytes`, `sha256`, `format` ("zip", "gzip", "tar", "jsonl", or "text" for any other text); for
-        the sample also `sample`, the counts of `include.sample.write.write_sample`.
+        Kind `source`: one data file or a folder of them, and `stats`: `file` (its name in the artifact), `origin`
+        (where it is from, without secrets), `bytes`, `sha256`, `format` (of `Format`); for the sample also
+        `sample`, the counts of `include.sample.write.write_sample`. Where `format` is "folder", `file` is a directory,
+        `files` how many are in it, `listed` the names and bytes of the first of them, and `sha256` that of the list
+        that `sha256sum` makes of them, in the order of their names.
 
     Raises:
         BadSource: The source does not exist, may not be read, or is no catalogue file.
@@ -87,24 +90,32 @@ def reach(source: str) -> str:
     return _look(source, pinned=False).origin
 
 
+def is_path(source: str) -> bool:
+    """Whether a source is a path or a pattern on this machine. A file of that name wins over a Drive id."""
+    return _is_here(source) or not (_scheme(source) or drive.drive_file(source))
+
+
 def _look(source: str, *, pinned: bool) -> Remote:
-    """Find out what `source` is. A file of that name wins over a Drive id."""
-    scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", source)
-    if (scheme and scheme[1].lower() == "file") or (scheme is None and is_here(source)):
-        return sources.local(source)
-    if identifier := drive.file_id(source):
-        return drive.look(identifier, pinned=pinned)
-    if scheme is None:
-        return sources.local(source)
-    if scheme[1].lower() in ("http", "https"):
-        return sources.http(source, pinned=pinned)
+    """Find out what `source` is."""
+    scheme = _scheme(source)
+    if scheme == "file" or is_path(source):
+        return disk.local(source)
+    if on_drive := drive.drive_file(source):
+        return drive.look(on_drive, pinned=pinned)
+    if scheme in ("http", "https"):
+        return web.http(source, pinned=pinned)
     return object_stores.stored(source, pinned=pinned)
 
 
-def is_here(source: str) -> bool:
-    """Whether a file of that name exists; what cannot be a path, or may not be looked at, does not."""
+def _scheme(source: str) -> str:
+    found = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", source)
+    return found[1].lower() if found else ""
+
+
+def _is_here(source: str) -> bool:
+    """Whether there is a file or folder of that name; what cannot be a path, or may not be looked at, is not."""
     try:
-        return Path(source).expanduser().exists()
+        return not _scheme(source) and Path(source).expanduser().exists()
     except (OSError, ValueError, RuntimeError):
         return False
 
@@ -141,7 +152,7 @@ def _write(space: artifacts.Workspace, remote: Remote, pinned: str, progress: Pr
             shutil.rmtree(space.scratch)
         raise
     try:
-        form = check(file, remote.origin)
+        form: Format = "folder" if file.path.is_dir() else check(file, remote.origin)
         if pinned and file.sha256 != pinned:
             raise HashMismatch(
                 f"{remote.origin} has the sha256 {file.sha256}, but {pinned} was pinned.",

@@ -1,4 +1,4 @@
-"""A file on Google Drive, by its id or link, through gdown.
+"""A file on Google Drive, by its id or link, through gdown; a Google Sheet as the CSV table that Google makes of it.
 
 Drive hides a large file behind a page that warns of unscanned viruses; gdown knows the way past it. It also
 refuses popular files for up to 24 hours, sometimes with status 200: that page is told from others here.
@@ -10,11 +10,13 @@ then. Proxies are taken from the standard variables.
 import hashlib
 import re
 import shutil
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http.cookiejar import LoadError, MozillaCookieJar
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from include.core.environment import DRIVE_COOKIES
 from include.core.errors import BadSettings, BadSource, QuotaExceeded, SourceUnreachable
@@ -24,76 +26,120 @@ from include.core.redaction import foreign, public, shown
 from include.core.space import require
 from include.source import transfer
 from include.source.transfer import Fetched, Partial, Remote
+from include.source.web import fetch_http
 
 HOSTS = ("drive.google.com", "docs.google.com", "drive.usercontent.google.com")
 _ID = re.compile(r"(?=.*\d)(?=.*[A-Z])(?=.*[a-z])[-\w]{25,80}", re.ASCII)
+_LINK = re.compile(rf"(?:https?:)?(?://)?((?:{'|'.join(map(re.escape, HOSTS))})(?:[/?].*)?)", re.IGNORECASE)
 _QUOTA = re.compile(r"too many users|quota exceeded|download quota|automated queries|unusual traffic", re.IGNORECASE)
 _DENIED = re.compile(r"you need access|request access|access denied|sign in|permission", re.IGNORECASE)
 _SHARE = "In Drive, share the file with 'Anyone with the link', check the id, then trigger again."
 
 
-def file_id(source: str) -> str | None:
-    """The Drive id in a bare id or a link; None where `source` is neither.
+@dataclass(frozen=True)
+class DriveFile:
+    """What a Drive link names.
+
+    Attributes:
+        id: Of the file.
+        key: Its `resourcekey`, which links to some older files need.
+        sheet: The address of a Google Sheet's export as CSV; empty for a file.
+    """
+
+    id: str
+    key: str = ""
+    sheet: str = ""
+
+    @property
+    def origin(self) -> str:
+        """How messages call it."""
+        return f"Google Sheet {self.id}" if self.sheet else f"Google Drive file {self.id}"
+
+    @property
+    def address(self) -> str:
+        """Where Drive sends the content itself."""
+        key = {"resourcekey": self.key} if self.key else {}
+        asked = urlencode({"export": "download", "confirm": "t", "id": self.id, **key})
+        return self.sheet or f"https://drive.google.com/uc?{asked}"
+
+
+def drive_file(source: str) -> DriveFile | None:
+    """What a bare id or a link in any of Drive's shapes names; None where `source` is neither.
 
     Raises:
         BadSource: A Drive link that names no file, such as a folder.
 
-    >>> file_id("https://drive.google.com/file/d/12zH4mL2RX8iSvH0VCNnd3QxO4DzuHWnK/view")
+    >>> drive_file("drive.google.com/open?id=12zH4mL2RX8iSvH0VCNnd3QxO4DzuHWnK/").id
     '12zH4mL2RX8iSvH0VCNnd3QxO4DzuHWnK'
     """
+    source = source.strip()
     if _ID.fullmatch(source):
-        return source
-    try:
-        parts = urlsplit(source)
-    except ValueError:  # no address at all
+        return DriveFile(source)
+    link = _LINK.fullmatch(source)
+    if not link:
         return None
-    if parts.scheme not in ("http", "https") or parts.hostname not in HOSTS:
-        return None
+    parts = urlsplit(f"https://{link[1]}")
+    asked = {name: values[0].strip(" /") for name, values in parse_qs(parts.query).items()}
+    if sheet := re.search(r"/spreadsheets/(?:u/\d+/)?d/(e/)?([-\w]+)", parts.path):
+        tab = asked.get("gid") or parse_qs(parts.fragment).get("gid", [""])[0]
+        tab = f"&gid={tab}" if tab.isdigit() else ""
+        end = "pub?output=csv" if sheet[1] else "export?format=csv"
+        return DriveFile(
+            sheet[2], sheet=f"https://docs.google.com/spreadsheets/d/{sheet[1] or ''}{sheet[2]}/{end}{tab}"
+        )
     in_path = re.search(r"/file/(?:u/\d+/)?d/([-\w]+)", parts.path)
-    found = in_path[1] if in_path else parse_qs(parts.query).get("id", [""])[0]
-    if not re.fullmatch(r"[-\w]{10,}", found) or "/folders/" in parts.path:
+    found = in_path[1] if in_path else asked.get("id", "")
+    if "folder" in parts.path:
         raise BadSource(
-            f"{public(source)} is a Google Drive link without a file's id.",
+            f"{public(parts.geturl())} is a Google Drive folder.",
+            "Give the link of one file in it, of a ZIP of all of them, or download the folder and give its path.",
+        )
+    if not re.fullmatch(r"[-\w]{10,}", found):
+        raise BadSource(
+            f"{public(parts.geturl())} is a Google Drive link without a file's id.",
             "Open the file (not its folder) in Drive, choose Share, Copy link, and use that.",
         )
-    return found
+    return DriveFile(found, asked.get("resourcekey", ""))
 
 
-def look(identifier: str, *, pinned: bool) -> Remote:
+def look(file: DriveFile, *, pinned: bool) -> Remote:
     """The file as Drive shows it now: known by its id, and by the time of its last change where Drive tells.
 
     Drive tells it for a shared file that is not over its quota. Where it does not, the id alone counts, and a
-    file that was replaced under its id is noticed only through another `source_sha256`. With a pinned sha256
-    Drive is not asked until the file is needed.
+    file that was replaced under its id is noticed only through another `source_sha256`; a Google Sheet, which people
+    edit in place, is then fetched each time. With a pinned sha256 Drive is not asked until the file is needed.
 
     Raises:
         BadSource: There is no such file, or it is not shared.
         QuotaExceeded: Drive refuses it for now.
         SourceUnreachable: Drive does not answer.
     """
-    seen = {} if pinned else _ask(identifier)
-    origin = f"Google Drive file {identifier}"
+    seen = {} if pinned else _ask(file)
+    identity: dict[str, str] = {"drive": file.id, **seen}
+    if file.sheet:
+        identity |= {"sheet": file.sheet, **({} if pinned or "last_modified" in seen else {"unique": uuid.uuid4().hex})}
 
     def fetch(scratch: Path, progress: Progress) -> Fetched:
-        return _fetch(identifier, seen or _ask(identifier), scratch, progress)
+        if file.sheet or file.key:  # gdown sends no resourcekey, and needs no page of warnings passed here
+            marks: dict[str, str] = {name: seen[name] for name in ("etag", "last_modified") if name in seen}
+            return fetch_http(file.address, marks, scratch, progress)
+        return _fetch(file, seen or _ask(file), scratch, progress)
 
-    return Remote(origin, {"drive": identifier, **seen}, pinned or "last_modified" in seen, fetch)
+    return Remote(file.origin, identity, pinned or "last_modified" in seen, fetch)
 
 
-def _ask(identifier: str) -> dict[str, str]:
+def _ask(file: DriveFile) -> dict[str, str]:
     """The headers that Drive would send with the file: `last_modified`, `length`, `etag`, those that it has.
 
     Empty where Drive answers with a page that is no refusal: gdown will find the way from there.
     """
     import requests
 
-    origin = f"Google Drive file {identifier}"
-    with _drive_errors(origin), requests.Session() as session:
+    with _drive_errors(file.origin), requests.Session() as session:
         if (cookies := _cookies()) is not None:
             session.cookies.update(cookies)
         with session.get(
-            "https://drive.google.com/uc",
-            params={"export": "download", "confirm": "t", "id": identifier},
+            file.address,
             headers={"Accept-Encoding": "identity"},
             timeout=(transfer.TIMEOUT, transfer.TIMEOUT),
             stream=True,
@@ -102,7 +148,7 @@ def _ask(identifier: str) -> dict[str, str]:
                 names = {"Last-Modified": "last_modified", "Content-Length": "length", "ETag": "etag"}
                 return {ours: answer.headers[name] for name, ours in names.items() if name in answer.headers}
             page = next(answer.iter_content(256 * 1024), b"").decode("utf-8", "replace")
-            _refuse(answer.status_code, page, urlsplit(answer.url).hostname or "", origin)
+            _refuse(answer.status_code, page, urlsplit(answer.url).hostname or "", file.origin)
     return {}
 
 
@@ -127,10 +173,10 @@ def _over_quota(origin: str) -> QuotaExceeded:
     )
 
 
-def _fetch(identifier: str, seen: dict[str, str], scratch: Path, progress: Progress) -> Fetched:
+def _fetch(file: DriveFile, seen: dict[str, str], scratch: Path, progress: Progress) -> Fetched:
     import gdown
 
-    origin = f"Google Drive file {identifier}"
+    origin = file.origin
     target = scratch / "drive"
     content = seen if "last_modified" in seen else {}
     _keep_only(scratch, content)
@@ -144,7 +190,7 @@ def _fetch(identifier: str, seen: dict[str, str], scratch: Path, progress: Progr
     try:
         with _drive_errors(origin, scratch):
             gdown.download(
-                id=identifier,
+                id=file.id,
                 output=str(target),
                 quiet=True,
                 resume=True,

@@ -1,4 +1,4 @@
-"""A catalogue file in an object store or on a file server that fsspec knows, by its address.
+"""Catalogue files in an object store or on a file server that fsspec knows, by their address.
 
 Only the schemes listed here are taken: fsspec has others that read from this very machine, chain one address
 into another or need parameters, and an address that a person mistyped would end in one of them.
@@ -7,7 +7,8 @@ into another or need parameters, and an address that a person mistyped would end
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from glob import has_magic
+from itertools import takewhile
 from typing import Any
 from urllib.parse import unquote
 
@@ -15,8 +16,9 @@ from include.core.errors import BadSource, SourceUnreachable, VitrineError
 from include.core.progress import Progress
 from include.core.redaction import foreign, mark, public
 from include.source import transfer
-from include.source.sources import read_blocks, require_address
-from include.source.transfer import Fetched, Partial, Remote
+from include.source.folder import Files, gathered, is_hidden
+from include.source.transfer import Fetched, Listed, Partial, Remote, read_blocks
+from include.source.web import require_address
 
 PACKAGES = {  # the package that each scheme needs; None: none beside fsspec
     "s3": "s3fs",
@@ -36,7 +38,9 @@ OBJECT_TIMES = ("LastModified", "last_modified", "mtime", "modified", "updated",
 
 
 def stored(url: str, *, pinned: bool) -> Remote:
-    """An object in a store of PACKAGES, known by its ETag, version or time.
+    """What lies in a store of PACKAGES: an object, all in a folder, or what a pattern (`s3://shop/*.csv`) matches.
+
+    An object is known by its ETag, version or time, a folder by those of its files.
 
     Raises:
         BadSource: The scheme is not supported, its package is not installed, there is no such object, or it may
@@ -46,28 +50,75 @@ def stored(url: str, *, pinned: bool) -> Remote:
     origin = public(url)
     secrets = _login(url)
     filesystem, path = _open_store(url, origin, secrets)
-    with _store_errors(origin, secrets):
-        info = filesystem.info(path)
-    if info.get("type") == "directory":
-        raise BadSource(f"{origin} is a directory, not a file.", transfer.WANTED)
-    size = info.get("size")
-    seen = {key: str(info[key]) for key in (*OBJECT_MARKS, *OBJECT_TIMES) if info.get(key) is not None}
-    identity: dict[str, Any] = {"address": mark(url), "origin": origin}
-    if not pinned:
-        identity |= seen | {"size": size} if seen else {"unique": uuid.uuid4().hex}
-
-    def fetch(scratch: Path, progress: Progress) -> Fetched:
-        partial = Partial(scratch, seen)
-        start = partial.held()
+    filesystem.invalidate_cache()
+    is_pattern = has_magic(path)
+    try:
         with _store_errors(origin, secrets):
-            stream = filesystem.open(path, "rb")
-            stream.seek(start)
-        with stream:
-            return partial.receive(
-                read_blocks(stream, lambda: _store_errors(origin, secrets)), origin, start, size, progress
-            )
+            info = filesystem.info(path)
+    except BadSource:
+        if not is_pattern:
+            raise
+    else:
+        if info.get("type") != "directory":
+            return _Store(filesystem, secrets).object(path, info, url, pinned=pinned).remote
+        is_pattern = False
+    store = _Store(filesystem, secrets)
+    base = path.rstrip("/")
+    if is_pattern:
+        base = "/".join(takewhile(lambda part: not has_magic(part), path.split("/")))
 
-    return Remote(origin, identity, bool(seen), fetch)
+    def look() -> Files:
+        with _store_errors(origin, secrets):
+            return store.files(path, base, is_pattern=is_pattern, url=url)
+
+    def lies_there() -> list[str]:
+        with _store_errors(origin, secrets):
+            names: list[str] = filesystem.ls(base, detail=False)
+        return sorted(name.rstrip("/").rpartition("/")[2] for name in names)
+
+    return gathered(url, origin, look, lies_there)
+
+
+class _Store:
+    """An opened store."""
+
+    def __init__(self, filesystem: Any, secrets: list[str]) -> None:
+        self._filesystem, self._secrets = filesystem, secrets
+
+    def files(self, path: str, base: str, *, is_pattern: bool, url: str) -> Files:
+        """The files below `path`, or that it matches, by their paths from `base`."""
+        self._filesystem.invalidate_cache()
+        matches = self._filesystem.glob(path, detail=True) if is_pattern else {path: {"type": "directory"}}
+        found: Files = {}
+        for match, of_match in matches.items():
+            is_folder = of_match.get("type") == "directory"
+            inside = self._filesystem.find(match, detail=True) if is_folder else {match: of_match}
+            for place, info in inside.items():
+                name = place.removeprefix(base).strip("/")
+                if name and info.get("type") != "directory" and not is_hidden(name):
+                    address = f"{url.partition('://')[0]}://{place.lstrip('/')}"
+                    found[name] = self.object(place, info, address, pinned=False)
+        return found
+
+    def object(self, path: str, info: dict[str, Any], url: str, *, pinned: bool) -> Listed:
+        """One file, of which the store says `info`."""
+        origin, size = public(url), info.get("size")
+        seen = {key: str(info[key]) for key in (*OBJECT_MARKS, *OBJECT_TIMES) if info.get(key) is not None}
+        identity: dict[str, Any] = {"address": mark(url), "origin": origin}
+        if not pinned:
+            identity |= seen | {"size": size} if seen else {"unique": uuid.uuid4().hex}
+
+        def copy(into: Partial, progress: Progress) -> Fetched:
+            start = into.held()
+            with _store_errors(origin, self._secrets):
+                stream = self._filesystem.open(path, "rb")
+                stream.seek(start)
+            with stream:
+                blocks = read_blocks(stream, lambda: _store_errors(origin, self._secrets))
+                return into.receive(blocks, origin, start, size, progress)
+
+        remote = Remote(origin, identity, bool(seen), lambda scratch, progress: copy(Partial(scratch, seen), progress))
+        return Listed(remote, size, seen | {"size": size} if seen else {}, copy)
 
 
 def _open_store(url: str, origin: str, secrets: list[str]) -> tuple[Any, str]:

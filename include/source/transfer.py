@@ -8,10 +8,11 @@ import hashlib
 import json
 import struct
 import zipfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 from include.core.errors import BadSource, SourceUnreachable
 from include.core.files import write_json
@@ -27,7 +28,9 @@ from include.formats.table_forms import TableForm, table_form
 TIMEOUT = 60.0  # seconds without an answer or a byte until a server counts as stalled
 CHUNK = 256 * 1024  # bytes; what a kill can lose
 
-Format = Literal["zip", "tar", "gzip", "bzip2", "xz", "zstandard", "parquet", "arrow", "excel", "jsonl", "text"]
+Format = Literal[
+    "zip", "tar", "gzip", "bzip2", "xz", "zstandard", "parquet", "arrow", "excel", "jsonl", "text", "folder"
+]
 WANTED = (
     "Vitrine takes JSON, CSV, Parquet, Arrow or Excel, also packed (.gz, .bz2, .xz, .zst), alone or in a ZIP or tar: "
     "correct the setting `source`, then trigger again."
@@ -69,15 +72,34 @@ class Remote:
     fetch: Callable[[Path, Progress], Fetched]
 
 
+@dataclass(frozen=True)
+class Listed:
+    """A file on disk or in an object store, as a look at it or at its folder shows it.
+
+    Attributes:
+        remote: The file as a source of its own.
+        size: In bytes; None where that is not told.
+        marks: What tells its present content from another; empty where nothing does.
+        copy: Brings it into the place of a partial copy, and goes on with what is there.
+    """
+
+    remote: Remote
+    size: int | None
+    marks: dict[str, Any]
+    copy: Callable[["Partial", Progress], Fetched]
+
+
 class Partial:
     """The partial copy in a scratch directory and the note about it.
 
     Args:
         scratch: The directory.
         content: What identifies the remote content; empty where nothing does: then nothing is resumed.
+        sniffed: Whether a file whose first bytes are no catalogue's is refused at once.
     """
 
-    def __init__(self, scratch: Path, content: Mapping[str, Any]) -> None:
+    def __init__(self, scratch: Path, content: Mapping[str, Any], *, sniffed: bool = True) -> None:
+        self._sniffed = sniffed
         self.path = scratch / "partial"
         self._note = scratch / "partial.json"
         self._content = dict(content)
@@ -132,7 +154,7 @@ class Partial:
             self.discard()
             write_json(self._note, self._content)
         progress.update(done, total)
-        head = b"" if not done else None
+        head = b"" if self._sniffed and not done else None
         with self.path.open("ab") as out:
             for chunk in chunks:
                 if head is not None:
@@ -149,6 +171,16 @@ class Partial:
                 self.discard()
             raise broken_off(origin, done, total)
         return Fetched(self.path, digest.hexdigest(), total is not None)
+
+
+def read_blocks(stream: BinaryIO, errors: Callable[[], AbstractContextManager[None]]) -> Iterator[bytes]:
+    """The stream's bytes; what goes wrong while reading passes through `errors`."""
+    while True:
+        with errors():
+            block = stream.read(CHUNK)
+        if not block:
+            return
+        yield block
 
 
 def broken_off(origin: str, done: int, total: int | None) -> SourceUnreachable:

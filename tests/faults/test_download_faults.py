@@ -22,7 +22,9 @@ from include.core.errors import StorageFull
 from include.core.settings import SourceSettings
 from include.sample.write import write_sample
 from include.source.download import download
+from include.source.transfer import Partial
 from tests.drive_server import FileServer, Served, serve
+from tests.faults.killed import kill_at_point
 
 DRIVE_ID = "12zH4mL2RX8iSvH0VCNnd3QxO4DzuHWnK"
 PROGRAM = """
@@ -111,6 +113,53 @@ def test_a_download_killed_in_mid_transfer_is_completed_by_its_retry(server: Fil
     ranges = [request.headers["Range"] for request in server.requests if "Range" in request.headers]
     assert ranges == [f"bytes={held}-"]
     assert files(root) == [f"source/{made.fingerprint}/catalogue.zip", f"source/{made.fingerprint}/manifest.json"]
+
+
+FOLDER = """
+from pathlib import Path
+from include.core.settings import SourceSettings
+from include.source.download import download
+from include.source.transfer import Partial
+
+whole, seen = Partial.receive, []
+
+def receive(self, *arguments):
+    seen.append(arguments[1])
+    if len(seen) == 3:
+        self.path.write_bytes(b"{")  # some of it is there
+        reach("in the third file")
+    return whole(self, *arguments)
+
+Partial.receive = receive
+download(SourceSettings(source=sys.argv[1]), root=Path(sys.argv[2]))
+"""
+
+
+def test_a_folder_killed_in_its_third_file_goes_on_there(
+    tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Danger: what had arrived is copied again, or published without the rest, or has a piece of the killed try."""
+    place = tmp_path / "exports"
+    place.mkdir()
+    for number in range(5):
+        (place / f"{number}.jsonl").write_text(f'{{"uid": "{number}", "title": "A kettle"}}\n')
+    kill_at_point(FOLDER, place, root)
+    assert artifacts.published(root, kinds.SOURCE) == []
+    copied: list[str] = []
+    whole = Partial.receive
+
+    def receive(self: Partial, *arguments: Any) -> Any:
+        copied.append(Path(arguments[1]).name)
+        return whole(self, *arguments)
+
+    monkeypatch.setattr(Partial, "receive", receive)
+    made = download(SourceSettings(source=str(place)), root=root)
+    assert copied == ["2.jsonl", "3.jsonl", "4.jsonl"]
+    arrived = artifacts.read(made.path).path / made.stats["file"]
+    assert {path.name: path.read_bytes() for path in arrived.iterdir()} == {
+        path.name: path.read_bytes() for path in place.iterdir()
+    }
+    assert [path for path in files(root) if not path.startswith(f"source/{made.fingerprint}/")] == []
 
 
 def test_a_sample_killed_while_it_is_written_is_written_again(root: Path, tmp_path: Path) -> None:

@@ -41,6 +41,21 @@ def test_a_path_is_made_absolute_and_everything_else_is_left(tmp_path: Path, mon
         reach(resolve("typo.zip"))
 
 
+@pytest.mark.parametrize("source", ["products.jsonl", "exports", "exports/", "exp*/*.jsonl", "{date}.jsonl"])
+def test_the_demo_takes_a_file_a_folder_and_a_pattern_from_where_it_was_typed(
+    source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Danger: Airflow's tasks look for it in a directory of their own."""
+    (tmp_path / "exports").mkdir()
+    for name in ("products.jsonl", "exports/a.jsonl", "exports/b.jsonl", f"{datetime.now(UTC):%Y-%m-%d}.jsonl"):
+        (tmp_path / name).write_text('{"uid": "1", "title": "A kettle"}\n')
+    monkeypatch.chdir(tmp_path)
+    typed = resolve(source)
+    monkeypatch.chdir("/")
+    assert typed == str(tmp_path / source)
+    reach(typed)
+
+
 @pytest.mark.parametrize("source", ["~nosuchuser/x.zip", "x" * 300, "a\0b.jsonl", "http://[::1"])
 def test_no_path_is_too_odd_for_the_demo(source: str) -> None:
     """A traceback before anything has begun is the worst of welcomes."""

@@ -33,7 +33,7 @@ from include.core.errors import (
 from include.core.files import lock
 from include.core.progress import Progress, Snapshot
 from include.core.settings import SourceSettings
-from include.source import drive, sources, transfer
+from include.source import drive, transfer, web
 from include.source.download import ONCE, download
 from tests.drive_server import FileServer, Served, serve
 
@@ -199,8 +199,6 @@ def test_a_missing_file_names_the_path_and_where_it_was_looked_for(tmp_path: Pat
     with pytest.raises(BadSource, match="resolved on the worker") as caught:
         fetch(tmp_path / "absent.zip", root)
     assert str(tmp_path / "absent.zip") in caught.value.what
-    with pytest.raises(BadSource, match="directory"):
-        fetch(tmp_path, root)
     with pytest.raises(BadSource, match="another machine"):
         fetch("file://elsewhere/x.zip", root)
 
@@ -346,12 +344,12 @@ def test_a_file_that_changed_is_not_stitched_onto_the_old_one(server: FileServer
 def test_a_file_that_changes_after_it_was_looked_at_is_refused(server: FileServer, tmp_path: Path) -> None:
     """Danger: Tuesday's file is stored under Monday's fingerprint, and Monday's is never fetched again."""
     server.files["a.zip"] = Served(ZIP, etag='"one"')
-    remote = sources.http(f"{server.url}/a.zip", pinned=False)
+    remote = web.http(f"{server.url}/a.zip", pinned=False)
     server.files["a.zip"].etag = '"two"'
     with pytest.raises(SourceUnreachable, match="changed between two requests"):
         remote.fetch(tmp_path, Progress("download"))
     server.files["a.zip"] = Served(ZIP, etag='"one"', last_modified=MONDAY)
-    remote = sources.http(f"{server.url}/a.zip", pinned=False)
+    remote = web.http(f"{server.url}/a.zip", pinned=False)
     server.files["a.zip"].etag = '"of another machine"'
     assert remote.fetch(tmp_path, Progress("download")).sha256 == hashlib.sha256(ZIP).hexdigest()
 
@@ -419,8 +417,6 @@ def test_an_object_store_is_read_and_a_changed_object_noticed(root: Path) -> Non
         assert content(fetch("memory://shop/a.zip", root)) == archive(900)
         with pytest.raises(BadSource, match="no file"):
             fetch("memory://shop/absent.zip", root)
-        with pytest.raises(BadSource, match="directory"):
-            fetch("memory://shop", root)
     finally:
         store.rm("/shop", recursive=True)
 
@@ -535,30 +531,102 @@ def test_cookies_are_sent_to_drive_and_their_file_left_alone(
         fetch(DRIVE_ID, root / "other")
 
 
+DRIVE_LINKS = [
+    DRIVE_ID,
+    f"  {DRIVE_ID} ",
+    f"https://drive.google.com/file/d/{DRIVE_ID}/view?usp=drive_link",
+    f"https://drive.google.com/file/d/{DRIVE_ID}",
+    f"https://drive.google.com/file/u/0/d/{DRIVE_ID}/edit",
+    f"https://drive.google.com/file/u/1/d/{DRIVE_ID}/preview?pli=1",
+    f"https://drive.google.com/a/shop.example/file/d/{DRIVE_ID}/view",
+    f"https://drive.google.com/open?id={DRIVE_ID}",
+    f"https://drive.google.com/open?id={DRIVE_ID}&usp=drive_copy",
+    f"https://drive.google.com/open?id={DRIVE_ID}/ ",
+    f"https://drive.google.com/uc?export=download&id={DRIVE_ID}",
+    f"https://drive.google.com/u/1/uc?id={DRIVE_ID}&export=download",
+    f"http://drive.google.com/uc?id={DRIVE_ID}&export=download&confirm=t",
+    f"drive.google.com/file/d/{DRIVE_ID}/view",
+    f"//drive.google.com/open?id={DRIVE_ID}",
+    f"https://docs.google.com/uc?id={DRIVE_ID}",
+    f"https://drive.usercontent.google.com/download?id={DRIVE_ID}&export=download&authuser=0&confirm=t&uuid=5be5",
+]
+
+
+@pytest.mark.parametrize("source", DRIVE_LINKS)
+def test_every_form_of_drive_link_means_its_file(source: str, server: FileServer, root: Path) -> None:
+    """Danger: a link as the browser copies it is fetched as a web page."""
+    server.files[DRIVE_ID] = Served(ZIP, last_modified=MONDAY, drive="small")
+    assert content(fetch(source, root)) == ZIP
+    assert {request.host for request in server.requests} == {"drive.google.com"}
+    assert fetch(DRIVE_ID, root).reused, "it is the same file, whatever its link"
+
+
+def test_a_resource_key_is_sent_and_never_shown(server: FileServer, root: Path) -> None:
+    """Danger: an older file's link has a key without which Drive wants a login; or the key ends up in the manifest."""
+    server.files[DRIVE_ID] = Served(ZIP, last_modified=MONDAY, key="0-hunter2")
+    link = f"https://drive.google.com/file/d/{DRIVE_ID}/view?usp=sharing&resourcekey=0-hunter2"
+    made = fetch(link, root)
+    assert content(made) == ZIP
+    assert fetch(link, root).reused
+    assert not any(SECRET in file.read_text("latin-1") for file in made.path.parent.rglob("*") if file.is_file())
+    with pytest.raises(BadSource, match="not shared with everyone"):
+        fetch(DRIVE_ID, root / "other")
+
+
+SHEET = b"uid,title\n1,A kettle\n"
+
+
 @pytest.mark.parametrize(
-    "source",
+    ("link", "asked"),
     [
-        DRIVE_ID,
-        f"https://drive.google.com/file/d/{DRIVE_ID}/view?usp=drive_link",
-        f"https://drive.google.com/file/u/0/d/{DRIVE_ID}/edit",
-        f"https://drive.google.com/open?id={DRIVE_ID}",
-        f"https://drive.google.com/uc?export=download&id={DRIVE_ID}",
-        f"https://drive.usercontent.google.com/download?id={DRIVE_ID}&export=download",
+        ("edit?usp=sharing", "export?format=csv"),
+        ("edit#gid=1207", "export?format=csv&gid=1207"),
+        ("edit?gid=7#gid=7", "export?format=csv&gid=7"),
+        ("", "export?format=csv"),
     ],
 )
-def test_every_form_of_drive_link_means_its_file(source: str) -> None:
-    """Danger: a link as the browser copies it is fetched as a web page."""
-    assert drive.file_id(source) == DRIVE_ID
+def test_a_google_sheet_is_taken_as_a_table_and_asked_each_time(
+    link: str, asked: str, server: FileServer, root: Path
+) -> None:
+    """Danger: its page is taken for the data; or what somebody has written into it since is never seen."""
+    server.files[DRIVE_ID] = Served(SHEET)
+    source = f"https://docs.google.com/spreadsheets/d/{DRIVE_ID}/{link}"
+    assert content(fetch(source, root)) == SHEET
+    assert {request.path.rpartition("/")[2] for request in server.requests} == {asked}
+    server.files[DRIVE_ID].body = SHEET * 2
+    assert content(fetch(source, root)) == SHEET * 2
+    server.files[DRIVE_ID].drive = "private"
+    with pytest.raises(BadSource, match=f"Google Sheet {DRIVE_ID} is not shared with everyone"):
+        fetch(source, root)
+
+
+def test_a_published_sheet_has_an_address_of_its_own(server: FileServer, root: Path) -> None:
+    """`Publish to the web` gives another id and another way to the table."""
+    server.files["2PACX-1vQ"] = Served(SHEET)
+    fetch("https://docs.google.com/spreadsheets/d/e/2PACX-1vQ/pubhtml", root)
+    assert server.requests[-1].path == "/spreadsheets/d/e/2PACX-1vQ/pub?output=csv"
+
+
+@pytest.mark.parametrize(
+    "link",
+    ["drive/folders/{}?usp=sharing", "drive/u/0/folders/{}", "folderview?id={}", "embeddedfolderview?id={}#list"],
+)
+def test_a_drive_folder_is_called_one(link: str, root: Path) -> None:
+    """Danger: "no file's id", and the person looks for a slip in the id."""
+    with pytest.raises(BadSource, match="is a Google Drive folder") as caught:
+        fetch(f"https://drive.google.com/{link.format(DRIVE_ID)}", root)
+    assert "link of one file in it" in caught.value.next_step
 
 
 def test_what_is_no_drive_file_is_not_taken_for_one(
     tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Danger: a file's own name looks like an id, and Google is asked for it."""
-    assert drive.file_id("catalogue_of_our_shop_in_2024.zip") is None
-    assert drive.file_id("https://example.com/file/d/12zH4mL2RX8iSvH0VCNnd3QxO4DzuHWnK") is None
+    assert drive.drive_file("catalogue_of_our_shop_in_2024.zip") is None
+    assert drive.drive_file("https://example.com/file/d/12zH4mL2RX8iSvH0VCNnd3QxO4DzuHWnK") is None
+    assert drive.drive_file("drive.google.com.example.org/open?id=12zH4mL2RX8iSvH0VCNnd3QxO4DzuHWnK") is None
     with pytest.raises(BadSource, match="without a file's id"):
-        drive.file_id(f"https://drive.google.com/drive/folders/{DRIVE_ID}")
+        drive.drive_file(f"https://docs.google.com/document/d/{DRIVE_ID}/edit")
     monkeypatch.chdir(tmp_path)
     Path(DRIVE_ID).write_bytes(ZIP)
     assert content(fetch(DRIVE_ID, root)) == ZIP

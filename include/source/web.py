@@ -1,103 +1,25 @@
-"""Where a catalogue file can come from: a path, an http(s) address (object stores: `object_stores.py`).
+"""A catalogue file behind an http(s) address.
 
-Each function looks at the source without fetching it and returns a `Remote`. http(s) goes through
-`requests` and not through fsspec's filesystem, because a resumed transfer needs `If-Range`, so that a file
-that changed meanwhile is not stitched onto the old one's beginning. Proxies are taken from the standard
+It goes through `requests` and not through fsspec's filesystem, because a resumed transfer needs `If-Range`, so that a
+file that changed meanwhile is not stitched onto the old one's beginning. Proxies are taken from the standard
 variables (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`).
 """
 
-import os
 import re
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, closing, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from include.core.errors import BadSource, SourceUnreachable
 from include.core.progress import Progress
-from include.core.redaction import foreign, mark, public, shown
+from include.core.redaction import foreign, mark, public
 from include.source import transfer
 from include.source.transfer import CHUNK, Fetched, Partial, Remote
 
-PATHS = "Paths are resolved on the worker that runs the task: give an absolute path that this machine can read."
 BUSY = (408, 425, 429)  # statuses under 500 that say "later"
-
-
-def local(source: str) -> Remote:
-    """A file on this machine: a path, `~/…`, or `file://…`. Known by its path, size and time of change.
-
-    Raises:
-        BadSource: There is no such file, it cannot be read, or it is a directory.
-    """
-    path, found = _file(source)
-
-    def fetch(scratch: Path, progress: Progress) -> Fetched:
-        with _read_errors(path):
-            stream = path.open("rb")
-        with stream:
-            blocks = read_blocks(stream, lambda: _read_errors(path))
-            copy = Partial(scratch, {}).receive(blocks, str(path), 0, found.st_size, progress)
-            now = os.fstat(stream.fileno())
-        if (now.st_size, now.st_mtime_ns) != (found.st_size, found.st_mtime_ns):
-            raise SourceUnreachable(f"{path} changed while it was being read.", "The retry reads it again.")
-        return copy
-
-    identity = {"path": str(path), "size": found.st_size, "mtime_ns": found.st_mtime_ns}
-    return Remote(str(path), identity, False, fetch)
-
-
-def _file(source: str) -> tuple[Path, os.stat_result]:
-    """The regular, readable file that a path or a `file:` address means, and its state."""
-    named = shown(source)
-    try:
-        if source.startswith("file:"):
-            parts = urlsplit(source)
-            if parts.netloc not in ("", "localhost"):
-                raise BadSource(f"{public(source)} names another machine.", "Write file:///absolute/path.")
-            source = unquote(parts.path)
-        path = Path(os.path.abspath(Path(source).expanduser()))  # noqa: PTH100 - links stay as they were written
-        if named == source:
-            named = shown(str(path))
-        found = path.stat()
-    except RuntimeError as error:
-        raise BadSource(f"{named} cannot be found on this machine: {error}", PATHS) from None
-    except ValueError:  # a NUL character, or half an address
-        raise BadSource(f"{named} is no path that can exist.", PATHS) from None
-    except PermissionError:
-        raise BadSource(
-            f"{named} may not be reached by this user: one of its directories may not be entered.",
-            "Give the worker's user the right to enter each directory above it (x), or copy the file elsewhere.",
-        ) from None
-    except OSError as error:
-        raise BadSource(f"There is no file {named} ({error.strerror}).", PATHS) from None
-    if not path.is_file():
-        raise BadSource(f"{named} is a directory or a device, not a file.", PATHS)
-    if not os.access(path, os.R_OK):
-        raise BadSource(f"{named} may not be read by this user.", "Change its permissions, or copy it elsewhere.")
-    return path, found
-
-
-@contextmanager
-def _read_errors(path: Path) -> Iterator[None]:
-    """Errors of reading `path`, apart from those of writing the copy."""
-    try:
-        yield
-    except OSError as error:
-        raise SourceUnreachable(
-            f"{path} cannot be read ({error.strerror or error}).", "Check its disk or network share, then retry."
-        ) from error
-
-
-def read_blocks(stream: BinaryIO, errors: Callable[[], AbstractContextManager[None]]) -> Iterator[bytes]:
-    """The stream's bytes; what goes wrong while reading passes through `errors`."""
-    while True:
-        with errors():
-            block = stream.read(CHUNK)
-        if not block:
-            return
-        yield block
 
 
 def http(url: str, *, pinned: bool) -> Remote:
@@ -118,7 +40,7 @@ def http(url: str, *, pinned: bool) -> Remote:
         identity |= seen if _validator(seen) else {"unique": uuid.uuid4().hex}
 
     def fetch(scratch: Path, progress: Progress) -> Fetched:
-        return _fetch_http(url, seen, scratch, progress)
+        return fetch_http(url, seen, scratch, progress)
 
     return Remote(origin, identity, pinned or bool(_validator(seen)), fetch)
 
@@ -145,7 +67,8 @@ def _validator(seen: Mapping[str, str]) -> str:
     return seen.get("last_modified", "") if etag.startswith("W/") or not etag else etag
 
 
-def _fetch_http(url: str, expected: dict[str, str], scratch: Path, progress: Progress) -> Fetched:
+def fetch_http(url: str, expected: dict[str, str], scratch: Path, progress: Progress) -> Fetched:
+    """Bring the file whose headers said `expected` (`etag`, `last_modified`) into `scratch`; a part is gone on with."""
     origin = public(url)
     on_disk = Partial(scratch, {}).note()
     partial = Partial(scratch, expected or on_disk)
