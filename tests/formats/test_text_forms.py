@@ -129,6 +129,33 @@ def test_a_long_list_inside_an_object_is_streamed() -> None:
     assert records('{"products": [\n' + ",\n".join(TEXT.splitlines() * 1000) + "\n]}") == ROWS * 1000
 
 
+@pytest.mark.parametrize("size", [2, 2000])
+def test_one_product_a_file_is_that_product(size: int) -> None:
+    """Danger: its variants are taken for the catalogue."""
+    variants = [{"id": 10 + number, "title": f"Blue, {number}"} for number in range(size)]
+    for product in (
+        {"id": 1, "title": "Mug", "body_html": "nice", "variants": variants},
+        {"variants": variants, "id": 1, "title": "Mug"},
+        {"id": 1, "title": "Mug", "description": "nice", "related": variants},
+    ):
+        assert records(json.dumps(product)) == [product]
+
+
+def test_the_list_that_is_named_products_is_the_catalogue() -> None:
+    """Danger: the list of categories is, because it is longer or comes first."""
+    whole = {"categories": ROWS * 5, "products": ROWS}
+    assert records(json.dumps(whole)) == ROWS
+    with pytest.raises(BadSource, match="two lists, 'categories' and 'products'"):
+        read(json.dumps({"categories": ROWS * 2000, "products": ROWS}))
+
+
+def test_a_second_object_around_a_list_is_not_dropped() -> None:
+    """Danger: of the pages that a program has fetched, only the first is read."""
+    page = json.dumps({"page": 1, "products": ROWS * 2000})
+    with pytest.raises(BadSource, match="another object after record 18,000, the last in 'products'"):
+        read(page + "\n" + page)
+
+
 def test_what_lies_beside_the_records_of_an_array_is_not_lost() -> None:
     """Danger: what is no object vanishes without being counted; or a bad record takes its neighbours with it."""
     lines = read(b'[{"a":1}, null, 7, {"b" "x]"}, [2], {"c":\n{"d":[]}}]\n[{"e":5}] end {"f":6} }')[1]
@@ -422,7 +449,7 @@ def test_json_in_any_layout_is_cut_where_its_values_end(
     assert blocks_of(json_values.array, f"[{','.join(texts)}]", block) == rows
     start = '{"a": [1, {"b": "["}], "c": '
     whole = f'{start}[{",".join(texts)}], "d": [{{"e": 1}}, "]"]}}'
-    assert blocks_of(lambda stream: json_values.inner_array(stream, len(start), 1), whole, block) == rows
+    assert blocks_of(lambda stream: json_values.inner_array(stream, len(start), ("c",)), whole, block) == rows
     sequence = "".join(f"\x1e{text}\n" for text in texts)
     assert blocks_of(json_values.sequence, sequence, block) == rows
 
