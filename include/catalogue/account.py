@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from include.catalogue.mapping import FieldMapping, dotted
+from include.catalogue.mapping import CONTENT_HASH, FieldMapping, dotted
 from include.core.display import printable
 from include.core.errors import EmptyCatalogue, TooManyRejects
 from include.formats.field_names import listed, meant
@@ -17,6 +17,7 @@ from include.formats.members import ROLES
 log = logging.getLogger(__name__)
 
 MOST = 0.5  # a share above this is "most of them"
+FEW = 0.01  # a share up to this is no worry
 
 
 def warnings(role: str, counts: Mapping[str, Any], labels: Mapping[str, Any] | None) -> list[str]:
@@ -33,6 +34,7 @@ def warnings(role: str, counts: Mapping[str, Any], labels: Mapping[str, Any] | N
         for broken in counts.get("broken", ())
     ]
     accepted, empty = counts["accepted"], counts["without_content"]
+    found += _merge_warnings(role, counts)
     if role != "lbl" and accepted and empty > MOST * accepted:
         said = f"{role}: {empty:,} of {accepted:,} products have no content"
         if counts["emptied_contents"]:
@@ -66,6 +68,21 @@ def warnings(role: str, counts: Mapping[str, Any], labels: Mapping[str, Any] | N
             "Links to them lead nowhere."
         )
     return found
+
+
+def _merge_warnings(role: str, counts: Mapping[str, Any]) -> Iterator[str]:
+    merged, different = counts["merged"], counts.get("merged_different") or 0
+    if different > FEW * counts["read"] and "files" not in counts:
+        yield (
+            f"{role}: {different:,} of {counts['read']:,} records have the uid of an earlier one and another text: they "
+            "are left out. If they are other products, set uid_field to the column that tells them apart."
+        )
+    if "files" in counts and merged > FEW * counts["read"]:
+        yield (
+            f"{role}: {merged:,} records of the {counts['files']:,} files repeat a uid ({different:,} with "
+            "another text). The first one counts, in the order of the files' names: of daily exports of all products, "
+            "give the newest alone."
+        )
 
 
 def _attribute_warnings(role: str, attributes: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
@@ -162,6 +179,17 @@ def refuse_many_rejects(counts: Mapping[str, Any], limit: float, mapping: FieldM
         raise EmptyCatalogue(
             f"trn: none of {read:,} lines is a product: {named_reasons(counts)}.{fields}",
             f"Check that the right file was given{step and ', and correct it'}{step}.",
+        )
+
+
+def refuse_wrong_uid(counts: Mapping[str, Any], limit: float, uid: str) -> None:
+    """Raise TooManyRejects if a guessed uid names several products of a file too often."""
+    read, different = counts["read"], counts.get("merged_different") or 0
+    if different > limit * read and "files" not in counts:  # the next day's may tell other things of it
+        raise TooManyRejects(
+            f"trn: {different:,} of {read:,} records have the {uid} of an earlier one and another text "
+            f"({different / read:.1%}, the limit is {limit:.1%}): {uid}, which was guessed, is no uid.",
+            f"Set uid_field to the column that names a product, to {uid} if it does, or to `{CONTENT_HASH}`.",
         )
 
 

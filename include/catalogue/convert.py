@@ -19,14 +19,22 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from include.catalogue.account import log_counts, log_warnings, refuse_empty, refuse_many_rejects, warnings
+from include.catalogue.account import (
+    log_counts,
+    log_warnings,
+    refuse_empty,
+    refuse_many_rejects,
+    refuse_wrong_uid,
+    warnings,
+)
+from include.catalogue.alike import require_alike
 from include.catalogue.attribute_counts import AttributeCounts
 from include.catalogue.attributes import Attribute
 from include.catalogue.cleaning_pool import CleaningPool
 from include.catalogue.columns import fixed, lists, mask, numbers, strings, strings_of
 from include.catalogue.guess import chosen_mapping
 from include.catalogue.links import links_nowhere, place_of_row
-from include.catalogue.mapping import FieldMapping
+from include.catalogue.mapping import FieldMapping, dotted
 from include.catalogue.origins import Origins, bytes_written
 from include.catalogue.profile import Profile
 from include.catalogue.rows import Reading, Rows, limited
@@ -45,6 +53,7 @@ from include.catalogue.table_writer import TableWriter
 from include.core import artifacts, kinds
 from include.core.arrays import Keys
 from include.core.artifacts import Artifact, Workspace
+from include.core.display import printable
 from include.core.errors import BadSource
 from include.core.progress import Progress, Sink
 from include.core.settings import ConvertSettings
@@ -98,7 +107,7 @@ def convert(
     if mapping is not None:
         shaping["mapping"] = msgspec.to_builtins(mapping)
     made = artifacts.build(root, kinds.CATALOGUE, write, settings=shaping, inputs={"source": origin.stats["sha256"]})
-    refuse_many_rejects(made.stats["trn"], settings.max_reject_share, mapping)
+    _refuse(made.stats["trn"], settings, mapping)
     if made.reused:
         log_counts(made.stats)
         log_warnings(made.stats)
@@ -108,7 +117,9 @@ def convert(
 def _mapping(file: Path, source: Path, settings: ConvertSettings) -> FieldMapping | None:
     try:
         with no_space_explained(source.parent), Archive(file, scratch=source.parent) as archive:
-            sound = (part.lines for part in archive.parts("trn") if part.fault is None)
+            if len(archive.members["trn"]) > 1:
+                require_alike(archive.firsts("trn"), file.name)
+            sound = (part for part in archive.parts("trn") if part.fault is None)
             return chosen_mapping(sound, settings, archive.members["trn"][0].name)
     except BadSource:
         artifacts.read(source)  # if the file is damaged, that is the reason
@@ -153,13 +164,20 @@ def _write(
                 log_counts({role: stats[role]})
                 if role == "trn":
                     refuse_empty(stats[role], files[0].name if len(files) == 1 else f"Each of {len(files):,} files")
-                    refuse_many_rejects(stats[role], settings.max_reject_share, reading.mapping)
+                    _refuse(stats[role], settings, reading.mapping)
     _follow_links(stats, target)
     log_warnings(stats)
     counted = {**stats, "products": stats["trn"]["accepted"]}
     if reading.mapping is not None:
         counted["mapping"] = reading.mapping.summary()
     return Counted.model_validate(counted, extra="forbid").model_dump(exclude_unset=True)
+
+
+def _refuse(counts: Mapping[str, Any], settings: ConvertSettings, mapping: FieldMapping | None) -> None:
+    """Raise TooManyRejects or EmptyCatalogue if the products cannot be used; the limit shapes no bytes."""
+    refuse_many_rejects(counts, settings.max_reject_share, mapping)
+    if mapping is not None and settings.uid_field is None and mapping.uid != ("uid",):
+        refuse_wrong_uid(counts, settings.max_reject_share, dotted(mapping.uid))
 
 
 def _attributes(mapping: FieldMapping | None) -> tuple[Attribute, ...]:
@@ -260,11 +278,12 @@ class _File:
         excerpts = [excerpt for _, _, excerpt in rows.rejects]
         self._counts["rejected"] += len(lines)
         self._reasons.update(reasons)
-        where = {"file": origins.file} if origins.several else {}
+        file = printable(origins.file, 1000)  # not every name is UTF-8
+        where = {"file": file} if origins.several else {}
         for line, reason, begins in zip(lines, reasons, excerpts, strict=True):
             if len(examples := self._examples.setdefault(reason, [])) < EXAMPLES:
                 examples.append({"line": line, "excerpt": begins, **where})
-        files = [origins.file] * len(lines)
+        files = [file] * len(lines)
         columns = [
             strings_of(files),
             fixed(np.array(lines, np.int64), pa.int64()),

@@ -28,6 +28,7 @@ from include.catalogue.mapping import (
 from include.core.display import printable
 from include.core.errors import BadSettings, BadSource
 from include.core.settings import ConvertSettings
+from include.formats.archive import Part
 from include.formats.field_names import OTHER_NAMES, plain_name
 from include.formats.line_parser import MAX_UID_CHARS, Refused, json_object
 
@@ -88,13 +89,13 @@ class Column:
         return sum(URL.match(text) is not None for text in found) * 2 > len(found)
 
 
-def chosen_mapping(blocks: Iterable[bytes], settings: ConvertSettings, name: str) -> FieldMapping | None:
+def chosen_mapping(parts: Iterable[Part], settings: ConvertSettings, name: str) -> FieldMapping | None:
     """The mapping that the settings ask for, what they leave open being guessed; None for the five fields as they are.
 
     Each field's part is logged.
 
     Args:
-        blocks: Of lines, from the catalogue's beginning; only the first are taken.
+        parts: From the catalogue's beginning; only the first are taken.
         settings: Those of the columns.
         name: Of the file, for messages.
 
@@ -102,10 +103,11 @@ def chosen_mapping(blocks: Iterable[bytes], settings: ConvertSettings, name: str
         BadSettings: A setting names a column that is not there.
         BadSource: A column could not be guessed.
     """
-    records = list(islice(_records(islice(blocks, BLOCKS)), RECORDS))
-    if not records:
+    found = list(islice(_records(islice(parts, BLOCKS)), RECORDS))
+    if not found:
         return None
-    mapping = _Sample(records, name).mapping(settings)
+    in_first = sum(file == found[0][0] for file, _ in found)
+    mapping = _Sample([record for _, record in found], name, in_first).mapping(settings)
     if mapping is not None:
         for line in described(mapping, settings):
             log.info("%s", line)
@@ -124,11 +126,12 @@ def described(mapping: FieldMapping, settings: ConvertSettings) -> Iterator[str]
         yield f"attribute {each.name} is {dotted(each.path)}, {each.type} ({how[settings.attributes is None]})"
 
 
-def _records(blocks: Iterable[bytes]) -> Iterator[dict[str, Any]]:
-    for block in blocks:
-        for line in block.split(b"\n"):
+def _records(parts: Iterable[Part]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Records, each with the file that it is from."""
+    for part in parts:
+        for line in part.lines.split(b"\n"):
             try:
-                yield json_object(line)[0]
+                yield part.file, json_object(line)[0]
             except Refused:
                 continue
 
@@ -136,9 +139,10 @@ def _records(blocks: Iterable[bytes]) -> Iterator[dict[str, Any]]:
 class _Sample:
     """The first records of a catalogue, by column."""
 
-    def __init__(self, records: Sequence[dict[str, Any]], name: str) -> None:
+    def __init__(self, records: Sequence[dict[str, Any]], name: str, in_first: int) -> None:
         self.records = records
         self.name = name
+        self.in_first = in_first  # of the records, those of the first file: the next day's may repeat their ids
         self.columns: dict[str, Column] = {}
         for record in records:
             for path in _paths(record):
@@ -176,8 +180,9 @@ class _Sample:
             return ("uid",)
         wrong = ""
         for column in self._meant("uid"):
-            ids = [str(value) for value in column.values if _is_id(value)]
-            there, distinct = len(ids) / len(self.records), len(set(ids)) / max(len(ids), 1)
+            values = (value_at(record, column.path) for record in self.records[: self.in_first])
+            ids = [str(value) for value in values if _is_id(value)]
+            there, distinct = len(ids) / self.in_first, len(set(ids)) / max(len(ids), 1)
             if min(there, distinct) >= ENOUGH:
                 return column.path
             wrong += f" {dotted(column.path)} is in {there:.0%} of the records, {distinct:.0%} of its values differ."

@@ -182,3 +182,14 @@ def test_lists_in_the_cells_of_a_table_are_lists(root: Path) -> None:
     cell = "['Fast', \"It's quiet\", 'a \\'b\\'']"
     found = made(root, [{"id": n, "name": '["Kettle"]', "features": cell} for n in range(3)])
     assert texts(found)[0] == ("0", "Kettle", "Fast. It's quiet. a 'b'.")
+
+
+def test_a_guessed_uid_that_comes_again_after_the_sample_fails(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Danger: half of the products are merged into others, and nobody hears of it."""
+    records = [{"id": n % 2500, "name": f"Pan {n}", "description": "Flat."} for n in range(5000)]
+    with pytest.raises(TooManyRejects) as caught:
+        made(root, records)
+    assert "2,500 of 5,000 records have the id of an earlier one" in caught.value.what
+    assert "Set uid_field" in caught.value.next_step
+    assert made(root, records, uid_field="id").stats["trn"]["merged_different"] == 2500
+    assert "trn: 2,500 of 5,000 records have the uid of an earlier one and another text" in caplog.text
