@@ -74,8 +74,8 @@ def _merge_warnings(role: str, counts: Mapping[str, Any]) -> Iterator[str]:
     merged, different = counts["merged"], counts.get("merged_different") or 0
     if different > FEW * counts["read"] and "files" not in counts:
         yield (
-            f"{role}: {different:,} of {counts['read']:,} records have the uid of an earlier one and another text: they "
-            "are left out. If they are other products, set uid_field to the column that tells them apart."
+            f"{role}: {different:,} of {counts['read']:,} records have the uid of an earlier one and another text: "
+            "they are left out. If they are other products, set uid_field to the column that tells them apart."
         )
     if "files" in counts and merged > FEW * counts["read"]:
         yield (
@@ -204,6 +204,8 @@ def _fields_found(counts: Mapping[str, Any], mapping: FieldMapping | None) -> tu
         dotted(path) + ("" if path == (field,) else f" ({field})") for field, path in lacking.items()
     )
     likely = {field: name for field in lacking for name in reversed(found) if meant(name) == field}
+    empty = (field for field in paths if counts["reasons"].get(f"no {field}", 0) > MOST * counts["read"])
     step = ", ".join(f"{field}_field to {name}" for field, name in likely.items() if name != dotted(paths[field]))
+    step = step or ", ".join(f"{field}_field to a column with values" for field in empty)
     said = f" These lines have {listed(found)}" + (f"; {expected} expected." if expected else ".")
     return said, f" (or set {step})" if step else ""

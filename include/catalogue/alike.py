@@ -1,4 +1,4 @@
-"""Whether the files of one catalogue have the same columns: a shop's export may have its customers beside its products."""
+"""Whether the files of one catalogue have the same columns: a shop may export its customers, too."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, get_args
 
-from include.catalogue.attribute_guess import URL, attribute_name, guessed_type, hint_of
+from include.catalogue.attribute_guess import URL, attribute_name, guessed_type, hint_of, with_signs
 from include.catalogue.attributes import AttributeType
 from include.catalogue.mapping import (
     CONTENT_HASH,
@@ -24,13 +24,14 @@ from include.catalogue.mapping import (
     dotted,
     texts,
     value_at,
+    whole,
 )
 from include.core.display import printable
 from include.core.errors import BadSettings, BadSource
 from include.core.settings import ConvertSettings
 from include.formats.archive import Part
 from include.formats.field_names import OTHER_NAMES, plain_name
-from include.formats.line_parser import MAX_UID_CHARS, Refused, json_object
+from include.formats.line_parser import FIELDS, MAX_UID_CHARS, Refused, json_object
 
 log = logging.getLogger(__name__)
 
@@ -107,11 +108,19 @@ def chosen_mapping(parts: Iterable[Part], settings: ConvertSettings, name: str) 
     if not found:
         return None
     in_first = sum(file == found[0][0] for file, _ in found)
-    mapping = _Sample([record for _, record in found], name, in_first).mapping(settings)
+    sample = _Sample([record for _, record in found], name, in_first, _asked(settings))
+    mapping = sample.mapping(settings)
     if mapping is not None:
         for line in described(mapping, settings):
             log.info("%s", line)
     return mapping
+
+
+def _asked(settings: ConvertSettings) -> set[str]:
+    """The columns that the settings name, with the types of attributes and without them."""
+    lists = (settings.uid_field, settings.title_field, settings.content_fields, settings.attributes)
+    names = {name.strip() for each in lists for name in (each or "").split(",")}
+    return names | {name.rpartition(":")[0].strip() for name in names} - {""}
 
 
 def described(mapping: FieldMapping, settings: ConvertSettings) -> Iterator[str]:
@@ -139,15 +148,15 @@ def _records(parts: Iterable[Part]) -> Iterator[tuple[str, dict[str, Any]]]:
 class _Sample:
     """The first records of a catalogue, by column."""
 
-    def __init__(self, records: Sequence[dict[str, Any]], name: str, in_first: int) -> None:
+    def __init__(self, records: Sequence[dict[str, Any]], name: str, in_first: int, asked: Iterable[str]) -> None:
         self.records = records
         self.name = name
         self.in_first = in_first  # of the records, those of the first file: the next day's may repeat their ids
-        self.columns: dict[str, Column] = {}
-        for record in records:
-            for path in _paths(record):
-                if dotted(path) in self.columns or len(self.columns) < MOST_COLUMNS:
-                    self.columns.setdefault(dotted(path), Column(path))
+        paths = dict.fromkeys(path for record in records for path in _paths(record))
+        taken = set(sorted(paths, key=len)[:MOST_COLUMNS])
+        named = {plain_name(name) for name in (*asked, *FIELDS, *" ".join(OTHER_NAMES.values()).split())}
+        taken |= {path for path in paths if (len(path) == 1 and plain_name(path[0]) in named) or dotted(path) in asked}
+        self.columns = {dotted(path): Column(path) for path in paths if path in taken}
         for column in self.columns.values():
             values = (value_at(record, column.path) for record in records)
             column.values = [value for value in values if value is not None and value not in ("", [], {})]
@@ -176,8 +185,9 @@ class _Sample:
     def _uid(self, asked: str | None) -> Path:
         if asked is not None:
             return () if asked.strip().casefold() == CONTENT_HASH else self._named(asked, "uid_field")
-        if "uid" in self.columns:
-            return ("uid",)
+        own = self.columns.get("uid")
+        if own and len(own.values) * 2 > len(self.records):
+            return own.path
         wrong = ""
         for column in self._meant("uid"):
             values = (value_at(record, column.path) for record in self.records[: self.in_first])
@@ -186,6 +196,8 @@ class _Sample:
             if min(there, distinct) >= ENOUGH:
                 return column.path
             wrong += f" {dotted(column.path)} is in {there:.0%} of the records, {distinct:.0%} of its values differ."
+        if own:
+            return own.path
         raise BadSource(
             f"{self.name}: which column names a product (uid) cannot be told.{wrong} {self._told()}",
             f"Set uid_field to the one that does, or to `{CONTENT_HASH}` for an id of the product's title, content "
@@ -195,12 +207,15 @@ class _Sample:
     def _title(self, asked: str | None, uid: Path) -> Path:
         if asked is not None:
             return self._named(asked, "title_field")
-        if "title" in self.columns:
-            return ("title",)
-        likely = [column for column in self.columns.values() if _names_the_product(column.path[-1])]
+        own = self.columns.get("title")
+        if own and len(own.texts) * 2 > len(self.records):
+            return own.path
+        likely = [column for column in self.columns.values() if _names_the_product(column.path)]
         for column in (*self._meant("title"), *sorted(likely, key=lambda column: len(column.path))):
             if column.path != uid and len(column.texts) * 2 > len(self.records) and not column.is_address:
                 return column.path
+        if own:
+            return own.path
         raise BadSource(
             f"{self.name}: which column is a product's title cannot be told. {self._told()}",
             "Set title_field to the one that is.",
@@ -234,11 +249,18 @@ class _Sample:
                 made.append(AttributeColumn(unique, *guessed_type(dotted(column.path), column.values), column.path))
             else:
                 made.append(AttributeColumn(unique, kind, hint_of(kind, column.values), column.path))
-        return tuple(made)
+        return tuple(with_signs(made, [column.values for column, _ in chosen], [kind is None for _, kind in chosen]))
 
     def _sensible(self, used: Sequence[Path]) -> list[tuple[Column, AttributeType | None]]:
         """Columns with values of their own that are none of those in use; of too many, those that most records have."""
-        free = [column for column in self.columns.values() if column.path not in used and column.path[0] not in LINKS]
+        whole_ones = {path for path in used if path and not self.columns[dotted(path)].holds_columns}
+        free = [
+            column
+            for column in self.columns.values()
+            if column.path not in used
+            and column.path[0] not in LINKS
+            and not any(column.path[:depth] in whole_ones for depth in range(1, len(column.path)))
+        ]
         filled = {column.path: len(column.texts) for column in free if not column.holds_columns}
         enough = [column for column in free if filled.get(column.path, 0) > SELDOM * len(self.records)]
         most = sorted(enough, key=lambda column: -filled[column.path])[:MOST_ATTRIBUTES]
@@ -256,8 +278,12 @@ class _Sample:
     def _meant(self, ours: str) -> list[Column]:
         """Columns that are called as other catalogues call a field of ours; the likeliest name first."""
         names = {plain_name(name): place for place, name in enumerate([ours, *OTHER_NAMES[ours].split()])}
-        found = [(names[name], column) for column in self.columns.values() if (name := _bare(column)) in names]
-        return [column for _, column in sorted(found, key=lambda each: (len(each[1].path), each[0]))]
+        found = []
+        for column in self.columns.values():
+            if (name := _bare(column)) in names and (ours == "content" or not _is_of_another(column.path)):
+                numbered = ours != "content" and name != plain_name(column.path[-1])
+                found.append((len(column.path), numbered, names[name], column))
+        return [column for *_, column in sorted(found, key=lambda each: each[:-1])]
 
     def _named(self, asked: str, setting: str) -> Path:
         asked = asked.strip()
@@ -300,10 +326,20 @@ def _bare(column: Column) -> str:
     return _LAST_DIGITS.sub("", name) or name
 
 
+def _is_of_another(path: Path) -> bool:
+    """Whether it lies in an object that is a brand, a category or the like."""
+    return any(_words(name) & _OTHERS_NAMES for name in path[:-1])
+
+
 def _is_id(value: Any) -> bool:
-    return type(value) in (str, int) and 0 < len(str(value).strip()) <= MAX_UID_CHARS
+    return type(whole(value)) in (str, int) and 0 < len(str(value).strip()) <= MAX_UID_CHARS
 
 
-def _names_the_product(name: str) -> bool:
+def _names_the_product(path: Path) -> bool:
+    return bool(_words(path[-1]) & {"title", "name"}) and not any(_words(name) & _OTHERS_NAMES for name in path)
+
+
+def _words(name: str) -> set[str]:
+    """In small letters, with the singular of each."""
     words = {word.casefold() for word in _WORDS.findall(name)}
-    return bool(words & {"title", "name"}) and not words & _OTHERS_NAMES
+    return words | {word.removesuffix("s") for word in words} | ({"category"} if "categories" in words else set())
