@@ -186,7 +186,7 @@ class _Sample:
         if asked is not None:
             return () if asked.strip().casefold() == CONTENT_HASH else self._named(asked, "uid_field")
         own = self.columns.get("uid")
-        if own and len(own.values) * 2 > len(self.records):
+        if own and own.texts:
             return own.path
         wrong = ""
         for column in self._meant("uid"):
@@ -208,7 +208,7 @@ class _Sample:
         if asked is not None:
             return self._named(asked, "title_field")
         own = self.columns.get("title")
-        if own and len(own.texts) * 2 > len(self.records):
+        if own and own.texts:
             return own.path
         likely = [column for column in self.columns.values() if _names_the_product(column.path)]
         for column in (*self._meant("title"), *sorted(likely, key=lambda column: len(column.path))):
