@@ -10,6 +10,7 @@ from typing import Any
 from include.catalogue.mapping import CONTENT_HASH, FieldMapping, dotted
 from include.core.display import printable
 from include.core.errors import EmptyCatalogue, TooManyRejects
+from include.core.settings import ConvertSettings
 from include.formats.field_names import listed, meant
 from include.formats.line_parser import FIELDS
 from include.formats.members import ROLES
@@ -154,7 +155,14 @@ def refuse_empty(counts: Mapping[str, Any], name: str) -> None:
         raise EmptyCatalogue(f"{printable(name)} holds no line with a product.", "Check that the right file was given.")
 
 
-def refuse_many_rejects(counts: Mapping[str, Any], limit: float, mapping: FieldMapping | None) -> None:
+def refuse_products(counts: Mapping[str, Any], settings: ConvertSettings, mapping: FieldMapping | None) -> None:
+    """Raise TooManyRejects or EmptyCatalogue if the products cannot be used; the limit shapes no bytes."""
+    _refuse_many_rejects(counts, settings.max_reject_share, mapping)
+    if mapping is not None and settings.uid_field is None and mapping.uid != ("uid",):
+        _refuse_wrong_uid(counts, settings.max_reject_share, dotted(mapping.uid))
+
+
+def _refuse_many_rejects(counts: Mapping[str, Any], limit: float, mapping: FieldMapping | None) -> None:
     """Raise TooManyRejects if more than this share of `trn` was rejected, EmptyCatalogue if nothing is left."""
     aside = counts.get("broken", ())
     if (share := sum(broken["share"] for broken in aside)) > limit:
@@ -182,7 +190,7 @@ def refuse_many_rejects(counts: Mapping[str, Any], limit: float, mapping: FieldM
         )
 
 
-def refuse_wrong_uid(counts: Mapping[str, Any], limit: float, uid: str) -> None:
+def _refuse_wrong_uid(counts: Mapping[str, Any], limit: float, uid: str) -> None:
     """Raise TooManyRejects if a guessed uid names several products of a file too often."""
     read, different = counts["read"], counts.get("merged_different") or 0
     if different > limit * read and "files" not in counts:  # the next day's may tell other things of it

@@ -19,14 +19,7 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from include.catalogue.account import (
-    log_counts,
-    log_warnings,
-    refuse_empty,
-    refuse_many_rejects,
-    refuse_wrong_uid,
-    warnings,
-)
+from include.catalogue.account import log_counts, log_warnings, refuse_empty, refuse_products, warnings
 from include.catalogue.alike import require_alike
 from include.catalogue.attribute_counts import AttributeCounts
 from include.catalogue.attributes import Attribute
@@ -34,7 +27,7 @@ from include.catalogue.cleaning_pool import CleaningPool
 from include.catalogue.columns import fixed, lists, mask, numbers, strings, strings_of
 from include.catalogue.guess import chosen_mapping
 from include.catalogue.links import links_nowhere, place_of_row
-from include.catalogue.mapping import FieldMapping, dotted
+from include.catalogue.mapping import FieldMapping
 from include.catalogue.origins import Origins, bytes_written
 from include.catalogue.profile import Profile
 from include.catalogue.rows import Reading, Rows, limited
@@ -107,7 +100,7 @@ def convert(
     if mapping is not None:
         shaping["mapping"] = msgspec.to_builtins(mapping)
     made = artifacts.build(root, kinds.CATALOGUE, write, settings=shaping, inputs={"source": origin.stats["sha256"]})
-    _refuse(made.stats["trn"], settings, mapping)
+    refuse_products(made.stats["trn"], settings, mapping)
     if made.reused:
         log_counts(made.stats)
         log_warnings(made.stats)
@@ -164,20 +157,13 @@ def _write(
                 log_counts({role: stats[role]})
                 if role == "trn":
                     refuse_empty(stats[role], files[0].name if len(files) == 1 else f"Each of {len(files):,} files")
-                    _refuse(stats[role], settings, reading.mapping)
+                    refuse_products(stats[role], settings, reading.mapping)
     _follow_links(stats, target)
     log_warnings(stats)
     counted = {**stats, "products": stats["trn"]["accepted"]}
     if reading.mapping is not None:
         counted["mapping"] = reading.mapping.summary()
     return Counted.model_validate(counted, extra="forbid").model_dump(exclude_unset=True)
-
-
-def _refuse(counts: Mapping[str, Any], settings: ConvertSettings, mapping: FieldMapping | None) -> None:
-    """Raise TooManyRejects or EmptyCatalogue if the products cannot be used; the limit shapes no bytes."""
-    refuse_many_rejects(counts, settings.max_reject_share, mapping)
-    if mapping is not None and settings.uid_field is None and mapping.uid != ("uid",):
-        refuse_wrong_uid(counts, settings.max_reject_share, dotted(mapping.uid))
 
 
 def _attributes(mapping: FieldMapping | None) -> tuple[Attribute, ...]:

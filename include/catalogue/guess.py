@@ -6,14 +6,12 @@ the columns that there are.
 """
 
 import logging
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, get_args
 
-from include.catalogue.attribute_guess import URL, attribute_name, guessed_type, hint_of, with_signs
+from include.catalogue.attribute_guess import attribute_name, guessed_type, hint_of, with_signs
 from include.catalogue.attributes import AttributeType
 from include.catalogue.mapping import (
     CONTENT_HASH,
@@ -22,16 +20,15 @@ from include.catalogue.mapping import (
     FieldMapping,
     Path,
     dotted,
-    texts,
     value_at,
-    whole,
 )
+from include.catalogue.sample_columns import Column, bare, is_id, is_of_another, names_the_product, paths
 from include.core.display import printable
 from include.core.errors import BadSettings, BadSource
 from include.core.settings import ConvertSettings
 from include.formats.archive import Part
 from include.formats.field_names import OTHER_NAMES, plain_name
-from include.formats.line_parser import FIELDS, MAX_UID_CHARS, Refused, json_object
+from include.formats.line_parser import FIELDS, Refused, json_object
 
 log = logging.getLogger(__name__)
 
@@ -41,53 +38,8 @@ SELDOM = 0.01  # share of the records that have a column which is no attribute b
 NONE = "none"
 BLOCKS = 4  # of lines (2 MiB) that these are looked for in
 ENOUGH = 0.9  # share of the records that have a uid, and of those that differ
-DEEPEST = 3  # levels of objects in which columns are looked for
 MOST_COLUMNS = 200
 TOLD = 40  # columns in a message
-_LAST_DIGITS = re.compile(r"\d+$")
-_WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_A-Za-z]+")
-# Words beside "name" in a column that does not name the product.
-_OTHERS_NAMES = frozenset(
-    """
-    brand category seller vendor manufacturer user file image store shop first last variant option collection author
-    supplier customer company country city state color colour size type group department class
-    """.split()  # noqa: SIM905
-)
-
-
-@dataclass
-class Column:
-    """A column of the sample.
-
-    Attributes:
-        path: Where it lies in a record.
-        values: Of the records that have one: neither null nor an empty text, list or object.
-    """
-
-    path: Path
-    values: list[Any] = field(default_factory=list)
-
-    @property
-    def texts(self) -> list[str]:
-        """The values as texts; those of which nothing is left (NaN) are none."""
-        return [text for value in self.values if (text := " ".join(texts(value)))]
-
-    @property
-    def nested(self) -> bool:
-        """Whether most values are lists or objects."""
-        return sum(type(value) in (list, dict) for value in self.values) * 2 > len(self.values)
-
-    @property
-    def holds_columns(self) -> bool:
-        """Whether most values are objects, or lists of them, whose values are columns themselves."""
-        items = (value[0] if type(value) is list else value for value in self.values)
-        return sum(type(item) is dict for item in items) * 2 > len(self.values)
-
-    @property
-    def is_address(self) -> bool:
-        """Whether most values are URLs, such as those of images."""
-        found = self.texts
-        return sum(URL.match(text) is not None for text in found) * 2 > len(found)
 
 
 def chosen_mapping(parts: Iterable[Part], settings: ConvertSettings, name: str) -> FieldMapping | None:
@@ -152,11 +104,11 @@ class _Sample:
         self.records = records
         self.name = name
         self.in_first = in_first  # of the records, those of the first file: the next day's may repeat their ids
-        paths = dict.fromkeys(path for record in records for path in _paths(record))
-        taken = set(sorted(paths, key=len)[:MOST_COLUMNS])
+        found = dict.fromkeys(path for record in records for path in paths(record))
+        taken = set(sorted(found, key=len)[:MOST_COLUMNS])
         named = {plain_name(name) for name in (*asked, *FIELDS, *" ".join(OTHER_NAMES.values()).split())}
-        taken |= {path for path in paths if (len(path) == 1 and plain_name(path[0]) in named) or dotted(path) in asked}
-        self.columns = {dotted(path): Column(path) for path in paths if path in taken}
+        taken |= {path for path in found if (len(path) == 1 and plain_name(path[0]) in named) or dotted(path) in asked}
+        self.columns = {dotted(path): Column(path) for path in found if path in taken}
         for column in self.columns.values():
             values = (value_at(record, column.path) for record in records)
             column.values = [value for value in values if value is not None and value not in ("", [], {})]
@@ -191,7 +143,7 @@ class _Sample:
         wrong = ""
         for column in self._meant("uid"):
             values = (value_at(record, column.path) for record in self.records[: self.in_first])
-            ids = [str(value) for value in values if _is_id(value)]
+            ids = [str(value) for value in values if is_id(value)]
             there, distinct = len(ids) / self.in_first, len(set(ids)) / max(len(ids), 1)
             if min(there, distinct) >= ENOUGH:
                 return column.path
@@ -210,7 +162,7 @@ class _Sample:
         own = self.columns.get("title")
         if own and own.texts:
             return own.path
-        likely = [column for column in self.columns.values() if _names_the_product(column.path)]
+        likely = [column for column in self.columns.values() if names_the_product(column.path)]
         for column in (*self._meant("title"), *sorted(likely, key=lambda column: len(column.path))):
             if column.path != uid and len(column.texts) * 2 > len(self.records) and not column.is_address:
                 return column.path
@@ -280,7 +232,7 @@ class _Sample:
         names = {plain_name(name): place for place, name in enumerate([ours, *OTHER_NAMES[ours].split()])}
         found = []
         for column in self.columns.values():
-            if (name := _bare(column)) in names and (ours == "content" or not _is_of_another(column.path)):
+            if (name := bare(column)) in names and (ours == "content" or not is_of_another(column.path)):
                 numbered = ours != "content" and name != plain_name(column.path[-1])
                 found.append((len(column.path), numbered, names[name], column))
         return [column for *_, column in sorted(found, key=lambda each: each[:-1])]
@@ -305,41 +257,3 @@ class _Sample:
             said.append(f"{printable(name, 40)} ({', '.join(some) or 'always empty'})")
         more = f" and {len(self.columns) - TOLD} more" if len(self.columns) > TOLD else ""
         return f"The first {len(self.records):,} records have: {'; '.join(said)}{more}."
-
-
-def _paths(value: Any, path: Path = ()) -> Iterator[Path]:
-    """Where values lie in a record, down to DEEPEST levels; objects have a path themselves."""
-    if type(value) is dict:
-        for key, item in value.items():
-            yield (*path, key)
-            if len(path) + 1 < DEEPEST:
-                yield from _paths(item, (*path, key))
-    elif type(value) is list:
-        for item in value[:3]:
-            if type(item) is dict:
-                yield from _paths(item, path)
-
-
-def _bare(column: Column) -> str:
-    """A column's own name without case, signs and number: `Bullet Point 2` is `bulletpoint`."""
-    name = plain_name(column.path[-1])
-    return _LAST_DIGITS.sub("", name) or name
-
-
-def _is_of_another(path: Path) -> bool:
-    """Whether it lies in an object that is a brand, a category or the like."""
-    return any(_words(name) & _OTHERS_NAMES for name in path[:-1])
-
-
-def _is_id(value: Any) -> bool:
-    return type(whole(value)) in (str, int) and 0 < len(str(value).strip()) <= MAX_UID_CHARS
-
-
-def _names_the_product(path: Path) -> bool:
-    return bool(_words(path[-1]) & {"title", "name"}) and not any(_words(name) & _OTHERS_NAMES for name in path)
-
-
-def _words(name: str) -> set[str]:
-    """In small letters, with the singular of each."""
-    words = {word.casefold() for word in _WORDS.findall(name)}
-    return words | {word.removesuffix("s") for word in words} | ({"category"} if "categories" in words else set())
