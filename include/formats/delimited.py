@@ -4,7 +4,7 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -73,7 +73,7 @@ def _fit(reader: Iterator[list[str]], *, whole: bool) -> tuple[tuple[str, ...], 
             rows.extend(reader)
             more = False
     rows = [row for row in (rows if whole else rows[:-1]) if any(row)]
-    names = _names(rows[0]) if rows else ()
+    names = column_names(rows[0]) if rows else ()
     if len(names) < 2 or not all(map(_NAME.fullmatch, names)):
         return None
     if len(rows) == 1:
@@ -96,7 +96,7 @@ def _closes(lines: list[str], options: dict[str, Any], *, whole: bool) -> bool:
     return True
 
 
-def _names(cells: list[str]) -> tuple[str, ...]:
+def column_names(cells: Iterable[str]) -> tuple[str, ...]:
     """What the columns are called: an empty name is `column 3`, a second `name` is `name (2)`."""
     names, times = dict[str, None](), Counter[str]()
     for number, cell in enumerate(cells, 1):
