@@ -28,12 +28,13 @@ _NAME = re.compile(r"[\w#*$%@&(][^\0-\x1f{}<>]{0,199}")
 _NUMBER = re.compile(r"[-+\d.,]+")
 
 
-def delimited_form(text: str, *, whole: bool) -> Form | FileKind | None:
+def delimited_form(text: str, *, whole: bool, below: bool = False) -> Form | FileKind | None:
     """How a table is read that begins with this text; None if it is no table.
 
     Args:
         text: Without a byte-order mark.
         whole: Whether there is no more.
+        below: Whether a line above was left out, so that only a table whose names are known ones counts.
     """
     said = _SAYS_DELIMITER.match(text)
     above = 0 if said is None else 1
@@ -56,13 +57,24 @@ def delimited_form(text: str, *, whole: bool) -> Form | FileKind | None:
         else:
             found += tables
     if not found:
-        return None
+        return None if below else _under_a_title(text.lstrip(), whole=whole)
     best = max(found, key=lambda table: (table.score, -_delimiters_in(table.names), len(table.names)))
+    if below and sum(bool(meant(name)) for name in best.names) < 2:
+        return None
     delimiter = best.options["delimiter"]
     kind = _KINDS.get(delimiter, f"a table with {printable(delimiter)!r} between the cells")
     if 2 * sum(bool(_NUMBER.fullmatch(name)) for name in best.names) > len(best.names):
         return FileKind(f"{kind}, without names in its first row: {printable(', '.join(best.names), 60)}", "")
     return Form(kind, f"its first row has {len(best.names)} names, and the next rows have as many cells", best.read)
+
+
+def _under_a_title(text: str, *, whole: bool) -> FileKind | None:
+    """What a text is that is a table but for its first line."""
+    title, _, rest = text.partition("\n")
+    table = delimited_form(rest.lstrip(), whole=whole, below=True) if rest else None
+    if table is None:
+        return None
+    return FileKind(f"{table.name} under a line that is no part of it, {printable(title, 60)!r}", "")
 
 
 def _fit(reader: Iterator[list[str]], *, whole: bool) -> tuple[tuple[str, ...], int, bool] | None:

@@ -387,6 +387,7 @@ REFUSED = {
     b"- asin: A1\n  title: a, b\n": "YAML",
     b"INSERT INTO p (a, b) VALUES (1, 2);\n" * 3: "an SQL dump",
     b"Dear reader,\n\nthese are our products.\n": "it begins 'Dear reader,'",
+    b"Our products\n\nsku;name\n1;kettle\n2;pan\n": "a CSV table with semicolons under a line that is no part of it",
     b"uid\n1\n2\n": "it begins 'uid'",
     b'["A1", "kettle"]\n["A2", "pan"]\n': 'it begins \'["A1"',
     "Dear reader,\nno.\n".encode("utf-16"): "",
