@@ -47,8 +47,9 @@ class SourceSettings(Group):
         title="Catalogue",
         description="Where the catalogue is: `sample` (synthetic), a path, an http(s), s3:// or gs:// address, "
         "or a Google Drive id or link. A path or a store's address may be a folder (/data/exports/) or a pattern "
-        "(s3://shop/exports/*.csv.gz), whose files are read in the order of their names. JSON, CSV, Parquet, Arrow or "
-        "Excel, plain, packed or in a ZIP or tar such as LF-Amazon-1.3M's. AmazonTitles-1.3MM is "
+        "(s3://shop/exports/day-??.csv.gz, also with asterisks), whose files are read in the order of their names. "
+        "JSON, CSV, Parquet, Arrow or Excel, plain, packed or in a ZIP or tar such as LF-Amazon-1.3M's. "
+        "AmazonTitles-1.3MM is "
         f"{AMAZON_TITLES_DRIVE_ID}. `{{date}}` becomes the run's logical date, such as 2026-11-22, so that a backfill "
         "reads each day's file.",
         min_length=1,
