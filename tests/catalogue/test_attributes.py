@@ -367,6 +367,12 @@ def test_titles_that_the_base_model_cannot_read_are_told(root: Path, tmp_path: P
         notes[base] = stages.convert(run, stages.download(run))["notes"]
     *english, multilingual = notes.values()
     assert multilingual == []
+    for conf in (
+        {"base_model": "/models/paraphrase-multilingual-MiniLM-L12-v2"},
+        {"retrain": "never"},
+    ):  # of the live one
+        run = Run(pipeline_settings({"source": str(path), **conf}), root, "run", datetime(2026, 1, 1, tzinfo=UTC))
+        assert stages.convert(run, artifacts.read(artifacts.published(root, kinds.SOURCE)[0]).summary())["notes"] == []
     assert all(text.startswith("9 of 9 titles are not in Latin script (Han)") for [text] in english)
 
 
