@@ -14,12 +14,13 @@ from include import stages
 from include.core import artifacts, kinds, ledger
 from include.core.artifacts import Artifact
 from include.core.errors import DamagedArtifact, StorageFull
+from include.core.files import write_json
 from include.core.forms import pipeline_settings
 from include.core.in_use import lock_of
 from include.core.settings import RetentionSettings
 from include.core.space import SPARE
-from include.publishing import prune as prune_module
 from include.publishing import prune_command, room
+from include.publishing.needed import needed
 from include.publishing.prune import prune
 from include.run import Run
 from include.store.journal import Entry, Journal
@@ -68,7 +69,6 @@ def test_a_run_that_begins_while_a_pass_is_under_way_ends_the_pass(
 ) -> None:
     """Its person clears `publish` of an old run, or rolls back: the version that goes live would be removed."""
     old, _ = made_by(tmp_path, "old", kinds.VERSION), made_by(tmp_path, "new")
-    needed = prune_module.needed
 
     def meanwhile(*given: Any) -> set[str]:
         found = needed(*given)
@@ -83,7 +83,7 @@ def test_a_run_that_begins_while_a_pass_is_under_way_ends_the_pass(
         return found
 
     with monkeypatch.context() as patch:
-        patch.setattr(prune_module, "needed", meanwhile)
+        patch.setattr("include.publishing.prune.needed", meanwhile)
         done = prune(tmp_path, LAST)
     assert old.path.exists()
     assert any("stopped early" in note for note in done.notes)
@@ -129,14 +129,14 @@ def test_nothing_whole_goes_while_a_run_seems_to_be_of_the_future(tmp_path: Path
 def test_a_full_disk_is_pruned_before_a_run_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first thing that a run, and its task prune, would write is a note for which there is no room."""
     old, new = made_by(tmp_path, "old", keep_runs=1), made_by(tmp_path, "new", keep_runs=1)
-    write_json, full = ledger.write_json, [old]
+    full = [old]
 
     def no_room(path: Path, value: Any) -> None:
         if any(each.path.exists() for each in full):
             raise OSError(errno.ENOSPC, "No space left on device")
         write_json(path, value)
 
-    monkeypatch.setattr(ledger, "write_json", no_room)
+    monkeypatch.setattr("include.core.ledger.write_json", no_room)
     stage_of(make(tmp_path, "next"))(run_of(tmp_path, "next", keep_runs=1))
     assert {record.run_id for record in ledger.records(tmp_path)} == {"new", "next"}
     full[:] = [new]
