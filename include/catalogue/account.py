@@ -7,9 +7,10 @@ import logging
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from include.catalogue.mapping import FieldMapping, dotted
+from include.catalogue.mapping import CONTENT_HASH, FieldMapping, dotted
 from include.core.display import printable
 from include.core.errors import EmptyCatalogue, TooManyRejects
+from include.core.settings import ConvertSettings
 from include.formats.field_names import listed, meant
 from include.formats.line_parser import FIELDS
 from include.formats.members import ROLES
@@ -17,6 +18,7 @@ from include.formats.members import ROLES
 log = logging.getLogger(__name__)
 
 MOST = 0.5  # a share above this is "most of them"
+FEW = 0.01  # a share up to this is no worry
 
 
 def warnings(role: str, counts: Mapping[str, Any], labels: Mapping[str, Any] | None) -> list[str]:
@@ -33,6 +35,7 @@ def warnings(role: str, counts: Mapping[str, Any], labels: Mapping[str, Any] | N
         for broken in counts.get("broken", ())
     ]
     accepted, empty = counts["accepted"], counts["without_content"]
+    found += _merge_warnings(role, counts)
     if role != "lbl" and accepted and empty > MOST * accepted:
         said = f"{role}: {empty:,} of {accepted:,} products have no content"
         if counts["emptied_contents"]:
@@ -66,6 +69,21 @@ def warnings(role: str, counts: Mapping[str, Any], labels: Mapping[str, Any] | N
             "Links to them lead nowhere."
         )
     return found
+
+
+def _merge_warnings(role: str, counts: Mapping[str, Any]) -> Iterator[str]:
+    merged, different = counts["merged"], counts.get("merged_different") or 0
+    if different > FEW * counts["read"] and "files" not in counts:
+        yield (
+            f"{role}: {different:,} of {counts['read']:,} records have the uid of an earlier one and another text: "
+            "they are left out. If they are other products, set uid_field to the column that tells them apart."
+        )
+    if "files" in counts and merged > FEW * counts["read"]:
+        yield (
+            f"{role}: {merged:,} records of the {counts['files']:,} files repeat a uid ({different:,} with "
+            "another text). The first one counts, in the order of the files' names: of daily exports of all products, "
+            "give the newest alone."
+        )
 
 
 def _attribute_warnings(role: str, attributes: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
@@ -137,7 +155,14 @@ def refuse_empty(counts: Mapping[str, Any], name: str) -> None:
         raise EmptyCatalogue(f"{printable(name)} holds no line with a product.", "Check that the right file was given.")
 
 
-def refuse_many_rejects(counts: Mapping[str, Any], limit: float, mapping: FieldMapping | None) -> None:
+def refuse_products(counts: Mapping[str, Any], settings: ConvertSettings, mapping: FieldMapping | None) -> None:
+    """Raise TooManyRejects or EmptyCatalogue if the products cannot be used; the limit shapes no bytes."""
+    _refuse_many_rejects(counts, settings.max_reject_share, mapping)
+    if mapping is not None and settings.uid_field is None and mapping.uid != ("uid",):
+        _refuse_wrong_uid(counts, settings.max_reject_share, dotted(mapping.uid))
+
+
+def _refuse_many_rejects(counts: Mapping[str, Any], limit: float, mapping: FieldMapping | None) -> None:
     """Raise TooManyRejects if more than this share of `trn` was rejected, EmptyCatalogue if nothing is left."""
     aside = counts.get("broken", ())
     if (share := sum(broken["share"] for broken in aside)) > limit:
@@ -165,6 +190,17 @@ def refuse_many_rejects(counts: Mapping[str, Any], limit: float, mapping: FieldM
         )
 
 
+def _refuse_wrong_uid(counts: Mapping[str, Any], limit: float, uid: str) -> None:
+    """Raise TooManyRejects if a guessed uid names several products of a file too often."""
+    read, different = counts["read"], counts.get("merged_different") or 0
+    if different > limit * read and "files" not in counts:  # the next day's may tell other things of it
+        raise TooManyRejects(
+            f"trn: {different:,} of {read:,} records have the {uid} of an earlier one and another text "
+            f"({different / read:.1%}, the limit is {limit:.1%}): {uid}, which was guessed, is no uid.",
+            f"Set uid_field to the column that names a product, to {uid} if it does, or to `{CONTENT_HASH}`.",
+        )
+
+
 def _fields_found(counts: Mapping[str, Any], mapping: FieldMapping | None) -> tuple[str, str]:
     """Which fields the rejected lines have, where one was missing or wrong; and which setting may help."""
     found = counts["refused_fields"]
@@ -176,6 +212,8 @@ def _fields_found(counts: Mapping[str, Any], mapping: FieldMapping | None) -> tu
         dotted(path) + ("" if path == (field,) else f" ({field})") for field, path in lacking.items()
     )
     likely = {field: name for field in lacking for name in reversed(found) if meant(name) == field}
+    empty = (field for field in paths if counts["reasons"].get(f"no {field}", 0) > MOST * counts["read"])
     step = ", ".join(f"{field}_field to {name}" for field, name in likely.items() if name != dotted(paths[field]))
+    step = step or ", ".join(f"{field}_field to a column with values" for field in empty)
     said = f" These lines have {listed(found)}" + (f"; {expected} expected." if expected else ".")
     return said, f" (or set {step})" if step else ""

@@ -4,24 +4,31 @@ A type fits where nearly all values read as it (`include.catalogue.values`); whi
 helps to tell: whole numbers are a `price`, a `rating` or an `ean`.
 """
 
+import logging
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from statistics import fmean
 from typing import Any
 
+from msgspec import structs
+
 from include.catalogue.attribute_reader import says_nothing
 from include.catalogue.attributes import AttributeType
-from include.catalogue.mapping import Path, texts
+from include.catalogue.mapping import AttributeColumn, Path, is_listed, texts
 from include.catalogue.values import FALSE, TRUE, Unread, decimal_of, read_date, read_money, read_number
 
 NEARLY_ALL = 0.95
+MOST_PRICES = 0.5  # of the values of a column called price: the others say "Call us"
 LONGEST_KEYWORD = 80  # characters of nearly all keywords
 SHORT = 40  # characters, on average, of what is a keyword however many there are
 DELIMITERS = (">", "|", ";", "»", "›", "、")
 URL = re.compile(r"(?:https?:)?//\S+$", re.IGNORECASE)
+_CODE_OF_TWO = re.compile(r"[A-Z]{2}")
+_EITHER = re.compile(r"[-+]?\d{1,3}([.,])\d{3}")
+NAMIBIA = "NA"
 _TAG = re.compile(r"<[^<>]*>")
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+|[^\W\d_A-Za-z]+")
 _MONEY = (
@@ -54,6 +61,8 @@ _LISTS = ("tag", "keyword", "category", "categories", "label", "colour", "color"
 
 Guess = tuple[AttributeType, str]
 
+log = logging.getLogger(__name__)
+
 
 def attribute_name(path: Path) -> str:
     """What an attribute is called: `Price (EUR)` is `price_eur`, `listPrice` `list_price`; other scripts stay."""
@@ -72,15 +81,25 @@ def guessed_type(name: str, values: Sequence[Any]) -> Guess:
     """
     if all(len(value) == 1 for value in values if type(value) is list):  # how scrapers write single values
         values = [value[0] if type(value) is list else value for value in values]
-    lists = [value for value in values if type(value) is list or _is_list(value)]
+    lists = [value for value in values if type(value) is list or is_listed(value)]
     if len(lists) * 2 > len(values):
         return ("keywords", "") if _are_short([text for value in values for text in texts(value)]) else ("text", "")
     if all(type(value) is bool for value in values):
         return "boolean", ""
     words = {word.casefold() for word in _WORDS.findall(name)}
+    if _are_codes(values):
+        return "keyword", NAMIBIA
     if all(type(value) in (int, float) for value in values):
         return _of_numbers(name, words, values)
     return _of_texts(name, words, [text for value in values if not says_nothing(text := " ".join(texts(value)))])
+
+
+def _are_codes(values: Sequence[Any]) -> bool:
+    """Whether NA is a country's code here: nearly all values are codes of two letters, and several."""
+    if NAMIBIA not in values:
+        return False
+    codes = [value for value in values if type(value) is str and _CODE_OF_TWO.fullmatch(value.strip())]
+    return len(codes) >= NEARLY_ALL * len(values) and len({*codes} - {NAMIBIA}) > 1
 
 
 def hint_of(kind: AttributeType, values: Sequence[Any]) -> str:
@@ -91,6 +110,28 @@ def hint_of(kind: AttributeType, values: Sequence[Any]) -> str:
     if kind == "date":
         return (_date_order(found) or ("", ""))[1]
     return _delimiter(found, "tags", least=0.1) if kind == "keywords" else ""
+
+
+def with_signs(
+    columns: Sequence[AttributeColumn], samples: Sequence[Sequence[Any]], guessed: Sequence[bool]
+) -> Iterator[AttributeColumn]:
+    """The columns, numbers that are all like `1.250` being read by the decimal sign of the other columns.
+
+    Without such a sign, a guessed one is of keywords: 1,250 g or 1.25 kg cannot be told.
+    """
+    signs = Counter(column.hint for column in columns if column.type in ("number", "money"))
+    sign = "" if signs["."] == signs[","] else max(".,", key=signs.__getitem__)
+    for column, values, is_guess in zip(columns, samples, guessed, strict=True):
+        either = {found[1] for value in values if type(value) is str and (found := _EITHER.fullmatch(value.strip()))}
+        if column.type != "number" or column.hint or not either:
+            yield column
+        elif sign:
+            yield structs.replace(column, hint=sign)
+        elif is_guess and "." in either:
+            log.info("attribute %s: 1.250 may be 1,250 or 1.25: kept as keyword, unless its type is set", column.name)
+            yield structs.replace(column, type="keyword")
+        else:
+            yield column
 
 
 def _of_numbers(name: str, words: set[str], values: Sequence[float]) -> Guess:
@@ -116,13 +157,14 @@ def _of_texts(name: str, words: set[str], found: Sequence[str]) -> Guess:
 
 def _as_truth(words: set[str], found: Sequence[str]) -> Guess | None:
     lower = {text.strip().casefold() for text in found}
-    told = words & _TRUTH or not lower <= {"0", "1", "y", "n", "t", "f"}
-    return ("boolean", "") if lower <= TRUE | FALSE and told else None
+    told = words & _TRUTH or (lower & TRUE and lower & FALSE and not lower <= {"0", "1", "y", "n", "t", "f"})
+    return ("boolean", "") if lower <= TRUE | FALSE and told else None  # a brand may be called On
 
 
 def _as_amount(name: str, found: Sequence[str]) -> Guess | None:
     decimal = _decimal(found)
-    if _share(found, lambda text: read_money(text, decimal)) < NEARLY_ALL:
+    enough = MOST_PRICES if _is_money(name) else NEARLY_ALL
+    if _share(found, lambda text: read_money(text, decimal)) < enough:
         return None
     if _is_money(name) or _share(found, _currency) > 0.5:
         return "money", decimal
@@ -137,10 +179,6 @@ def _as_words(name: str, found: Sequence[str]) -> Guess:
         return "keywords", delimiter
     few = len(set(found)) * 5 <= len(found) and max(map(len, found)) <= LONGEST_KEYWORD * 2
     return ("keyword", "") if few or _are_short(found) else ("text", "")
-
-
-def _is_list(value: Any) -> bool:
-    return type(value) is str and value[:2] in ("['", '["') and value.endswith("]")
 
 
 def _is_money(name: str) -> bool:

@@ -64,7 +64,7 @@ class AttributeReader:
             value = record.get(path[0]) if len(path) == 1 else value_at(record, path)
             if type(value) is list and len(value) == 1 and column.type != "keywords":
                 value = value[0]
-            if value in (None, "", [], {}) or (type(value) is str and says_nothing(value)):
+            if value in (None, "", [], {}) or (type(value) is str and says_nothing(value) and value != column.hint):
                 continue
             try:
                 found = _READERS[column.type](self, column, value)

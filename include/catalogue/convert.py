@@ -19,7 +19,8 @@ import msgspec
 import numpy as np
 import pyarrow as pa
 
-from include.catalogue.account import log_counts, log_warnings, refuse_empty, refuse_many_rejects, warnings
+from include.catalogue.account import log_counts, log_warnings, refuse_empty, refuse_products, warnings
+from include.catalogue.alike import require_alike
 from include.catalogue.attribute_counts import AttributeCounts
 from include.catalogue.attributes import Attribute
 from include.catalogue.cleaning_pool import CleaningPool
@@ -45,6 +46,7 @@ from include.catalogue.table_writer import TableWriter
 from include.core import artifacts, kinds
 from include.core.arrays import Keys
 from include.core.artifacts import Artifact, Workspace
+from include.core.display import printable
 from include.core.errors import BadSource
 from include.core.progress import Progress, Sink
 from include.core.settings import ConvertSettings
@@ -98,7 +100,7 @@ def convert(
     if mapping is not None:
         shaping["mapping"] = msgspec.to_builtins(mapping)
     made = artifacts.build(root, kinds.CATALOGUE, write, settings=shaping, inputs={"source": origin.stats["sha256"]})
-    refuse_many_rejects(made.stats["trn"], settings.max_reject_share, mapping)
+    refuse_products(made.stats["trn"], settings, mapping)
     if made.reused:
         log_counts(made.stats)
         log_warnings(made.stats)
@@ -108,7 +110,9 @@ def convert(
 def _mapping(file: Path, source: Path, settings: ConvertSettings) -> FieldMapping | None:
     try:
         with no_space_explained(source.parent), Archive(file, scratch=source.parent) as archive:
-            sound = (part.lines for part in archive.parts("trn") if part.fault is None)
+            if len(archive.members["trn"]) > 1:
+                require_alike(archive.firsts("trn"), file.name)
+            sound = (part for part in archive.parts("trn") if part.fault is None)
             return chosen_mapping(sound, settings, archive.members["trn"][0].name)
     except BadSource:
         artifacts.read(source)  # if the file is damaged, that is the reason
@@ -153,7 +157,7 @@ def _write(
                 log_counts({role: stats[role]})
                 if role == "trn":
                     refuse_empty(stats[role], files[0].name if len(files) == 1 else f"Each of {len(files):,} files")
-                    refuse_many_rejects(stats[role], settings.max_reject_share, reading.mapping)
+                    refuse_products(stats[role], settings, reading.mapping)
     _follow_links(stats, target)
     log_warnings(stats)
     counted = {**stats, "products": stats["trn"]["accepted"]}
@@ -260,11 +264,12 @@ class _File:
         excerpts = [excerpt for _, _, excerpt in rows.rejects]
         self._counts["rejected"] += len(lines)
         self._reasons.update(reasons)
-        where = {"file": origins.file} if origins.several else {}
+        file = printable(origins.file, 1000)  # not every name is UTF-8
+        where = {"file": file} if origins.several else {}
         for line, reason, begins in zip(lines, reasons, excerpts, strict=True):
             if len(examples := self._examples.setdefault(reason, [])) < EXAMPLES:
                 examples.append({"line": line, "excerpt": begins, **where})
-        files = [origins.file] * len(lines)
+        files = [file] * len(lines)
         columns = [
             strings_of(files),
             fixed(np.array(lines, np.int64), pa.int64()),

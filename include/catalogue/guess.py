@@ -6,14 +6,12 @@ the columns that there are.
 """
 
 import logging
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, get_args
 
-from include.catalogue.attribute_guess import URL, attribute_name, guessed_type, hint_of
+from include.catalogue.attribute_guess import attribute_name, guessed_type, hint_of, with_signs
 from include.catalogue.attributes import AttributeType
 from include.catalogue.mapping import (
     CONTENT_HASH,
@@ -22,14 +20,15 @@ from include.catalogue.mapping import (
     FieldMapping,
     Path,
     dotted,
-    texts,
     value_at,
 )
+from include.catalogue.sample_columns import Column, bare, is_id, is_of_another, names_the_product, paths
 from include.core.display import printable
 from include.core.errors import BadSettings, BadSource
 from include.core.settings import ConvertSettings
+from include.formats.archive import Part
 from include.formats.field_names import OTHER_NAMES, plain_name
-from include.formats.line_parser import MAX_UID_CHARS, Refused, json_object
+from include.formats.line_parser import FIELDS, Refused, json_object
 
 log = logging.getLogger(__name__)
 
@@ -39,62 +38,17 @@ SELDOM = 0.01  # share of the records that have a column which is no attribute b
 NONE = "none"
 BLOCKS = 4  # of lines (2 MiB) that these are looked for in
 ENOUGH = 0.9  # share of the records that have a uid, and of those that differ
-DEEPEST = 3  # levels of objects in which columns are looked for
 MOST_COLUMNS = 200
 TOLD = 40  # columns in a message
-_LAST_DIGITS = re.compile(r"\d+$")
-_WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|\d+|[^\W\d_A-Za-z]+")
-# Words beside "name" in a column that does not name the product.
-_OTHERS_NAMES = frozenset(
-    """
-    brand category seller vendor manufacturer user file image store shop first last variant option collection author
-    supplier customer company country city state color colour size type group department class
-    """.split()  # noqa: SIM905
-)
 
 
-@dataclass
-class Column:
-    """A column of the sample.
-
-    Attributes:
-        path: Where it lies in a record.
-        values: Of the records that have one: neither null nor an empty text, list or object.
-    """
-
-    path: Path
-    values: list[Any] = field(default_factory=list)
-
-    @property
-    def texts(self) -> list[str]:
-        """The values as texts; those of which nothing is left (NaN) are none."""
-        return [text for value in self.values if (text := " ".join(texts(value)))]
-
-    @property
-    def nested(self) -> bool:
-        """Whether most values are lists or objects."""
-        return sum(type(value) in (list, dict) for value in self.values) * 2 > len(self.values)
-
-    @property
-    def holds_columns(self) -> bool:
-        """Whether most values are objects, or lists of them, whose values are columns themselves."""
-        items = (value[0] if type(value) is list else value for value in self.values)
-        return sum(type(item) is dict for item in items) * 2 > len(self.values)
-
-    @property
-    def is_address(self) -> bool:
-        """Whether most values are URLs, such as those of images."""
-        found = self.texts
-        return sum(URL.match(text) is not None for text in found) * 2 > len(found)
-
-
-def chosen_mapping(blocks: Iterable[bytes], settings: ConvertSettings, name: str) -> FieldMapping | None:
+def chosen_mapping(parts: Iterable[Part], settings: ConvertSettings, name: str) -> FieldMapping | None:
     """The mapping that the settings ask for, what they leave open being guessed; None for the five fields as they are.
 
     Each field's part is logged.
 
     Args:
-        blocks: Of lines, from the catalogue's beginning; only the first are taken.
+        parts: From the catalogue's beginning; only the first are taken.
         settings: Those of the columns.
         name: Of the file, for messages.
 
@@ -102,14 +56,23 @@ def chosen_mapping(blocks: Iterable[bytes], settings: ConvertSettings, name: str
         BadSettings: A setting names a column that is not there.
         BadSource: A column could not be guessed.
     """
-    records = list(islice(_records(islice(blocks, BLOCKS)), RECORDS))
-    if not records:
+    found = list(islice(_records(islice(parts, BLOCKS)), RECORDS))
+    if not found:
         return None
-    mapping = _Sample(records, name).mapping(settings)
+    in_first = sum(file == found[0][0] for file, _ in found)
+    sample = _Sample([record for _, record in found], name, in_first, _asked(settings))
+    mapping = sample.mapping(settings)
     if mapping is not None:
         for line in described(mapping, settings):
             log.info("%s", line)
     return mapping
+
+
+def _asked(settings: ConvertSettings) -> set[str]:
+    """The columns that the settings name, with the types of attributes and without them."""
+    lists = (settings.uid_field, settings.title_field, settings.content_fields, settings.attributes)
+    names = {name.strip() for each in lists for name in (each or "").split(",")}
+    return names | {name.rpartition(":")[0].strip() for name in names} - {""}
 
 
 def described(mapping: FieldMapping, settings: ConvertSettings) -> Iterator[str]:
@@ -124,11 +87,12 @@ def described(mapping: FieldMapping, settings: ConvertSettings) -> Iterator[str]
         yield f"attribute {each.name} is {dotted(each.path)}, {each.type} ({how[settings.attributes is None]})"
 
 
-def _records(blocks: Iterable[bytes]) -> Iterator[dict[str, Any]]:
-    for block in blocks:
-        for line in block.split(b"\n"):
+def _records(parts: Iterable[Part]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Records, each with the file that it is from."""
+    for part in parts:
+        for line in part.lines.split(b"\n"):
             try:
-                yield json_object(line)[0]
+                yield part.file, json_object(line)[0]
             except Refused:
                 continue
 
@@ -136,14 +100,15 @@ def _records(blocks: Iterable[bytes]) -> Iterator[dict[str, Any]]:
 class _Sample:
     """The first records of a catalogue, by column."""
 
-    def __init__(self, records: Sequence[dict[str, Any]], name: str) -> None:
+    def __init__(self, records: Sequence[dict[str, Any]], name: str, in_first: int, asked: Iterable[str]) -> None:
         self.records = records
         self.name = name
-        self.columns: dict[str, Column] = {}
-        for record in records:
-            for path in _paths(record):
-                if dotted(path) in self.columns or len(self.columns) < MOST_COLUMNS:
-                    self.columns.setdefault(dotted(path), Column(path))
+        self.in_first = in_first  # of the records, those of the first file: the next day's may repeat their ids
+        found = dict.fromkeys(path for record in records for path in paths(record))
+        taken = set(sorted(found, key=len)[:MOST_COLUMNS])
+        named = {plain_name(name) for name in (*asked, *FIELDS, *" ".join(OTHER_NAMES.values()).split())}
+        taken |= {path for path in found if (len(path) == 1 and plain_name(path[0]) in named) or dotted(path) in asked}
+        self.columns = {dotted(path): Column(path) for path in found if path in taken}
         for column in self.columns.values():
             values = (value_at(record, column.path) for record in records)
             column.values = [value for value in values if value is not None and value not in ("", [], {})]
@@ -172,15 +137,19 @@ class _Sample:
     def _uid(self, asked: str | None) -> Path:
         if asked is not None:
             return () if asked.strip().casefold() == CONTENT_HASH else self._named(asked, "uid_field")
-        if "uid" in self.columns:
-            return ("uid",)
+        own = self.columns.get("uid")
+        if own and own.texts:
+            return own.path
         wrong = ""
         for column in self._meant("uid"):
-            ids = [str(value) for value in column.values if _is_id(value)]
-            there, distinct = len(ids) / len(self.records), len(set(ids)) / max(len(ids), 1)
+            values = (value_at(record, column.path) for record in self.records[: self.in_first])
+            ids = [str(value) for value in values if is_id(value)]
+            there, distinct = len(ids) / self.in_first, len(set(ids)) / max(len(ids), 1)
             if min(there, distinct) >= ENOUGH:
                 return column.path
             wrong += f" {dotted(column.path)} is in {there:.0%} of the records, {distinct:.0%} of its values differ."
+        if own:
+            return own.path
         raise BadSource(
             f"{self.name}: which column names a product (uid) cannot be told.{wrong} {self._told()}",
             f"Set uid_field to the one that does, or to `{CONTENT_HASH}` for an id of the product's title, content "
@@ -190,12 +159,15 @@ class _Sample:
     def _title(self, asked: str | None, uid: Path) -> Path:
         if asked is not None:
             return self._named(asked, "title_field")
-        if "title" in self.columns:
-            return ("title",)
-        likely = [column for column in self.columns.values() if _names_the_product(column.path[-1])]
+        own = self.columns.get("title")
+        if own and own.texts:
+            return own.path
+        likely = [column for column in self.columns.values() if names_the_product(column.path)]
         for column in (*self._meant("title"), *sorted(likely, key=lambda column: len(column.path))):
             if column.path != uid and len(column.texts) * 2 > len(self.records) and not column.is_address:
                 return column.path
+        if own:
+            return own.path
         raise BadSource(
             f"{self.name}: which column is a product's title cannot be told. {self._told()}",
             "Set title_field to the one that is.",
@@ -229,11 +201,18 @@ class _Sample:
                 made.append(AttributeColumn(unique, *guessed_type(dotted(column.path), column.values), column.path))
             else:
                 made.append(AttributeColumn(unique, kind, hint_of(kind, column.values), column.path))
-        return tuple(made)
+        return tuple(with_signs(made, [column.values for column, _ in chosen], [kind is None for _, kind in chosen]))
 
     def _sensible(self, used: Sequence[Path]) -> list[tuple[Column, AttributeType | None]]:
         """Columns with values of their own that are none of those in use; of too many, those that most records have."""
-        free = [column for column in self.columns.values() if column.path not in used and column.path[0] not in LINKS]
+        whole_ones = {path for path in used if path and not self.columns[dotted(path)].holds_columns}
+        free = [
+            column
+            for column in self.columns.values()
+            if column.path not in used
+            and column.path[0] not in LINKS
+            and not any(column.path[:depth] in whole_ones for depth in range(1, len(column.path)))
+        ]
         filled = {column.path: len(column.texts) for column in free if not column.holds_columns}
         enough = [column for column in free if filled.get(column.path, 0) > SELDOM * len(self.records)]
         most = sorted(enough, key=lambda column: -filled[column.path])[:MOST_ATTRIBUTES]
@@ -251,8 +230,12 @@ class _Sample:
     def _meant(self, ours: str) -> list[Column]:
         """Columns that are called as other catalogues call a field of ours; the likeliest name first."""
         names = {plain_name(name): place for place, name in enumerate([ours, *OTHER_NAMES[ours].split()])}
-        found = [(names[name], column) for column in self.columns.values() if (name := _bare(column)) in names]
-        return [column for _, column in sorted(found, key=lambda each: (len(each[1].path), each[0]))]
+        found = []
+        for column in self.columns.values():
+            if (name := bare(column)) in names and (ours == "content" or not is_of_another(column.path)):
+                numbered = ours != "content" and name != plain_name(column.path[-1])
+                found.append((len(column.path), numbered, names[name], column))
+        return [column for *_, column in sorted(found, key=lambda each: each[:-1])]
 
     def _named(self, asked: str, setting: str) -> Path:
         asked = asked.strip()
@@ -274,31 +257,3 @@ class _Sample:
             said.append(f"{printable(name, 40)} ({', '.join(some) or 'always empty'})")
         more = f" and {len(self.columns) - TOLD} more" if len(self.columns) > TOLD else ""
         return f"The first {len(self.records):,} records have: {'; '.join(said)}{more}."
-
-
-def _paths(value: Any, path: Path = ()) -> Iterator[Path]:
-    """Where values lie in a record, down to DEEPEST levels; objects have a path themselves."""
-    if type(value) is dict:
-        for key, item in value.items():
-            yield (*path, key)
-            if len(path) + 1 < DEEPEST:
-                yield from _paths(item, (*path, key))
-    elif type(value) is list:
-        for item in value[:3]:
-            if type(item) is dict:
-                yield from _paths(item, path)
-
-
-def _bare(column: Column) -> str:
-    """A column's own name without case, signs and number: `Bullet Point 2` is `bulletpoint`."""
-    name = plain_name(column.path[-1])
-    return _LAST_DIGITS.sub("", name) or name
-
-
-def _is_id(value: Any) -> bool:
-    return type(value) in (str, int) and 0 < len(str(value).strip()) <= MAX_UID_CHARS
-
-
-def _names_the_product(name: str) -> bool:
-    words = {word.casefold() for word in _WORDS.findall(name)}
-    return bool(words & {"title", "name"}) and not words & _OTHERS_NAMES

@@ -22,6 +22,7 @@ _ENDS = ".!?:;,…。！？：；、>"  # of a text that needs no full stop befo
 
 _LIST_BEGINS = ("['", '["')
 _QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*+'|"(?:[^"\\]|\\.)*+\"""", re.DOTALL)
+_LISTED = re.compile(rf"""\[\s*+(?:(?:{_QUOTED.pattern}|[^'"\[\],\s]++)\s*+,?+\s*+)++\]""", re.DOTALL)
 _ESCAPE = re.compile(r"""\\(['"\\/])""")
 
 
@@ -32,7 +33,8 @@ class AttributeColumn(msgspec.Struct, frozen=True):
         name: See `include.catalogue.attributes.Attribute`.
         type: Likewise.
         hint: What decides where a value may mean two things: the decimal sign of numbers and money (`.` or `,`), the
-            order of day and month (`dmy` or `mdy`), the delimiter of keywords; empty where nothing does.
+            order of day and month (`dmy` or `mdy`), the delimiter of keywords, `NA` of keywords where that is a code;
+            empty where nothing does.
         path: Where it lies in a record.
     """
 
@@ -74,7 +76,7 @@ class FieldMapping(msgspec.Struct, frozen=True):
 
     def fields(self, record: dict[str, Any]) -> dict[str, Any]:
         """Our five fields of a record, as `include.formats.line_parser.checked` takes them; absent ones are None."""
-        uid = value_at(record, self.uid) if self.uid else CONTENT_HASH  # until the content is clean
+        uid = whole(value_at(record, self.uid)) if self.uid else CONTENT_HASH  # until the content is clean
         title = " ".join(texts(value_at(record, self.title)))
         return {
             "uid": uid,
@@ -88,6 +90,11 @@ class FieldMapping(msgspec.Struct, frozen=True):
             return sentences(text for path in self.content for text in texts(value_at(record, path)))
         labelled = ((path, ", ".join(texts(value_at(record, path)))) for path in self.content)
         return "".join(f"{label(path)}: {_closed(text.strip())} " for path, text in labelled if text.strip()).rstrip()
+
+
+def whole(value: Any) -> Any:
+    """A float that is a whole number as that: pandas makes 1001.0 of an id where another record has none."""
+    return int(value) if type(value) is float and value.is_integer() and abs(value) < 2**53 else value
 
 
 def dotted(path: Path) -> str:
@@ -119,7 +126,7 @@ def texts(value: Any) -> Iterator[str]:
     A list that a table keeps in a cell (`['a', 'b']`) is one.
     """
     if type(value) is str:
-        if value[:2] in _LIST_BEGINS and value.endswith("]"):
+        if is_listed(value):
             yield from (text for quoted in _QUOTED.findall(value) if (text := _unquoted(quoted)).strip())
         elif value and not value.isspace():
             yield value
@@ -134,6 +141,11 @@ def texts(value: Any) -> Iterator[str]:
         yield "true" if value else "false"
     elif value is not None and math.isfinite(value):
         yield str(int(value)) if value == int(value) else str(value)
+
+
+def is_listed(value: Any) -> bool:
+    """Whether a cell is a list as a whole: `['a', 'b']`, not `["Limited"] Mug ["blue"]`."""
+    return type(value) is str and value[:2] in _LIST_BEGINS and _LISTED.fullmatch(value) is not None
 
 
 def sentences(found: Iterable[str]) -> str:

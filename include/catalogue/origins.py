@@ -60,7 +60,9 @@ class Origins:
             rows = replace(rows, blank=0, rejects=[(0, BROKEN, excerpt(part.fault.what.encode()))])
             lines = self._lines - self.before
             share = self._sizes[part.file] / max(self.size, 1)
-            self._broken.append({"file": part.file, "reason": part.fault.what, "share": share, "lines": lines})
+            self._broken.append(
+                {"file": printable(part.file, 1000), "reason": part.fault.what, "share": share, "lines": lines}
+            )
         self._lines += rows.total
         return rows
 

@@ -8,9 +8,10 @@ its name; one that surely holds no catalogue is refused by name before any recor
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from collections.abc import Callable, Generator, Iterator
+from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from include.core.display import printable
@@ -137,7 +138,14 @@ class Archive:
                 yield Part(b"", member.name, fault)
             before += member.size
 
-    def _blocks(self, member: Member, tell: Callable[[int], None]) -> Iterator[bytes]:
+    def firsts(self, role: str) -> Iterator[Part]:
+        """The first block of each of a role's files, but for those that cannot be read."""
+        for member in self.members[role]:
+            with suppress(BadSource), closing(self._blocks(member, lambda _: None)) as blocks:
+                for lines in islice(blocks, 1):
+                    yield Part(lines, member.name)
+
+    def _blocks(self, member: Member, tell: Callable[[int], None]) -> Generator[bytes]:
         form = member.look.form
         if form is None:
             raise member.look.fault or BadSource(f"{self._where(member.entry)} cannot be read.")

@@ -16,7 +16,7 @@ OTHER_NAMES = {
         商品コード 品番 商品番号 编号 url producturl link handle ref reference
     """,
     "title": """
-        name productname producttitle itemname itemtitle displayname fullname heading label caption
+        name productname producttitle itemname itemtitle displayname fullname heading headline label caption
         bezeichnung produktname titel artikelname nom titre libelle designation nombre titulo nome titolo
         商品名 製品名 名前 名称 标题 商品名称 상품명 название наименование
     """,

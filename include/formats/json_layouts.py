@@ -8,10 +8,11 @@ from functools import partial
 from include.core.display import printable
 from include.formats.field_names import meant
 from include.formats.form import Form
-from include.formats.json_values import array, inner_array, python_list, sequence, values
+from include.formats.json_values import PRODUCTS, array, inner_array, python_list, sequence, values
 from include.formats.python_literals import in_json, python_lines
 
 _NAMED = {"uid", "title"}
+_PARTS = {"variants", "options", "images", "reviews"}  # of one product
 _KEY = re.compile(r'"([^"\\]{1,200})"\s*:')
 _MEMBER = re.compile(r'\s*[{,]\s*"([^"\\]{1,200})"\s*:\s*')
 _LIST_OF_OBJECTS = re.compile(r"\[\s*\{")
@@ -60,6 +61,8 @@ def _wrapper(text: str, before: int) -> Form | None:
     """How one object around the list of all products is read; None for a product that itself has a list of objects."""
     whole, end = _value(text)
     lists = [] if text[end:].strip() and end else _lists(text, 0, ())
+    lists = [found for found in lists if found[0][-1].lower() not in _PARTS]
+    lists = [found for found in lists if found[0][-1].lower() in PRODUCTS] or lists
     if not lists:
         return None
     path, at, _ = max(lists, key=lambda found: found[2])
@@ -70,13 +73,13 @@ def _wrapper(text: str, before: int) -> Form | None:
     else:
         around = {meant(name) for name in _MEMBER.findall(text[:at])}
     inside = {meant(name) for name in _KEY.findall(text[at:].partition("}")[0])}
-    if _NAMED & around and not inside >= _NAMED:
-        return None
+    if _NAMED & around and (not inside >= _NAMED or around >= {*_NAMED, "content"}):
+        return None  # a product
     before += len(text[:at].encode("utf-8", "replace"))
     return Form(
         f"one JSON object around a list, {printable('.'.join(path))!r}",
-        "that is the longest of its lists of objects",
-        partial(inner_array, before=before, around=len(path)),
+        "that is the longest of its lists of objects, or named as products are",
+        partial(inner_array, before=before, path=path),
     )
 
 

@@ -10,6 +10,7 @@ from include.formats.lines import BLOCK, MAX_LINE, Reads, line_blocks
 _JSON = re.compile(rb'(?:[^"{}\[\]]++|"(?:[^"\\]++|\\.)*+")*+', re.DOTALL)
 _PYTHON = re.compile(rb"""(?:[^"'{}\[\]]++|"(?:[^"\\]++|\\.)*+"|'(?:[^'\\]++|\\.)*+')*+""", re.DOTALL)
 _BRACKETS, _OPENING, _OBJECT = b"{}[]", b"{[", ord("{")
+PRODUCTS = {"products", "items", "data", "results"}  # what the list of all products is called, mostly
 _BETWEEN = b" \t\r\n,"
 _ONE_LINE = bytes.maketrans(b"\n", b"\r")  # white space as well, and no less wrong inside a string
 _SEQUENCE = bytes.maketrans(b"\n\x1e", b"\r\n")
@@ -34,17 +35,20 @@ def python_list(stream: Reads) -> Iterator[bytes]:
     return _Cutter(1, 0, _PYTHON).blocks(stream)
 
 
-def inner_array(stream: Reads, before: int, around: int) -> Iterator[bytes]:
+def inner_array(stream: Reads, before: int, path: tuple[str, ...]) -> Iterator[bytes]:
     """Likewise of what is in one array inside an object; what else the object has is read and dropped.
 
     Args:
         stream: Of bytes.
         before: Bytes before the array's bracket.
-        around: Brackets that are open there.
+        path: Names that lead to the array.
+
+    Raises:
+        BrokenOff: Also where another object follows, or a list with one of PRODUCTS for a name, which this has not.
     """
     while before and (data := stream.read(before)):
         before -= len(data)
-    return _Cutter(around + 1, around, _JSON).blocks(stream)
+    return _Cutter(len(path) + 1, len(path), _JSON, path[-1]).blocks(stream)
 
 
 def sequence(stream: Reads) -> Iterator[bytes]:
@@ -74,9 +78,11 @@ class _Cutter:
         base: Brackets around a value.
         around: Brackets that are open at the beginning; if any, only the array that opens then is read.
         skip: Matches what lies before the next bracket.
+        name: Of that array.
     """
 
-    def __init__(self, base: int, around: int, skip: re.Pattern[bytes]) -> None:
+    def __init__(self, base: int, around: int, skip: re.Pattern[bytes], name: str = "") -> None:
+        self._name = name
         self._base, self._around, self._skip = base, around, skip.match
         self._buffer = b""
         self._lines: list[bytes] = []
@@ -121,6 +127,8 @@ class _Cutter:
                     self._outside = -1
                     self._values += 1
             elif self._done:
+                if opens:
+                    self._beside(self._buffer[self._start : at])
                 self._start = at
             elif opens:
                 self._take(at)
@@ -136,6 +144,21 @@ class _Cutter:
                 self._depth = 0
             at += 1
         self._at = at
+
+    def _beside(self, before: bytes) -> None:
+        """Raise BrokenOff if what opens after these bytes may hold products, too, which would be dropped."""
+        if self._depth == 1:
+            raise BrokenOff(f"goes on with another object after record {self._values:,}, the last in {self._name!r}")
+        name = (
+            before.rstrip()
+            .removesuffix(b":")
+            .rstrip()
+            .removesuffix(b'"')
+            .rpartition(b'"')[2]
+            .decode("utf-8", "replace")
+        )
+        if self._name.lower() not in PRODUCTS and name.lower() in PRODUCTS:
+            raise BrokenOff(f"holds two lists, {self._name!r} and {name!r}: leave the one with the products in it")
 
     def _take(self, end: int) -> None:
         """The bytes up to `end` are a line, if they hold anything."""

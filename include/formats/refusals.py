@@ -3,7 +3,8 @@
 TOO_MANY_CELLS = "more cells than columns"
 BARE_RETURN = "a carriage return inside a cell without quotation marks"
 NOT_DECODED = "bytes that the file's encoding does not have"
-REASONS = (TOO_MANY_CELLS, BARE_RETURN, NOT_DECODED)
+NOT_QUOTED = "a quotation mark that is not closed"
+REASONS = (TOO_MANY_CELLS, BARE_RETURN, NOT_DECODED, NOT_QUOTED)
 
 _BEGINNINGS = tuple(f"{reason}: ".encode() for reason in REASONS)
 

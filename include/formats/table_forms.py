@@ -23,20 +23,23 @@ import orjson
 from include.core.display import printable
 from include.core.errors import BadSource, VitrineError
 from include.formats.compression import bomb, limit_of
+from include.formats.delimited import column_names
 from include.formats.lines import BLOCK
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    from openpyxl.worksheet._read_only import ReadOnlyWorksheet
 
 EXCEL_ROWS = 2**20  # that a sheet can have
 WORKBOOK = "xl/workbook.xml"  # a part of every .xlsx
 
-_BATCH = 4096  # rows that become Python's at once
+_BATCH = 256  # rows that become Python's at once; few, since one text in a dictionary can be theirs all
 _BATCH_BYTES = 8 * 2**20
 _WIDENS = 20  # JSON lines name the columns in every row: so much more than the limit for what unpacks
 _OFFICE = re.compile(rb"PK\x03\x04.{26}(\[Content_Types\]\.xml|_rels/|docProps/|xl/|word/|ppt/)", re.DOTALL)
 _ERRORS = {"#NULL!", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#N/A", "#GETTING_DATA"}
 _ABOVE_HEADER = 20  # rows in which the heading is looked for
+_COUNTED = 1000  # rows of a sheet that are counted, to tell the products from a cover
 _OPTIONS = orjson.OPT_NON_STR_KEYS
 
 log = logging.getLogger(__name__)
@@ -164,7 +167,7 @@ def _lines(batches: Iterable["pa.RecordBatch"], rows: int, tell: Tell) -> Rows:
     done = 0
     for whole in batches:
         whole.validate(full=True)  # offsets that point outside would end the process, not the file
-        names = [printable(name, 1000) for name in whole.schema.names]
+        names = column_names(printable(name, 1000) for name in whole.schema.names)
         for start in range(0, len(whole), _BATCH):
             batch = whole.slice(start, _BATCH)
             columns = [_values(_plain(column)) for column in batch.columns]
@@ -238,7 +241,7 @@ def _mended(value: Any) -> Any:
 
 
 def _excel(path: Path, where: str, tell: Tell) -> Rows:
-    """The rows under the heading of the first sheet that has one; an empty line for an empty row."""
+    """The rows under the heading of the fullest sheet that has one; an empty line for an empty row."""
     import openpyxl
 
     with path.open("rb") as stream:
@@ -252,9 +255,11 @@ def _excel(path: Path, where: str, tell: Tell) -> Rows:
                 raise bomb(where, limit)
         warnings.filterwarnings("ignore", module="openpyxl")  # about styles and validations, which are not wanted
         book = openpyxl.load_workbook(stream, read_only=True, data_only=True, keep_links=False)
-        for sheet in book.worksheets:
-            last = sheet.max_row or EXCEL_ROWS
+        sheets = {sheet: sheet.max_row or EXCEL_ROWS for sheet in book.worksheets}
+        for sheet in sheets:
             sheet.reset_dimensions()  # what a sheet says of its own size is often wrong
+        for sheet in sorted(sheets, key=_rows_under, reverse=True) if len(sheets) > 1 else sheets:
+            last = sheets[sheet]
             rows = iter(sheet.iter_rows(max_row=EXCEL_ROWS, values_only=True))
             if names := _heading(rows):
                 others = ", ".join(repr(printable(name, 40)) for name in book.sheetnames if name != sheet.title)
@@ -267,12 +272,19 @@ def _excel(path: Path, where: str, tell: Tell) -> Rows:
     )
 
 
+def _rows_under(sheet: "ReadOnlyWorksheet") -> int:
+    """Filled rows under a sheet's heading, of the first ones."""
+    rows = iter(sheet.iter_rows(max_row=_COUNTED, values_only=True))
+    return sum(any(cell is not None for cell in row) for row in rows) if _heading(rows) else 0
+
+
 def _heading(rows: Iterator[tuple[Any, ...]]) -> list[str]:
     """The columns' names; none where no row is a heading: at least two texts, and nothing but texts."""
     for row in islice(rows, _ABOVE_HEADER):
         filled = [value for value in row if value is not None]
         if len(filled) > 1 and all(isinstance(value, str) and value.strip() for value in filled):
-            return ["" if value is None else value.strip() for value in row]
+            cells = ["" if value is None else value for value in row]
+            return [name if cell else "" for cell, name in zip(cells, column_names(cells), strict=True)]
     return []
 
 

@@ -1,6 +1,7 @@
 """Catalogue files on this machine: a path, a folder, or a pattern that matches several files."""
 
 import glob
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,11 +10,14 @@ from itertools import takewhile
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from include.core.display import printable
 from include.core.errors import BadSource, SourceUnreachable
 from include.core.progress import Progress
 from include.core.redaction import public, shown
 from include.source.folder import MOST_FILES, Files, gathered, is_hidden, too_many
 from include.source.transfer import Fetched, Listed, Partial, Remote, read_blocks
+
+log = logging.getLogger(__name__)
 
 PATHS = "Paths are resolved on the worker that runs the task: give an absolute path that this machine can read."
 
@@ -110,6 +114,8 @@ def _inside(folder: Path, base: Path) -> Files:
     found: Files = {}
     for directory, below, names in os.walk(folder, onerror=refuse):
         below[:] = [name for name in below if not is_hidden(name)]
+        if links := [printable(name) for name in sorted(below) if Path(directory, name).is_symlink()]:
+            log.warning("passed over in %s, because they are links to folders: %s", directory, ", ".join(links))
         for path in (Path(directory, name) for name in names if not is_hidden(name)):
             if path.is_file():  # no socket, no dangling link
                 found[path.relative_to(base).as_posix()] = _file(path, path.stat(), str(path))

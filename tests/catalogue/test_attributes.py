@@ -1,6 +1,7 @@
 """What a catalogue has beside uid, title and content: typed by guess or setting, read, counted, stored."""
 
 import json
+import logging
 import tempfile
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -449,3 +450,33 @@ def test_any_records_are_accounted_for_and_stored_as_they_read(
         for name, found in counts.get("attributes", {}).items():
             assert found["filled"] == sum(product["attributes"][name] is not None for product in products)
             assert found["unread"] >= len(found["examples"])
+
+
+def test_a_number_is_read_by_the_decimal_sign_of_the_other_columns(
+    root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Danger: 1.250 g in a German table are 1.25."""
+    weights = ["1.250", "800", "2.000"]
+    found = described(root, {"price": ["1.100,00 €", "2,50 €", "3,00 €"], "weight_g": weights})
+    assert values(found, "weight_g") == [1250, 800, 2000]
+    caplog.set_level(logging.INFO)
+    alone = described(root, {"weight_g": weights})
+    assert values(alone, "weight_g") == weights
+    assert "attribute weight_g: 1.250 may be 1,250 or 1.25" in caplog.text
+
+
+def test_a_brand_called_on_is_a_name_and_namibia_a_country(root: Path) -> None:
+    """Danger: a brand becomes a truth; or a country code nothing, or a missing size a size."""
+    found = described(
+        root,
+        {"brand": ["On"] * 3, "country": ["NA", "DE", "ZA"], "size": ["S", "NA", "M"], "vegan": ["yes", "no", "no"]},
+    )
+    assert types(found) == {"brand": "keyword", "country": "keyword", "size": "keyword", "vegan": "boolean"}
+    assert [values(found, name) for name in ("country", "size")] == [["NA", "DE", "ZA"], ["S", None, "M"]]
+
+
+def test_some_prices_may_be_words(root: Path) -> None:
+    """Danger: "Call us" in every tenth row, and no product can be filtered by its price."""
+    found = described(root, {"price": ["Call us", *(f"{n}.50" for n in range(9))]})
+    assert types(found) == {"price": "money"}
+    assert found.stats["trn"]["attributes"]["price"]["unread"] == 1

@@ -7,7 +7,7 @@ import pytest
 
 from include.catalogue.convert import convert
 from include.core.artifacts import Artifact
-from include.core.errors import BadSettings, BadSource, Terminal, TooManyRejects
+from include.core.errors import BadSettings, BadSource, EmptyCatalogue, Terminal, TooManyRejects
 from include.core.settings import ConvertSettings
 from tests.catalogue.lines import made, publish, row, stored
 
@@ -182,3 +182,57 @@ def test_lists_in_the_cells_of_a_table_are_lists(root: Path) -> None:
     cell = "['Fast', \"It's quiet\", 'a \\'b\\'']"
     found = made(root, [{"id": n, "name": '["Kettle"]', "features": cell} for n in range(3)])
     assert texts(found)[0] == ("0", "Kettle", "Fast. It's quiet. a 'b'.")
+
+
+def test_a_guessed_uid_that_comes_again_after_the_sample_fails(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Danger: half of the products are merged into others, and nobody hears of it."""
+    records = [{"id": n % 2500, "name": f"Pan {n}", "description": "Flat."} for n in range(5000)]
+    with pytest.raises(TooManyRejects) as caught:
+        made(root, records)
+    assert "2,500 of 5,000 records have the id of an earlier one" in caught.value.what
+    assert "Set uid_field" in caught.value.next_step
+    assert made(root, records, uid_field="id").stats["trn"]["merged_different"] == 2500
+    assert "trn: 2,500 of 5,000 records have the uid of an earlier one and another text" in caplog.text
+
+
+def test_an_empty_column_of_ours_gives_way_to_a_full_one(root: Path) -> None:
+    """Danger: each line is rejected for an empty `title` or `uid` beside the column that has it."""
+    records = [{"uid": "", "title": None, "sku": f"S{n}", "name": f"Pan {n}", "content": "Flat."} for n in range(3)]
+    assert texts(made(root, records))[0] == ("S0", "Pan 0", "Flat.")
+    with pytest.raises(EmptyCatalogue) as caught:
+        made(root, [{"uid": str(n), "title": "", "words": f"Pan {n}"} for n in range(3)], max_reject_share=1)
+    assert "title_field to a column with values" in caught.value.next_step
+
+
+def test_the_product_has_the_title_not_its_brand_nor_a_second_one(root: Path) -> None:
+    """Danger: products are called by their brand, or by a subtitle."""
+    records = [{"id": n, "brand": {"name": "A"}, "headline": f"Pan {n}", "description": "Flat."} for n in range(3)]
+    assert texts(made(root, records))[0] == ("0", "Pan 0", "Flat.")
+    records = [{"id": n, "title2": "Second", "name": f"Pan {n}", "description": "Flat."} for n in range(3)]
+    assert texts(made(root, records))[0] == ("0", "Pan 0", "Flat.")
+
+
+def test_ids_that_pandas_made_floats_are_whole_numbers(root: Path) -> None:
+    """Danger: a column of ids with one gap in it is refused."""
+    records = [{"id": n + 1001.0, "name": f"Pan {n}", "description": "Flat."} for n in range(20)]
+    assert texts(made(root, records))[0][0] == "1001"
+
+
+def test_columns_beyond_the_first_hundreds_are_found(root: Path) -> None:
+    """Danger: a wide table has no sku, even where a setting names it."""
+    wide = {f"c{n}": "x" for n in range(300)}
+    records = [{**wide, "mark": f"M{n}", "sku": f"S{n}", "name": f"Pan {n}"} for n in range(3)]
+    assert [text[0] for text in texts(made(root, records))] == ["S0", "S1", "S2"]
+    assert [text[0] for text in texts(made(root, records, uid_field="mark"))] == ["M0", "M1", "M2"]
+
+
+def test_an_object_in_a_few_titles_makes_no_column(root: Path) -> None:
+    """Danger: one odd line of five fields, and the whole catalogue is mapped, trained on and embedded again."""
+    records = [{"uid": str(n), "title": f"Pan {n}" if n else {"b": "x"}, "content": "Flat."} for n in range(99)]
+    assert "mapping" not in made(root, records).stats
+
+
+def test_brackets_in_a_title_are_no_list(root: Path) -> None:
+    """Danger: `["Limited"] Mug ["blue"]` is sold as "Limited blue"."""
+    records = [{"id": n, "name": '["Limited"] Mug ["blue"]', "description": "Flat."} for n in range(3)]
+    assert texts(made(root, records))[0][1] == '["Limited"] Mug ["blue"]'

@@ -147,3 +147,28 @@ def test_files_of_several_forms_are_refused_with_what_each_is(tmp_path: Path) ->
     with pytest.raises(BadSource, match=r"a\.parquet \(a Parquet file\), b\.json \(JSON lines\)") as caught:
         Archive(tmp_path / "c")
     assert "trn" in caught.value.next_step
+
+
+@pytest.mark.parametrize("others", ["id,name,email\n1,Ann,a@x.org\n", "id,name\n1,Lamps\n"])
+def test_customers_or_categories_beside_products_are_refused(root: Path, others: str) -> None:
+    """Danger: persons become products, because their table has an id and a name too."""
+    products = "id,name,description,price\n" + "".join(f"{n},Pan {n},Flat.,{n}\n" for n in range(20))
+    with pytest.raises(BadSource) as caught:
+        convert(folder(root, {"a.csv": others.encode(), "p.csv": products.encode()}), ConvertSettings(), root=root)
+    assert "p.csv (description, id, name, price)" in caught.value.what and "a.csv (" in caught.value.what
+
+
+def test_of_daily_exports_the_first_counts_and_a_warning_says_so(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Danger: ids that come again each day are taken for no ids; or the prices of the first day are kept unnoticed."""
+    records = [[{"id": f"A{n}", "name": f"Pan {n}", "price": day} for n in range(50)] for day in range(5)]
+    files = {f"{day}.jsonl": "\n".join(map(json.dumps, rows)).encode() for day, rows in enumerate(records)}
+    made = convert(folder(root, files), ConvertSettings(), root=root)
+    assert {product["attributes"]["price"] for product in stored(made)} == {0.0}
+    assert "200 records of the 5 files repeat a uid (200 with another text). The first one counts" in caplog.text
+
+
+def test_a_file_name_need_not_be_utf_8(root: Path) -> None:
+    """Danger: a UnicodeEncodeError for a name of an old server, at the first rejected line."""
+    source = folder(root, {"a.jsonl": day(1), "pan\udce9.jsonl": day(2) + b"{\n"})
+    made = convert(source, ConvertSettings(), root=root)
+    assert [row["file"] for row in stored(made, "rejected.parquet")] == ["pan·.jsonl"]

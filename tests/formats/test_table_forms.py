@@ -6,6 +6,7 @@ import logging
 import random
 import subprocess
 import sys
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
@@ -200,3 +201,34 @@ def test_a_cut_table_in_a_zip_names_the_member(tmp_path: Path) -> None:
     assert (
         "shop/products.parquet in c.zip is a Parquet file, but truncated or damaged" in refusal(tmp_path / "c.zip").what
     )
+
+
+def test_a_cover_sheet_is_not_the_catalogue(tmp_path: Path) -> None:
+    """Danger: two cells of a cover are taken for the columns, and the products for nothing."""
+    sheets: dict[str, list[list[Any]]] = {
+        "Cover": [["Exported by", "Ana"], ["Date", "2024"]],
+        "Shop": [["sku", "name"], *([f"S{n}", f"Pan {n}"] for n in range(5))],
+    }
+    (tmp_path / "a.xlsx").write_bytes(workbook(sheets))
+    assert records(tmp_path / "a.xlsx")[0] == {"sku": "S0", "name": "Pan 0"}
+
+
+def test_of_columns_with_one_name_each_is_kept(tmp_path: Path) -> None:
+    """Danger: a second, empty `price` stands for the first one."""
+    (tmp_path / "a.xlsx").write_bytes(workbook({"Shop": [["sku", "price", "price"], ["S0", 9.5, None]]}))
+    columns = [pa.array(["S0"]), pa.array([9.5]), pa.array([None], pa.float64())]
+    written(tmp_path / "a.parquet", pa.Table.from_arrays(columns, names=["sku", "price", "price"]))
+    for name in ("a.xlsx", "a.parquet"):
+        assert records(tmp_path / name) == [{"sku": "S0", "price": 9.5, "price (2)": None}]
+
+
+def test_a_long_text_in_a_dictionary_is_unpacked_a_few_rows_at_a_time(tmp_path: Path) -> None:
+    """Danger: a file of 200 KB that takes a gigabyte, since each of its rows has the same long text."""
+    long = pa.DictionaryArray.from_arrays(pa.array([0] * 4000, pa.int32()), pa.array(["x" * 50_000]))
+    path = written(tmp_path / "a.parquet", pa.table({"sku": [f"S{n}" for n in range(4000)], "note": long}))
+    tracemalloc.start()
+    with Archive(path) as opened:
+        assert sum(block.count(b"\n") + 1 for block in opened.blocks("trn")) == 4000
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 60e6

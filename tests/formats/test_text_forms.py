@@ -19,10 +19,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from include.core.errors import BadSource
-from include.formats import delimited, json_values
+from include.formats import json_values, rows
 from include.formats.archive import Archive
-from include.formats.lines import MAX_LINE
-from include.formats.refusals import BARE_RETURN, NOT_DECODED, TOO_MANY_CELLS
+from include.formats.delimited import delimited_form
+from include.formats.form import BrokenOff, Form
+from include.formats.lines import BLOCK, MAX_LINE
+from include.formats.refusals import BARE_RETURN, NOT_DECODED, NOT_QUOTED, TOO_MANY_CELLS
 
 ROWS = [{"asin": f"A{number}", "title": f"kettle {number}", "description": 'x, "y" [z]\n'} for number in range(9)]
 TEXT = "".join(json.dumps(row) + "\n" for row in ROWS)
@@ -127,6 +129,33 @@ def test_a_long_list_inside_an_object_is_streamed() -> None:
     assert records('{"products": [\n' + ",\n".join(TEXT.splitlines() * 1000) + "\n]}") == ROWS * 1000
 
 
+@pytest.mark.parametrize("size", [2, 2000])
+def test_one_product_a_file_is_that_product(size: int) -> None:
+    """Danger: its variants are taken for the catalogue."""
+    variants = [{"id": 10 + number, "title": f"Blue, {number}"} for number in range(size)]
+    for product in (
+        {"id": 1, "title": "Mug", "body_html": "nice", "variants": variants},
+        {"variants": variants, "id": 1, "title": "Mug"},
+        {"id": 1, "title": "Mug", "description": "nice", "related": variants},
+    ):
+        assert records(json.dumps(product)) == [product]
+
+
+def test_the_list_that_is_named_products_is_the_catalogue() -> None:
+    """Danger: the list of categories is, because it is longer or comes first."""
+    whole = {"categories": ROWS * 5, "products": ROWS}
+    assert records(json.dumps(whole)) == ROWS
+    with pytest.raises(BadSource, match="two lists, 'categories' and 'products'"):
+        read(json.dumps({"categories": ROWS * 2000, "products": ROWS}))
+
+
+def test_a_second_object_around_a_list_is_not_dropped() -> None:
+    """Danger: of the pages that a program has fetched, only the first is read."""
+    page = json.dumps({"page": 1, "products": ROWS * 2000})
+    with pytest.raises(BadSource, match="another object after record 18,000, the last in 'products'"):
+        read(page + "\n" + page)
+
+
 def test_what_lies_beside_the_records_of_an_array_is_not_lost() -> None:
     """Danger: what is no object vanishes without being counted; or a bad record takes its neighbours with it."""
     lines = read(b'[{"a":1}, null, 7, {"b" "x]"}, [2], {"c":\n{"d":[]}}]\n[{"e":5}] end {"f":6} }')[1]
@@ -143,7 +172,7 @@ def test_the_rows_of_a_table() -> None:
         b'{"uid":"2","title":"x"}',
         b"",
         b'{"uid":" ","title":" ","column 3":"","title (2)":""}',
-        b'{"uid":"3","title":"x","column 3":"y","title (2)":"z"}',
+        f"{TOO_MANY_CELLS}: 3,x,y,z,".encode(),
         f"{TOO_MANY_CELLS}: 4,x,y,z,more".encode(),
         b'{"uid":"5","title":"a \\"b\\"\\n c","column 3":"y","title (2)":"z"}',
         b'{"uid":"6","title":"x","column 3":"y"}',
@@ -160,6 +189,8 @@ def test_the_rows_of_a_table() -> None:
         ("uid,title\n1,a\0b\n2,c\n", "a\0b"),
         ("\n\nuid,title\n1,x\n", "x"),
         ("uid,title\n1,['a']\n", "['a']"),
+        ('uid, title\n1, "a, b"\n2, c\n', "a, b"),
+        ("uid,title\n1,a,\n2,b,\n", "a"),  # each row ends in a delimiter, the names do not
     ],
 )
 def test_how_cells_are_quoted_is_seen(data: str, title: str) -> None:
@@ -167,6 +198,55 @@ def test_how_cells_are_quoted_is_seen(data: str, title: str) -> None:
     found = records(data)
     assert [row["uid"] for row in found] == [str(number + 1) for number in range(len(found))]
     assert found[0]["title"] == title
+
+
+@pytest.mark.parametrize("block", [500, BLOCK])
+@pytest.mark.parametrize(
+    "later",
+    [
+        'A3900,Mug "XL",wide',  # the next mark is in the middle of a cell
+        'A3900,Mug 12",wide',  # it ends a cell, and the row is too short
+        'A3900,12",wide',  # and the row has as many cells as it should
+        'A3900,"Mug\n\n12 ""x"",",wide',
+    ],
+)
+def test_a_stray_quotation_mark_refuses_its_row_alone(block: int, later: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Danger: the rows after it vanish into a cell, and nothing is counted as rejected."""
+    monkeypatch.setattr(rows, "BLOCK", block)
+    table = [f'A{number},"Mug {number}",a nice round mug' for number in range(2900)]
+    table += [f"A{number},Mug {number},a nice round mug" for number in range(2900, 4000)]
+    table[3000], table[3900] = 'A3000,"5 inch mug,wide', later
+    lines = read("uid,title,content\n" + "\n".join(table) + "\n")[1]
+    assert lines.pop(3000).decode() == f"{NOT_QUOTED}: {table[3000]}"
+    assert [json.loads(line)["uid"] for line in lines] == [f"A{n}" for n in range(4000) if n != 3000]
+
+
+def test_a_mark_inside_a_quoted_cell_far_down_is_read() -> None:
+    """Danger: a row that was always read is refused because marks before it were all closed."""
+    found = records("uid,title\n" + '1,"Mug, big"\n' * 8000 + '2,"5" mug"\n3,"x"\n')
+    assert found[-2:] == [{"uid": "2", "title": '5 mug"'}, {"uid": "3", "title": "x"}]
+
+
+def test_rows_before_a_mark_that_is_not_closed_are_kept() -> None:
+    """Danger: of a small file among many that is broken at its end, nothing is read."""
+    form = delimited_form("uid,title\n1,x\n2,y\n", whole=True)
+    assert isinstance(form, Form)
+    blocks = form.read(io.BytesIO(b'uid,title\n1,x\n2,y\n3,"x'))
+    assert next(blocks).count(b"\n") == 1
+    with pytest.raises(BrokenOff):
+        next(blocks)
+
+
+def test_short_rows_are_counted(caplog: pytest.LogCaptureFixture) -> None:
+    """Danger: a file that was cut, or shifted, loses its last columns without a word."""
+    read("uid,title,content\n1,x,y\n2,x\n3,x,y\n")
+    assert "1 of 3 rows have fewer cells than there are names" in caplog.text
+
+
+def test_a_first_product_longer_than_what_is_looked_at_leaves_a_table_one() -> None:
+    """Danger: it is taken for JSON lines, and every row is rejected."""
+    found = records('sku,name,description\n1,Mug,"' + "word " * 20_000 + '"\n2,Mug,nice\n')
+    assert [row["sku"] for row in found] == ["1", "2"]
 
 
 def test_a_table_without_rows_is_one() -> None:
@@ -355,7 +435,6 @@ OBJECTS = st.lists(st.dictionaries(st.text(max_size=4), JSON, max_size=3), min_s
 def blocks_of(reader: Callable[[io.BytesIO], Any], text: str, block: int) -> list[Any]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(json_values, "BLOCK", block)
-        patch.setattr(delimited, "BLOCK", block)
         return [json.loads(line) for part in reader(io.BytesIO(text.encode())) for line in part.split(b"\n")]
 
 
@@ -370,7 +449,7 @@ def test_json_in_any_layout_is_cut_where_its_values_end(
     assert blocks_of(json_values.array, f"[{','.join(texts)}]", block) == rows
     start = '{"a": [1, {"b": "["}], "c": '
     whole = f'{start}[{",".join(texts)}], "d": [{{"e": 1}}, "]"]}}'
-    assert blocks_of(lambda stream: json_values.inner_array(stream, len(start), 1), whole, block) == rows
+    assert blocks_of(lambda stream: json_values.inner_array(stream, len(start), ("c",)), whole, block) == rows
     sequence = "".join(f"\x1e{text}\n" for text in texts)
     assert blocks_of(json_values.sequence, sequence, block) == rows
 

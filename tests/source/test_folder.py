@@ -313,3 +313,13 @@ def test_progress_of_a_file_counts_on_from_those_before() -> None:
     whole = Progress("download", 100, unit="bytes", sink=seen.append, interval=0)
     folder._Share(whole, 60, 100).update(10)
     assert (seen[-1]["done"], seen[-1]["total"]) == (70, 100)
+
+
+def test_a_link_to_a_folder_is_passed_over_with_a_warning(
+    exports: Path, tmp_path: Path, root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Danger: a year of exports lies behind a link, and nobody hears that it is not read."""
+    (tmp_path / "elsewhere").mkdir()
+    (exports / "2024").symlink_to(tmp_path / "elsewhere")
+    fetch(exports, root)
+    assert "because they are links to folders: 2024" in caplog.text
