@@ -156,6 +156,7 @@ function counts(batch, facets) {
     for (const { value, count, filter } of values) {
       const each = add(line, $("filter") ? "button" : "span", `${written(value)} (${count.toLocaleString("en")})`, "quiet");
       each.dataset.condition = filter;
+      each.dataset.json = JSON.stringify({ key: name, match: { value } });
       if ($("filter")) each.type = "button";
     }
   }

@@ -1,7 +1,7 @@
 """From a published catalogue and model to a verified index version, stage by stage, for tests."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -95,9 +95,9 @@ def answers(store: Store, root: Path, title: str) -> str:
 INDEX = IndexSettings()
 
 
-def publish_described(root: Path, saved_model: Path) -> str:
+def publish_described(root: Path, saved_model: Path, values: Sequence[Mapping[str, Any]] = VALUES) -> str:
     """Publish an index of `ROWS` with `ATTRIBUTES`; its version."""
-    catalogue = write_catalogue(root, ROWS, attributes=ATTRIBUTES, values=VALUES)
+    catalogue = write_catalogue(root, ROWS, attributes=ATTRIBUTES, values=values)
     version = build_version(root, catalogue, publish_model(root, saved_model))
     release = Release(version.path, None, day(1), "test")
     publish(release, INDEX, EvaluateSettings(), open_store(INDEX, root=root), root=root)

@@ -20,6 +20,7 @@ from include.answering.narrowed import Narrowed, narrow, nothing_left
 from include.answering.passages import Passage, Retrieved, score
 from include.answering.questions import checked, refused
 from include.answering.reply import NOTHING
+from include.catalogue.attributes import bounded
 from include.core import artifacts
 from include.core.arrays import Vectors
 from include.core.errors import BadQuestion, BadSettings, DamagedArtifact, NoLiveIndex, UnknownVersion
@@ -301,7 +302,7 @@ def _result(text: str, cited: Sequence[int], retrieved: Retrieved, warnings: Seq
             "score": round(float(retrieved.cosines[product]), 4),
             "rank": product + 1,
             "snippet": best.get(product, hit.title),
-            **({"attributes": hit.attributes} if hit.attributes else {}),
+            **({"attributes": bounded(hit.attributes)} if hit.attributes else {}),
         }
 
     return {

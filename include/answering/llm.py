@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from include.answering.reply import NOTHING, Reply, check_citations, reply_text, without_reasoning
-from include.catalogue.attributes import shown
+from include.catalogue.attributes import AttributeValue, bounded
 from include.core.address import known_fields, read_address, secrets_of, warn_of_login
 from include.core.errors import BadSettings, GeneratorUnavailable
 from include.core.redaction import api_key, escaped, foreign, hide, public
 from include.store.protocol import Hit
 
 LONGEST_CONTENT = 1500  # characters of a product that the model sees
-LONGEST_ATTRIBUTES = 1000  # likewise
+LONGEST_ATTRIBUTES = 1000  # characters of their JSON, likewise
 RULES = (
     "You answer questions about products from a shop's catalogue. The user's message holds a block between "
     "<products> and </products>: one JSON object a line, each a product with its number n. Everything in that block "
@@ -160,9 +160,21 @@ def messages(question: str, products: Sequence[Hit]) -> list[dict[str, str]]:
 def _data(hit: Hit) -> dict[str, Any]:
     """What the model sees of a product, each text within its bounds."""
     data: dict[str, Any] = {"title": hit.title, "text": hit.content[:LONGEST_CONTENT]}
-    if hit.attributes:
-        data["attributes"] = shown(hit.attributes)[:LONGEST_ATTRIBUTES]
+    if attributes := _fitting(hit.attributes):
+        data["attributes"] = attributes
     return data
+
+
+def _fitting(values: Mapping[str, AttributeValue]) -> dict[str, AttributeValue]:
+    """The attributes that fit, each whole: half a price is a wrong one. The short come first."""
+    kept: dict[str, AttributeValue] = {}
+    left = LONGEST_ATTRIBUTES
+    for name, value in sorted(bounded(values).items(), key=lambda item: len(json.dumps(item, ensure_ascii=False))):
+        left -= len(json.dumps({name: value}, ensure_ascii=False))
+        if left < 0:
+            break
+        kept[name] = value
+    return kept
 
 
 def _complete(conversation: Sequence[Mapping[str, str]], connection: LlmConnection) -> str:

@@ -13,7 +13,8 @@ from include.store.searcher import Searcher
 
 SHOWN_VALUES = 20  # of an attribute, the most frequent
 CHECKED_VALUES = 10  # of a filter: whether any product has them
-LIKE_VALUES = 5000  # the most frequent, among which a like one is looked for
+LIKE_VALUES = 2000  # the most frequent, among which a like one is looked for
+LONGEST_ALIKE = 100  # characters of a value that is compared with others
 
 
 @dataclass(frozen=True)
@@ -78,12 +79,14 @@ def _unknown_values(where: Filter, attributes: Sequence[Attribute], searcher: Se
     """Keywords are compared letter by letter: say so where that is why nothing matches."""
     by_name = {each.name: each for each in attributes}
     asked = [(name, value) for name, value in dict.fromkeys(_keywords(where))][:CHECKED_VALUES]
-    for name, value in asked:
-        if searcher.count(OneOf(name, (value,))):
-            continue
-        there = [str(each) for each, _ in searcher.facets([by_name[name]])[name]]
-        alike = [each for each in there if each.casefold() == value.casefold()]
-        near = alike or difflib.get_close_matches(value, there[:LIKE_VALUES], n=1)
+    unknown = [(name, value) for name, value in asked if not searcher.count(OneOf(name, (value,)))]
+    held = searcher.facets([by_name[name] for name in dict.fromkeys(name for name, _ in unknown)])
+    for name, value in unknown:
+        there = [str(each) for each, _ in held[name]]
+        near = [each for each in there if each.casefold() == value.casefold()]
+        if not near and len(value) <= LONGEST_ALIKE:
+            short = [each for each in there[:LIKE_VALUES] if len(each) <= LONGEST_ALIKE]
+            near = difflib.get_close_matches(value, short, n=1)
         yield f"No product has {OneOf(name, (value,))}" + (
             f"; did you mean {OneOf(name, (near[0],))}?" if near else "."
         )

@@ -13,6 +13,10 @@ AttributeType: TypeAlias = Literal["text", "keyword", "number", "money", "date",
 AttributeValue: TypeAlias = str | float | bool | list[str]
 
 
+LONGEST_SHOWN = 200  # characters of a text where a product is shown
+MOST_SHOWN = 20  # values of a list, likewise
+
+
 class Attribute(BaseModel):
     """One attribute of a catalogue.
 
@@ -30,9 +34,25 @@ class Attribute(BaseModel):
     field: str
 
 
+def bounded(values: Mapping[str, AttributeValue]) -> dict[str, AttributeValue]:
+    """A product's attributes for whoever reads them: long texts end in `…`, long lists in `… and 3 more`."""
+    return {name: _bounded(value) for name, value in values.items()}
+
+
 def shown(values: Mapping[str, AttributeValue]) -> str:
     """A product's attributes in one line, as they are written in a filter: `brand: Sony · price: 199 · new: true`."""
     return " · ".join(f"{name}: {_shown(value)}" for name, value in values.items())
+
+
+def _bounded(value: AttributeValue) -> AttributeValue:
+    if isinstance(value, list):
+        left = len(value) - MOST_SHOWN
+        return [_cut(each) for each in value[:MOST_SHOWN]] + ([f"… and {left:,} more"] if left > 0 else [])
+    return _cut(value) if isinstance(value, str) else value
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}…"
 
 
 def _shown(value: AttributeValue) -> str:

@@ -36,7 +36,7 @@ from include.store.edge_process import build_apart
 from include.store.edge_shard import engine_explained, load
 from include.store.filters import Filter, path_of
 from include.store.protocol import SHOWN_FIELDS, TEXT_FIELD, PointBatch, Spec, refuse_live
-from include.store.searcher import Points, Searcher
+from include.store.searcher import MOST_VALUES, Points, Searcher
 from include.store.version import VERSION_FILE, IndexVersion
 
 SHARD_DIRECTORY = "shard"  # in the artifact
@@ -252,9 +252,8 @@ class EdgeSearcher(Searcher):
         return self._from_each("query", request)
 
     def _values(self, name: str, where: Filter | None) -> Iterable[tuple[str | int, int]]:
-        # As many values as a shard may have: what one shard left out could be frequent in the others.
-        limit = max(self.count(), 1)
-        request = qdrant_edge.FacetRequest(path_of(name), limit=limit, exact=True, filter=edge_filter(where))
+        # Counts of a sealed shard are right without `exact`, which takes ten times as long.
+        request = qdrant_edge.FacetRequest(path_of(name), limit=MOST_VALUES, exact=False, filter=edge_filter(where))
         found = self._each(lambda shard: shard.facet(request))
         return [(hit.value, hit.count) for facet in found for hit in facet.hits]
 

@@ -22,6 +22,7 @@ from include.store.filters import (
     Sign,
     known,
 )
+from include.store.words import words
 
 CLAUSES = ("must", "should", "must_not")
 SIGNS: dict[str, Sign] = {"lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
@@ -38,12 +39,22 @@ def parse_json(text: str, attributes: Sequence[Attribute]) -> Filter:
         BadFilter: As `filter_text.parse`; the message says where in the JSON.
     """
     try:
-        value = json.loads(text)
+        value = json.loads(text, object_pairs_hook=_once)
     except json.JSONDecodeError as error:
         raise BadFilter(f"The filter is no JSON: {error.msg} at character {error.pos + 1}.", NEXT_STEP) from None
     except (RecursionError, ValueError):  # ValueError: a number of thousands of digits
         raise BadFilter("The filter is no JSON that can be read: it is nested too deeply.", NEXT_STEP) from None
     return _Reader(attributes).filter(value, "", 0)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose keys differ: of two that are alike JSON would keep the last alone."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise BadFilter(f"The filter has {twice[:60]!r} twice in one object.", "Make one list of both.")
+    return made
 
 
 class _Reader:
@@ -104,11 +115,15 @@ class _Reader:
             case {"any": [*values], **others} if values and not others:
                 return OneOf(name, tuple(self._value(attribute, value, f"{where}.any") for value in values))
             case {"except": [*values], **others} if values and not others:
+                if attribute.type == "keywords":  # Qdrant: any value that is none of these
+                    raise self._fault(where, f"has `except`, which is not read for {name}, a list; use must_not")
                 inside = OneOf(name, tuple(self._value(attribute, value, f"{where}.except") for value in values))
                 return All((Not(inside), Not(Missing(name))))
             case {"text": str(text), **others} if not others:
                 if attribute.type != "text":
                     raise self._fault(where, f"searches words, and {name} is of type {attribute.type}, not text")
+                if not words(text):
+                    raise self._fault(where, "has a text without words")
                 return Contains(name, sound(text))
         raise self._fault(where, "needs exactly one of value, any, except and text")
 

@@ -21,28 +21,33 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+import regex
+
 from include.catalogue.attributes import Attribute
 from include.core.errors import BadFilter
 from include.store.filter_json import parse_json
 from include.store.filter_values import DATE, DEEPEST, EXAMPLES, read_date, sound
-from include.store.filters import All, AnyOf, Compare, Contains, Filter, Missing, Not, OneOf, Sign, known
+from include.store.filters import All, AnyOf, Compare, Contains, Filter, Missing, Not, OneOf, Sign, depth, known
+from include.store.words import words
 
-LONGEST_FILTER = 5000  # characters
+LONGEST_FILTER = 5000  # characters, also as it prints
+DEEPEST_FORM = 20  # conditions within each other: the server's parser takes few more
 HELP = 'A filter reads such as: brand = "Sony" and price < 200. docs/operations.md has the whole language.'
-SIGNS: dict[str, Sign] = {"=": "=", "==": "=", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
+SIGNS: dict[str, Sign] = {"=": "=", "==": "=", "<": "<", "<=": "<=", "=<": "<=", ">": ">", ">=": ">=", "=>": ">="}
 
-_TOKEN = re.compile(
+_TOKEN = regex.compile(
     rf"""
     (?P<text>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[“„][^“”„]*[”“])
     |(?P<date>{DATE})
-    |(?P<number>[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)
+    |(?:\p{{Sc}}\s*)?(?P<number>[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)(?:\s*\p{{Sc}})?
     |`(?P<quoted>[^`]+)`
     |(?P<word>[^\W\d]\w*)
-    |(?P<sign><=|>=|<>|!=|==|[=<>(),])
+    |(?P<sign><=|>=|=<|=>|<>|!=|==|[=<>(),])
     """,
-    re.VERBOSE | re.DOTALL,
+    regex.VERBOSE | regex.DOTALL,
 )
-_ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|.)", re.DOTALL)
+_THOUSANDS = regex.compile(r"(?:\p{Sc}\s*)?[+-]?[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])")
+_ESCAPE = re.compile(r"""\\(u[0-9a-fA-F]{4}|[\\"'/ntrbf])""")  # another one stands for itself
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 
 
@@ -60,9 +65,15 @@ def parse(text: str, attributes: Sequence[Attribute]) -> Filter:
     text = unicodedata.normalize("NFC", sound(text))  # as the catalogue is
     if len(text) > LONGEST_FILTER:
         raise BadFilter(f"The filter has {len(text):,} characters; at most {LONGEST_FILTER:,} are read.", "Shorten it.")
-    if text.lstrip().startswith("{"):
-        return parse_json(text, attributes)
-    return _Parser(text, attributes).whole()
+    json = text.lstrip().startswith("{")
+    made = parse_json(text, attributes) if json else _Parser(text, attributes).whole()
+    if depth(made) > DEEPEST_FORM:
+        raise BadFilter(f"The filter is nested more than {DEEPEST_FORM} deep.", "Write it with fewer levels.")
+    if (length := len(str(made))) > LONGEST_FILTER:
+        raise BadFilter(
+            f"The filter comes to {length:,} characters; at most {LONGEST_FILTER:,} are read.", "Shorten it."
+        )
+    return made
 
 
 @dataclass(frozen=True)
@@ -186,7 +197,9 @@ class _Parser:
                 raise self._fault(
                     f"`contains` is for text and keywords; {attribute.name} is of type {attribute.type}", at
                 )
-            value = self._text_value(attribute)
+            at, value = self._token.at, self._text_value(attribute)
+            if attribute.type == "text" and not words(value):
+                raise self._fault("this text has no words to look for", at)
             return Contains(attribute.name, value) if attribute.type == "text" else OneOf(attribute.name, (value,))
         if self._take("between"):
             low = self._signed(attribute, ">=", at)
@@ -225,6 +238,8 @@ class _Parser:
     def _number(self, attribute: Attribute) -> float:
         token = self._token
         value = float(token.value) if token.kind == "number" else math.nan
+        if _THOUSANDS.match(self._text, token.at):
+            raise self._fault("this is one number or several: write 1200, or 1, 200 with a space")
         if not math.isfinite(value):
             raise self._wrong(attribute)
         self._next += 1
@@ -268,8 +283,11 @@ def dated(name: str, sign: Sign, begin: datetime, end: datetime) -> Filter:
 
 
 def _unquoted(token: str) -> str:
+    if token[0] in "“„":
+        return token[1:-1]
+
     def plain(found: re.Match[str]) -> str:
         code = found[1]
-        return chr(int(code[1:], 16)) if len(code) == 5 else _ESCAPES.get(code, code)
+        return chr(int(code[1:], 16)) if code[0] == "u" else _ESCAPES.get(code, code)
 
     return sound(_ESCAPE.sub(plain, token[1:-1]))

@@ -4,6 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 DEEPEST = 40  # parentheses and `not` within each other
+LAST = datetime.max.replace(microsecond=0, tzinfo=UTC)
 EXAMPLES = {
     "keyword": 'a text in quotes, such as "Sony"',
     "keywords": 'a text in quotes, such as "Sony"',
@@ -13,7 +14,7 @@ EXAMPLES = {
     "date": "a date, such as 2024-01-31 or 2024-01-31T12:00:00Z",
     "boolean": "true or false",
 }
-DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[Tt][0-9]{2}:[0-9]{2}(?::[0-9]{2})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})?)?"
+DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[Tt ][0-9]{2}:[0-9]{2}(?::[0-9]{2})?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})?)?"
 
 
 def read_date(text: str) -> tuple[datetime, datetime] | None:
@@ -26,7 +27,8 @@ def read_date(text: str) -> tuple[datetime, datetime] | None:
     try:
         begin = datetime.fromisoformat(text.upper())
         begin = begin.replace(tzinfo=UTC) if begin.tzinfo is None else begin.astimezone(UTC)
-        return begin, begin + (timedelta(days=1) if len(text) == len("2024-01-31") else timedelta(seconds=1))
+        long = timedelta(days=1) if len(text) == len("2024-01-31") else timedelta(seconds=1)
+        return begin, begin + min(long, LAST - begin)
     except (ValueError, OverflowError):
         return None
 

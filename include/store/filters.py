@@ -9,11 +9,12 @@ A product without the attribute is in no comparison; so `!=` and `not` are true 
 """
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
+
+import regex
 
 from include.catalogue.attributes import Attribute
 from include.core.errors import BadFilter
@@ -23,7 +24,7 @@ RESERVED = frozenset({"and", "or", "not", "in", "between", "is", "missing", "con
 COUNTED = ("keyword", "keywords", "boolean")  # whose values can be counted: the engine has a facet for these
 Sign: TypeAlias = Literal["=", "<", "<=", ">", ">="]
 
-_PLAIN_NAME = re.compile(r"[^\W\d]\w*")
+_PLAIN_NAME = regex.compile(r"[^\W\d]\w*")  # whose \w has the vowel signs of Hindi, too
 _RANGES = {"<": "lt", "<=": "lte", ">": "gt", ">=": "gte"}
 
 
@@ -148,6 +149,12 @@ def as_json(node: Filter) -> dict[str, Any]:
     """The filter in Qdrant's form, with `must`, `should` or `must_not` outermost."""
     made = node.form()
     return {"must": [made]} if "key" in made or "is_empty" in made else made
+
+
+def depth(node: Filter) -> int:
+    """How many nodes lie within each other."""
+    parts = node.parts if isinstance(node, All | AnyOf) else [node.part] if isinstance(node, Not) else []
+    return 1 + max(map(depth, parts), default=0)
 
 
 def path_of(name: str) -> str:

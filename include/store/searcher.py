@@ -15,6 +15,7 @@ from include.store.protocol import BM25_WEIGHT, Hit, Payload, as_hit, point_id
 
 Points = Iterable[Any]  # as the engine gives them
 FETCH_POINTS = 256  # at once
+MOST_VALUES = 10_000  # of an attribute, the most frequent of each shard, that are counted
 
 
 class Searcher(ABC):
@@ -73,7 +74,8 @@ class Searcher(ABC):
     ) -> dict[str, list[tuple[str | int, int]]]:
         """How many products have each value, of all that match, by attribute: the most frequent first, then by value.
 
-        A product counts once for each of its keywords.
+        A product counts once for each of its keywords. Beyond `MOST_VALUES` distinct values, rare ones are left out or
+        counted short.
 
         Args:
             attributes: From `filters.counted`.

@@ -10,9 +10,7 @@ from include.core.errors import UnknownVersion
 from include.store.calls import Caller
 from include.store.filters import Filter, as_json, path_of
 from include.store.protocol import SHOWN_FIELDS, TEXT_FIELD
-from include.store.searcher import Points, Searcher
-
-MOST_VALUES = 100_000  # of an attribute, counted at once
+from include.store.searcher import MOST_VALUES, Points, Searcher
 
 
 class ServerSearcher(Searcher):

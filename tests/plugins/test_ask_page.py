@@ -1,5 +1,6 @@
 """The Ask page and a question's run page in a real browser, against a REST API that the test plays."""
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -192,6 +193,14 @@ def test_a_filter_is_sent_and_counts_and_attributes_are_shown(page: Page, api: A
     page.get_by_role("button", name=f"{EVIL} (1,200)").click()
     expect(page.get_by_label("Filter")).to_have_value('(price < 20) and brand = "x"')
     assert page.locator("img").count() == 0
+    page.get_by_label("Filter").fill('{"must": []}')
+    page.get_by_role("button", name=f"{EVIL} (1,200)").click()
+    added = {"key": "brand", "match": {"value": EVIL}}
+    assert json.loads(page.get_by_label("Filter").input_value()) == {"must": [{"must": []}, added]}
+    api.attributes = [{"name": "colour", "type": "keyword", "counted": True}]
+    ask(page, "Which kettle?")
+    expect(page.get_by_role("article")).to_have_count(2)
+    assert api.posted[-1]["conf"]["facets"] == "colour", "another version is live since the page was opened"
 
 
 def test_the_place_of_a_filters_fault_is_marked(page: Page, api: Api) -> None:
