@@ -41,6 +41,7 @@ _SURROGATE = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]")  # UTF-8 but for its mea
 _ASCII = re.compile(rb"[\t\r\n -~]{30}")
 _BEYOND_ASCII = re.compile(r"[^\0-\x7f]+")
 _WESTERN = "cp1252"
+_WIDE = {"cp932", "euc_jp", "gb18030", "big5", "cp949"}  # a character may be several bytes, and these UTF-8 by chance
 _NAMES = {
     _WESTERN: "Windows-1252",
     **{"cp932": "Shift-JIS", "euc_jp": "EUC-JP", "gb18030": "GB18030", "big5": "Big5", "cp949": "EUC-KR"},
@@ -118,6 +119,7 @@ class Recoded:
     """A stream of text in UTF-8, out of one in another encoding.
 
     What the encoding does not have becomes half a surrogate pair, which is no UTF-8: who reads the record refuses it.
+    Where the encoding is a guess, of one byte a character, a line in UTF-8 stays so: one stray byte proves little.
 
     Args:
         stream: Of bytes.
@@ -126,16 +128,44 @@ class Recoded:
 
     def __init__(self, stream: Reads, encoding: Encoding) -> None:
         self._stream = stream
+        self._name = encoding.name
+        self._by_line = not encoding.sure and encoding.codec not in _WIDE
+        self._rest = b""  # of a line
+        self._utf_8 = 0  # lines that were
         wide = encoding.codec.startswith(("utf-16", "utf-32"))
         decoder = codecs.getincrementaldecoder(encoding.codec)
         self._decoder = decoder("surrogatepass" if wide else "surrogateescape")
 
     def read(self, size: int = -1, /) -> bytes:
         """At most `size` bytes, all for -1; none at the end. UnicodeDecodeError if it ends within a character."""
+        if self._by_line:
+            return self._read_lines(size)
         while chunk := self._stream.read(size if size < 0 else max(size // 3, 1)):  # one byte may become three
             if text := self._decoder.decode(chunk):
                 return text.encode("utf-8", "surrogatepass")
         return self._decoder.decode(b"", True).encode("utf-8", "surrogatepass")
+
+    def _read_lines(self, size: int) -> bytes:
+        while chunk := self._stream.read(size if size < 0 else max(size // 6, 1)):
+            data = self._rest + chunk
+            end = data.rfind(b"\n") + 1 or len(data)
+            self._rest = data[end:]
+            if end:
+                return b"\n".join(map(self._line, data[:end].split(b"\n")))
+        if self._utf_8:
+            log.warning("%s lines of a text in %s are UTF-8, and read so", f"{self._utf_8:,}", self._name)
+        rest, self._rest, self._utf_8 = self._rest, b"", 0
+        return self._line(rest)
+
+    def _line(self, line: bytes) -> bytes:
+        if line.isascii():
+            return line
+        try:
+            line.decode()
+        except UnicodeDecodeError:
+            return self._decoder.decode(line).encode("utf-8", "surrogatepass")
+        self._utf_8 += 1
+        return line
 
 
 class Undecided:

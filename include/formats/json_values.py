@@ -1,5 +1,6 @@
 """JSON values out of a stream in which they do not stand one a line: in an array, over several lines, with commas."""
 
+import json
 import re
 from collections.abc import Iterator
 
@@ -163,5 +164,21 @@ class _Cutter:
     def _take(self, end: int) -> None:
         """The bytes up to `end` are a line, if they hold anything."""
         if line := self._buffer[self._start : end].strip(_BETWEEN):
-            self._lines.append(line.translate(_ONE_LINE))
+            for part in _parts(line) if self._skip == _JSON.match and b"\n" in line else (line,):
+                self._lines.append(part.translate(_ONE_LINE))
         self._start = end
+
+
+def _parts(line: bytes) -> list[bytes]:
+    """A value, or what it holds of others: if it is no JSON, what begins in a new line as far left as it ends."""
+    last = line[line.rfind(b"\n") + 1 :]
+    indent = last[: len(last) - len(last.lstrip())]
+    begins = b"\n" + indent + b"{"
+    if begins not in line:
+        return [line]
+    try:
+        json.loads(line.decode("utf-8", "replace"), strict=False)
+    except (ValueError, RecursionError):
+        first, *others = line.split(begins)
+        return [part.strip(_BETWEEN) for part in (first, *(b"{" + other for other in others))]
+    return [line]

@@ -129,6 +129,26 @@ def test_a_long_list_inside_an_object_is_streamed() -> None:
     assert records('{"products": [\n' + ",\n".join(TEXT.splitlines() * 1000) + "\n]}") == ROWS * 1000
 
 
+@pytest.mark.parametrize("indent", [None, 2])
+def test_a_bad_element_of_an_array_costs_itself_alone(indent: int | None) -> None:
+    """Danger: the records between two bad ones become one, and one is counted as rejected."""
+    texts = [json.dumps({"uid": str(n), "parts": [{"uid": "x"}] * 2}, indent=indent) for n in range(400)]
+    for bad in (100, 350):
+        texts[bad] = texts[bad].replace(f'"{bad}"', f'"Mug 5" wide {bad}"')
+    data = "[\n" + ",\n".join(texts) + "\n]"
+    lines = read(data.replace("\n", "\n  ") if indent else data)[1]
+    assert len(lines) == 400
+    assert [n for n, line in enumerate(lines) if b"wide" in line] == [100, 350]
+    assert all(json.loads(line)["uid"] == str(n) for n, line in enumerate(lines) if b"wide" not in line)
+
+
+def test_a_bracket_that_is_not_closed_costs_its_record_alone() -> None:
+    """Danger: all records after it are one, which is rejected."""
+    texts = [json.dumps(row, indent=1) for row in ROWS]
+    lines = read("\n".join([*texts, '{\n"uid": "z",\n"title": "q"', *texts]))[1]
+    assert [json.loads(line) for line in lines[:9] + lines[10:]] == ROWS * 2
+
+
 @pytest.mark.parametrize("size", [2, 2000])
 def test_one_product_a_file_is_that_product(size: int) -> None:
     """Danger: its variants are taken for the catalogue."""
@@ -322,6 +342,17 @@ def test_a_text_that_is_ascii_at_first_has_an_encoding_later(codec: str) -> None
     rows = "".join(f"{number},kettle {number}\n" for number in range(20_000))
     lines = read(f"uid,title\n{rows}a,Théière™\nb,l’été\n".encode(codec))[1]
     assert [json.loads(line)["title"] for line in lines[-2:]] == ["Théière™", "l’été"]
+
+
+@pytest.mark.parametrize("ascii_rows", [10, 20_000])
+def test_one_stray_byte_does_not_garble_a_text_in_utf_8(ascii_rows: int, caplog: pytest.LogCaptureFixture) -> None:
+    """Danger: a title pasted from an old document, and each accent of the catalogue becomes two signs."""
+    before = "uid,title\n" + "".join(f"{number},kettle {number}\n" for number in range(ascii_rows))
+    after = "".join(f"{number},Café crème {number}\n" for number in range(20_000))
+    found = records(before.encode() + b"a,Baker\x92s mug\n" + (b"b,%s\n" % (b"kettle " * 20)) * 20_000 + after.encode())
+    assert found[ascii_rows]["title"] == "Baker’s mug"
+    assert [row["title"] for row in found[-20_000:]] == [f"Café crème {number}" for number in range(20_000)]
+    assert "20,000 lines of a text in Windows-1252 are UTF-8, and read so" in caplog.text
 
 
 BROKEN: dict[str, tuple[bytes | str, str]] = {
