@@ -285,8 +285,8 @@ class RetentionSettings(Group):
     keep_runs: int = Field(
         10,
         title="Runs kept",
-        description="What the last so many runs, of whichever collection and however they ended, have made or used "
-        "is kept: sources, catalogues, word pieces, models, vectors, evaluations, reports, unpublished versions. What "
+        description="What the last so many runs of the collection, however they ended, have made or used is "
+        "kept: sources, catalogues, word pieces, models, vectors, evaluations, reports, unpublished versions. What "
         "is older goes at a run's end, but for what a published version or a run under way needs.",
         ge=1,
         le=10_000,
@@ -294,8 +294,8 @@ class RetentionSettings(Group):
     keep_days: float = Field(
         0.0,
         title="Days kept",
-        description="What the runs of the last so many days have used is kept too, however many they are; 0 for "
-        "nothing by age.",
+        description="What the collection's runs of the last so many days have used is kept too, however many they "
+        "are; 0 for nothing by age.",
         ge=0,
         le=3650,
     )
