@@ -48,6 +48,8 @@ def report(results: Mapping[str, Any]) -> Any:
         # No task of ours skips another: where one was skipped, a person or a program has ended the run.
         stopped = states.get("publish") != "success" and "skipped" in states.values()
         facts = {**kept, "failed": failures_of(before, states), "stopped": stopped}
+        if unpruned := failures_of({"prune"}, states):
+            facts["unpruned"] = unpruned
         date = logical_date(dag_run).isoformat()
         return stages.report(facts, root=data_directory(), run_id=dag_run.run_id, logical_date=date)
 

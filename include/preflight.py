@@ -45,8 +45,9 @@ def script_notes(run: Run, catalogue: Artifact) -> list[str]:
     """What to say where most titles are in a script that the base model does not know; logged as a warning too."""
     model, counts = run.settings.train.base_model, catalogue.stats["trn"]
     scripts = {script: count for script, count in counts["title_scripts"].items() if script not in ("Latin", "none")}
-    english = any(name in model.casefold() for name in ENGLISH_MODELS)
-    if not english or 2 * sum(scripts.values()) <= counts["accepted"]:
+    name = model.casefold()
+    english = "multilingual" not in name and any(each in name for each in ENGLISH_MODELS)
+    if run.settings.train.retrain == "never" or not english or 2 * sum(scripts.values()) <= counts["accepted"]:
         return []
     note = (
         f"{sum(scripts.values()):,} of {counts['accepted']:,} titles are not in Latin script ({', '.join(scripts)}), "

@@ -225,6 +225,7 @@ class Results(BaseModel):
 
     Attributes:
         failed: The records of the tasks that failed.
+        unpruned: That of `prune`, whose failure is not the run's.
         stopped: Whether the run was ended from outside.
     """
 
@@ -238,6 +239,7 @@ class Results(BaseModel):
     publish: Decision | None = None
     prune: Pruned | None = None
     failed: list[Failure] = []
+    unpruned: list[Failure] = []
     stopped: bool = False
 
 

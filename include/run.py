@@ -12,6 +12,7 @@ from include.core import artifacts, ledger
 from include.core.errors import ArtifactBusy
 from include.core.pipeline_settings import PipelineSettings
 from include.core.progress import Sink
+from include.core.space import FULL
 
 if TYPE_CHECKING:
     from include.store.connection import ServerConnection
@@ -59,6 +60,8 @@ class Run:
             run_id=self.run_id,
             logical_date=self.logical_date.isoformat(),
             collection=self.settings.index.collection,
+            keep_runs=self.settings.retention.keep_runs,
+            keep_days=self.settings.retention.keep_days,
             waits=evaluate.approval_hours if evaluate.promote == "approval" else 0.0,
             began=now,
             seen=now,
@@ -66,14 +69,27 @@ class Run:
         )
 
 
-def recorded(stage: Callable[Concatenate[Run, P], T]) -> Callable[Concatenate[Run, P], T]:
-    """A stage that notes in the run's ledger what it was given and what it returns, so that pruning spares it."""
+def recorded(
+    stage: Callable[Concatenate[Run, P], T], make_room: Callable[[Run], object]
+) -> Callable[Concatenate[Run, P], T]:
+    """A stage that notes in the run's ledger what it was given and what it returns, so that pruning spares it.
+
+    Args:
+        stage: The stage.
+        make_room: Called where the disk is too full for the note that it begins.
+    """
 
     @functools.wraps(stage)
     def noted(run: Run, /, *given: P.args, **named: P.kwargs) -> T:
         name = _name(stage.__name__, given)
         for _ in range(TRIES):
-            ledger.begin(run.root, run.record, name, ledger.named_in(given))
+            try:
+                ledger.begin(run.root, run.record, name, ledger.named_in(given))
+            except OSError as error:
+                if error.errno not in FULL:
+                    raise
+                make_room(run)
+                ledger.begin(run.root, run.record, name, ledger.named_in(given))
             left = stage(run, *given, **named)
             uses = sorted(set(ledger.named_in(left)))
             gone = [each for each in uses if not artifacts.use(run.root / each)]

@@ -5,13 +5,14 @@ stage, and returns its own summary. Nothing here knows Airflow; `dags/stage_task
 """
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Concatenate
 
 from include.core.forms import parse
 from include.core.settings import AnswerSettings, IndexSettings, SourceSettings
-from include.run import Run, recorded
+from include.run import P, Run, T
+from include.run import recorded as recorded_with
 
 if TYPE_CHECKING:
     from include.answering.llm import LlmConnection
@@ -21,6 +22,17 @@ log = logging.getLogger(__name__)
 
 Summary = dict[str, Any]
 AFTER_ALL = ("prune", "report", "outcome")  # the tasks whose failure leaves the run's decision as it is
+
+
+def recorded(stage: Callable[Concatenate[Run, P], T]) -> Callable[Concatenate[Run, P], T]:
+    """A stage that is noted in the ledger; where the disk is too full for that, old outputs go first."""
+
+    def make_room(run: Run) -> None:
+        from include.publishing.prune import prune
+
+        prune(run.root, server=run.server, own=run.run_id)
+
+    return recorded_with(stage, make_room)
 
 
 @recorded
@@ -185,12 +197,10 @@ def report(results: Mapping[str, Any], *, root: Path, run_id: str, logical_date:
 
 
 def prune(run: Run) -> Summary:
-    """Note that the run has ended, and remove what neither a published version nor one of the last runs needs."""
-    from include.core import ledger
+    """Remove what neither a published version nor one of the last runs needs, and note that the run has ended."""
     from include.publishing.room import prune_after
 
-    ledger.finish(run.root, run.run_id)
-    return prune_after(run.root, run.settings.index.collection, run.settings.retention, run.server).model_dump()
+    return prune_after(run).model_dump()
 
 
 def outcome(states: Mapping[str, str]) -> None:

@@ -50,7 +50,7 @@ def test_a_setting_that_names_what_is_not_there_is_told_before_the_download(
     """A mistyped path cost a download, a conversion and a training before it was told."""
     with pytest.raises(error, match=said):
         stages.download(run(root, tmp_path, **{name: str(value(tmp_path / "given"))}))
-    assert not root.exists()
+    assert not (root / "source").exists()
 
 
 def test_what_is_there_is_no_obstacle(root: Path, tmp_path: Path, tiny_base: Path) -> None:

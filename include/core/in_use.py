@@ -7,6 +7,9 @@ import os
 import time
 from pathlib import Path
 
+COARSE = 2.0  # seconds, which the times of some file systems (FAT) are whole numbers of
+FINE = 0.01  # seconds, by which a system's own clock for files may lag
+
 
 def lock_of(target: Path) -> Path:
     """The file that whoever makes or removes an artifact holds."""
@@ -16,7 +19,10 @@ def lock_of(target: Path) -> Path:
 def mark_used(target: Path) -> None:
     """Note that an artifact is in use now; by our own clock, since a file system's lags by milliseconds."""
     now = time.time()
-    os.utime(lock_of(target), (now, now))
+    try:
+        os.utime(lock_of(target), (now, now))
+    except PermissionError:  # another user's file, in a directory that is shared: only its owner chooses the time
+        os.utime(lock_of(target))
 
 
 def last_used(target: Path) -> float:
@@ -31,8 +37,9 @@ def last_written(directory: Path) -> float:
 
 
 def modified(file: Path) -> float:
-    """A file's time of last change; 0 where it is not there."""
+    """A file's time of last change, the latest that it may mean; 0 where it is not there."""
     try:
-        return file.stat().st_mtime
+        found = file.stat().st_mtime
     except FileNotFoundError:
         return 0.0
+    return found + (COARSE if found.is_integer() else FINE)

@@ -8,7 +8,7 @@ one that never came to them counts as under way for a week after its last word, 
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,8 @@ LOCK_TIMEOUT = 60.0  # seconds; held while a small file is written
 # Of silence, after which a run that has not ended is taken for dead: longer than any stage with its retries.
 SILENCE = timedelta(days=7)
 PLACES = ("path", "plan", "embedding")  # of an artifact, in what a stage returns
-PARTS = ("embedding", "upsert")  # what stages return of a shard
-ARTIFACT = re.compile(r"(?:^|/)([a-z]+/[0-9a-f]{16})$")
+SETTINGS = ("logical_date", "collection", "waits", "keep_runs", "keep_days", "uses")  # as the last stage has them
+ARTIFACT = re.compile(r"(?:^|/)([a-z]+/[0-9a-f]{16})/?$")
 
 
 class Work(BaseModel):
@@ -50,7 +50,8 @@ class RunRecord(BaseModel):
         collection: Of the index that it builds.
         waits: Hours that it may wait for a person.
         began: When it began; anew if it is begun again after its end.
-        seen: Its last sign of life.
+        keep_runs, keep_days: See `RetentionSettings`.
+        seen: When its last stage began.
         ended: When it ended; None before.
         uses: What its settings name in the data directory.
         work: By stage.
@@ -60,6 +61,8 @@ class RunRecord(BaseModel):
     logical_date: str = ""
     collection: str = ""
     waits: float = 0.0
+    keep_runs: int = 10
+    keep_days: float = 0.0
     began: AwareDatetime
     seen: AwareDatetime
     ended: AwareDatetime | None = None
@@ -94,34 +97,40 @@ def begin(root: Path, about: RunRecord, stage: str, uses: Iterable[str]) -> None
         stage: Its name.
         uses: The artifacts that it is given.
     """
-    with _changed(root, about) as record:
-        record.logical_date, record.collection = about.logical_date, about.collection
-        record.waits, record.uses = about.waits, about.uses
+    path = file_of(root, about.run_id)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with locked(root):
+        record = _read(path) or about.model_copy(deep=True)
+        for name in SETTINGS:
+            setattr(record, name, getattr(about, name))
         if record.ended is not None:
             record.began, record.ended = about.began, None
         before = record.work.get(stage)
+        record.seen = about.seen
         if before is None or before.ended is not None:
             record.work[stage] = Work(began=about.seen)
         record.work[stage].uses = sorted({*record.work[stage].uses, *uses})
+        _write(path, record)
 
 
 def end(root: Path, run_id: str, stage: str, uses: Iterable[str]) -> None:
-    """Note that a stage has ended, and the artifacts that it returned."""
+    """Note that a stage has ended, and the artifacts that it returned; nothing where the run is forgotten."""
     now = datetime.now(UTC)
-    with _changed(root, RunRecord(run_id=run_id, began=now, seen=now)) as record:
-        work = record.work.setdefault(stage, Work(began=now))
-        work.ended, work.uses = now, sorted({*work.uses, *uses})
+    with _known(root, run_id) as record:
+        if record is not None:
+            work = record.work.setdefault(stage, Work(began=now))
+            work.ended, work.uses = now, sorted({*work.uses, *uses})
 
 
 def finish(root: Path, run_id: str) -> None:
-    """Note that a run has ended."""
-    now = datetime.now(UTC)
-    with _changed(root, RunRecord(run_id=run_id, began=now, seen=now)) as record:
-        record.ended = now
+    """Note that a run has ended; nothing where it is forgotten."""
+    with _known(root, run_id) as record:
+        if record is not None:
+            record.ended = datetime.now(UTC)
 
 
 def records(root: Path) -> list[RunRecord]:
-    """All runs that are known, the one seen last first.
+    """All runs that are known, the one whose last stage began last first.
 
     Raises:
         DamagedArtifact: A file cannot be read, so that it is not known what its run needs.
@@ -132,11 +141,33 @@ def records(root: Path) -> list[RunRecord]:
 
 def forget(root: Path, known: RunRecord) -> None:
     """Remove a run's record, unless the run has begun again since."""
-    path = _file(root, known.run_id)
-    with lock(path.with_name(".lock"), timeout=LOCK_TIMEOUT):
-        now = _read(path)
-        if now is not None and now.seen == known.seen:
+    path = file_of(root, known.run_id)
+    with locked(root):
+        if _read(path) == known:
             path.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(root: Path) -> Iterator[None]:
+    """Hold the lock under which a record changes: no stage begins meanwhile."""
+    place = root / DIRECTORY
+    with lock(place / ".lock", timeout=LOCK_TIMEOUT) if place.is_dir() else nullcontext():
+        yield
+
+
+def marks(root: Path) -> dict[str, tuple[int, int, int]]:
+    """By the name of each run's file (`file_of`), what tells whether it was replaced."""
+    found = {}
+    for path in (root / DIRECTORY).glob("[!.]*.json"):
+        with suppress(FileNotFoundError):
+            now = path.stat()
+            found[path.name] = now.st_ino, now.st_mtime_ns, now.st_size
+    return found
+
+
+def file_of(root: Path, run_id: str) -> Path:
+    """Where a run's record lies."""
+    return root / DIRECTORY / f"{hashlib.sha256(run_id.encode()).hexdigest()[:32]}.json"
 
 
 def named_in(value: Any) -> Iterator[str]:
@@ -146,22 +177,25 @@ def named_in(value: Any) -> Iterator[str]:
             yield from named_in(each)
     elif isinstance(value, dict):
         for name, inner in value.items():
-            if isinstance(inner, str) and name in PLACES and (matched := ARTIFACT.search(inner)):
-                yield matched[1]
-            elif name in PARTS:
+            if not isinstance(inner, str):
                 yield from named_in(inner)
+            elif name in PLACES and (matched := ARTIFACT.search(inner)):
+                yield matched[1]
 
 
 @contextmanager
-def _changed(root: Path, about: RunRecord) -> Iterator[RunRecord]:
-    """The record of a run, to be changed; `about` where there is none."""
-    path = _file(root, about.run_id)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with lock(path.with_name(".lock"), timeout=LOCK_TIMEOUT):
-        record = _read(path) or about.model_copy(deep=True)
+def _known(root: Path, run_id: str) -> Iterator[RunRecord | None]:
+    """The record of a run, to be changed; None where there is none."""
+    path = file_of(root, run_id)
+    with locked(root):
+        record = _read(path)
         yield record
-        record.seen = about.seen
-        write_json(path, record.model_dump(mode="json"))
+        if record is not None:
+            _write(path, record)
+
+
+def _write(path: Path, record: RunRecord) -> None:
+    write_json(path, record.model_dump(mode="json"))
 
 
 def _read(path: Path) -> RunRecord | None:
@@ -174,7 +208,3 @@ def _read(path: Path) -> RunRecord | None:
             f"{path} does not tell what a run has used ({error.errors()[0]['msg']}).",
             "Delete it if no run is under way: what that run alone needs may then be pruned.",
         ) from error
-
-
-def _file(root: Path, run_id: str) -> Path:
-    return root / DIRECTORY / f"{hashlib.sha256(run_id.encode()).hexdigest()[:32]}.json"

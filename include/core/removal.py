@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 import uuid
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 
 from include.core.errors import ArtifactBusy
@@ -19,13 +19,20 @@ LEFTOVER = re.compile(
 )
 
 
-def discard(path: Path, *, timeout: float = DISCARD_TIMEOUT, unless_used_since: float = math.inf) -> bool:
+def discard(
+    path: Path,
+    *,
+    timeout: float = DISCARD_TIMEOUT,
+    unless_used_since: float = math.inf,
+    allowed: AbstractContextManager[bool] | None = None,
+) -> bool:
     """Remove an artifact: by rename first, so that nobody opens half of it. Harmless when repeated.
 
     Args:
         path: The artifact.
         timeout: Seconds to wait for a process that makes it.
         unless_used_since: One that was in use at or after this moment (`last_used`) stays.
+        allowed: Entered while it is renamed; where this gives False, it stays.
 
     Returns:
         False if it stays.
@@ -39,11 +46,12 @@ def discard(path: Path, *, timeout: float = DISCARD_TIMEOUT, unless_used_since: 
     with lock(lock_of(path), timeout=timeout):
         for stale in path.parent.glob(f"{DISCARDED}*"):  # of a process that was killed here
             shutil.rmtree(stale, ignore_errors=True)
-        if used(path) >= unless_used_since:
-            return False
         aside = path.with_name(f"{DISCARDED}{path.name}-{uuid.uuid4().hex[:8]}")
         with suppress(FileNotFoundError):  # it was not there, or another process has just swept it away
-            os.rename(path, aside)
+            with allowed or nullcontext(True) as may:
+                if not may or used(path) >= unless_used_since:
+                    return False
+                os.rename(path, aside)
             shutil.rmtree(aside)
         lock_of(path).unlink(missing_ok=True)
         return True

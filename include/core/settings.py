@@ -47,8 +47,9 @@ class SourceSettings(Group):
         title="Catalogue",
         description="Where the catalogue is: `sample` (synthetic), a path, an http(s), s3:// or gs:// address, "
         "or a Google Drive id or link. A path or a store's address may be a folder (/data/exports/) or a pattern "
-        "(s3://shop/exports/*.csv.gz), whose files are read in the order of their names. JSON, CSV, Parquet, Arrow or "
-        "Excel, plain, packed or in a ZIP or tar such as LF-Amazon-1.3M's. AmazonTitles-1.3MM is "
+        "(s3://shop/exports/day-??.csv.gz, also with asterisks), whose files are read in the order of their names. "
+        "JSON, CSV, Parquet, Arrow or Excel, plain, packed or in a ZIP or tar such as LF-Amazon-1.3M's. "
+        "AmazonTitles-1.3MM is "
         f"{AMAZON_TITLES_DRIVE_ID}. `{{date}}` becomes the run's logical date, such as 2026-11-22, so that a backfill "
         "reads each day's file.",
         min_length=1,
@@ -284,8 +285,8 @@ class RetentionSettings(Group):
     keep_runs: int = Field(
         10,
         title="Runs kept",
-        description="What the last so many runs, of whichever collection and however they ended, have made or used "
-        "is kept: sources, catalogues, word pieces, models, vectors, evaluations, reports, unpublished versions. What "
+        description="What the last so many runs of the collection, however they ended, have made or used is "
+        "kept: sources, catalogues, word pieces, models, vectors, evaluations, reports, unpublished versions. What "
         "is older goes at a run's end, but for what a published version or a run under way needs.",
         ge=1,
         le=10_000,
@@ -293,8 +294,8 @@ class RetentionSettings(Group):
     keep_days: float = Field(
         0.0,
         title="Days kept",
-        description="What the runs of the last so many days have used is kept too, however many they are; 0 for "
-        "nothing by age.",
+        description="What the collection's runs of the last so many days have used is kept too, however many they "
+        "are; 0 for nothing by age.",
         ge=0,
         le=3650,
     )

@@ -28,6 +28,7 @@ KINDS = (
     *(kinds.NEGATIVES, kinds.TOKENS, kinds.BASE, kinds.CATALOGUE, kinds.SOURCE, kinds.REPORT),
 )
 FINGERPRINT = re.compile("[0-9a-f]{16}")
+COLLECTION = re.compile("[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 INPUTS = {  # roles in the manifest whose fingerprints are artifacts that are needed, with their kinds
     "version": {"plan": "plan"},
     "plan": {"catalogue": "catalogue", "model": "model"},
@@ -52,6 +53,13 @@ def shelf(root: Path) -> dict[str, Artifact | None]:
     return found
 
 
+def collections(root: Path) -> list[str]:
+    """Those that have a journal or an alias here, but for what no collection is called."""
+    return sorted(
+        path.name for path in (root / "index").glob("[!.]*") if path.is_dir() and COLLECTION.fullmatch(path.name)
+    )
+
+
 def published_versions(root: Path) -> list[str]:
     """The versions that are live, were live, or are being published, in all collections; a server's by the journal.
 
@@ -59,10 +67,10 @@ def published_versions(root: Path) -> list[str]:
         DamagedArtifact: A journal or an alias cannot be read.
     """
     found: list[str | None] = []
-    for place in sorted((root / "index").glob("[!.]*")):
-        journal = Journal.load(root, place.name)
+    for collection in collections(root):
+        journal = Journal.load(root, collection)
         found += [*journal.by_publication(), journal.intent.version if journal.intent else None]
-        found.append(open_store(IndexSettings(collection=place.name), root=root).live())
+        found.append(open_store(IndexSettings(collection=collection), root=root).live())
     return [version for version in found if version is not None]
 
 

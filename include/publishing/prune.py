@@ -12,20 +12,22 @@ import json
 import logging
 import shutil
 import time
-from contextlib import suppress
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from include.core import ledger, removal
-from include.core.errors import ArtifactBusy, DamagedArtifact, StoreUnavailable, Terminal
+from include.core.errors import ArtifactBusy, DamagedArtifact, StorageFull, StoreUnavailable, Terminal
 from include.core.files import lock
-from include.core.in_use import last_used, last_written, lock_of
+from include.core.in_use import last_used, last_written, lock_of, modified
 from include.core.ledger import RunRecord
 from include.core.settings import IndexSettings, RetentionSettings
 from include.core.space import ATTEMPT, DISCARDED, allocated, mebibytes
 from include.index import claims
-from include.publishing.needed import KINDS, Shelf, needed, plans_of, published_versions, shelf
+from include.publishing.needed import KINDS, Shelf, collections, needed, plans_of, published_versions, shelf
 from include.results import KindUse, Pruned
 from include.store.connection import ServerConnection
 from include.store.protocol import Store
@@ -34,36 +36,48 @@ from include.store.version import IndexVersion
 
 log = logging.getLogger(__name__)
 
+CLOCKS = 60.0  # seconds, by which those of several machines may differ
 BY_THE_TASK = "The task prune of a run with store = server has Airflow's connection, and deletes what is old."
 
 
 def prune(
-    root: Path, settings: RetentionSettings, *, server: ServerConnection | None = None, dry_run: bool = False
+    root: Path,
+    settings: RetentionSettings | None = None,
+    *,
+    server: ServerConnection | None = None,
+    dry_run: bool = False,
+    own: str = "",
 ) -> Pruned:
     """Remove what nobody needs.
 
     Args:
         root: The data directory.
-        settings: How many runs, and days, are kept.
+        settings: What of them is set holds for every collection; else what the collection's newest run says.
         server: Where the Qdrant server is; without it, versions that lie on one stay.
         dry_run: Only say what would go; nothing is touched.
+        own: The run that prunes, whose outputs stay.
 
     Raises:
         DamagedArtifact: A journal, or a run's record, cannot be read: nothing is removed.
     """
     now = time.time()  # before anything is looked at
+    marks = ledger.marks(root)
     known = ledger.records(root)
-    kept = kept_runs(known, settings, datetime.fromtimestamp(now, UTC))
+    kept, least, enough = kept_runs(root, known, settings or RetentionSettings(), datetime.fromtimestamp(now, UTC), own)
     held = shelf(root)
     work = _Pruning(root, server, dry_run, held, _before(kept, now), claims.claimed(root))
-    if len(known) >= settings.keep_runs:
+    work.marks, work.ours = marks, {ledger.file_of(root, record.run_id).name for record in kept}
+    if (ahead := _ahead(root, known, now)) is not None:
+        work.notes.append(ahead)
+    elif enough:
+        work.published = set(published_versions(root))
         used = {name for record in kept for name in record.used}
-        work.keep = needed(root, held, used | work.claimed, published_versions(root) + work.live_on_servers())
+        work.keep = needed(root, held, used | work.claimed, [*work.published, *work.live_on_servers()])
     since = min((record.began.timestamp() for record in kept), default=0.0)
     litter = work.leftovers(since if work.keep is not None else 0.0)
     rows = [*(work.kind(kind.name) for kind in KINDS), litter]
     if not dry_run:
-        work.tidy([record for record in known if record not in kept])
+        work.tidy([record for record in known[least:] if record not in kept])
     used_disk = shutil.disk_usage(root if root.exists() else root.parent)
     done = Pruned(
         kinds=[row for row in rows if row.stay or row.gone],
@@ -81,14 +95,38 @@ def prune(
     return done
 
 
-def kept_runs(known: list[RunRecord], settings: RetentionSettings, now: datetime) -> list[RunRecord]:
-    """Those whose outputs stay: under way, among the last, or of the last days."""
-    oldest = now - timedelta(days=settings.keep_days)
-    return [
-        record
-        for number, record in enumerate(known)
-        if number < settings.keep_runs or record.seen > oldest or record.is_under_way(now)
-    ]
+def kept_runs(
+    root: Path, known: list[RunRecord], settings: RetentionSettings, now: datetime, own: str = ""
+) -> tuple[list[RunRecord], int, bool]:
+    """Those whose outputs stay: `own`, under way, among their collection's last, or of its last days.
+
+    Returns:
+        They; how many records stay, whatever goes; and whether enough runs are known to call anything else old.
+    """
+    chosen = settings.model_dump(exclude_unset=True)
+    says = {record.collection: record.model_copy(update=chosen) for record in reversed(known)}
+    seen, kept = Counter[str](), []
+    for record in known:
+        last = says[record.collection]
+        lately = record.seen > now - timedelta(days=last.keep_days)
+        if seen[record.collection] < last.keep_runs or lately or record.is_under_way(now) or record.run_id == own:
+            kept.append(record)
+        seen[record.collection] += 1
+    usual = chosen.get("keep_runs", RetentionSettings().keep_runs)
+    each = [says[name].keep_runs if name in says else usual for name in {*says, *collections(root)}]
+    least = min(usual, max(each, default=usual))
+    return kept, least, len(known) >= least and any(seen[name] >= says[name].keep_runs for name in says)
+
+
+def _ahead(root: Path, known: list[RunRecord], now: float) -> str | None:
+    """What to say where a run seems to have begun in the future: which are the last is not known then."""
+    for record in known:
+        if max(record.seen, record.began).timestamp() > now + CLOCKS:
+            return (
+                f"Nothing whole is removed: run {record.run_id} seems to be of {record.seen:%Y-%m-%d %H:%M}. Was the "
+                f"clock set back? If that was no run of now, delete {ledger.file_of(root, record.run_id)}."
+            )
+    return None
 
 
 def _before(kept: list[RunRecord], now: float) -> float:
@@ -107,7 +145,22 @@ class _Pruning:
     before: float
     claimed: set[str]
     keep: set[str] | None = None
+    published: set[str] = field(default_factory=set)
+    stopped: bool = False
     notes: list[str] = field(default_factory=list)
+    marks: dict[str, tuple[int, int, int]] = field(default_factory=dict)  # of the runs' files at its beginning
+    ours: set[str] = field(default_factory=set)  # of them, those of the kept runs: what these use is kept or spared
+
+    @contextmanager
+    def _unchanged(self) -> Iterator[bool]:
+        """Whether all that this pass has decided still holds, and no stage begins meanwhile."""
+        with ledger.locked(self.root):
+            others = {name: mark for name, mark in ledger.marks(self.root).items() if name not in self.ours}
+            published = set(published_versions(self.root)) <= self.published
+            if not self.stopped and not (published and others.items() <= self.marks.items()):
+                self.stopped = True
+                self.notes.append("Pruning stopped early, since a run began or published meanwhile. The next goes on.")
+            yield not self.stopped
 
     def live_on_servers(self) -> list[str]:
         """The versions that aliases on the server point at: a journal may be lost. All, where it cannot be asked."""
@@ -155,7 +208,7 @@ class _Pruning:
         for entry in (self.root / "report" / "by_run").glob("[!.]*.json"):
             with suppress(FileNotFoundError, ValueError, KeyError, TypeError):
                 mark = json.loads(entry.read_bytes())["fingerprint"]
-                if not (self.root / "report" / mark).exists() and entry.stat().st_mtime < self.before:
+                if not (self.root / "report" / mark).exists() and modified(entry) < self.before:
                     entry.unlink()
         for record in old:
             ledger.forget(self.root, record)
@@ -173,12 +226,12 @@ class _Pruning:
             if (on_server := self._on_server(name)) is not None and not self._delete_collection(name, *on_server):
                 return False
             if not name.startswith("edge/"):
-                return removal.discard(path, timeout=0, unless_used_since=self.before)
+                return removal.discard(path, timeout=0, unless_used_since=self.before, allowed=self._unchanged())
             with claims.deciding(self.root):
                 if name in claims.claimed(self.root):
                     return False
-                return removal.discard(path, timeout=0, unless_used_since=self.before)
-        except ArtifactBusy:
+                return removal.discard(path, timeout=0, unless_used_since=self.before, allowed=self._unchanged())
+        except (ArtifactBusy, StorageFull):
             return False
 
     def _on_server(self, name: str) -> tuple[str, str] | None:
@@ -197,8 +250,9 @@ class _Pruning:
         if name.startswith("version/") and any(plans_of(version, self.held)):
             return True
         try:
-            with lock(lock_of(self.root / name), timeout=0):  # a run that takes the plan up now makes another one
-                if last_used(self.root / name) >= self.before:
+            # A run that takes the plan up now makes another one.
+            with lock(lock_of(self.root / name), timeout=0), self._unchanged() as may:
+                if not may or last_used(self.root / name) >= self.before:
                     return False
                 self._store(collection).delete(version, [])
         except (StoreUnavailable, Terminal) as error:

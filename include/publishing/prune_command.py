@@ -24,7 +24,7 @@ def main(arguments: Sequence[str]) -> int:
     options = vars(parser.parse_args(arguments))
     chosen = {name: options[name] for name in RetentionSettings.model_fields if options[name] is not None}
     try:
-        settings = forms.parse(RetentionSettings, {**forms.environment(RetentionSettings), **chosen})
+        settings = forms.parse(RetentionSettings, chosen)  # the rest is as each collection's newest run says
         print(table(prune(data_directory(), settings, dry_run=options["dry_run"]), dry_run=options["dry_run"]))
     except VitrineError as error:
         print(error, file=sys.stderr)

@@ -1,7 +1,7 @@
 """Whether there is room for a run, before its work begins: by what the collection's last complete run took.
 
-What changes little takes as much again, and grows with the file. Word pieces and model are surely made anew once the
-source has changed; vectors and shards where a part of the catalogue has, so they count for the warning alone.
+What changes little takes as much again, and grows or shrinks with the file, but for the model. The catalogue is surely
+made anew once the file has changed; all else may be there already, so it counts for the warning alone.
 """
 
 from collections import Counter
@@ -10,14 +10,12 @@ from pathlib import Path
 
 from include.core import ledger
 from include.core.artifacts import Artifact
-from include.core.errors import StorageFull
-from include.core.settings import RetentionSettings
+from include.core.errors import DamagedArtifact, StorageFull
 from include.core.space import SPARE, allocated, free_bytes, mebibytes
 from include.publishing.needed import Shelf, needed, shelf
 from include.publishing.prune import prune
 from include.results import Pruned
 from include.run import Run
-from include.store.connection import ServerConnection
 
 WORKING = 1.25  # of what stays of a run: what its stages take while they work
 FIRST = 12  # times its file a first run may take, by products of a kilobyte, vectors of 384 numbers
@@ -34,7 +32,7 @@ class Estimate:
     Attributes:
         by_kind: Of what it leaves, by kind.
         run_id: The run that this is known from.
-        growth: How much larger the file is than that run's.
+        growth: How many times as large the file is as that run's.
     """
 
     by_kind: dict[str, int]
@@ -52,12 +50,12 @@ class Estimate:
 
     def __str__(self) -> str:
         parts = ", ".join(f"{kind} {mebibytes(size)}" for kind, size in sorted(self.by_kind.items()))
-        grown = f", whose file was {1 / self.growth:.0%} of this one" if self.growth > 1 else ""
+        grown = f", with a file {self.growth:,.3g} times as large" if self.growth != 1 else ""
         return f"{parts}, as run {self.run_id}{grown}"
 
 
 def estimate(root: Path, collection: str, source: Artifact | None = None) -> Estimate | None:
-    """What another run of a collection would leave; None where none has come as far as a verified version.
+    """What another run of a collection would leave; None where no verified version, and the size of its file, is known.
 
     Args:
         root: The data directory.
@@ -74,8 +72,13 @@ def estimate(root: Path, collection: str, source: Artifact | None = None) -> Est
         kind = name.partition("/")[0]
         if kind not in ("base", "report") and (kind != "source" or source is None):
             sizes[kind] += allocated(root / name)
-    growth = 1.0 if source is None else max(1.0, _file_bytes(source) / max(_bytes(last, held), 1))
-    return Estimate({kind: int(growth * size) for kind, size in sizes.items()}, last.run_id, growth)
+    if source is None:
+        return Estimate(dict(sizes), last.run_id)
+    if not (before := _bytes(last, held)):
+        return None
+    growth = _file_bytes(source) / before
+    scaled = {kind: size if kind == "model" else int(growth * size) for kind, size in sizes.items()}
+    return Estimate(scaled, last.run_id, growth)
 
 
 def require_room(run: Run, source: Artifact) -> list[str]:
@@ -90,14 +93,20 @@ def require_room(run: Run, source: Artifact) -> list[str]:
     """
     if source.reused:
         return []
+    try:
+        return _room(run, source)
+    except DamagedArtifact as damage:  # only who deletes must know what that names
+        return [f"Whether the disk has room for this run is not known: {damage.what} {damage.next_step}"]
+
+
+def _room(run: Run, source: Artifact) -> list[str]:
     likely = estimate(run.root, run.settings.index.collection, source)
     if likely is None:
         return _first(run.root, source)
     if free_bytes(run.root) < likely.total + SPARE:
-        prune(run.root, run.settings.retention, server=run.server)
+        prune(run.root, server=run.server, own=run.run_id)
     free = free_bytes(run.root)
-    trained = () if run.settings.train.retrain == "never" else ("tokens", "model")
-    least = likely.of("catalogue", *trained)
+    least = likely.of("catalogue")
     if free < least + SPARE:
         raise StorageFull(
             f"This run needs at least {mebibytes(least)} and {mebibytes(SPARE)} to spare ({likely}), but the disk that "
@@ -112,10 +121,13 @@ def require_room(run: Run, source: Artifact) -> list[str]:
     return []
 
 
-def prune_after(root: Path, collection: str, settings: RetentionSettings, server: ServerConnection | None) -> Pruned:
-    """Prune at a run's end, and look whether the next run has room."""
-    done = prune(root, settings, server=server)
-    next_run = estimate(root, collection)
+def prune_after(run: Run) -> Pruned:
+    """Prune at a run's end, note that it has ended, and look whether the next run has room."""
+    try:  # the note afterwards: on a full disk there is room for it only then
+        done = prune(run.root, server=run.server, own=run.run_id)
+    finally:
+        ledger.finish(run.root, run.run_id)
+    next_run = estimate(run.root, run.settings.index.collection)
     if next_run is None:
         return done
     notes = list(done.notes)

@@ -118,8 +118,9 @@ def _timings(results: Results) -> Markup:
 
 def _disk(results: Results) -> Markup:
     """What takes the room, and what pruning has freed."""
+    failed = [f"prune failed: {each['what']} {each['next_step']}" for each in results.unpruned]
     if (pruned := results.prune) is None:
-        return Markup()
+        return render("disk", rows=[], notes=failed) if failed else Markup()
     rows: list[list[Any]] = [
         [each.kind, each.stay, _mib(each.stay_bytes), each.gone, _mib(each.gone_bytes)]
         for each in sorted(pruned.kinds, key=lambda each: each.stay_bytes, reverse=True)

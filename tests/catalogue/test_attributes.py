@@ -365,9 +365,14 @@ def test_titles_that_the_base_model_cannot_read_are_told(root: Path, tmp_path: P
     for base in (MINILM_PACKAGE, DISTILBERT, DISTILBERT.replace("uncased", "multilingual-cased")):
         settings = pipeline_settings({"source": str(path), "base_model": base})
         run = Run(settings, root, "run", datetime(2026, 1, 1, tzinfo=UTC))
-        notes[base] = stages.convert(run, stages.download(run))["notes"]
+        source = stages.download(run)
+        notes[base] = stages.convert(run, source)["notes"]
     *english, multilingual = notes.values()
     assert multilingual == []
+    # The live model is no concern of the base model.
+    for conf in ({"base_model": "/models/paraphrase-multilingual-MiniLM-L12-v2"}, {"retrain": "never"}):
+        run = Run(pipeline_settings({"source": str(path), **conf}), root, "run", datetime(2026, 1, 1, tzinfo=UTC))
+        assert stages.convert(run, source)["notes"] == []
     assert all(text.startswith("9 of 9 titles are not in Latin script (Han)") for [text] in english)
 
 

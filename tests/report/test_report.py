@@ -203,6 +203,14 @@ def test_says_what_is_missing(root: Path) -> None:
     assert not [tag for tag, _ in reader.tags if tag == "svg"]
 
 
+def test_a_prune_that_failed_says_so(root: Path, results: dict[str, Any]) -> None:
+    """The run is green all the same, and the disk fills up unseen."""
+    del results["prune"]
+    results["unpruned"] = [failure.record(DamagedArtifact("journal.json is not a journal.", "Correct it by hand."))]
+    reader = read(report(results, root=root, run_id=RUN, logical_date=None).path / "report.html")
+    assert "prune failed: journal.json is not a journal. Correct it by hand." in reader.words
+
+
 def test_a_refused_version_says_why(root: Path, results: dict[str, Any]) -> None:
     """Why nothing went live is the first thing that a reader wants to know."""
     results["publish"] |= {"published": False, "reason": "recall@10 fell by 0.05"}
