@@ -22,7 +22,7 @@ _ENDS = ".!?:;,…。！？：；、>"  # of a text that needs no full stop befo
 
 _LIST_BEGINS = ("['", '["')
 _QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*+'|"(?:[^"\\]|\\.)*+\"""", re.DOTALL)
-_LISTED = re.compile(rf"""\[\s*+(?:(?:{_QUOTED.pattern}|[^'"\[\],\s]++)\s*+,?+\s*+)++\]""", re.DOTALL)
+_LISTED = re.compile(rf"""\[\s*+(?:(?:{_QUOTED.pattern}|[^'"\[\],\s]++)\s*+,?\s*+)+\]""", re.DOTALL)
 _ESCAPE = re.compile(r"""\\(['"\\/])""")
 
 

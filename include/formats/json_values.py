@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from include.formats.form import BrokenOff
 from include.formats.lines import BLOCK, MAX_LINE, Reads, line_blocks
 
-# What lies before the next bracket that is in no string; it ends before a string that is not closed.
-_JSON = re.compile(rb'(?:[^"{}\[\]]++|"(?:[^"\\]++|\\.)*+")*+', re.DOTALL)
-_PYTHON = re.compile(rb"""(?:[^"'{}\[\]]++|"(?:[^"\\]++|\\.)*+"|'(?:[^'\\]++|\\.)*+')*+""", re.DOTALL)
+# What lies before the next bracket that is in no string; it ends before a string that is not closed. Of the groups none
+# is possessive: Python 3.11.2 goes on in the wrong place where one of these has to take something back.
+_STRING, _ALONE = rb'"[^"\\]*+(?:\\.[^"\\]*+)*"', rb"'[^'\\]*+(?:\\.[^'\\]*+)*'"
+_JSON = re.compile(rb'[^"{}\[\]]*+(?:%b[^"{}\[\]]*+)*' % _STRING, re.DOTALL)
+_PYTHON = re.compile(rb"""[^"'{}\[\]]*+(?:(?:%b|%b)[^"'{}\[\]]*+)*""" % (_STRING, _ALONE), re.DOTALL)
 _BRACKETS, _OPENING, _OBJECT = b"{}[]", b"{[", ord("{")
 PRODUCTS = {"products", "items", "data", "results"}  # what the list of all products is called, mostly
 _BETWEEN = b" \t\r\n,"
