@@ -34,7 +34,7 @@ from include.core.space import no_space_explained
 from include.store.edge_filter import edge_filter
 from include.store.edge_process import build_apart
 from include.store.edge_shard import engine_explained, load
-from include.store.filters import Filter, path_of
+from include.store.filters import Among, Filter, path_of
 from include.store.protocol import SHOWN_FIELDS, TEXT_FIELD, PointBatch, Spec, refuse_live
 from include.store.searcher import MOST_VALUES, Points, Searcher
 from include.store.version import VERSION_FILE, IndexVersion
@@ -223,24 +223,12 @@ class EdgeSearcher(Searcher):
     def _stored(self, ids: Sequence[str]) -> Points:
         return self._from_each("retrieve", ids, True, True)
 
-    def _nearest(
-        self,
-        vector: Vectors,
-        limit: int,
-        *,
-        exact: bool,
-        among: Sequence[str] | None = None,
-        where: Filter | None = None,
-    ) -> Points:
-        wanted = edge_filter(where)
-        if among is not None:
-            others = [] if wanted is None else [wanted]
-            wanted = qdrant_edge.Filter(must=[qdrant_edge.HasIdCondition(set(among)), *others])
+    def _nearest(self, vector: Vectors, limit: int, where: Filter | Among | None, *, exact: bool) -> Points:
         request = qdrant_edge.QueryRequest(
             limit=limit,
             query=qdrant_edge.Query.Nearest(vector.tolist()),
             params=qdrant_edge.SearchParams(exact=exact),
-            filter=wanted,
+            filter=edge_filter(where),
             with_payload=SHOWN_FIELDS,
         )
         return self._from_each("query", request)

@@ -7,7 +7,7 @@ import numpy as np
 import qdrant_edge
 
 from include.catalogue.attributes import AttributeType
-from include.store.filters import Filter, as_json
+from include.store.filters import Among, Filter, as_json
 
 INDEXES: dict[AttributeType, Any] = {
     "keyword": qdrant_edge.KeywordIndexParams,
@@ -25,7 +25,7 @@ def text_index(*, scoring: bool) -> qdrant_edge.TextIndexParams:
     return qdrant_edge.TextIndexParams(tokenizer=qdrant_edge.TokenizerType.Word, lowercase=True, scoring=ranked)
 
 
-def edge_filter(where: Filter | None) -> qdrant_edge.Filter | None:
+def edge_filter(where: Filter | Among | None) -> qdrant_edge.Filter | None:
     """The filter as the engine takes it; None for none."""
     return None if where is None else _filter(as_json(where))
 
@@ -36,6 +36,8 @@ def _filter(form: Mapping[str, Any]) -> qdrant_edge.Filter:
 
 
 def _condition(form: Mapping[str, Any]) -> Any:
+    if "has_id" in form:
+        return qdrant_edge.HasIdCondition(set(form["has_id"]))
     if "is_empty" in form:
         return qdrant_edge.IsEmptyCondition(form["is_empty"]["key"])
     if "match" in form:

@@ -142,13 +142,24 @@ class Missing:
         return {"is_empty": {"key": path_of(self.name)}}
 
 
+@dataclass(frozen=True)
+class Among:
+    """These points alone, by their ids: for the second look of a hybrid search, in no language of a person's."""
+
+    ids: tuple[str, ...]
+
+    def form(self) -> dict[str, Any]:
+        """The condition in Qdrant's form."""
+        return {"has_id": list(self.ids)}
+
+
 Filter: TypeAlias = All | AnyOf | Not | OneOf | Compare | Contains | Missing
 
 
-def as_json(node: Filter) -> dict[str, Any]:
+def as_json(node: Filter | Among) -> dict[str, Any]:
     """The filter in Qdrant's form, with `must`, `should` or `must_not` outermost."""
     made = node.form()
-    return {"must": [made]} if "key" in made or "is_empty" in made else made
+    return made if made.keys() <= {"must", "should", "must_not"} else {"must": [made]}
 
 
 def depth(node: Filter) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 
 from include.catalogue.attributes import Attribute
 from include.core.arrays import Vectors
-from include.store.filters import Filter
+from include.store.filters import Among, Filter
 from include.store.fusion import depth, fuse_hits, unmatched
 from include.store.protocol import BM25_WEIGHT, Hit, Payload, as_hit, point_id
 
@@ -47,7 +47,7 @@ class Searcher(ABC):
 
         The engine does so by itself where a filter leaves few: less than 10 MB of vectors.
         """
-        return _hits(self._nearest(vector, top_k, exact=exact, where=where), top_k)
+        return _hits(self._nearest(vector, top_k, where, exact=exact), top_k)
 
     def bm25(self, question: str, top_k: int, *, where: Filter | None = None) -> list[Hit]:
         """Best by BM25 over title and content; products that share no word with the question are not hits."""
@@ -65,8 +65,8 @@ class Searcher(ABC):
         """Dense and BM25, fused: see `fusion.fuse`. `bm25_weight` is from 0 (dense alone) to 1 (BM25 alone)."""
         dense = self.dense(vector, depth(top_k), where=where)
         bm25 = self.bm25(question, depth(top_k), where=where)
-        if others := [point_id(hit.uid) for hit in unmatched(bm25, dense)]:  # they match `where` already
-            dense += _hits(self._nearest(vector, len(others), exact=True, among=others), len(others))
+        if others := tuple(point_id(hit.uid) for hit in unmatched(bm25, dense)):  # they match `where` already
+            dense += _hits(self._nearest(vector, len(others), Among(others), exact=True), len(others))
         return fuse_hits(dense, bm25, top_k, bm25_weight=bm25_weight)
 
     def facets(
@@ -94,16 +94,8 @@ class Searcher(ABC):
         """The points that exist, each with `payload` and `vector`."""
 
     @abstractmethod
-    def _nearest(
-        self,
-        vector: Vectors,
-        limit: int,
-        *,
-        exact: bool,
-        among: Sequence[str] | None = None,
-        where: Filter | None = None,
-    ) -> Points:
-        """Points by cosine, `limit` or more, each with `payload` and `score`; of these ids alone where given."""
+    def _nearest(self, vector: Vectors, limit: int, where: Filter | Among | None, *, exact: bool) -> Points:
+        """Points by cosine, `limit` or more, each with `payload` and `score`."""
 
     @abstractmethod
     def _worded(self, question: str, limit: int, where: Filter | None) -> Points:

@@ -8,7 +8,7 @@ from qdrant_client import QdrantClient, models
 from include.core.arrays import Vectors
 from include.core.errors import UnknownVersion
 from include.store.calls import Caller
-from include.store.filters import Filter, as_json, path_of
+from include.store.filters import Among, Filter, as_json, path_of
 from include.store.protocol import SHOWN_FIELDS, TEXT_FIELD
 from include.store.searcher import MOST_VALUES, Points, Searcher
 
@@ -42,19 +42,9 @@ class ServerSearcher(Searcher):
             missing=self._unknown,
         )
 
-    def _nearest(
-        self,
-        vector: Vectors,
-        limit: int,
-        *,
-        exact: bool,
-        among: Sequence[str] | None = None,
-        where: Filter | None = None,
-    ) -> Points:
-        wanted = _condition(where)
-        if among is not None:
-            wanted = models.Filter(must=[models.HasIdCondition(has_id=list(among)), *([wanted] if wanted else [])])
-        return self._query(vector.tolist(), limit, query_filter=wanted, search_params=models.SearchParams(exact=exact))
+    def _nearest(self, vector: Vectors, limit: int, where: Filter | Among | None, *, exact: bool) -> Points:
+        params = models.SearchParams(exact=exact)
+        return self._query(vector.tolist(), limit, query_filter=_condition(where), search_params=params)
 
     def _worded(self, question: str, limit: int, where: Filter | None) -> Points:
         return self._query(models.TextQuery(text=question), limit, using=TEXT_FIELD, query_filter=_condition(where))
@@ -78,5 +68,5 @@ class ServerSearcher(Searcher):
         ).points
 
 
-def _condition(where: Filter | None) -> models.Filter | None:
+def _condition(where: Filter | Among | None) -> models.Filter | None:
     return None if where is None else models.Filter.model_validate(as_json(where))
