@@ -52,7 +52,7 @@ def script_notes(run: Run, catalogue: Artifact) -> list[str]:
     note = (
         f"{sum(scripts.values()):,} of {counts['accepted']:,} titles are not in Latin script ({', '.join(scripts)}), "
         f"and the base model {model} knows English alone: search by meaning will be poor. Set base_model to a "
-        "multilingual one, such as distilbert-base-multilingual-cased."
+        "multilingual DistilBERT: distilbert-base-multilingual-cased@<commit>, or a directory with one."
     )
     log.warning("%s", note)
     return [note]

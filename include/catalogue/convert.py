@@ -10,8 +10,9 @@ counts are dealt with here, in the file's order.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -88,13 +89,14 @@ def convert(
         DamagedArtifact: The source artifact does not match its manifest.
     """
     origin = artifacts.read(source, verify=False)
-    file = source / origin.stats["file"]
-    mapping = _mapping(file, source, settings)
+    name = str(origin.stats.get("origin", ""))  # what whoever gave it calls it
+    opened = partial(Archive, source / origin.stats["file"], name)
+    mapping = _mapping(opened, source, settings)
     reading = Reading(settings.max_title_chars, settings.max_content_chars, mapping)
 
     def write(space: Workspace) -> Mapping[str, Any]:
         artifacts.read(source)
-        return _write(file, space, settings, reading, sink, processes)
+        return _write(opened, space, settings, reading, sink, processes)
 
     shaping = settings.model_dump(exclude={"max_reject_share", *COLUMN_SETTINGS})
     if mapping is not None:
@@ -107,11 +109,11 @@ def convert(
     return made
 
 
-def _mapping(file: Path, source: Path, settings: ConvertSettings) -> FieldMapping | None:
+def _mapping(opened: Callable[..., Archive], source: Path, settings: ConvertSettings) -> FieldMapping | None:
     try:
-        with no_space_explained(source.parent), Archive(file, scratch=source.parent) as archive:
+        with no_space_explained(source.parent), opened(scratch=source.parent) as archive:
             if len(archive.members["trn"]) > 1:
-                require_alike(archive.firsts("trn"), file.name)
+                require_alike(archive.firsts("trn"), archive.name)
             sound = (part for part in archive.parts("trn") if part.fault is None)
             return chosen_mapping(sound, settings, archive.members["trn"][0].name)
     except BadSource:
@@ -120,7 +122,7 @@ def _mapping(file: Path, source: Path, settings: ConvertSettings) -> FieldMappin
 
 
 def _write(
-    source: Path,
+    opened: Callable[..., Archive],
     space: Workspace,
     settings: ConvertSettings,
     reading: Reading,
@@ -129,7 +131,7 @@ def _write(
 ) -> dict[str, Any]:
     stats: dict[str, Any] = {}
     target = space.path
-    with Archive(source, scratch=space.scratch) as archive:
+    with opened(scratch=space.scratch) as archive:
         members = {role: archive.members[role] for role in ROLES if role in archive.members}
         total = sum(member.size for files in members.values() for member in files)
         require(target, bytes_written(archive), "Converting the catalogue")

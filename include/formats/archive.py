@@ -79,7 +79,7 @@ class Archive:
 
     def __init__(self, path: Path, name: str = "", scratch: Path | None = None) -> None:
         self.path = path
-        self._name = escaped(name or path.name)
+        self.name = escaped(name or path.name)
         self._scratch = scratch
         self._held = ExitStack()
         self._zip: zipfile.ZipFile | None = None
@@ -166,15 +166,15 @@ class Archive:
             with self.path.open("rb") as stream:
                 is_zip = stream.read(2) == b"PK"
             if is_zip:
-                with explained(self._name):
+                with explained(self.name):
                     self._zip = self._held.enter_context(zipfile.ZipFile(self.path))
                 if is_workbook(self._zip):
                     self._zip = None
             if self._zip is None and is_tar_file(self.path):
-                self._tar = Tar(self.path, self._name, self._held)
+                self._tar = Tar(self.path, self.name, self._held)
             if self._zip is None and self._tar is None:
                 return {"trn": (self._single(),)}
-        found = find_members(self._entries(), self._name, self._look)
+        found = find_members(self._entries(), self.name, self._look)
         members = {role: tuple(Member(role, entry, self._look(entry)) for entry in found[role]) for role in found}
         for files in members.values():
             if len(files) == 1 and files[0].look.fault is not None:
@@ -183,12 +183,12 @@ class Archive:
 
     def _single(self) -> Member:
         size = self.path.stat().st_size
-        entry = Entry(self._name, size, size)
+        entry = Entry(self.name, size, size)
         look = self._look(entry)
         if look.fault is not None:
             raise look.fault
         if isinstance(look.form, TableForm) and not look.packing:
-            check_table(self.path, look.form, self._name)
+            check_table(self.path, look.form, self.name)
         return Member("trn", entry, look)
 
     def _entries(self) -> Iterator[Entry]:
@@ -197,7 +197,7 @@ class Archive:
         return folder_entries(self.path) if self._zip is None else zip_entries(self._zip)
 
     def _where(self, entry: Entry) -> str:
-        return f"{escaped(entry.name)} in {self._name}" if entry.name != self._name else self._name
+        return f"{escaped(entry.name)} in {self.name}" if entry.name != self.name else self.name
 
     @contextmanager
     def _opened(self, entry: Entry) -> Iterator[tuple[Counted, Counted]]:

@@ -27,7 +27,7 @@ def publish(root: Path, data: bytes | Path, name: str = "trn.json.gz") -> Path:
         else:
             file.write_bytes(data)
         sha256 = artifacts.file_sha256(file)
-        return {"file": name, "origin": "test", "bytes": file.stat().st_size, "sha256": sha256, "format": "any"}
+        return {"file": name, "origin": name, "bytes": file.stat().st_size, "sha256": sha256, "format": "any"}
 
     key = artifacts.file_sha256(data) if isinstance(data, Path) else data.hex()
     return artifacts.build(root, artifacts.Kind("source", 1), write, settings={"key": key}).path

@@ -51,7 +51,7 @@ def publish(root: Path, data: bytes) -> Path:
     def write(space: artifacts.Workspace) -> dict[str, Any]:
         (space.path / "trn.json.gz").write_bytes(data)
         sha256 = artifacts.file_sha256(space.path / "trn.json.gz")
-        return {"file": "trn.json.gz", "origin": "test", "bytes": len(data), "sha256": sha256, "format": "gzip"}
+        return {"file": "trn.json.gz", "origin": "trn.json.gz", "bytes": len(data), "sha256": sha256, "format": "gzip"}
 
     return artifacts.build(root, artifacts.Kind("source", 1), write, settings={}).path
 
