@@ -18,6 +18,7 @@ from include.catalogue.values import Unread, read_boolean, read_date, read_money
 from include.core.display import printable
 
 EXAMPLES = 3  # kept of an attribute's values that do not read as its type
+CHANGING = ("money", "date", "boolean")  # types of what changes from day to day: a price, a delivery date, "in stock"
 _OPTIONS = orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
 
 
@@ -56,8 +57,8 @@ class AttributeReader:
     _examples: dict[str, list[str]] = field(default_factory=dict)
     _currencies: dict[str, Counter[str]] = field(default_factory=dict)
 
-    def read(self, record: dict[str, Any]) -> bytes:
-        """Keep the record's attributes; their line."""
+    def read(self, record: dict[str, Any]) -> dict[str, Any]:
+        """Keep the record's attributes; those that tell products apart, by name: all but CHANGING."""
         values = {}
         for column in self.columns:
             path = column.path
@@ -73,9 +74,10 @@ class AttributeReader:
                 continue
             if found not in ("", []):
                 values[column.name] = found
-        line = orjson.dumps(values, option=_OPTIONS)
-        self._lines.append(line)
-        return line
+        self._lines.append(orjson.dumps(values, option=_OPTIONS))
+        return {
+            each.name: values[each.name] for each in self.columns if each.name in values and each.type not in CHANGING
+        }
 
     def rows(self) -> AttributeRows:
         """All that have been read."""

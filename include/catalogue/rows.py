@@ -15,8 +15,10 @@ from functools import partial
 from hashlib import blake2b
 from io import BytesIO
 from itertools import chain
+from typing import Any
 
 import msgspec
+import orjson
 
 from include.catalogue.attribute_reader import AttributeReader, AttributeRows
 from include.catalogue.clean import Cleaner, is_placeholder
@@ -119,6 +121,8 @@ class RowReader:
         self._parse = parse if reading.mapping is None else partial(parse_mapped, reading.mapping)
         self._columns = () if reading.mapping is None else reading.mapping.attributes
         self._hashed = reading.mapping is not None and not reading.mapping.uid
+        # Such a content is made of all attributes, also of those that an id has no part in.
+        self._labelled = reading.mapping is not None and reading.mapping.labelled
         self._used = FIELDS if reading.mapping is None else tuple(reading.mapping.used)
 
     def read(self, block: bytes) -> Rows:
@@ -158,8 +162,8 @@ class RowReader:
                 content = clean_content(content, title, plain)
                 emptied += not content
             if whole is not None:
-                described = attributes.read(whole)
-                uid = content_uid(title, content or "", described) if self._hashed else uid
+                lasting = attributes.read(whole)
+                uid = content_uid(title, "" if self._labelled else content or "", lasting) if self._hashed else uid
             numbers.append(number)
             uids.append(uid)
             titles.append(title.encode())
@@ -204,9 +208,10 @@ def parse_mapped(mapping: FieldMapping, line: bytes, shapes: Counter[tuple[str, 
     return complete(row, marked + mended, line, record)
 
 
-def content_uid(title: str, content: str, attributes: bytes) -> str:
+def content_uid(title: str, content: str, attributes: dict[str, Any]) -> str:
     """The id of a product that is known by what is said of it."""
-    return blake2b(b"\0".join((title.encode(), content.encode(), attributes)), digest_size=16).hexdigest()
+    said = orjson.dumps([title, content, attributes], option=orjson.OPT_SORT_KEYS)
+    return blake2b(said, digest_size=16).hexdigest()
 
 
 def pack(code: str, numbers: Iterable[float], count: int) -> bytes:

@@ -84,7 +84,8 @@ class ConvertSettings(Group):
         None,
         title="Field of the uid",
         description="The column that names a product, or `content hash`: an id made of the product's title, content "
-        "and attributes. `a.b` reaches into an object. Empty: guessed (`uid`, `asin`, `sku` …), said in the log.",
+        "and attributes but prices, dates and truths. `a.b` reaches into an object. Empty: guessed (`uid`, `asin`, "
+        "`sku` …), said in the log.",
         max_length=200,
         exclude_if=_is_none,
     )

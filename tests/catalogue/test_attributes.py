@@ -321,6 +321,20 @@ def test_attributes_are_part_of_an_id_made_of_the_content(root: Path) -> None:
     assert made(root, records, uid_field="content hash", attributes="none").stats["products"] == 1
 
 
+@pytest.mark.parametrize("content", [{"description": "Blue."}, {}])
+def test_what_changes_from_day_to_day_is_no_part_of_an_id_made_of_the_content(
+    root: Path, content: dict[str, str]
+) -> None:
+    """Danger: after a night of new prices every product is gone, and as many are new."""
+
+    def day(price: str, stock: str, added: str) -> list[str]:
+        row = {"name": "Shirt", **content, "brand": "Acme", "price": price, "in_stock": stock, "added": added}
+        types = "brand: keyword, price: money, in_stock: boolean, added: date"
+        return [each["uid"] for each in stored(made(root, [row], uid_field="content hash", attributes=types))]
+
+    assert day("1.50 €", "yes", "2026-11-01") == day("2.00 €", "no", "2026-11-02")
+
+
 def test_a_merged_products_attributes_go_with_it(root: Path) -> None:
     """Danger: after a merged row every attribute stands in its neighbour's row."""
     lines = [row(uid=uid, title=f"Pan {n}", size=n) for n, uid in enumerate(["a", "b", "a", "c", "b", "d"])]
