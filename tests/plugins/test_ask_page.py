@@ -185,6 +185,7 @@ def test_a_filter_is_sent_and_counts_and_attributes_are_shown(page: Page, api: A
     api.result = {**ANSWER, "filter": "price < 20", "facets": counts, "answers": answers}
     page.reload()
     expect(page.get_by_text("Attributes: brand (keyword), price (money)")).to_be_visible()
+    expect(page.get_by_label("Filter")).to_have_attribute("placeholder", 'brand = "…" and price < 200')
     page.get_by_label("Filter").fill("price < 20")
     ask(page, "Which kettle?")
     expect(page.get_by_role("listitem")).to_contain_text(f"brand: {EVIL} · price: 19.5 · new: a, b")
@@ -192,6 +193,7 @@ def test_a_filter_is_sent_and_counts_and_attributes_are_shown(page: Page, api: A
     assert [(body["conf"]["filter"], body["conf"]["facets"]) for body in api.posted] == [("price < 20", "brand")]
     page.get_by_role("button", name=f"{EVIL} (1,200)").click()
     expect(page.get_by_label("Filter")).to_have_value('(price < 20) and brand = "x"')
+    expect(page.get_by_text("The filter is narrower: press Ask.")).to_be_visible()
     assert page.locator("img").count() == 0
     page.get_by_label("Filter").fill('{"must": []}')
     page.get_by_role("button", name=f"{EVIL} (1,200)").click()
