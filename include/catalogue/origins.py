@@ -9,6 +9,7 @@ from typing import Any
 from include.catalogue.rows import Rows
 from include.core.display import excerpt, printable
 from include.formats.archive import Archive, Member, Part
+from include.formats.form import Block
 from include.formats.table_forms import TableForm
 
 BROKEN = "file cannot be read to its end"  # the reason for rejection where one of several is set aside
@@ -32,6 +33,7 @@ class Origins:
         self._sizes = {member.name: member.size for member in files}
         self._coming: deque[Part] = deque()  # one for each of the rows that will come
         self._lines = 0
+        self._short = 0
         self._broken: list[dict[str, Any]] = []
         _log_forms(role, files)
 
@@ -48,6 +50,7 @@ class Origins:
     def lines(self, parts: Iterable[Part]) -> Iterator[bytes]:
         """The lines of each part; where they are from, is noted."""
         for part in parts:
+            self._short += part.lines.short if isinstance(part.lines, Block) else 0
             self._coming.append(replace(part, lines=b""))
             yield part.lines
 
@@ -69,6 +72,8 @@ class Origins:
     def stats(self) -> dict[str, Any]:
         """What the manifest keeps of them."""
         stats: dict[str, Any] = {"files": len(self._sizes)} if self.several else {}
+        if self._short:
+            stats["short"] = self._short
         return {**stats, "broken": self._broken} if self._broken else stats
 
 

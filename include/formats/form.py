@@ -6,6 +6,16 @@ from dataclasses import dataclass
 from include.formats.lines import Reads, line_blocks
 
 
+class Block(bytes):
+    """Records as JSON lines, with what their form has met in them.
+
+    Attributes:
+        short: Records that have fewer values than the table has columns.
+    """
+
+    short = 0
+
+
 class BrokenOff(Exception):
     """A file ends before it should. The message says where, as what the file does: "ends in record 7, …"."""
 

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import logging
 from codecs import getincrementaldecoder
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -11,11 +10,9 @@ from typing import Any
 
 import orjson
 
-from include.formats.form import BrokenOff
+from include.formats.form import Block, BrokenOff
 from include.formats.lines import BLOCK, MAX_LINE, Reads
 from include.formats.refusals import BARE_RETURN, NOT_DECODED, NOT_QUOTED, TOO_MANY_CELLS, refusal
-
-log = logging.getLogger(__name__)
 
 _END = "\0end of the table\0"
 _CHANCE = 3  # lines in one cell that look like rows, or fewer, may be no rows
@@ -56,7 +53,7 @@ class _Rows:
         self._stream = stream
         self._lines: list[bytes] = []  # of the next block
         self._records = 0  # read so far
-        self._short = 0  # of them, with fewer cells than names
+        self._short = 0  # rows of the next block that have fewer cells than names
         self._unread = self._pieces()
         # So that lines can be read again: those since the beginning of the row that is being read, in pieces.
         self._held: list[str] = []
@@ -71,10 +68,15 @@ class _Rows:
             yield from self._blocks()
         except Exception:
             if self._lines:
-                yield b"\n".join(self._lines)
+                yield self._block()
             raise
-        if self._short:
-            log.warning("%s of %s rows have fewer cells than there are names", self._short, self._records)
+
+    def _block(self) -> Block:
+        """The next block."""
+        block = Block(b"\n".join(self._lines))
+        block.short, self._short = self._short, 0
+        self._lines.clear()
+        return block
 
     def _blocks(self) -> Iterator[bytes]:
         names, lines, dumps = self._table.names, self._lines, orjson.dumps
@@ -87,7 +89,7 @@ class _Rows:
                 for row in rows:
                     if row == [_END]:
                         if lines:
-                            yield b"\n".join(lines)
+                            yield self._block()
                         return
                     if strict and rows.line_num - self._last > 2:
                         self._check(row)
@@ -101,9 +103,8 @@ class _Rows:
                     lines.append(line)
                     size += len(line)
                     if size > BLOCK:
-                        block, size = b"\n".join(lines), 0
-                        lines.clear()
-                        yield block
+                        size = 0
+                        yield self._block()
                 raise self._endless("ends in", self._records)
             except csv.Error as error:  # of those that are left, for cells may be of any length
                 self._records += 1

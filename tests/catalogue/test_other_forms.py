@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 from include.catalogue.convert import convert
+from include.catalogue.summary import Counted
 from include.core.artifacts import Artifact
 from include.core.errors import BadSource
 from include.core.settings import ConvertSettings, SourceSettings
 from include.formats.refusals import NOT_DECODED, TOO_MANY_CELLS
+from include.report.data import data as data_section
 from include.source.download import download
 from tests.catalogue.lines import stored
 
@@ -86,6 +88,20 @@ def test_each_row_of_a_table_has_its_fate(root: Path) -> None:
         (8_997, NOT_DECODED, f"{NOT_DECODED}: 4,th?,x"),
     ]
     assert stored(found)[-1]["uid"] == "5"
+
+
+def test_short_rows_are_counted(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Danger: a file that was cut, or shifted, loses its last columns without a word but in the first run's log."""
+    many = "".join(f"{number},Kettle {number},{'hot ' * 9}\n{number}b,Pot\n" for number in range(100_000, 130_000))
+    first = made(root, "shop.csv", ("uid,title,content\n" + many).encode())
+    assert first.stats["trn"]["short"] == 30_000, "in several blocks"
+    caplog.clear()
+    caplog.set_level("INFO")
+    assert made(root, "shop.csv", ("uid,title,content\n" + many).encode()).reused
+    assert "trn: rows with fewer cells than the header: 30,000" in caplog.text
+    page = data_section(Counted.model_validate(first.stats))
+    assert 'rows with fewer cells than the header</th><td class="number">30,000' in page
+    assert "short" not in made(root, "whole.csv", b"uid,title\n1,Kettle\n2,Pot\n").stats["trn"]
 
 
 def test_half_an_array_is_no_catalogue(root: Path) -> None:
