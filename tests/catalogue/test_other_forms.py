@@ -14,7 +14,7 @@ from include.catalogue.summary import Counted
 from include.core.artifacts import Artifact
 from include.core.errors import BadSource
 from include.core.settings import ConvertSettings, SourceSettings
-from include.formats.refusals import NOT_DECODED, TOO_MANY_CELLS
+from include.formats.refusals import NOT_DECODED, NOT_QUOTED, TOO_MANY_CELLS
 from include.report.data import data as data_section
 from include.source.download import download
 from tests.catalogue.lines import stored
@@ -84,10 +84,35 @@ def test_each_row_of_a_table_has_its_fate(root: Path) -> None:
     assert counts["read"] == counts["accepted"] + counts["rejected"] + counts["merged"] == 8_998 - 2
     rejected = [(row["line"], row["reason"], row["excerpt"]) for row in stored(found, "rejected.parquet")]
     assert rejected == [
-        (5, TOO_MANY_CELLS, f"{TOO_MANY_CELLS}: 3,Pan lid,x,y, z"),
-        (8_997, NOT_DECODED, f"{NOT_DECODED}: 4,th?,x"),
+        (6, TOO_MANY_CELLS, f"{TOO_MANY_CELLS}: 3,Pan lid,x,y, z"),
+        (8_999, NOT_DECODED, f"{NOT_DECODED}: 4,th?,x"),
     ]
+    assert data.split(b"\n")[8_998].startswith(b"4,"), "what an editor shows"
     assert stored(found)[-1]["uid"] == "5"
+
+
+def test_the_line_of_a_rejected_row_is_the_editors(root: Path) -> None:
+    """Danger: of a table whose cells have line ends, nobody finds the row that was refused."""
+    rows = ["sep=,", "", "uid,title,content"]
+    quoted = '"Kettle"'
+    for number in range(60_000):
+        cell = f'"Hot.\n\n{number % 7} l\n"' if number % 3 and number < 30_000 else "x"
+        rows.append(f"{number},{'' if number % 5_000 == 4_999 else quoted},{cell}")
+        if number % 9_000 == 7:
+            rows.append(f"x{number},Pot,{cell},{cell}")
+        if number % 11_000 == 1:
+            rows.append("")
+        if number == 40_000:
+            rows.append('q,"Pan,x')
+    text = "\n".join(rows) + "\n"
+    found = made(root, "shop.csv", text.encode())
+    lines = text.split("\n")
+    rejected = stored(found, "rejected.parquet")
+    assert {each["reason"] for each in rejected} == {"no title", TOO_MANY_CELLS, NOT_QUOTED}
+    assert sum(each["reason"] == "no title" and each["excerpt"].startswith('{"uid":"') for each in rejected) >= 12
+    for each in rejected:
+        begins = lines[each["line"] - 1]
+        assert each["excerpt"].removeprefix('{"uid":"').removeprefix(f"{each['reason']}: ")[:4] == begins[:4]
 
 
 def test_short_rows_are_counted(root: Path, caplog: pytest.LogCaptureFixture) -> None:
