@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from include.answering.asked import Asked
 from include.catalogue.attributes import Attribute
 from include.core.settings import AnswerSettings
 from include.store.filter_text import parse
@@ -61,18 +62,10 @@ def narrow(settings: AnswerSettings, attributes: Sequence[Attribute], searcher: 
     return Narrowed(where, searcher.count(where), facets, list(_unknown_values(where, attributes, searcher)))
 
 
-def nothing_left(question: str, narrowed: Narrowed) -> dict[str, Any]:
-    """The entry of a question whose filter leaves no product, in the form of an answer's."""
-    return {
-        "question": question,
-        "answer": f"The filter leaves no product to answer from: {narrowed.filter}",
-        "found": False,
-        "sources": [],
-        "nearest": [],
-        "warnings": narrowed.warnings,
-        "seconds": 0.0,
-        "error": None,
-    }
+def nothing_left(asked: Asked, narrowed: Narrowed) -> dict[str, Any]:
+    """The entry of a question whose filter leaves no product."""
+    answer = f"The filter leaves no product to answer from: {narrowed.filter}"
+    return asked.entry(answer=answer, warnings=narrowed.warnings)
 
 
 def _unknown_values(where: Filter, attributes: Sequence[Attribute], searcher: Searcher) -> Iterator[str]:
