@@ -1,22 +1,24 @@
 """From a question to an answer with its sources, over the live index.
 
 The steps: open the version, read the questions (`questions.py`, `asked.py`), find products and score their sentences
-(`retrieve.py`, `passages.py`), quote those that answer or say that nothing does (`extract.py`); with `llm` a language
-model writes (`llm.py`). Imports only what that needs: ONNX Runtime, tokenizers, the embedded engine.
+(`retrieve.py`, `passages.py`), decide which answer (`asks.py`, `judge.py`), quote those or say that nothing answers
+(`extract.py`); with `llm` a language model writes (`llm.py`). Imports only what that needs: ONNX Runtime, tokenizers, the embedded engine.
 """
 
 import logging
 import time
 from collections.abc import Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from include.answering.asked import Asked
 from include.answering.extract import entry, extract
+from include.answering.judge import Judged, Thresholds, judge
 from include.answering.llm import LlmConnection, write_answer
 from include.answering.narrowed import Narrowed, narrow, nothing_left
-from include.answering.passages import Retrieved
+from include.answering.passages import Retrieved, encode
 from include.answering.questions import checked, refused
 from include.answering.reply import Reply
 from include.answering.retrieve import Search, find, scored
@@ -71,7 +73,7 @@ def answer(
         it was read; None without), `facets` (by attribute, `{"value", "count", "filter"}` over all that match), and
         `answers`, for each question `question`, `answer`, `found`, `sources` (marker [n] is the n-th of them),
         `products` (all that were retrieved, by rank), `confidence` (`retrieval`: cosine of the nearest product,
-        `answer`: relevance of the best sentence, both 0-1), `searched` (the text searched for), `mended` (its
+        `answer`: how surely it is answered, both 0-1), `searched` (the text searched for), `mended` (its
         words that were spelt wrong), `language` (ISO 639-1 or empty), `translated` (None, or from, to, by),
         `warnings`, `seconds`, `error` (None; of a question that could not be asked, `what` came and the
         `next_step`). A product has `uid`, `title`, `score` (cosine with the question), `rank` (in the search,
@@ -193,8 +195,8 @@ def _tell(narrowed: Narrowed) -> None:
 
 def _retrieve(
     asked: Sequence[Asked], version: IndexVersion, searcher: Searcher, search: Search, root: Path, laps: _Laps
-) -> list[Retrieved]:
-    """The products for each question, their sentences scored."""
+) -> list[tuple[Retrieved, Judged]]:
+    """The products for each question, their passages scored, and what of them answers."""
     from include.model.query_encoder import QueryEncoder
 
     model = artifacts.read(root / version.model, verify=False).path
@@ -202,16 +204,21 @@ def _retrieve(
     laps.end("load model")
     vectors = encoder.encode([each.text for each in asked])
     laps.end("encode")
-    found = find(asked, vectors, searcher, search)
+    hits = find(asked, vectors, searcher, search)
     laps.end("search")
-    retrieved = scored(asked, vectors, found, encoder)
+    retrieved = scored(asked, vectors, hits, encoder)
     laps.end("score sentences")
-    return retrieved
+    encode_all = partial(encode, encoder=encoder)
+    judged = [
+        (found, judge(each, found, encode_all, Thresholds())) for each, found in zip(asked, retrieved, strict=True)
+    ]
+    laps.end("judge")
+    return judged
 
 
 def _all_written(
     asked: Sequence[Asked],
-    retrieved: Sequence[Retrieved] | None,
+    retrieved: Sequence[tuple[Retrieved, Judged]] | None,
     narrowed: Narrowed,
     settings: AnswerSettings,
     llm: LlmConnection | None,
@@ -224,15 +231,17 @@ def _all_written(
     if retrieved is None:
         return [nothing_left(each, narrowed) for each in asked]
     written = []
-    for each, found in zip(asked, retrieved, strict=True):
+    for each, (found, judged) in zip(asked, retrieved, strict=True):
         began = time.monotonic()
-        reply = _generate(each, found, settings, llm)
-        written.append(entry(each, found, reply, narrowed.warnings, shared + time.monotonic() - began))
+        reply = _generate(each, found, judged, settings, llm)
+        written.append(entry(each, found, judged, reply, narrowed.warnings, shared + time.monotonic() - began))
     return written
 
 
-def _generate(asked: Asked, retrieved: Retrieved, settings: AnswerSettings, llm: LlmConnection | None) -> Reply:
-    extracted = extract(retrieved, settings.threshold)
+def _generate(
+    asked: Asked, retrieved: Retrieved, judged: Judged, settings: AnswerSettings, llm: LlmConnection | None
+) -> Reply:
+    extracted = extract(retrieved, judged, settings.threshold)
     if extracted.cited and llm is not None and settings.generator == "llm":
         return write_answer(asked.question, retrieved.hits, llm)
     return extracted

@@ -328,10 +328,10 @@ class AnswerSettings(Group):
         "Airflow connection `llm_default`, and cites its sources.",
     )
     threshold: float = Field(
-        0.35,
+        0.5,
         title="Threshold",
-        description="Least relevance, 0-1, for a sentence to count as an answer: 0.7 of its cosine to the question "
-        "plus 0.3 of the question's words that it shares.",
+        description="Least confidence in the answer, 0-1, with which it is given; below, nothing is said to answer. 0.5 is "
+        "where a passage has what the question asks for.",
         ge=0,
         le=1,
     )

@@ -1,0 +1,188 @@
+"""What a question asks for: products or a fact, which kind of answer, the words that name, the words that ask.
+
+Rules for English, with a table of examples in `tests/answering/test_asks.py`. They know forms of questions and units, no
+product. A question in another language has none of the forms: it is taken as one for products.
+"""
+
+import re
+from dataclasses import dataclass
+
+from include.answering.kinds import KINDS, Kind, counted
+from include.answering.wording import EMPTY, stems, telling
+from include.store.words import words
+
+_FORM = re.compile(
+    r"^\W*(?:(?P<truth>is|are|was|were|do|does|did|can|could|will|would|should|has|have|may)\b|"
+    r"(?P<which>which|what (?:kind|type|sort)s? of|what (?=(?!is|are|was|does|do|s\b)\w+s\b))|"
+    r"(?P<fact>what|how|who|whose|why|where|when)\b)",
+    re.IGNORECASE,
+)
+_WANT = re.compile(
+    r"^\W*(?:(?:do|can|could|would|will) (?:you|we|i|u)\b.{0,25}?\b(?:have|sell|stock|carry|recommend|suggest|offer|show|"
+    r"find|get|buy)|is there|are there|have you (?:got )?|(?:please )?show (?:me )?|i(?:'m| am)? (?:need|want|look\w*)|"
+    r"looking for|list|find(?: me)?|give me|search(?: for)?|where can i (?:find|buy|get)|any|everything)\b",
+    re.IGNORECASE,
+)
+_INNER = re.compile(
+    r"\b(?:how (?:many|much|long|tall|wide|high|deep|heavy|big|large)|what (?:is|are|does))\b", re.IGNORECASE
+)
+_TOPIC = re.compile(r"(?:: | [-–—] )(?P<topic>[^:]{2,60}?)\W*$")  # "…: fragrance?"
+_COMPARED = re.compile(
+    r"\b(?:than|at least|at most|or (?:more|less|larger|bigger|smaller|higher|above|below))\b|"
+    r"\b(?:over|under|above|below|up to|between)\s+[$€£]?\d",
+    re.IGNORECASE,
+)
+_COUNTED = re.compile(
+    r"\b(?:how many|numbers? of)\s+((?:[\w'-]+\s+){0,2}?[\w'-]+?)(?=\s+(?:is|are|does|do|did|can|could|will|in|at|on|for|of|"
+    r"has|have|come|comes|the)\b|\W*$)",
+    re.IGNORECASE,
+)
+_NEGATION = re.compile(
+    r"\b(?:not|no|without|except|excluding|never|\w+n't|minus|other than)\s+"
+    r"(?:(?:a|an|the|any|in|for|with|on|of)\s+)*([\w-]+(?:\s+[\w-]+)?)",
+    re.IGNORECASE,
+)
+_CLAUSE = re.compile(
+    r"\b(?:for|so|that|which|who|with|without|to|when|while|where|because|under|over|above|below|between|bigger|larger|"
+    r"smaller|less|more|higher|lower|at least|at most|than|from|not|no|except|in|on|by|of|i|my|we|you|he|she|they)\b|[,;:(]| - ",
+    re.IGNORECASE,
+)
+_AFTER = re.compile(
+    r"\W*(?:(?:size|in \w+)\W*)?(?:$|\b(?:of|for|in|on|and)\b)|\W*\w+\W+(?:of|for)\s+(?:the|my)\b", re.IGNORECASE
+)
+_NEED = re.compile(
+    r"^\W*(?:something\b|(?:hide|plug|clean|keep|cover|watch|cook|put|protect|heat|navigate|charge|play|get|turn|connect|"
+    r"hang|carry|listen|wash|remove|fix|reduce|prevent|stop|start|help|learn|teach|move|lift|cut|open|close|build|grow|"
+    r"feed|sleep|sit|work|wear|hold|read|write|draw|paint|measure|share|send|save|back up|record \w+s)\b|"
+    r"\w+ (?:a|an|the|my|our|your|his|her|their|up|out|off|away|down)\b)",
+    re.IGNORECASE,
+)
+_JOINED = re.compile(r"\b(?=[\w-]*\d)(?=[\w-]*[^\W\d_])\w+(?:-\w+)+\b")
+_MEASURES = frozenset(
+    telling(
+        "how many much long tall wide high deep thick far big large heavy fast hot cold soon quickly loud noisy quiet old time "
+        "times life size sizes rate level capacity volume power powerful weight weights weigh weighs weighing height width "
+        "depth length diameter thickness dimension dimensions amount number range area square year date price prices cost "
+        "costs colour color colours colors shade shades country origin material materials fabric made wattage voltage "
+        "frequency speed speeds temperature percentage resolution accessories memory storage ram inches cm cms watts btu btus "
+        "kwh decibels db megapixels mp volts hertz degrees kg lbs ml litres hours minutes days gb mb tb duration consumption "
+        "grams pounds ounces feet metres meters cups gallons dba rpm kwhs centimetres box included horsepower expensive when"
+    )
+)
+_EITHER = re.compile(r"\b([\w-]+) or ([\w-]+)", re.IGNORECASE)
+_NAMED_AFTER = frozenset(["the", "my", "your", "our", "this", "of", "for", "from", "does", "do", "is", "are", "on"])
+
+
+@dataclass(frozen=True)
+class Asks:
+    """What a question asks for. All words are stems.
+
+    Attributes:
+        text: The question.
+        fact: It asks for a fact; else for products.
+        need: It says what somebody wants to do, and names no product: "put my tv on the wall".
+        kinds: Kinds of answer that would do; none for words, or where it is asked whether something is so.
+        words: Those that carry meaning, without those of what is excluded.
+        head: Those that name the thing, up to the first clause ("wireless headphones | so I can …").
+        focus: `words` without those that ask for a kind.
+        phrase: The words that ask, as they are written.
+        specific: Of the words that ask for a kind those that are no measure: of "shelf life" the shelf.
+        which: It begins with "which …": products where these are called so, else a fact.
+        main: Of "what warranty …" and "which filter …" the thing asked for.
+        options: Of "black or silver" both, one of which has to be in the answer.
+        excluded: Phrases that a product must not have.
+        numbers: In the question: a passage that repeats one gives no answer.
+    """
+
+    text: str
+    fact: bool
+    need: bool
+    kinds: tuple[Kind, ...]
+    words: tuple[str, ...]
+    head: tuple[str, ...]
+    focus: tuple[str, ...]
+    phrase: str
+    specific: tuple[str, ...]
+    which: bool
+    main: str
+    options: tuple[str, ...]
+    excluded: tuple[str, ...]
+    numbers: frozenset[str]
+
+
+def asks(text: str) -> Asks:
+    """Read a question."""
+    text = _JOINED.sub(lambda model: model[0].replace("-", ""), text.replace("’", "'"))
+    form, want = _FORM.match(text), _WANT.match(text)
+    truth = bool(form and form["truth"] and not want)
+    compared = _COMPARED.search(text) is not None and not (form and not form["which"])
+    kinds = () if truth or want or compared else _kinds(text, alone=form is None)
+    fact = (
+        not want
+        and not compared
+        and bool((form and not form["which"]) or kinds or _TOPIC.search(text) or _INNER.search(text))
+    )
+    negated = [] if fact else list(_NEGATION.finditer(text))
+    rest = text if fact else _NEGATION.sub(" ", text)
+    rest = (
+        rest[(want or form).end() :]
+        if want or (form and not form["which"])
+        else re.sub(r"^\W*which\b", "", rest, flags=re.I)
+    )
+    unmeasured, phrase = _INNER.sub(" ", rest), []
+    for kind in kinds:
+        phrase += [match[0] for match in kind.asked.finditer(text)]
+        unmeasured = kind.asked.sub(" ", unmeasured)
+    main = re.match(r"^\W*(?:what|which)\s+([\w-]+)\s+\w", text, re.IGNORECASE)
+    either = _EITHER.search(text) if truth else None
+    return Asks(
+        text=text,
+        fact=fact,
+        need=not fact and _NEED.match(text) is not None,
+        kinds=kinds,
+        words=tuple(telling(rest)),
+        head=tuple(_head(rest)),
+        focus=tuple(telling(unmeasured)),
+        phrase=" ".join(dict.fromkeys(phrase)),
+        specific=tuple(word for word in telling(" ".join(phrase)) if word not in _MEASURES),
+        which=bool(form and form["which"]) and not fact,
+        main=_first(main[1]) if main and not kinds else "",
+        options=tuple(stems(f"{either[1]} {either[2]}")) if either and either[2].lower() != "not" else (),
+        excluded=tuple(each[1] for each in negated),
+        numbers=frozenset(re.findall(r"\d+(?:[.,]\d+)*", text)),
+    )
+
+
+def modifiers(asked: Asks) -> list[tuple[str, str]]:
+    """Pairs of neighbours in the question's names, as stems: "the bosch dishwasher" gives (bosch, dishwash)."""
+    found = words(asked.text)
+    pairs = zip(found, found[1:], found[2:], strict=False)
+    return [
+        (stems(word)[0], stems(following)[0])
+        for before, word, following in pairs
+        if before in _NAMED_AFTER and not {word, following} & EMPTY and stems(word)[0] not in _MEASURES
+    ]
+
+
+def _kinds(text: str, *, alone: bool) -> tuple[Kind, ...]:
+    """The kinds that are asked for; of a text that is no question (`alone`) where the words for them end it or have an "of"."""
+    count = _COUNTED.search(text)
+    found = [
+        kind
+        for kind in KINDS
+        for match in [kind.asked.search(text)]
+        if match
+        and (not alone or (_AFTER.match(text, match.end()) and not re.search(r"\bwith", text[: match.start()])))
+    ]
+    if count and not any(kind.given.search(f"1 {count[1]}") for kind in found):
+        return (counted(count[0], stems(count[1])[-1]),)
+    return tuple(found)
+
+
+def _first(text: str) -> str:
+    return next(iter(telling(text)), "")
+
+
+def _head(text: str) -> list[str]:
+    """The words up to the first clause that has any; with those of the clauses before it, which have none."""
+    return next((found for part in _CLAUSE.split(text) if part and (found := telling(part))), [])
