@@ -1,7 +1,7 @@
 """A base model of the multilingual DistilBERT's shape, from the catalogue's file to an answer.
 
-`distilbert-base-multilingual-cased` has 119,547 word pieces, so that ids take more than 16 bits, and its tokenizer keeps
-capitals and accents. The model here has that shape, and the words of its catalogue behind the first 65,536 ids.
+`distilbert-base-multilingual-cased` has 119,547 word pieces, so that ids take more than 16 bits, and its tokenizer
+keeps capitals and accents. The model here has that shape, and the words of its catalogue behind the first 65,536 ids.
 """
 
 import json
