@@ -1,8 +1,9 @@
 """From a question to an answer with its sources, over the live index.
 
-The steps: open the version, read the questions (`questions.py`, `asked.py`), find products and score their sentences
-(`retrieve.py`, `passages.py`), decide which answer (`asks.py`, `judge.py`), quote those or say that nothing answers
-(`extract.py`); with `llm` a language model writes (`llm.py`). Imports only what that needs: ONNX Runtime, tokenizers, the embedded engine.
+The steps: open the version, read the questions (`questions.py`, `asked.py`), find products and score their passages
+(`retrieve.py`, `passages.py`), decide which answer (`asks.py`, `judge.py`), quote those or say that nothing does
+(`extract.py`); with `llm` a language model writes (`llm.py`). Imports only what that needs: ONNX Runtime, tokenizers,
+the embedded engine.
 """
 
 import logging
@@ -234,14 +235,15 @@ def _all_written(
     for each, (found, judged) in zip(asked, retrieved, strict=True):
         began = time.monotonic()
         reply = _generate(each, found, judged, settings, llm)
-        written.append(entry(each, found, judged, reply, narrowed.warnings, shared + time.monotonic() - began))
+        warnings = narrowed.warnings(each.language)
+        written.append(entry(each, found, judged, reply, warnings, shared + time.monotonic() - began))
     return written
 
 
 def _generate(
     asked: Asked, retrieved: Retrieved, judged: Judged, settings: AnswerSettings, llm: LlmConnection | None
 ) -> Reply:
-    extracted = extract(retrieved, judged, settings.threshold)
+    extracted = extract(asked, retrieved, judged, settings.threshold)
     if extracted.cited and llm is not None and settings.generator == "llm":
         return write_answer(asked.question, retrieved.hits, llm)
     return extracted

@@ -1,7 +1,7 @@
 """What a question asks for: products or a fact, which kind of answer, the words that name, the words that ask.
 
-Rules for English, with a table of examples in `tests/answering/test_asks.py`. They know forms of questions and units, no
-product. A question in another language has none of the forms: it is taken as one for products.
+Rules for English, with a table of examples in `tests/answering/test_asks.py`. They know forms of questions and units,
+no product. A question in another language has none of the forms: it is taken as one for products.
 """
 
 import re
@@ -18,8 +18,8 @@ _FORM = re.compile(
     re.IGNORECASE,
 )
 _WANT = re.compile(
-    r"^\W*(?:(?:do|can|could|would|will) (?:you|we|i|u)\b.{0,25}?\b(?:have|sell|stock|carry|recommend|suggest|offer|show|"
-    r"find|get|buy)|is there|are there|have you (?:got )?|(?:please )?show (?:me )?|i(?:'m| am)? (?:need|want|look\w*)|"
+    r"^\W*(?:(?:do|can|could|would|will) (?:you|we|i|u)\b.{0,25}?\b(?:have|sell|stock|carry|recommend|suggest|"
+    r"offer|show|find|get|buy)|is there|are there|have you (?:got )?|(?:please )?show (?:me )?|i(?:'m| am)? (?:need|want|look\w*)|"
     r"looking for|list|find(?: me)?|give me|search(?: for)?|where can i (?:find|buy|get)|any|everything)\b",
     re.IGNORECASE,
 )
@@ -33,8 +33,8 @@ _COMPARED = re.compile(
     re.IGNORECASE,
 )
 _COUNTED = re.compile(
-    r"\b(?:how many|numbers? of)\s+((?:[\w'-]+\s+){0,2}?[\w'-]+?)(?=\s+(?:is|are|does|do|did|can|could|will|in|at|on|for|of|"
-    r"has|have|come|comes|the)\b|\W*$)",
+    r"\b(?:how many|numbers? of)\s+((?:[\w'-]+\s+){0,2}?[\w'-]+?)(?=\s+(?:is|are|does|do|did|can|could|will|in|at|on|"
+    r"for|of|has|have|come|comes|the)\b|\W*$)",
     re.IGNORECASE,
 )
 _NEGATION = re.compile(
@@ -44,7 +44,8 @@ _NEGATION = re.compile(
 )
 _CLAUSE = re.compile(
     r"\b(?:for|so|that|which|who|with|without|to|when|while|where|because|under|over|above|below|between|bigger|larger|"
-    r"smaller|less|more|higher|lower|at least|at most|than|from|not|no|except|in|on|by|of|i|my|we|you|he|she|they)\b|[,;:(]| - ",
+    r"smaller|less|more|higher|lower|at least|at most|than|from|not|no|except|in|on|by|of|i|my|we|you|he|she|they)\b|"
+    r"[,;:(]| - ",
     re.IGNORECASE,
 )
 _AFTER = re.compile(
@@ -58,15 +59,17 @@ _NEED = re.compile(
     re.IGNORECASE,
 )
 _JOINED = re.compile(r"\b(?=[\w-]*\d)(?=[\w-]*[^\W\d_])\w+(?:-\w+)+\b")
+# Words for measures: what asks for a kind beside them is a word of its own, of "shelf life" the shelf.
 _MEASURES = frozenset(
     telling(
-        "how many much long tall wide high deep thick far big large heavy fast hot cold soon quickly loud noisy quiet old time "
-        "times life size sizes rate level capacity volume power powerful weight weights weigh weighs weighing height width "
-        "depth length diameter thickness dimension dimensions amount number range area square year date price prices cost "
-        "costs colour color colours colors shade shades country origin material materials fabric made wattage voltage "
-        "frequency speed speeds temperature percentage resolution accessories memory storage ram inches cm cms watts btu btus "
-        "kwh decibels db megapixels mp volts hertz degrees kg lbs ml litres hours minutes days gb mb tb duration consumption "
-        "grams pounds ounces feet metres meters cups gallons dba rpm kwhs centimetres box included horsepower expensive when"
+        "accessories amount area big box btu btus capacity centimetres cm cms cold color colors colour colours "
+        "consumption cost costs country cups date days db dba decibels deep degrees depth diameter dimension "
+        "dimensions duration expensive fabric far fast feet frequency gallons gb grams heavy height hertz high "
+        "horsepower hot hours how inches included kg kwh kwhs large lbs length level life litres long loud made "
+        "many material materials mb megapixels memory meters metres minutes ml mp much noisy number old origin "
+        "ounces percentage pounds power powerful price prices quickly quiet ram range rate resolution rpm shade "
+        "shades size sizes soon speed speeds square storage tall tb temperature thick thickness time times "
+        "voltage volts volume wattage watts weigh weighing weighs weight weights when wide width year "
     )
 )
 _EITHER = re.compile(r"\b([\w-]+) or ([\w-]+)", re.IGNORECASE)
@@ -165,7 +168,7 @@ def modifiers(asked: Asks) -> list[tuple[str, str]]:
 
 
 def _kinds(text: str, *, alone: bool) -> tuple[Kind, ...]:
-    """The kinds that are asked for; of a text that is no question (`alone`) where the words for them end it or have an "of"."""
+    """The kinds that are asked for; in a text that is no question (`alone`) by words at its end or before an "of"."""
     count = _COUNTED.search(text)
     found = [
         kind

@@ -9,6 +9,7 @@ from include.answering.asked import Asked
 from include.answering.judge import Judged
 from include.answering.passages import Retrieved
 from include.answering.reply import NOTHING, Reply
+from include.answering.sentences import say
 from include.answering.wording import Wording
 from include.catalogue.attributes import bounded
 
@@ -17,10 +18,10 @@ LISTED = 5  # products in an answer to a question for products
 ALIKE = 0.8  # of the words of two titles: variants of one model, of which one is listed
 
 
-def extract(retrieved: Retrieved, judged: Judged, threshold: float) -> Reply:
+def extract(asked: Asked, retrieved: Retrieved, judged: Judged, threshold: float) -> Reply:
     """Quote the passages that answer; a reply that cites nothing where none does."""
     if judged.confidence < threshold or not judged.passages:
-        return Reply(_nothing(retrieved, judged), [], [])
+        return Reply(_nothing(asked, retrieved, judged), [], [])
     quoted: dict[str, int] = {}  # by text: products of one family share sentences
     for number in judged.passages if judged.fact else _varied(retrieved, judged.passages):
         passage = retrieved.passages[number]
@@ -47,7 +48,7 @@ def entry(
     products = _products(retrieved, judged)
     nearest = float(retrieved.cosines.max(initial=0.0))
     return asked.entry(
-        answer=reply.text,
+        answer=say("nothing", asked.language) if reply.text == NOTHING else reply.text,
         found=bool(reply.cited),
         sources=[products[product] for product in reply.cited],
         products=products,
@@ -57,14 +58,15 @@ def entry(
     )
 
 
-def _nothing(retrieved: Retrieved, judged: Judged) -> str:
+def _nothing(asked: Asked, retrieved: Retrieved, judged: Judged) -> str:
     """That nothing answers, and what was looked for."""
+    nothing = say("nothing", asked.language)
     if not judged.lacking:
-        return NOTHING
+        return nothing
     if judged.fact and judged.products:
         title = retrieved.hits[judged.products[0]].title
-        return f"{NOTHING} The text of the product found, “{title}”, does not tell: {judged.lacking}."
-    return f"{NOTHING} No product was found with: {judged.lacking}."
+        return f"{nothing} {say('does_not_tell', asked.language, title=title, lacking=judged.lacking)}"
+    return f"{nothing} {say('no_product_with', asked.language, lacking=judged.lacking)}"
 
 
 def _varied(retrieved: Retrieved, passages: Sequence[int]) -> list[int]:

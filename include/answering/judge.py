@@ -1,8 +1,8 @@
 """Which products a question is about, and which of their passages answer it: rules over what `asks` has read.
 
-A fact is quoted from the product that the question names, and from one of the same name. A passage gives it if it has the
-kind of answer that is asked for, or else the words that ask ("warranty"), or something near them: cosine of these words
-with the passage, without its title. Products are given as an answer if one of them has the words that name the thing.
+A fact is quoted from the product that the question names, and from one of the same name. A passage gives it if it has
+the kind of answer that is asked for, or else the words that ask ("warranty"), or something near them: cosine of these
+words with the passage, without its title. Products are an answer if one of them has the words that name the thing.
 
 Figures come from questions over two hundred of which were written for it, beside the open exam; see docs/benchmarks.md.
 """

@@ -14,7 +14,7 @@ NUMBER = (
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of answer: what asks for it (`asked`, in the question), and what a passage needs that gives it (`given`)."""
+    """A kind of answer: what in a question asks for it (`asked`), and what a passage that gives it has (`given`)."""
 
     name: str
     asked: re.Pattern[str]
@@ -44,8 +44,8 @@ _MATERIALS = (
     "polyurethane|acrylic|chrome|tempered|cardboard|paper|foam|down|latex|metal|stone|fabric|mesh|suede|wicker|resin"
 )
 _COUNTRIES = (
-    "made in|usa|u\\.s\\.a|america|american|canad\\w+|mexic\\w+|brazil\\w*|german\\w*|france|french-made|ital\\w+|spain|"
-    "spanish|portug\\w+|england|british|u\\.k\\.|uk|ireland|swiss|switzerland|sweden|swedish|denmark|danish|poland|"
+    "made in|usa|u\\.s\\.a|america|american|canad\\w+|mexic\\w+|brazil\\w*|german\\w*|france|french-made|ital\\w+|"
+    "spain|spanish|portug\\w+|england|british|u\\.k\\.|uk|ireland|swiss|switzerland|sweden|swedish|denmark|danish|poland|"
     "polish-made|turkey|turkish|china|chinese|japan\\w*|korea\\w*|taiwan\\w*|india\\w*|vietnam\\w*|thailand|australia\\w*"
 )
 
@@ -92,8 +92,8 @@ KINDS = (
     ),
     _measure(
         "memory",
-        r"(?:how much|amount of) (?:\w+ )?(?:memory|storage|ram)|(?:memory|storage|hard (?:disk|drive)) (?:size|capacity)|"
-        r"how (?:big|large) is the (?:hard )?(?:disk|drive)",
+        r"(?:how much|amount of) (?:\w+ )?(?:memory|storage|ram)|(?:memory|storage|hard (?:disk|drive)) "
+        r"(?:size|capacity)|how (?:big|large) is the (?:hard )?(?:disk|drive)",
         r"gb|mb|tb|kb|gigabytes?|megabytes?|terabytes?",
     ),
     _measure("pixels", r"megapixels?|mp|resolution", r"megapixels?|mp|pixels?|p|x\s?\d{3,4}"),

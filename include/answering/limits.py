@@ -1,4 +1,4 @@
-"""Limits in questions ("larger than 40 inches", "under 2 metres", "1 TB or more"), and whether a text contradicts one."""
+"""Limits in questions ("larger than 40 inches", "1 TB or more"), and whether a product contradicts one."""
 
 import re
 from dataclasses import dataclass
@@ -73,7 +73,7 @@ def limit(question: str) -> Limit | None:
 
 
 def contradicts(title: str, content: str, asked: Limit) -> bool:
-    """Whether a product has values of what is limited, in its title or else in its content, and none is within the limit."""
+    """Whether a product has values of what is limited, in its title, else its content, and none within the limit."""
     values = _values(title, asked.measure) or _values(content, asked.measure)
     return bool(values) and not any(asked.allows(value) for value in values)
 
