@@ -8,8 +8,10 @@ import re
 from dataclasses import dataclass
 
 from include.answering.kinds import KINDS, Kind, counted
-from include.answering.wording import EMPTY, stems, telling
+from include.answering.wording import EMPTY, acronyms, stems, telling
 from include.store.words import words
+
+MOST_WORDS = 40  # of a question; a longer one is read as far
 
 _FORM = re.compile(
     r"^\W*(?:(?P<truth>is|are|was|were|do|does|did|can|could|will|would|should|has|have|may)\b|"
@@ -19,7 +21,8 @@ _FORM = re.compile(
 )
 _WANT = re.compile(
     r"^\W*(?:(?:do|can|could|would|will) (?:you|we|i|u)\b.{0,25}?\b(?:have|sell|stock|carry|recommend|suggest|"
-    r"offer|show|find|get|buy)|is there|are there|have you (?:got )?|(?:please )?show (?:me )?|i(?:'m| am)? (?:need|want|look\w*)|"
+    r"offer|show|find|get|buy)|is there|are there|have you (?:got )?|(?:please )?show (?:me )?|"
+    r"i(?:'m| am)? (?:need|want|look\w*)|"
     r"looking for|list|find(?: me)?|give me|search(?: for)?|where can i (?:find|buy|get)|any|everything)\b",
     re.IGNORECASE,
 )
@@ -88,6 +91,7 @@ class Asks:
         words: Those that carry meaning, without those of what is excluded.
         head: Those that name the thing, up to the first clause ("wireless headphones | so I can …").
         focus: `words` without those that ask for a kind.
+        acronyms: Of words in a row, with these words: "sun protection factor" for `spf`.
         phrase: The words that ask, as they are written.
         specific: Of the words that ask for a kind those that are no measure: of "shelf life" the shelf.
         which: It begins with "which …": products where these are called so, else a fact.
@@ -104,6 +108,7 @@ class Asks:
     words: tuple[str, ...]
     head: tuple[str, ...]
     focus: tuple[str, ...]
+    acronyms: dict[str, list[str]]
     phrase: str
     specific: tuple[str, ...]
     which: bool
@@ -143,9 +148,10 @@ def asks(text: str) -> Asks:
         fact=fact,
         need=not fact and _NEED.match(text) is not None,
         kinds=kinds,
-        words=tuple(telling(rest)),
-        head=tuple(_head(rest)),
-        focus=tuple(telling(unmeasured)),
+        words=tuple(telling(rest)[:MOST_WORDS]),
+        head=tuple(_head(rest)[:MOST_WORDS]),
+        focus=tuple(telling(unmeasured)[:MOST_WORDS]),
+        acronyms=acronyms(text),
         phrase=" ".join(dict.fromkeys(phrase)),
         specific=tuple(word for word in telling(" ".join(phrase)) if word not in _MEASURES),
         which=bool(form and form["which"]) and not fact,

@@ -10,7 +10,7 @@ from include.answering.judge import Judged
 from include.answering.passages import Retrieved
 from include.answering.reply import NOTHING, Reply
 from include.answering.sentences import say
-from include.answering.wording import Wording
+from include.answering.wording import is_model, stems
 from include.catalogue.attributes import bounded
 
 QUOTES = 3  # sentences in an answer to a question for a fact
@@ -74,8 +74,9 @@ def _varied(retrieved: Retrieved, passages: Sequence[int]) -> list[int]:
     kept: list[int] = []
     titles: list[frozenset[str]] = []
     for number in passages:
-        own = Wording(retrieved.hits[retrieved.passages[number].product].title).stems
-        if all(len(own & other) < ALIKE * len(own | other) for other in titles):
+        title = retrieved.hits[retrieved.passages[number].product].title
+        own = frozenset(word for word in stems(title) if not is_model(word))
+        if all(len(own & other) < ALIKE * max(len(own | other), 1) for other in titles):
             kept.append(number)
             titles.append(own)
     return kept
@@ -84,7 +85,9 @@ def _varied(retrieved: Retrieved, passages: Sequence[int]) -> list[int]:
 def _products(retrieved: Retrieved, judged: Judged) -> list[dict[str, Any]]:
     """All products by rank, each with its sentence that answers best; with its title where it has none."""
     best: dict[int, str] = {}
-    for number in [*judged.passages, *np.argsort(-retrieved.scores, kind="stable").tolist()]:
+    by_score = np.argsort(-retrieved.scores, kind="stable").tolist()
+    # Beside the title of a product that is listed stands its best sentence, beside a fact the sentence that tells it.
+    for number in [*(judged.passages if judged.fact else ()), *by_score]:
         passage = retrieved.passages[number]
         if passage.text != retrieved.hits[passage.product].title:
             best.setdefault(passage.product, passage.text)

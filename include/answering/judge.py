@@ -26,6 +26,7 @@ Encode = Callable[[Sequence[str]], Vectors]
 SAME_NAME = 0.85  # of the best product's share of the naming words: also the product that is asked about
 CLOSE = 0.85  # of the best passage's relevance, where relevance decides
 SERVED = ("", "en")  # languages whose questions the rules read; a question of unknown language is taken for one
+MODEL = 4.0  # weight of a model number among the words that name a product
 IN_CONTENT = 0.9  # of a naming word that the content has, not the title
 READ = 12  # passages of the named products that are read for a fact, the most relevant
 SOFT = 0.72  # cosine of two words that mean the same: "fridge" and "refrigerator" 0.96, "ipad" and "ipod" 0.53
@@ -116,7 +117,8 @@ def _products(asked: Asks, found: Retrieved, encode: Encode, thresholds: Thresho
     texts = [Wording(_NEGATED.sub(" ", hit.content)) for hit in found.hits]
     naming = asked.words if asked.need else asked.head or asked.words
     soft = _soft(asked, titles, texts, found, encode)
-    shares = [_share(naming, title, text, soft) for title, text in zip(titles, texts, strict=True)]
+    thing = naming[-1] if naming and len(naming) < len(asked.words) else ""  # "pocket camera | for holidays"
+    shares = [_share(naming, title, text, soft, thing) for title, text in zip(titles, texts, strict=True)]
     whole = [_share(asked.words, title, text, soft) for title, text in zip(titles, texts, strict=True)]
     bound = limit(asked.text)
     excluded = [set(telling(each)) for each in asked.excluded]
@@ -156,7 +158,10 @@ def _fact(asked: Asks, found: Retrieved, encode: Encode, thresholds: Thresholds,
     """A question for a fact: passages of the named product that have the kind of answer, or the words that ask."""
     titles = [Wording(hit.title) for hit in found.hits]
     texts = [Wording(f"{hit.title} {hit.content}") for hit in found.hits]
-    rarity = {word: 1 / (1 + sum(title.has(word) > 0 for title in titles)) for word in asked.focus}
+    rarity = {
+        word: (MODEL if is_model(word) else 1.0) / (1 + sum(title.has(word) > 0 for title in titles))
+        for word in asked.focus
+    }
     named = [weighted({word: title.has(word) for word in asked.focus}, rarity) for title in titles]
     best = max(named)
     products = [number for number, share in enumerate(named) if share >= SAME_NAME * best]
@@ -189,7 +194,8 @@ def _fact(asked: Asks, found: Retrieved, encode: Encode, thresholds: Thresholds,
 def _rated(asked: Asks, missing: Sequence[str], passage: Passage, near: float, thresholds: Thresholds) -> float:
     """How surely a passage of the named product gives the fact, 0-1; from 0.5 on it does."""
     having = Wording(passage.text)
-    share = (len(missing) - len(lacking(missing, having))) / len(missing) if missing else 1.0
+    spelt = {word for short, run in asked.acronyms.items() if short in having.stems for word in run}
+    share = 1 - len(set(lacking(missing, having)) - spelt) / len(missing) if missing else 1.0
     support = 0.5 * share + 0.5 * min(max(near, 0.0), 1.0)
     if asked.kinds:
         special = not asked.specific or any(map(having.has, asked.specific)) or near >= thresholds.specific
@@ -211,13 +217,13 @@ def _gives(asked: Asks, text: str) -> bool:
     return False
 
 
-def _share(asked: Sequence[str], title: Wording, text: Wording, soft: dict[str, set[str]]) -> float:
-    """How much of the words a product has, 0-1; model numbers count twice."""
+def _share(asked: Sequence[str], title: Wording, text: Wording, soft: dict[str, set[str]], thing: str = "") -> float:
+    """How much of the words a product has, 0-1; model numbers, and the thing itself, count twice."""
     having = {
-        word: max(title.has(word), IN_CONTENT * text.has(word), IN_CONTENT * bool(soft.get(word, set()) & title.stems))
+        word: max(title.has(word), IN_CONTENT * text.has(word), float(bool(soft.get(word, set()) & title.stems)))
         for word in asked
     }
-    return weighted(having, {word: 2.0 if is_model(word) else 1.0 for word in asked})
+    return weighted(having, {word: 2.0 if is_model(word) or word == thing else 1.0 for word in asked})
 
 
 def _soft(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 PART = 0.8  # of a word that only begins or ends like the product's
 _SHORTEST_PART = 4  # letters
 _SHORTEST_JOINED = 6  # letters of a word that may be two in the product: "eyeshadow", "eye shadow"
-_LONGEST = 40  # letters of a word that are compared
+_VOWELS = frozenset("aeiouy")
 
 
 def _names(text: str) -> frozenset[str]:
@@ -71,6 +71,7 @@ class Wording:
 
     def __init__(self, text: str) -> None:
         self.stems = frozenset(stems(text))
+        self._spaced = f" {' '.join(self.stems)} "
         self._joined = "".join(words(text))
 
     def has(self, word: str) -> float:
@@ -86,8 +87,19 @@ class Wording:
             return 1.0
         if numbered:
             return 0.0
-        part = any(_alike(word, each) for each in self.stems)
-        return PART if part else 0.0
+        return PART if self._alike(word) else 0.0
+
+    def _alike(self, word: str) -> bool:
+        """Whether one of its words begins or ends with this one, or this one with one of its words."""
+        if len(word) == 2:  # "tv" of "hdtv"
+            return not set(word) & _VOWELS and any(len(each) == 4 and each.endswith(word) for each in self.stems)
+        if len(word) == 3:  # "dsc" of "dscw300"
+            return any(each.startswith(word) and is_model(each) for each in self.stems)
+        if len(word) < _SHORTEST_PART:
+            return False
+        cuts = range(_SHORTEST_PART, len(word))
+        parts = {word[:cut] for cut in cuts} | {word[-cut:] for cut in cuts}
+        return f" {word}" in self._spaced or f"{word} " in self._spaced or not parts.isdisjoint(self.stems)
 
 
 def weighted(having: Mapping[str, float], weights: Mapping[str, float]) -> float:
@@ -99,11 +111,3 @@ def weighted(having: Mapping[str, float], weights: Mapping[str, float]) -> float
 def lacking(asked: Iterable[str], *having: Wording) -> list[str]:
     """The stems that none of the texts has."""
     return [word for word in asked if not any(each.has(word) for each in having)]
-
-
-def _alike(word: str, other: str) -> bool:
-    if len(word) == 2 and not set(word) & set("aeiouy"):  # "tv" of "hdtv"
-        return len(other) == 4 and other.endswith(word)
-    if min(len(word), len(other)) < _SHORTEST_PART:  # "dsc" of "dscw300"
-        return len(word) == _SHORTEST_PART - 1 and other.startswith(word) and is_model(other)
-    return other.startswith(word) or word.startswith(other) or other.endswith(word) or word.endswith(other)

@@ -330,8 +330,8 @@ class AnswerSettings(Group):
     threshold: float = Field(
         0.5,
         title="Threshold",
-        description="Least confidence in an answer, 0-1; below it, nothing is said to answer. From 0.5 on a passage has "
-        "what the question asks for.",
+        description="Least confidence in an answer, 0-1; below it, nothing is said to answer. From 0.5 on a passage "
+        "has what the question asks for.",
         ge=0,
         le=1,
     )
