@@ -84,7 +84,7 @@ def test_a_trial_on_the_sample_does_not_replace_a_real_catalogue(desk: Desk) -> 
         "kept, not published: the synthetic sample would replace a real catalogue: the live version has 60 products, "
         "this one 20; 60 of the live ones are gone (100%), 20 are new, 0 have another text, 0 other attributes alone, "
         "0 are unchanged. For a trial take another `collection`; if products is meant to be replaced, write this name "
-        "into replace_with_sample. (the gate passed: better)"
+        'into replace_with_sample ("Replace with the sample"). (the gate passed: better)'
     )
     assert desk.store.live() == real["version"]
     assert answers(desk.store, desk.root, "number 47") == "0000000047"
