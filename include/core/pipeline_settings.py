@@ -53,7 +53,8 @@ GROUPS: dict[str, type[Group]] = {
     "index": IndexSettings,
     "retention": RetentionSettings,
 }
-_FIELDS = {name: field for group in (PresetSettings, *GROUPS.values()) for name, field in group.model_fields.items()}
+_ALL: tuple[type[Group], ...] = (PresetSettings, *GROUPS.values())
+_FIELDS = {name: field for group in _ALL for name, field in group.model_fields.items()}
 _NAMES = re.compile(rf'\b({"|".join(name for name in _FIELDS if "_" in name)})\b(?! \(")')
 
 
