@@ -90,7 +90,7 @@ def convert(
     """
     origin = artifacts.read(source, verify=False)
     name = str(origin.stats.get("origin", ""))  # what whoever gave it calls it
-    opened = partial(Archive, source / origin.stats["file"], name)
+    opened = partial(Archive, source / origin.stats["file"], name, encoding=settings.encoding)
     mapping = _mapping(opened, source, settings)
     reading = Reading(settings.max_title_chars, settings.max_content_chars, mapping)
 
@@ -261,7 +261,7 @@ class _File:
         if not rows.rejects:
             return
         origins = self._origins
-        lines = [self.lines - origins.before + number + 1 for number, _, _ in rows.rejects]
+        lines = [origins.line(number) for number, _, _ in rows.rejects]
         reasons = [reason for _, reason, _ in rows.rejects]
         excerpts = [excerpt for _, _, excerpt in rows.rejects]
         self._counts["rejected"] += len(lines)
