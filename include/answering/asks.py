@@ -132,11 +132,8 @@ def asks(text: str) -> Asks:
     )
     negated = [] if fact else list(_NEGATION.finditer(text))
     rest = text if fact else _NEGATION.sub(" ", text)
-    rest = (
-        rest[(want or form).end() :]
-        if want or (form and not form["which"])
-        else re.sub(r"^\W*which\b", "", rest, flags=re.I)
-    )
+    led = want or (None if form and form["which"] else form)
+    rest = rest[led.end() :] if led else re.sub(r"^\W*which\b", "", rest, flags=re.IGNORECASE)
     unmeasured, phrase = _INNER.sub(" ", rest), []
     for kind in kinds:
         phrase += [match[0] for match in kind.asked.finditer(text)]

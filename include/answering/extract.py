@@ -1,6 +1,7 @@
 """What is answered from the passages that answer, and the question's entry in the result."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,7 @@ def entry(
         sources=[products[product] for product in reply.cited],
         products=products,
         confidence={"retrieval": round(min(max(nearest, 0.0), 1.0), 4), "answer": round(judged.confidence, 4)},
+        generator=asdict(reply.generation),
         warnings=[*warnings, *reply.warnings],
         seconds=round(seconds, 4),
     )
