@@ -124,7 +124,7 @@ def asks(text: str) -> Asks:
     form, want = _FORM.match(text), _WANT.match(text)
     truth = bool(form and form["truth"] and not want)
     compared = _COMPARED.search(text) is not None and not (form and not form["which"])
-    kinds = () if truth or want or compared else _kinds(text, alone=form is None)
+    kinds = () if truth or want or compared else _kinds(text, form)
     fact = (
         not want
         and not compared
@@ -170,16 +170,21 @@ def modifiers(asked: Asks) -> list[tuple[str, str]]:
     ]
 
 
-def _kinds(text: str, *, alone: bool) -> tuple[Kind, ...]:
-    """The kinds that are asked for; in a text that is no question (`alone`) by words at its end or before an "of"."""
+def _kinds(text: str, form: re.Match[str] | None) -> tuple[Kind, ...]:
+    """The kinds that are asked for.
+
+    In a text that is no question by words at its end or before an "of"; behind "which" by the first word that tells:
+    "which colour …", but not "which kettle is made of steel".
+    """
+
+    def asked_by(match: re.Match[str]) -> bool:
+        before = text[: match.start()]
+        if form is None:
+            return _AFTER.match(text, match.end()) is not None and not re.search(r"\bwith", before)
+        return not form["which"] or not telling(before[form.end("which") :])
+
     count = _COUNTED.search(text)
-    found = [
-        kind
-        for kind in KINDS
-        for match in [kind.asked.search(text)]
-        if match
-        and (not alone or (_AFTER.match(text, match.end()) and not re.search(r"\bwith", text[: match.start()])))
-    ]
+    found = [kind for kind in KINDS if (match := kind.asked.search(text)) and asked_by(match)]
     if count and not any(kind.given.search(f"1 {count[1]}") for kind in found):
         return (counted(count[0], stems(count[1])[-1]),)
     return tuple(found)

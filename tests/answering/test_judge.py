@@ -32,7 +32,8 @@ class Words:
         for row, text in enumerate(texts):
             for word in words(text):
                 made[row, zlib.crc32(word.encode()) % self.dim] += 1
-        return made / np.linalg.norm(made, axis=1, keepdims=True)
+        normed: Vectors = made / np.linalg.norm(made, axis=1, keepdims=True)
+        return normed
 
 
 def hit(number: int, title: str, content: str = "", **attributes: Any) -> Hit:
