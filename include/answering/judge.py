@@ -26,6 +26,7 @@ Encode = Callable[[Sequence[str]], Vectors]
 SAME_NAME = 0.85  # of the best product's share of the naming words: also the product that is asked about
 CLOSE = 0.85  # of the best passage's relevance, where relevance decides
 SERVED = ("", "en")  # languages whose questions the rules read; a question of unknown language is taken for one
+ELSEWHERE = 0.4  # the most confidence in a fact of a product that is not the one asked about
 MODEL = 4.0  # weight of a model number among the words that name a product
 IN_CONTENT = 0.9  # of a naming word that the content has, not the title
 READ = 12  # passages of the named products that are read for a fact, the most relevant
@@ -184,11 +185,14 @@ def _fact(asked: Asks, found: Retrieved, encode: Encode, thresholds: Thresholds,
     ]
     if answering is not None:
         rated = [float(answering[number]) for number in own]
-    if foreign or (asked.focus and told < thresholds.product and not asked.kinds):
-        rated = [min(rate, 0.4) for rate in rated]
+    there = not foreign and (not asked.focus or told >= thresholds.product)
+    if not there:
+        rated = [min(rate, ELSEWHERE) for rate in rated]
     order = sorted(range(len(own)), key=lambda n: (-rated[n], -float(near[n]) - float(found.scores[own[n]])))
     answers = [own[n] for n in order if rated[n] >= 0.5]
-    return Judged(max(rated, default=0.0), True, products, answers or [own[n] for n in order[:1]], phrase)
+    return Judged(
+        max(rated, default=0.0), True, products if there else [], answers or [own[n] for n in order[:1]], phrase
+    )
 
 
 def _rated(asked: Asks, missing: Sequence[str], passage: Passage, near: float, thresholds: Thresholds) -> float:

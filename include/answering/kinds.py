@@ -101,8 +101,7 @@ KINDS = (
     Kind(
         "money",
         re.compile(
-            r"\b(?:prices?|costs?|how much (?:is|are|do(?:es)? (?!.*\b(?:hold|weigh|take|carry|fit|use)\b))|"
-            r"how expensive)\b",
+            r"\b(?:prices?|costs?|how much (?:is|are)\b(?!.*\b(?:in|of)\b)|how expensive)\b",
             re.IGNORECASE,
         ),
         re.compile(
