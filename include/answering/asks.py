@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 
 from include.answering.kinds import KINDS, Kind, counted
-from include.answering.wording import EMPTY, acronyms, stems, telling
+from include.answering.wording import EMPTY, acronyms, is_model, stems, telling
 from include.store.words import words
 
 MOST_WORDS = 40  # of a question; a longer one is read as far
@@ -35,11 +35,7 @@ _COMPARED = re.compile(
     r"\b(?:over|under|above|below|up to|between)\s+[$€£]?\d",
     re.IGNORECASE,
 )
-_COUNTED = re.compile(
-    r"\b(?:how many|numbers? of)\s+((?:[\w'-]+\s+){0,2}?[\w'-]+?)(?=\s+(?:is|are|does|do|did|can|could|will|in|at|on|"
-    r"for|of|has|have|come|comes|the)\b|\W*$)",
-    re.IGNORECASE,
-)
+_COUNTED = re.compile(r"\b(?:how many|numbers? of)\s+((?:[\w'-]+\s*){1,3})", re.IGNORECASE)
 _NEGATION = re.compile(
     r"\b(?:not|no|without|except|excluding|never|\w+n't|minus|other than)\s+"
     r"(?:(?:a|an|the|any|in|for|with|on|of)\s+)*([\w-]+(?:\s+[\w-]+)?)",
@@ -57,13 +53,15 @@ _AFTER = re.compile(
 _NEED = re.compile(
     r"^\W*(?:something\b|(?:hide|plug|clean|keep|cover|watch|cook|put|protect|heat|navigate|charge|play|get|turn|connect|"
     r"hang|carry|listen|wash|remove|fix|reduce|prevent|stop|start|help|learn|teach|move|lift|cut|open|close|build|grow|"
-    r"feed|sleep|sit|work|wear|hold|read|write|draw|paint|measure|share|send|save|back up|record \w+s)\b|"
+    r"feed|sleep|sit|work|wear|hold|read|write|draw|measure|share|send|save|back up|record \w+s|"
+    r"print|shave|make|drink|eat|bake|"
+    r"brew|chop|wake|stay|avoid|organi[sz]e|decorate|brighten|conceal|hydrate|repair|stream|survive|improve|replace|look)\b|"
     r"\w+ (?:a|an|the|my|our|your|his|her|their|up|out|off|away|down)\b)",
     re.IGNORECASE,
 )
 _JOINED = re.compile(r"\b(?=[\w-]*\d)(?=[\w-]*[^\W\d_])\w+(?:-\w+)+\b")
 # Words for measures: what asks for a kind beside them is a word of its own, of "shelf life" the shelf.
-_MEASURES = frozenset(
+MEASURES = frozenset(
     telling(
         "accessories amount area big box btu btus capacity centimetres cm cms cold color colors colour colours "
         "consumption cost costs country cups date days db dba decibels deep degrees depth diameter dimension "
@@ -128,7 +126,7 @@ def asks(text: str) -> Asks:
     fact = (
         not want
         and not compared
-        and bool((form and not form["which"]) or kinds or _TOPIC.search(text) or _INNER.search(text))
+        and bool((form and not form["which"]) or kinds or _TOPIC.search(text) or _INNER.search(text) or _of_model(text))
     )
     negated = [] if fact else list(_NEGATION.finditer(text))
     rest = text if fact else _NEGATION.sub(" ", text)
@@ -150,7 +148,7 @@ def asks(text: str) -> Asks:
         focus=tuple(telling(unmeasured)[:MOST_WORDS]),
         acronyms=acronyms(text),
         phrase=" ".join(dict.fromkeys(phrase)),
-        specific=tuple(word for word in telling(" ".join(phrase)) if word not in _MEASURES),
+        specific=tuple(word for word in telling(" ".join(phrase)) if word not in MEASURES),
         which=bool(form and form["which"]) and not fact,
         main=_first(main[1]) if main and not kinds else "",
         options=tuple(stems(f"{either[1]} {either[2]}")) if either and either[2].lower() != "not" else (),
@@ -166,7 +164,7 @@ def modifiers(asked: Asks) -> list[tuple[str, str]]:
     return [
         (stems(word)[0], stems(following)[0])
         for before, word, following in pairs
-        if before in _NAMED_AFTER and not {word, following} & EMPTY and stems(word)[0] not in _MEASURES
+        if before in _NAMED_AFTER and not {word, following} & EMPTY and stems(word)[0] not in MEASURES
     ]
 
 
@@ -186,8 +184,14 @@ def _kinds(text: str, form: re.Match[str] | None) -> tuple[Kind, ...]:
     count = _COUNTED.search(text)
     found = [kind for kind in KINDS if (match := kind.asked.search(text)) and asked_by(match)]
     if count and not any(kind.given.search(f"1 {count[1]}") for kind in found):
-        return (counted(count[0], stems(count[1])[-1]),)
+        what = telling(count[1])[:2]
+        return (counted(count[0], what),) if what else tuple(found)
     return tuple(found)
+
+
+def _of_model(text: str) -> bool:
+    """Whether it is something "of" a product with a model number: "contrast ratio of lg 37lg50"."""
+    return re.match(r"^\W*(?:[\w-]+\s+){1,3}of\s", text) is not None and any(map(is_model, telling(text)))
 
 
 def _first(text: str) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from include.answering.asked import Asked
-from include.answering.asks import Asks, asks, modifiers
+from include.answering.asks import MEASURES, Asks, asks, modifiers
 from include.answering.limits import contradicts, limit
 from include.answering.passages import Passage, Retrieved
 from include.answering.wording import Wording, is_model, lacking, stems, telling, weighted
@@ -28,6 +28,7 @@ CLOSE = 0.85  # of the best passage's relevance, where relevance decides
 SERVED = ("", "en")  # languages whose questions the rules read; a question of unknown language is taken for one
 ELSEWHERE = 0.4  # the most confidence in a fact of a product that is not the one asked about
 MODEL = 4.0  # weight of a model number among the words that name a product
+THING_IN_CONTENT = 0.5  # the same of the last one, which says what it is: the microphone of "usb microphone"
 IN_CONTENT = 0.9  # of a naming word that the content has, not the title
 READ = 12  # passages of the named products that are read for a fact, the most relevant
 SOFT = 0.72  # cosine of two words that mean the same: "fridge" and "refrigerator" 0.96, "ipad" and "ipod" 0.53
@@ -52,7 +53,7 @@ class Thresholds:
     """
 
     name: float = 0.65
-    need: float = 0.3
+    need: float = 0.22
     asked: float = 0.5
     near: float = 0.5
     product: float = 0.35
@@ -118,8 +119,9 @@ def _products(asked: Asks, found: Retrieved, encode: Encode, thresholds: Thresho
     texts = [Wording(_NEGATED.sub(" ", hit.content)) for hit in found.hits]
     naming = asked.words if asked.need else asked.head or asked.words
     soft = _soft(asked, titles, texts, found, encode)
-    thing = naming[-1] if naming and len(naming) < len(asked.words) else ""  # "pocket camera | for holidays"
-    shares = [_share(naming, title, text, soft, thing) for title, text in zip(titles, texts, strict=True)]
+    thing = "" if asked.need or len(naming) < 2 else naming[-1]
+    more = len(naming) < len(asked.words)  # "pocket camera | for holidays"
+    shares = [_share(naming, title, text, soft, thing, more) for title, text in zip(titles, texts, strict=True)]
     whole = [_share(asked.words, title, text, soft) for title, text in zip(titles, texts, strict=True)]
     bound = limit(asked.text)
     excluded = [set(telling(each)) for each in asked.excluded]
@@ -202,8 +204,9 @@ def _rated(asked: Asks, missing: Sequence[str], passage: Passage, near: float, t
     share = 1 - len(set(lacking(missing, having)) - spelt) / len(missing) if missing else 1.0
     support = 0.5 * share + 0.5 * min(max(near, 0.0), 1.0)
     if asked.kinds:
-        special = not asked.specific or any(map(having.has, asked.specific)) or near >= thresholds.specific
-        return 0.6 + 0.4 * support if special and _gives(asked, passage.text) else 0.45 * support
+        wanted = [*asked.specific, *(word for word in missing if word not in MEASURES)]
+        special = not wanted or any(map(having.has, wanted)) or near >= thresholds.specific
+        return 0.6 + 0.4 * support if special and _gives(asked, passage.text, wanted) else 0.45 * support
     if asked.options:
         return 0.6 + 0.4 * support if any(having.has(option) for option in asked.options) else 0.45 * support
     if asked.main and asked.main in missing and not having.has(asked.main):
@@ -211,23 +214,33 @@ def _rated(asked: Asks, missing: Sequence[str], passage: Passage, near: float, t
     return 0.5 + 0.5 * support if share >= thresholds.asked or near >= thresholds.near else 0.45 * support
 
 
-def _gives(asked: Asks, text: str) -> bool:
+def _gives(asked: Asks, text: str, wanted: Sequence[str]) -> bool:
     """Whether a text has a kind of answer that is more than the question's own numbers."""
     for kind in asked.kinds:
+        if not wanted and any(how.search(asked.text) and not word.search(text) for how, word in kind.needs):
+            continue
         for match in kind.given.finditer(text):
             numbers = set(re.findall(r"\d+(?:[.,]\d+)*", match[0]))
-            if not kind.measured or not numbers or numbers - asked.numbers:
+            repeated = kind.measured and numbers and not numbers - asked.numbers
+            aside = not wanted and kind.unless and kind.unless.search(text[: match.start()][-60:])
+            if not repeated and not aside:
                 return True
     return False
 
 
-def _share(asked: Sequence[str], title: Wording, text: Wording, soft: dict[str, set[str]], thing: str = "") -> float:
-    """How much of the words a product has, 0-1; model numbers, and the thing itself, count twice."""
+def _share(
+    asked: Sequence[str], title: Wording, text: Wording, soft: dict[str, set[str]], thing: str = "", more: bool = False
+) -> float:
+    """How much of the words a product has, 0-1; model numbers, and the thing where more is said of it, count twice."""
     having = {
-        word: max(title.has(word), IN_CONTENT * text.has(word), float(bool(soft.get(word, set()) & title.stems)))
+        word: max(
+            title.has(word),
+            (THING_IN_CONTENT if word == thing else IN_CONTENT) * text.has(word),
+            float(bool(soft.get(word, set()) & title.stems)),
+        )
         for word in asked
     }
-    return weighted(having, {word: 2.0 if is_model(word) or word == thing else 1.0 for word in asked})
+    return weighted(having, {word: 2.0 if is_model(word) or (word == thing and more) else 1.0 for word in asked})
 
 
 def _soft(

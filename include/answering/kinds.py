@@ -4,6 +4,7 @@
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 NUMBER = (
@@ -19,15 +20,22 @@ class Kind:
     name: str
     asked: re.Pattern[str]
     given: re.Pattern[str]
+    unless: re.Pattern[str] | None = None  # before a match: "holds up to" 50 lbs is no weight
+    needs: tuple[tuple[re.Pattern[str], re.Pattern[str]], ...] = ()  # asked for so, a passage has such a word too
     measured: bool = False  # a number with a unit: one that only repeats the question's numbers gives nothing
 
 
-def _measure(name: str, asked: str, units: str) -> Kind:
+def _measure(name: str, asked: str, units: str, *, unless: str = "", needs: Sequence[tuple[str, str]] = ()) -> Kind:
     """A number with a unit; the unit's own name in the question asks for it too, where it counts something."""
     return Kind(
         name,
         re.compile(rf"\b(?:{asked}|(?:how many|in) (?:{units}))\b", re.IGNORECASE),
         re.compile(rf"{NUMBER}(?:\s?(?:x|to|or|-)\s?{NUMBER})*[\s+-]{{0,2}}(?:{units})(?![a-z])", re.IGNORECASE),
+        unless=re.compile(rf"(?:{unless})\W+(?:\w+\W+){{0,3}}$", re.IGNORECASE) if unless else None,
+        needs=tuple(
+            (re.compile(rf"\b(?:{how})\b", re.IGNORECASE), re.compile(rf"\b(?:{word})\b|\d\W*[x×]\W*\d", re.IGNORECASE))
+            for how, word in needs
+        ),
         measured=True,
     )
 
@@ -56,6 +64,12 @@ KINDS = (
         r"thickness|(?:screen|paper) size|inches|cms?|range",
         r"'+|\"|″|inch(?:es)?|in\b\.?|ft|feet|foot|cms?|centimet(?:re|er)s?|mms?|millimet(?:re|er)s?|m|met(?:re|er)s?|"
         r"yards?|km|miles?",
+        needs=(
+            (r"how wide|width", r"wide|width"),
+            (r"how (?:tall|high)|height", r"tall|high|height|raise|elevat\w+"),
+            (r"how deep|depth", r"deep|depth"),
+            (r"how (?:big|large)|dimensions?", r"dimensions?|measures?|diagonal|diameter|size|screen|tvs?"),
+        ),
     ),
     _measure(
         "area",
@@ -66,6 +80,7 @@ KINDS = (
         "weight",
         r"how heavy|weights?|weighs?|weighing",
         r"kgs?|kilos?|kilograms?|g|grams?|lbs?|pounds?|oz|ounces?|tons?|tonnes?",
+        unless="supports?|holds?|carr(?:y|ies)|capacity|loads?|up to",
     ),
     _measure(
         "volume",
@@ -82,7 +97,7 @@ KINDS = (
     _measure("noise", r"decibels?|dba?|how (?:loud|noisy|quiet)|noise level", r"dba?|decibels?|sones?"),
     _measure("voltage", r"voltage|volts?", r"v|volts?|vac|vdc"),
     _measure("frequency", r"frequency|refresh rate|hertz", r"hz|khz|mhz|ghz|hertz"),
-    _measure("speed", r"how fast|speeds?|rpm", r"rpm|mph|kmh|km/h|mbps|gbps|kbps|fps|ppm|pages?|speeds?|x"),
+    _measure("speed", r"how fast|speeds?|rpm", r"rpm|mph|kmh|km/h|mbps|gbps|kbps|fps|ppm|pages? per"),
     _measure("temperature", r"temperature|degrees|how hot|how cold", r"°|degrees?|º|celsius|fahrenheit|f|c"),
     _measure(
         "time",
@@ -138,7 +153,7 @@ KINDS = (
 )
 
 
-def counted(phrase: str, stem: str) -> Kind:
+def counted(phrase: str, stems: Sequence[str]) -> Kind:
     """A number before what is counted, or a few words before it: "up to 8 handsets", "five brilliant shades"."""
-    given = rf"{NUMBER}(?:[\s+-]+[\w-]+){{0,4}}?[\s+-]+{re.escape(stem)}"
+    given = rf"{NUMBER}(?:[\s+-]+[\w-]+){{0,4}}?[\s+-]+(?:{'|'.join(map(re.escape, stems))})"
     return Kind("count", re.compile(re.escape(phrase), re.IGNORECASE), re.compile(given, re.IGNORECASE), measured=True)

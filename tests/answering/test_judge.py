@@ -85,6 +85,7 @@ def test_a_fact_is_quoted_from_the_product_that_is_named(question: str, uid: str
         ("What warranty comes with the Tolo kettle?", "warranty"),
         ("how many decibels is the mika kettle", "how many decibels"),
         ("price of the bosch toaster", "price"),
+        ("how wide is the bosch toaster", "how wide"),
         ("what year did the tolo kettle come out", "what year"),
         ("does the bosch toaster have wifi", "wifi"),
         ("Is the Tolo kettle black or white?", "black white"),
