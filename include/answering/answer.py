@@ -7,7 +7,7 @@ model writes (`llm.py`). Imports only what that needs: ONNX Runtime, tokenizers,
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from include.answering.passages import Retrieved
 from include.answering.questions import checked, refused
 from include.answering.reply import Reply
 from include.answering.retrieve import Search, find, scored
+from include.answering.spelling import Spelling
 from include.core import artifacts
 from include.core.errors import BadQuestion, BadSettings, DamagedArtifact, NoLiveIndex, UnknownVersion
 from include.core.settings import AnswerSettings, IndexSettings
@@ -29,6 +30,7 @@ from include.store.protocol import BM25_WEIGHT, Store
 from include.store.searcher import Searcher
 from include.store.stores import open_store
 from include.store.version import IndexVersion
+from include.store.vocabulary import VOCABULARY_FILE, Vocabulary
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +89,7 @@ def answer(
     """
     laps = _Laps()
     read = checked(questions)
-    asked = [Asked.as_written(question) for question in read if isinstance(question, str)]
+    asked: Sequence[Asked] = [Asked.as_written(question) for question in read if isinstance(question, str)]
     _require_generator(settings, llm)
     version, searcher = _open(open_store(index, root=root, server=server), settings.version, index, root)
     laps.end("open")
@@ -96,7 +98,9 @@ def answer(
         narrowed = narrow(settings, version.attributes, searcher)
         laps.end("filter")
         search = Search(settings, weight, narrowed.where)
-        retrieved = None if narrowed.left == 0 else _retrieve(asked, version, searcher, search, root, laps)
+        retrieved = None
+        if narrowed.left != 0:
+            asked, retrieved = _retrieve(asked, version, searcher, search, root, laps)
     shared = laps.total() / len(asked)
     written = _all_written(asked, retrieved, narrowed, settings, llm, shared)
     laps.end("generate")
@@ -130,7 +134,7 @@ def _open(store: Store, wanted: str, index: IndexSettings, root: Path) -> tuple[
     """The version's description and the version itself, open for reading."""
     if wanted != "live":
         version = _describe(store, wanted, index, root)
-        return version, store.open(wanted, version.shards)
+        return version, store.open(wanted, version.shards, language=version.language)
     tried: str | None = None
     while True:
         live = store.live()
@@ -141,7 +145,7 @@ def _open(store: Store, wanted: str, index: IndexSettings, root: Path) -> tuple[
             )
         try:
             version = _describe(store, live, index, root)
-            return version, store.open(live, version.shards)
+            return version, store.open(live, version.shards, language=version.language)
         except (UnknownVersion, DamagedArtifact):
             if live == tried:
                 raise
@@ -193,20 +197,33 @@ def _tell(narrowed: Narrowed) -> None:
 
 def _retrieve(
     asked: Sequence[Asked], version: IndexVersion, searcher: Searcher, search: Search, root: Path, laps: _Laps
-) -> list[Retrieved]:
-    """The products for each question, their sentences scored."""
+) -> tuple[Sequence[Asked], list[Retrieved]]:
+    """The questions as they are searched for, and the products for each, their sentences scored."""
     from include.model.query_encoder import QueryEncoder
 
     model = artifacts.read(root / version.model, verify=False).path
     encoder = QueryEncoder(model, dimensions=version.dim)
     laps.end("load model")
+    asked = _mended(asked, version, searcher, encoder.knows, root)
+    laps.end("spelling")
     vectors = encoder.encode([each.text for each in asked])
     laps.end("encode")
     found = find(asked, vectors, searcher, search)
     laps.end("search")
     retrieved = scored(asked, vectors, found, encoder)
     laps.end("score sentences")
-    return retrieved
+    return asked, retrieved
+
+
+def _mended(
+    asked: Sequence[Asked], version: IndexVersion, searcher: Searcher, common: Callable[[str], bool], root: Path
+) -> Sequence[Asked]:
+    """The questions with their mistyped words mended, where the version has a vocabulary."""
+    file = IndexVersion.path(root, version.name) / VOCABULARY_FILE
+    if version.language is None or not file.exists():
+        return asked
+    spelling = Spelling(Vocabulary(file), searcher, version.language, common)
+    return [spelling.mend(each) for each in asked]
 
 
 def _all_written(
