@@ -1,6 +1,7 @@
 """Which of the retrieved passages answer a question, and the question's entry in the result."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from include.answering.asked import Asked
 from include.answering.passages import Passage, Retrieved
 from include.answering.reply import NOTHING, Reply
+from include.answering.sentences import say
 from include.catalogue.attributes import bounded
 from include.core.arrays import Vectors
 
@@ -44,11 +46,12 @@ def entry(asked: Asked, retrieved: Retrieved, reply: Reply, warnings: Sequence[s
     """
     products = _products(retrieved)
     return asked.entry(
-        answer=reply.text,
+        answer=say("nothing", asked.language) if reply.text == NOTHING else reply.text,
         found=bool(reply.cited),
         sources=[products[product] for product in reply.cited],
         products=products,
         confidence={"retrieval": _share(retrieved.cosines), "answer": _share(retrieved.scores)},
+        generator=asdict(reply.generation),
         warnings=[*warnings, *reply.warnings],
         seconds=round(seconds, 4),
     )

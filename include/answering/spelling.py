@@ -13,9 +13,10 @@ those are in any: "chanel lipstick" is not "channel lipstick".
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 from rapidfuzz import process
 from rapidfuzz.distance import OSA, JaroWinkler
@@ -23,7 +24,8 @@ from rapidfuzz.distance import OSA, JaroWinkler
 from include.answering.asked import Asked
 from include.store.searcher import Searcher
 from include.store.terms import NONE, Terms, empty_words, fold, stop_words
-from include.store.vocabulary import Vocabulary
+from include.store.version import IndexVersion
+from include.store.vocabulary import VOCABULARY_FILE, Vocabulary
 
 SHORTEST = 5  # letters of a word that is mended
 LONG = 8  # letters from which two changes are one mistake
@@ -36,6 +38,25 @@ LOOKED_AT = 5  # products in which two words are looked for together
 MOST_MENDED = 8  # unknown words of a question that are looked at: more are no typing mistakes
 
 _WORD = re.compile(r"[^\W\d_]+")
+
+
+def mended(
+    asked: Sequence[Asked], version: IndexVersion, searcher: Searcher, common: Callable[[str], bool], root: Path
+) -> Sequence[Asked]:
+    """The questions with their mistyped words mended, where the version has a vocabulary.
+
+    Args:
+        asked: The questions.
+        version: What is asked.
+        searcher: The version, open.
+        common: Whether a word is one of the model's own.
+        root: The data directory.
+    """
+    file = IndexVersion.path(root, version.name) / VOCABULARY_FILE
+    if version.language is None or not file.exists():
+        return asked
+    spelling = Spelling(Vocabulary(file), searcher, version.language, common)
+    return [spelling.mend(each) for each in asked]
 
 
 class Spelling:
