@@ -82,9 +82,9 @@ def main() -> None:
                         taken[step].append(float(seconds))
                     if number % 3:
                         taken["all"].append(laps[-1] - laps[0])
-        for step, seconds in taken.items():
+        for step, each_took in taken.items():
             target = {"all": 30.0, "one word mended": 20.0}.get(step)
-            for name, value in (("p50", statistics.median(seconds)), ("p95", float(np.quantile(seconds, 0.95)))):
+            for name, value in (("p50", statistics.median(each_took)), ("p95", float(np.quantile(each_took, 0.95)))):
                 goal = target if name == "p95" else None
                 figure(f"{step}, {name}", 1000 * value, "ms", goal, least=False, as_json=options.json)
 
