@@ -115,7 +115,7 @@ def _near(found: Retrieved, thresholds: Thresholds) -> Judged:
 
 def _products(asked: Asks, found: Retrieved, encode: Encode, thresholds: Thresholds) -> Judged:
     """A question for products: those that have the words which name the thing, and contradict nothing."""
-    titles = [Wording(hit.title) for hit in found.hits]
+    titles = [Wording(f"{hit.title} {hit.uid}") for hit in found.hits]
     texts = [Wording(_NEGATED.sub(" ", hit.content)) for hit in found.hits]
     naming = asked.words if asked.need else asked.head or asked.words
     soft = _soft(asked, titles, texts, found, encode)
@@ -159,7 +159,7 @@ def _lead(product: int, asked: Asks, title: Wording, found: Retrieved) -> int:
 
 def _fact(asked: Asks, found: Retrieved, encode: Encode, thresholds: Thresholds, answering: Vectors | None) -> Judged:
     """A question for a fact: passages of the named product that have the kind of answer, or the words that ask."""
-    titles = [Wording(hit.title) for hit in found.hits]
+    titles = [Wording(f"{hit.title} {hit.uid}") for hit in found.hits]
     texts = [Wording(f"{hit.title} {hit.content}") for hit in found.hits]
     rarity = {
         word: (MODEL if is_model(word) else 1.0) / (1 + sum(title.has(word) > 0 for title in titles))

@@ -153,6 +153,12 @@ def test_products_are_listed_without_those_that_are_excluded_and_one_of_a_family
     assert len(made["products"]) == 4
 
 
+def test_a_uid_is_a_name() -> None:
+    """Who copies it from a list wants that product, and its facts."""
+    assert asked("u1", KETTLES)[0]["sources"][0]["uid"] == "u1"
+    assert "900 g" in asked("How much does u1 weigh?", KETTLES)[0]["answer"]
+
+
 def test_an_attribute_is_evidence() -> None:
     """Where the brand stands in a column alone, it is still the answer."""
     hits = [hit(0, "Kettle", "It boils.", brand="Sony", weight="1.2 kg"), hit(1, "Toaster", "", brand="LG")]
