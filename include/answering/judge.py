@@ -95,7 +95,7 @@ def judge(
     """
     if not found.passages:
         return Judged(0.0)
-    if asked.language not in SERVED:
+    if (asked.translated["to"] if asked.translated else asked.language) not in SERVED:
         return _near(found, thresholds)
     read = asks(asked.text)
     of_product = read.which and read.main and not any(Wording(hit.title).has(read.main) for hit in found.hits)

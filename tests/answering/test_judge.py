@@ -3,6 +3,7 @@
 import time
 import zlib
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -190,6 +191,19 @@ def test_a_language_that_the_rules_do_not_know_is_judged_by_nearness() -> None:
     made, _ = asked("سعة الغلاية", hits, "ar")
     assert made["found"]
     assert not asked("حذاء رياضي", hits, "ar")[0]["found"]
+
+
+def test_a_translated_question_is_read_in_the_language_that_it_came_to() -> None:
+    """The rules read what is searched for, whatever language it was written in."""
+    text, translated = "How much does the Tolo kettle weigh?", {"from": "pt", "to": "en", "by": "test"}
+    encoder = Words()
+    vector = encoder.encode([text])
+    (found,) = score([text], vector, [(KETTLES, np.zeros(3, np.float32))], encoder)  # type: ignore[arg-type]
+    one = Asked("Quanto pesa a chaleira Tolo?", text, "pt", translated=translated)
+    judged = judge(one, found, encoder.encode, Thresholds())
+    assert found.passages[judged.passages[0]].text == "It weighs 900 g."
+    lacking = judge(replace(one, text="What warranty has the Tolo kettle?"), found, encoder.encode, Thresholds())
+    assert (lacking.confidence < 0.5, lacking.lacking) == (True, "warranty")
 
 
 def test_a_readers_word_counts_in_place_of_the_rules() -> None:
