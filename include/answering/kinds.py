@@ -148,7 +148,7 @@ KINDS = (
     Kind(
         "contents",
         re.compile(r"\b(?:accessories|what(?: is|'s| are)? included|in the box|what comes with)\b", re.IGNORECASE),
-        re.compile(r"\b(?:includ\w+|comes? with|supplied|contents)\b", re.IGNORECASE),
+        re.compile(r"\b(?:includes?|included|including|comes? with|supplied|contents)\b", re.IGNORECASE),
     ),
 )
 
