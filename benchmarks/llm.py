@@ -126,8 +126,8 @@ def main() -> None:
         if reason := why_not():
             print(f"No small model: {reason}", file=sys.stderr)
             return
-        with serving(SmallModel()) as endpoint:
-            cited_figures("SmolLM2-135M", asked, root, endpoint, report)
+        with serving(SmallModel()) as small:
+            cited_figures("SmolLM2-135M", asked, root, small, report)
 
 
 def live_encoder(root: Path) -> QueryEncoder:
