@@ -1,17 +1,20 @@
 """The products for a question, and how near their sentences are to it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from include.answering.asked import Asked
+from include.answering.asks import asks
+from include.answering.limits import contradicts, limit
 from include.answering.passages import Retrieved, score
+from include.answering.wording import Wording, telling
 from include.core.arrays import Vectors
 from include.core.settings import AnswerSettings
 from include.store.filters import Filter
-from include.store.fusion import unmatched
+from include.store.fusion import DEPTH, unmatched
 from include.store.protocol import Hit
 from include.store.searcher import Searcher
 
@@ -50,7 +53,8 @@ def scored(
 
 
 def _found(text: str, vector: Vectors, searcher: Searcher, search: Search) -> tuple[list[Hit], Vectors]:
-    top_k, where = search.settings.top_k, search.where
+    unfit, where = _unfit(text), search.where
+    top_k = search.settings.top_k if unfit is None else max(DEPTH, search.settings.top_k)
     if search.settings.mode == "dense":
         hits = searcher.dense(vector, top_k, where=where)
     elif search.weight is None:
@@ -58,9 +62,27 @@ def _found(text: str, vector: Vectors, searcher: Searcher, search: Search) -> tu
     else:
         hits = searcher.hybrid(vector, text, top_k, bm25_weight=search.weight, where=where)
     named = searcher.named(text, where=where)
-    hits = [*named, *unmatched(hits, named)][:top_k]
+    hits = [*named, *unmatched(sorted(hits, key=unfit) if unfit else hits, named)][: search.settings.top_k]
     stored = searcher.fetch([hit.uid for hit in hits])
     cosines = [
         float(stored[hit.uid][0] @ vector) / max(float(np.linalg.norm(stored[hit.uid][0])), 1e-12) for hit in hits
     ]
     return hits, np.array(cosines, np.float32)
+
+
+def _unfit(text: str) -> Callable[[Hit], bool] | None:
+    """Whether a product contradicts what is asked for ("not gas", "larger than 40 inches"); None where nothing can.
+
+    Such products are retrieved all the same, behind the others: a search by words and meaning likes them best.
+    """
+    bound, excluded = limit(text), [set(telling(each)) for each in asks(text).excluded]
+    if bound is None and not excluded:
+        return None
+
+    def contradicting(hit: Hit) -> bool:
+        title = Wording(hit.title).stems
+        return any(each and each <= title for each in excluded) or (
+            bound is not None and contradicts(hit.title, hit.content, bound)
+        )
+
+    return contradicting
