@@ -27,7 +27,7 @@ from include.core.errors import BadQuestion, BadSettings, DamagedArtifact, NoLiv
 from include.core.settings import AnswerSettings, IndexSettings
 from include.store.connection import ServerConnection
 from include.store.filters import Filter
-from include.store.journal import fitted_weight
+from include.store.journal import published
 from include.store.protocol import BM25_WEIGHT, Hit, Store
 from include.store.searcher import Searcher
 from include.store.stores import open_store
@@ -180,7 +180,8 @@ def _weight(settings: AnswerSettings, root: Path, collection: str, version: str)
     if settings.bm25_weight is not None:
         return settings.bm25_weight
     try:
-        fitted = fitted_weight(root, collection, version)
+        entry = published(root, collection, version)
+        fitted = None if entry is None else entry.bm25_weight
     except DamagedArtifact as damage:  # it holds the way back, not the index: questions are answered meanwhile
         log.warning("BM25 weighs %s, whatever was fitted: %s", BM25_WEIGHT, damage)
         fitted = None

@@ -11,6 +11,7 @@ from include.core.settings import (
     EvaluateSettings,
     Group,
     IndexSettings,
+    QuestionSettings,
     RetentionSettings,
     SourceSettings,
 )
@@ -46,6 +47,7 @@ START = ("source", "preset", "promote")
 GROUPS: dict[str, type[Group]] = {
     "source": SourceSettings,
     "convert": ConvertSettings,
+    "questions": QuestionSettings,
     "train": TrainSettings,
     "evaluate": EvaluateSettings,
     "embed": EmbedSettings,
@@ -59,6 +61,7 @@ class PipelineSettings(Group):
 
     source: SourceSettings = SourceSettings()
     convert: ConvertSettings = ConvertSettings()
+    questions: QuestionSettings = QuestionSettings()
     train: TrainSettings = TrainSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
     embed: EmbedSettings = EmbedSettings()

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Request, Route, expect
 from vitrine_pages import filled
 
-from include.answering.questions import LONGEST_QUESTION
+from include.questions.questions import LONGEST_QUESTION
 from tests.browser import chromium, keep, require_chromium
 
 pytestmark = pytest.mark.browser
