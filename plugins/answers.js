@@ -192,9 +192,9 @@ function cards(result, run) {
     }
     add(card, "p", each.answer, each.found ? "answer" : "answer none");
     if (each.sources.length) listed(card, "Sources", each.sources, each.question);
-    else if (each.nearest?.length) {
+    else if (each.products?.length) {
       add(card, "h3", "The nearest products:");
-      listed(card, "The nearest products", each.nearest, each.question);
+      listed(card, "The nearest products", each.products, each.question);
     }
     for (const warning of each.warnings ?? []) add(card, "p", warning, "warning");
     add(card, "p", `Searched in ${Number(each.seconds).toFixed(2)} s ${result.filter ? ` · filter ${result.filter}` : ""} · index ${result.version} · run ${run}`, "foot");

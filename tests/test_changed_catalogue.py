@@ -60,7 +60,7 @@ def test_new_prices_train_no_model_and_embed_no_text(
     assert second["publish"]["published"]
     asked = AnswerSettings(mode="bm25", top_k=1)
     found = stages.answer_question(rows[70].title, asked, run_of(root, 2, tiny_base).settings.index, root=root)
-    [source] = found["answers"][0]["sources"] or found["answers"][0]["nearest"]
+    [source] = found["answers"][0]["products"]
     assert (source["uid"], source["attributes"]) == (rows[70].uid, {"price": 2.0})
     counted = {name: second["publish"]["catalogue"][name] for name in FATES}
     assert counted == {"gone": 0, "new": 0, "changed_text": 0, "changed_attributes": 2, "unchanged": 98}

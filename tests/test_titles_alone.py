@@ -41,5 +41,4 @@ def test_a_catalogue_of_titles_alone_goes_live_and_says_that_nothing_was_trained
     assert "is missing" not in page
     found = stages.answer_question("golden bottle number 39", AnswerSettings(), run.settings.index, root=root)
     assert found["answers"][0]["question"] == "golden bottle number 39"
-    nearest = found["answers"][0]["sources"] or found["answers"][0]["nearest"]
-    assert "0000000039" in [each["uid"] for each in nearest]
+    assert "0000000039" in [each["uid"] for each in found["answers"][0]["products"]]

@@ -1,42 +1,36 @@
 """From a question to an answer with its sources, over the live index.
 
-The index finds products; the extractive generator quotes their sentences that answer, chosen by
-`include.answering.passages`, or says that nothing does; `llm` has a language model write, see `include.answering.llm`.
-Imports only what that needs: ONNX Runtime, tokenizers, the embedded engine.
+The steps: open the version, read the questions (`questions.py`, `asked.py`), find products and score their sentences
+(`retrieve.py`, `passages.py`), quote those that answer or say that nothing does (`extract.py`); with `llm` a language
+model writes (`llm.py`). Imports only what that needs: ONNX Runtime, tokenizers, the embedded engine.
 """
 
 import logging
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from include.answering.asked import Asked
+from include.answering.extract import entry, extract
 from include.answering.llm import LlmConnection, write_answer
 from include.answering.narrowed import Narrowed, narrow, nothing_left
-from include.answering.passages import Passage, Retrieved, score
+from include.answering.passages import Retrieved
 from include.answering.questions import checked, refused
-from include.answering.reply import NOTHING
-from include.catalogue.attributes import bounded
+from include.answering.reply import Reply
+from include.answering.retrieve import Search, find, scored
 from include.core import artifacts
-from include.core.arrays import Vectors
 from include.core.errors import BadQuestion, BadSettings, DamagedArtifact, NoLiveIndex, UnknownVersion
 from include.core.settings import AnswerSettings, IndexSettings
 from include.store.connection import ServerConnection
-from include.store.filters import Filter
 from include.store.journal import published
-from include.store.protocol import BM25_WEIGHT, Hit, Store
+from include.store.protocol import BM25_WEIGHT, Store
 from include.store.searcher import Searcher
 from include.store.stores import open_store
 from include.store.version import IndexVersion
 
 log = logging.getLogger(__name__)
-
-QUOTES = 3  # sentences in an answer
-CLOSE = 0.85  # a further quote has at least this share of the best one's score
 
 
 class _Laps:
@@ -76,10 +70,12 @@ def answer(
         JSON-able: `version`, `bm25_weight` (None but in hybrid mode), `seconds`, `milliseconds` by step, `filter` (as
         it was read; None without), `facets` (by attribute, `{"value", "count", "filter"}` over all that match), and
         `answers`, for each question `question`, `answer`, `found`, `sources` (marker [n] is the n-th of them),
-        `nearest` (products that were retrieved and not quoted), `warnings`, `seconds`, `error` (None; of a
-        question that could not be asked, `what` came and the `next_step`). A source has `uid`, `title`, `score`
-        (cosine with the question), `rank` (in the search, from 1), `snippet` (its best sentence), and `attributes`
-        if it has any.
+        `products` (all that were retrieved, by rank), `confidence` (`retrieval`: cosine of the nearest product,
+        `answer`: relevance of the best sentence, both 0-1), `searched` (the text searched for), `mended` (its
+        words that were spelt wrong), `language` (ISO 639-1 or empty), `translated` (None, or from, to, by),
+        `warnings`, `seconds`, `error` (None; of a question that could not be asked, `what` came and the
+        `next_step`). A product has `uid`, `title`, `score` (cosine with the question), `rank` (in the search,
+        from 1), `snippet` (its best sentence), and `attributes` if it has any; sources are products.
 
     Raises:
         BadQuestion: Every question is empty or too long.
@@ -91,7 +87,7 @@ def answer(
     """
     laps = _Laps()
     read = checked(questions)
-    asked = [question for question in read if isinstance(question, str)]
+    asked = [Asked.as_written(question) for question in read if isinstance(question, str)]
     _require_generator(settings, llm)
     version, searcher = _open(open_store(index, root=root, server=server), settings.version, index, root)
     laps.end("open")
@@ -99,7 +95,7 @@ def answer(
         weight = _weight(settings, root, index.collection, version.name)
         narrowed = narrow(settings, version.attributes, searcher)
         laps.end("filter")
-        search = _Search(settings, weight, narrowed.where)
+        search = Search(settings, weight, narrowed.where)
         retrieved = None if narrowed.left == 0 else _retrieve(asked, version, searcher, search, root, laps)
     shared = laps.total() / len(asked)
     written = _all_written(asked, retrieved, narrowed, settings, llm, shared)
@@ -196,22 +192,8 @@ def _tell(narrowed: Narrowed) -> None:
         log.info("%s: %s", name, ", ".join(f"{each['value']} {each['count']}" for each in values) or "no values")
 
 
-@dataclass(frozen=True)
-class _Search:
-    """How products are looked for: `weight` is BM25's in hybrid search."""
-
-    settings: AnswerSettings
-    weight: float | None
-    where: Filter | None
-
-
 def _retrieve(
-    questions: Sequence[str],
-    version: IndexVersion,
-    searcher: Searcher,
-    search: _Search,
-    root: Path,
-    laps: _Laps,
+    asked: Sequence[Asked], version: IndexVersion, searcher: Searcher, search: Search, root: Path, laps: _Laps
 ) -> list[Retrieved]:
     """The products for each question, their sentences scored."""
     from include.model.query_encoder import QueryEncoder
@@ -219,97 +201,39 @@ def _retrieve(
     model = artifacts.read(root / version.model, verify=False).path
     encoder = QueryEncoder(model, dimensions=version.dim)
     laps.end("load model")
-    vectors = encoder.encode(questions)
+    vectors = encoder.encode([each.text for each in asked])
     laps.end("encode")
-    hits = [_search(searcher, question, vector, search) for question, vector in zip(questions, vectors, strict=True)]
+    found = find(asked, vectors, searcher, search)
     laps.end("search")
-    scored = score(questions, vectors, hits, encoder)
+    retrieved = scored(asked, vectors, found, encoder)
     laps.end("score sentences")
-    return scored
-
-
-def _search(searcher: Searcher, question: str, vector: Vectors, search: _Search) -> tuple[list[Hit], Vectors]:
-    """Products by rank, and their cosines with the question, (n,) float32."""
-    top_k, where = search.settings.top_k, search.where
-    if search.settings.mode == "dense":
-        hits = searcher.dense(vector, top_k, where=where)
-        return hits, np.array([hit.score for hit in hits], np.float32)
-    if search.weight is None:
-        hits = searcher.bm25(question, top_k, where=where)
-    else:
-        hits = searcher.hybrid(vector, question, top_k, bm25_weight=search.weight, where=where)
-    stored = searcher.fetch([hit.uid for hit in hits])
-    cosines = [
-        float(stored[hit.uid][0] @ vector) / max(float(np.linalg.norm(stored[hit.uid][0])), 1e-12) for hit in hits
-    ]
-    return hits, np.array(cosines, np.float32)
+    return retrieved
 
 
 def _all_written(
-    questions: Sequence[str],
+    asked: Sequence[Asked],
     retrieved: Sequence[Retrieved] | None,
     narrowed: Narrowed,
     settings: AnswerSettings,
     llm: LlmConnection | None,
     shared: float,
 ) -> list[dict[str, Any]]:
-    """Each question's entry in the result; `retrieved` is None where the filter leaves no product."""
+    """Each question's entry in the result; `shared` are its seconds of the work done for all of them.
+
+    `retrieved` is None where the filter leaves no product.
+    """
     if retrieved is None:
-        return [nothing_left(question, narrowed) for question in questions]
-    made = [_written(*each, settings, llm, shared) for each in zip(questions, retrieved, strict=True)]
-    return [{**each, "warnings": [*narrowed.warnings, *each["warnings"]]} for each in made]
+        return [nothing_left(each, narrowed) for each in asked]
+    written = []
+    for each, found in zip(asked, retrieved, strict=True):
+        began = time.monotonic()
+        reply = _generate(each, found, settings, llm)
+        written.append(entry(each, found, reply, narrowed.warnings(each.language), shared + time.monotonic() - began))
+    return written
 
 
-def _written(
-    question: str, retrieved: Retrieved, settings: AnswerSettings, llm: LlmConnection | None, shared: float
-) -> dict[str, Any]:
-    """A question's entry in the result; `shared` are its seconds of the work done for all of them."""
-    began = time.monotonic()
-    reply = _generate(question, retrieved, settings, llm)
-    return {"question": question, **reply, "seconds": round(shared + time.monotonic() - began, 4), "error": None}
-
-
-def _generate(
-    question: str, retrieved: Retrieved, settings: AnswerSettings, llm: LlmConnection | None
-) -> dict[str, Any]:
-    order = np.argsort(-retrieved.scores, kind="stable").tolist()
-    enough = [number for number in order if retrieved.scores[number] >= settings.threshold]
-    if not enough:
-        return _result(NOTHING, [], retrieved, [])
-    if llm is not None and settings.generator == "llm":
-        reply = write_answer(question, retrieved.hits, llm)
-        return _result(reply.text, reply.cited, retrieved, reply.warnings)
-    least = CLOSE * retrieved.scores[enough[0]]
-    distinct: dict[str, Passage] = {}  # products of one family share sentences
-    for number in enough:
-        if retrieved.scores[number] >= least:
-            distinct.setdefault(retrieved.passages[number].text, retrieved.passages[number])
-    quoted = list(distinct.values())[:QUOTES]
-    cited = list(dict.fromkeys(passage.product for passage in quoted))
-    text = " ".join(f"“{passage.text}” [{cited.index(passage.product) + 1}]" for passage in quoted)
-    return _result(text, cited, retrieved, [])
-
-
-def _result(text: str, cited: Sequence[int], retrieved: Retrieved, warnings: Sequence[str]) -> dict[str, Any]:
-    best: dict[int, str] = {}
-    for number in np.argsort(-retrieved.scores, kind="stable").tolist():
-        best.setdefault(retrieved.passages[number].product, retrieved.passages[number].text)
-
-    def source(product: int) -> dict[str, Any]:
-        hit = retrieved.hits[product]
-        return {
-            "uid": hit.uid,
-            "title": hit.title,
-            "score": round(float(retrieved.cosines[product]), 4),
-            "rank": product + 1,
-            "snippet": best.get(product, hit.title),
-            **({"attributes": bounded(hit.attributes)} if hit.attributes else {}),
-        }
-
-    return {
-        "answer": text,
-        "found": bool(cited),
-        "sources": [source(product) for product in cited],
-        "nearest": [source(product) for product in range(len(retrieved.hits)) if product not in cited],
-        "warnings": list(warnings),
-    }
+def _generate(asked: Asked, retrieved: Retrieved, settings: AnswerSettings, llm: LlmConnection | None) -> Reply:
+    extracted = extract(retrieved, settings.threshold)
+    if extracted.cited and llm is not None and settings.generator == "llm":
+        return write_answer(asked.question, retrieved.hits, llm)
+    return extracted

@@ -4,6 +4,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from include.answering.asked import Asked
 from include.catalogue.attributes import shown
 from include.core.display import wrapped
 from include.core.errors import BadQuestion
@@ -51,18 +52,10 @@ def _checked(question: str, name: str) -> str | BadQuestion:
 
 
 def refused(question: str, fault: BadQuestion) -> dict[str, Any]:
-    """The entry of a question that could not be asked, in the form of an answer's; `error` says why and what next."""
+    """The entry of a question that could not be asked; its `error` says why and what next."""
     text = question.encode("utf-8", "replace").decode().strip()
-    return {
-        "question": text if len(text) <= SHOWN else f"{text[:SHOWN]}…",
-        "answer": "",
-        "found": False,
-        "sources": [],
-        "nearest": [],
-        "warnings": [],
-        "seconds": 0.0,
-        "error": {"what": fault.what, "next_step": fault.next_step},
-    }
+    repeated = text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+    return Asked.as_written(repeated).entry(error={"what": fault.what, "next_step": fault.next_step})
 
 
 def as_text(entry: Mapping[str, Any]) -> str:
@@ -71,7 +64,7 @@ def as_text(entry: Mapping[str, Any]) -> str:
     if error := entry["error"]:
         return "\n".join([*lines, *_labelled("Not asked: ", error["what"]), *_labelled("Next: ", error["next_step"])])
     lines += _labelled("Answer: ", entry["answer"])
-    products = entry["sources"] or entry["nearest"]
+    products = entry["sources"] or entry["products"]
     if products and not entry["found"]:
         lines.append("The nearest products:")
     for number, each in enumerate(products, 1):

@@ -120,6 +120,8 @@ def log_counts(stats: Mapping[str, Any]) -> None:
         for name, values in counts.get("attributes", {}).items():
             if values["unread"]:
                 log.info("%s: %s: left out", role, _unread(name, values))
+        if counts.get("short"):
+            log.warning("%s: rows with fewer cells than the header: %s", role, f"{counts['short']:,}")
         if counts["ignored"]:
             log.info("%s: ignored fields: %s", role, listed(counts["ignored"]))
         if counts["emptied_contents"]:

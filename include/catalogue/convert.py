@@ -261,7 +261,7 @@ class _File:
         if not rows.rejects:
             return
         origins = self._origins
-        lines = [self.lines - origins.before + number + 1 for number, _, _ in rows.rejects]
+        lines = [origins.line(number) for number, _, _ in rows.rejects]
         reasons = [reason for _, reason, _ in rows.rejects]
         excerpts = [excerpt for _, _, excerpt in rows.rejects]
         self._counts["rejected"] += len(lines)

@@ -9,6 +9,7 @@ from typing import Any
 from include.catalogue.rows import Rows
 from include.core.display import excerpt, printable
 from include.formats.archive import Archive, Member, Part
+from include.formats.form import Block, Layout
 from include.formats.table_forms import TableForm
 
 BROKEN = "file cannot be read to its end"  # the reason for rejection where one of several is set aside
@@ -24,14 +25,15 @@ class Origins:
 
     Attributes:
         file: The one that the last rows are from: its name where there are several, else the role.
-        before: Lines that came before it.
     """
 
     def __init__(self, role: str, files: Sequence[Member]) -> None:
-        self.file, self.before = role, 0
+        self.file = role
         self._sizes = {member.name: member.size for member in files}
-        self._coming: deque[Part] = deque()  # one for each of the rows that will come
-        self._lines = 0
+        self._coming: deque[tuple[Part, Layout | None]] = deque()  # one for each of the rows that will come
+        self._layout: Layout | None = None  # of the last rows, where a record may take several lines
+        self._records = self._before = 0  # of the file they are from: up to their end, and before them
+        self._short = 0
         self._broken: list[dict[str, Any]] = []
         _log_forms(role, files)
 
@@ -48,27 +50,34 @@ class Origins:
     def lines(self, parts: Iterable[Part]) -> Iterator[bytes]:
         """The lines of each part; where they are from, is noted."""
         for part in parts:
-            self._coming.append(replace(part, lines=b""))
+            layout = part.lines.layout if isinstance(part.lines, Block) else None
+            self._coming.append((replace(part, lines=b""), layout))
             yield part.lines
 
     def take(self, rows: Rows) -> Rows:
         """The rows of the next part: as they are, or one reject for what a broken file still had."""
-        part = self._coming.popleft()
+        part, self._layout = self._coming.popleft()
+        if self._layout:
+            self._short += self._layout.short
         if self.several and part.file != self.file:
-            self.file, self.before = part.file, self._lines
+            self.file, self._records = part.file, 0
+        self._before = self._records
         if part.fault is not None:  # its one line is empty
             rows = replace(rows, blank=0, rejects=[(0, BROKEN, excerpt(part.fault.what.encode()))])
-            lines = self._lines - self.before
-            share = self._sizes[part.file] / max(self.size, 1)
-            self._broken.append(
-                {"file": printable(part.file, 1000), "reason": part.fault.what, "share": share, "lines": lines}
-            )
-        self._lines += rows.total
+            share, file = self._sizes[part.file] / max(self.size, 1), printable(part.file, 1000)
+            self._broken.append({"file": file, "reason": part.fault.what, "share": share, "lines": self._before})
+        self._records += rows.total
         return rows
+
+    def line(self, record: int) -> int:
+        """Where one of the last rows, counted from 0, begins in its file: the line, or of other forms the record."""
+        return self._layout.line_of(record) if self._layout else self._before + record + 1
 
     def stats(self) -> dict[str, Any]:
         """What the manifest keeps of them."""
         stats: dict[str, Any] = {"files": len(self._sizes)} if self.several else {}
+        if self._short:
+            stats["short"] = self._short
         return {**stats, "broken": self._broken} if self._broken else stats
 
 

@@ -84,6 +84,7 @@ class FileCounts(BaseModel):
     rejected: int
     merged: int
     blank: int | None = None
+    short: int | None = None
     merged_different: int | None = None
     same_text: int | None = None
     distinct_texts: int | None = None

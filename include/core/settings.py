@@ -178,9 +178,9 @@ class EvaluateSettings(Group):
         "auto",
         title="Promote",
         description="`auto`: the new index goes live when its model beats the base on held-out products and is not "
-        "worse than the live one, beyond noise. `approval`: the run waits until a person has looked at its figures and "
-        "approves or rejects it under *Required Actions*. `never`: the version is built and verified, but not "
-        "published.",
+        "worse than the live one, beyond noise; where nothing is live, when it is not worse than the base. `approval`: "
+        "the run waits until a person has looked at its figures and approves or rejects it under *Required Actions*. "
+        "`never`: the version is built and verified, but not published.",
     )
     approval_hours: float = Field(
         72.0,

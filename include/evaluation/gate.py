@@ -9,9 +9,10 @@ The new model passes if, on the same held-out queries,
 * it is on at least one judged protocol better than the base,
 
 each beyond noise: the 95 % interval of the difference (`include.evaluation.bootstrap`) excludes 0. A model that is
-live already passes. A base model that is used as it is, because the catalogue gives nothing to train on, has only
-the live model to be held to. Where the catalogue has no question to measure by, a model passes only if none is live:
-it replaces nothing, and such a catalogue would never have an index. `tolerance` is slack in nDCG@10: worse then means
+live already passes. Where nothing is live, the new model replaces nothing and need not be better than the base, or
+such a catalogue would never have an index; worse it may not be. A base model that is used as it is, because the
+catalogue gives nothing to train on, has only the live model to be held to. Where the catalogue has no question to
+measure by, a model passes only if none is live. `tolerance` is slack in nDCG@10: worse then means
 worse by more than it, and better not worse by as much.
 """
 
@@ -23,6 +24,12 @@ from include.evaluation.summary import Compared, Gate, ProtocolFigures
 METRIC: Final = "ndcg@10"
 RIVALS = ("base", "live")
 UNMEASURED = "; the catalogue has no question to measure models by (contents, or tst with links), so {}"
+FIRST = "nothing was live, so the new model need not beat the base: by nDCG@10 it is {}"
+HARMED = (
+    "; nothing is live yet. Train more gently (a lower learning_rate, fewer epochs) or on more products, or let a "
+    "person decide with promote = approval"
+)
+STALE = "; retrain = never takes the new catalogue live with the live model"
 WORDS = {"better": "better than", "worse": "worse than", "same": "not told apart from"}
 
 
@@ -42,7 +49,7 @@ def decide(
         tolerance: 0-1.
         judged: Names of the protocols that decide; none where the catalogue has nothing to ask.
         is_live: The new model is the live one.
-        has_rival: Another model is live.
+        has_rival: Another model is live; without one, and without `is_live`, nothing is.
         untrained: Where the new model is the base as it is, a sentence that says so.
 
     Returns:
@@ -53,15 +60,15 @@ def decide(
     against_base = [each for each in comparisons if each["rival"] == "base"]
     # An interval cannot lie below -1, so at 1 even that end must pass.
     better = [each for each in against_base if each["low"] > -tolerance or tolerance >= 1]
-    # What was not measured is not known to be worse, but a live model does not give way to it.
-    excused = bool(untrained) if judged else not has_rival
+    # What is not known to be better may be the first index, but a live model does not give way to it.
+    excused = not has_rival or bool(untrained and judged)
     proven = bool(better) or excused or tolerance >= 1
     passed = is_live or (not worse and proven)
     slack = f" (tolerance {tolerance})" if tolerance else ""
     if is_live:
         reason = "the new model is the live one"
     elif worse:
-        reason = f"by nDCG@10 the new model is {_said(worse)}{slack}"
+        reason = f"by nDCG@10 the new model is {_said(worse)}{slack}{'' if has_rival else HARMED}"
     elif untrained:
         reason = untrained + ("" if passed else UNMEASURED.format("the live model stays"))
     elif not judged:
@@ -71,8 +78,10 @@ def decide(
             else "nothing could be measured, and no live model is replaced"
         )
         reason = "the new model is not compared with any" + UNMEASURED.format(so)
+    elif not better and passed:
+        reason = FIRST.format(_said(against_base)) + slack
     elif not better:
-        reason = f"by nDCG@10 the new model does not beat the base: it is {_said(against_base)}{slack}"
+        reason = f"by nDCG@10 the new model does not beat the base: it is {_said(against_base)}{slack}{STALE}"
     else:
         reason = f"by nDCG@10 the new model is {_said(comparisons)}{slack}"
     return {

@@ -1,9 +1,34 @@
 """How a file holds its records: each form is read as blocks of JSON lines, which one acceptor judges."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from include.formats.lines import Reads, line_blocks
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a block of records lies in its file, where a record may take several lines.
+
+    Attributes:
+        line: At which the first begins, as an editor counts, from 1.
+        taller: Records, counted from 0, that take several lines, each with how many beyond one.
+        short: Records that have fewer values than the table has columns.
+    """
+
+    line: int = 1
+    taller: Sequence[tuple[int, int]] = ()
+    short: int = 0
+
+    def line_of(self, record: int) -> int:
+        """The line at which a record, counted from 0, begins."""
+        return self.line + record + sum(further for before, further in self.taller if before < record)
+
+
+class Block(bytes):
+    """Records as JSON lines, with how they lie in their file."""
+
+    layout = Layout()
 
 
 class BrokenOff(Exception):

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import logging
 from codecs import getincrementaldecoder
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -11,11 +10,9 @@ from typing import Any
 
 import orjson
 
-from include.formats.form import BrokenOff
+from include.formats.form import Block, BrokenOff, Layout
 from include.formats.lines import BLOCK, MAX_LINE, Reads
 from include.formats.refusals import BARE_RETURN, NOT_DECODED, NOT_QUOTED, TOO_MANY_CELLS, refusal
-
-log = logging.getLogger(__name__)
 
 _END = "\0end of the table\0"
 _CHANCE = 3  # lines in one cell that look like rows, or fewer, may be no rows
@@ -56,7 +53,8 @@ class _Rows:
         self._stream = stream
         self._lines: list[bytes] = []  # of the next block
         self._records = 0  # read so far
-        self._short = 0  # of them, with fewer cells than names
+        self._short = 0  # rows of the next block that have fewer cells than names
+        self._taller: list[tuple[int, int]] = []  # see Layout
         self._unread = self._pieces()
         # So that lines can be read again: those since the beginning of the row that is being read, in pieces.
         self._held: list[str] = []
@@ -64,6 +62,7 @@ class _Rows:
         self._split: list[str] = []  # these line by line, once that was needed
         self._offset = table.above  # lines before the reader's first
         self._last = 0  # the reader's lines up to the end of its last row
+        self._line = 1  # at which the next block begins
 
     def blocks(self) -> Iterator[bytes]:
         """Blocks of JSON lines; before an error, what was read until then."""
@@ -71,10 +70,20 @@ class _Rows:
             yield from self._blocks()
         except Exception:
             if self._lines:
-                yield b"\n".join(self._lines)
+                yield self._block()
             raise
-        if self._short:
-            log.warning("%s of %s rows have fewer cells than there are names", self._short, self._records)
+
+    def _block(self) -> Block:
+        """The next block."""
+        block = Block(b"\n".join(self._lines))
+        block.layout = Layout(self._line, self._taller, self._short)
+        self._short, self._taller, self._line = 0, [], self._begins()
+        self._lines.clear()
+        return block
+
+    def _begins(self) -> int:
+        """The line at which the next row begins."""
+        return self._offset + self._last + 1
 
     def _blocks(self) -> Iterator[bytes]:
         names, lines, dumps = self._table.names, self._lines, orjson.dumps
@@ -82,15 +91,18 @@ class _Rows:
         rows = csv.reader(islice(chain.from_iterable(self._unread), self._table.above, None), **self._table.options)
         next(row for row in rows if any(row))  # the names
         self._last = rows.line_num
+        self._line = self._begins()
         while True:
             try:
                 for row in rows:
                     if row == [_END]:
                         if lines:
-                            yield b"\n".join(lines)
+                            yield self._block()
                         return
-                    if strict and rows.line_num - self._last > 2:
-                        self._check(row)
+                    if (further := rows.line_num - self._last - 1) > 0:
+                        if strict and further > 1:
+                            self._check(row)
+                        self._taller.append((len(lines), further))
                     self._last = rows.line_num
                     self._records += 1
                     try:
@@ -101,20 +113,25 @@ class _Rows:
                     lines.append(line)
                     size += len(line)
                     if size > BLOCK:
-                        block, size = b"\n".join(lines), 0
-                        lines.clear()
-                        yield block
+                        size = 0
+                        yield self._block()
                 raise self._endless("ends in", self._records)
             except csv.Error as error:  # of those that are left, for cells may be of any length
                 self._records += 1
-                if "end of data" in str(error):
-                    raise self._endless("ends in", self._records) from None
-                if "new-line" in str(error):
-                    self._last = rows.line_num
-                    lines.append(refusal(BARE_RETURN, f"record {self._records:,}"))
-                else:
-                    rows, line = self._again(rows.line_num)
-                    lines.append(line)
+                begins = self._begins()
+                rows, line = self._after(error, rows)
+                if further := self._begins() - begins - 1:
+                    self._taller.append((len(lines), further))
+                lines.append(line)
+
+    def _after(self, error: csv.Error, rows: Any) -> tuple[Any, bytes]:
+        """The reader of what follows a row at fault, and the line for that row; BrokenOff if nothing follows."""
+        if "end of data" in str(error):
+            raise self._endless("ends in", self._records) from None
+        if "new-line" in str(error):
+            self._last = rows.line_num
+            return rows, refusal(BARE_RETURN, f"record {self._records:,}")
+        return self._again(rows.line_num)
 
     def _odd(self, row: list[str]) -> bytes:
         """The line for a row that is blank, or has not as many cells as there are names."""

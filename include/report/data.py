@@ -18,9 +18,10 @@ COUNTED: dict[str, Callable[[FileCounts], Mapping[str, int]]] = {
     "Fields that were ignored, by name": lambda counts: counts.ignored,
 }
 OTHERS = (
-    *("blank", "merged_different", "same_text", "distinct_texts", "links", "emptied_contents"),
+    *("blank", "short", "merged_different", "same_text", "distinct_texts", "links", "emptied_contents"),
     *("with_content", "without_content", "links_nowhere"),
 )
+SAID = {"short": "rows with fewer cells than the header"}
 
 
 def data(counted: Counted | None) -> Markup:
@@ -144,7 +145,11 @@ def _named(counted: Sequence[Mapping[str, int]]) -> list[list[Any]]:
 
 def _others(files: Mapping[str, FileCounts]) -> list[list[Any]]:
     rows = {name: [getattr(counts, name) for counts in files.values()] for name in OTHERS}
-    return [[name.replace("_", " "), *row] for name, row in rows.items() if any(each is not None for each in row)]
+    return [
+        [SAID.get(name, name.replace("_", " ")), *row]
+        for name, row in rows.items()
+        if any(each is not None for each in row)
+    ]
 
 
 def _adds_up(counts: FileCounts) -> str | Cell:

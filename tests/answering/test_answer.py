@@ -108,21 +108,22 @@ def test_quotes_are_verbatim_and_every_marker_has_its_source(shop: Path) -> None
         quote, _, marker = part.partition("” [")
         source = made["sources"][int(marker.removesuffix("]")) - 1]
         assert quote in contents[source["uid"]]
-    listed = [each["uid"] for each in (*made["sources"], *made["nearest"])]
-    assert len(listed) == len(set(listed)) == 8
+    assert len({each["uid"] for each in made["products"]}) == 8
+    assert [each["rank"] for each in made["products"]] == list(range(1, 9))
+    assert all(each in made["products"] for each in made["sources"])
 
 
 def test_says_so_when_nothing_answers(shop: Path) -> None:
     """A made-up answer is worse than none; what was nearest is still shown."""
     for made in ask(shop, *NONSENSE):
         assert (made["answer"], made["found"], made["sources"]) == (NOTHING, False, [])
-        assert len(made["nearest"]) == 5
+        assert len(made["products"]) == 5
 
 
 def test_bm25_without_a_common_word_finds_no_product(shop: Path) -> None:
     """No hit at all must read as an honest answer, not as an index error."""
     (made,) = ask(shop, "qwertz zxcvb", mode="bm25")
-    assert (made["answer"], made["found"], made["sources"], made["nearest"]) == (NOTHING, False, [], [])
+    assert (made["answer"], made["found"], made["sources"], made["products"]) == (NOTHING, False, [], [])
     (made,) = ask(shop, FLAGSHIPS[1].question, mode="bm25")
     assert "1.7 litres" in made["answer"]
 
@@ -163,7 +164,7 @@ def test_one_bad_line_does_not_fail_the_others(shop: Path) -> None:
     }
     assert made[2]["error"]["what"] == "Question 3 of 4 is empty."
     assert len(made[1]["question"]) < 300, "a result repeats what it refused only as far as it takes to know it"
-    assert set(made[1]) == set(made[0]), "a program that reads answers finds the same fields in each"
+    assert list(made[1]) == list(made[0]), "a program that reads answers finds the same fields in each"
 
 
 def test_the_log_shows_questions_answers_and_sources_readably(shop: Path) -> None:
@@ -243,7 +244,7 @@ def test_answers_do_not_depend_on_the_company(shop: Path) -> None:
     for question, made in zip(questions, together, strict=True):
         (alone,) = ask(shop, question)
         assert alone["answer"] == made["answer"]
-        assert [each["uid"] for each in alone["nearest"]] == [each["uid"] for each in made["nearest"]]
+        assert [each["uid"] for each in alone["products"]] == [each["uid"] for each in made["products"]]
 
 
 def test_imports_only_what_answering_needs(shop: Path) -> None:
@@ -361,7 +362,7 @@ def test_whatever_is_asked_has_an_answer_of_the_catalogue(
         json.dumps(made, ensure_ascii=False, allow_nan=False).encode()
         as_text(made).encode()
         assert made["found"] == bool(made["sources"])
-        uids = [each["uid"] for each in (*made["sources"], *made["nearest"])]
+        uids = [each["uid"] for each in made["products"]]
         assert len(set(uids)) == len(uids) <= top_k
         for number, each in enumerate(made["sources"], 1):
             assert f"[{number}]" in made["answer"]

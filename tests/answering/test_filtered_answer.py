@@ -38,7 +38,7 @@ def test_only_matching_products_answer(shop: Path, mode: str) -> None:
     """A customer who said under 10 is shown nothing for 30, whichever way the search goes."""
     found = ask(shop, QUESTION, mode=mode, top_k=20, filter='brand = "LG" and price < 10', facets="brand, in_stock")
     (made,) = found["answers"]
-    products = [*made["sources"], *made["nearest"]]
+    products = made["products"]
     assert products
     assert all(each["attributes"]["brand"] == "LG" and each["attributes"]["price"] < 10 for each in products)
     assert found["filter"] == 'brand = "LG" and price < 10'
@@ -51,7 +51,7 @@ def test_without_a_filter_all_products_answer(shop: Path) -> None:
     """An emptied field is no filter."""
     found = ask(shop, QUESTION, top_k=40, filter=" ")
     (made,) = found["answers"]
-    assert len(made["sources"]) + len(made["nearest"]) == 40
+    assert len(made["products"]) == 40
     assert (found["filter"], found["facets"]) == (None, {})
 
 
@@ -60,7 +60,7 @@ def test_a_filter_that_leaves_nothing_says_so_and_what_is_spelt_alike(shop: Path
     found = ask(shop, QUESTION, "", filter='brand = "sony"', facets="brand")
     made, refused = found["answers"]
     assert made["answer"] == 'The filter leaves no product to answer from: brand = "sony"'
-    assert (made["found"], made["sources"], made["nearest"]) == (False, [], [])
+    assert (made["found"], made["sources"], made["products"]) == (False, [], [])
     assert made["warnings"] == ['No product has brand = "sony"; did you mean brand = "Sony"?']
     assert found["facets"] == {"brand": []}
     assert made.keys() == refused.keys()
@@ -115,7 +115,7 @@ def test_a_source_is_no_longer_than_its_reader_can_use(root: Path, tiny_model: P
     long = {"brand": "y" * 300, "tags": [f"t{number}" for number in range(3000)]}
     publish_described(root, tiny_model, [{**each, **long} for each in VALUES])
     (made,) = ask(root, QUESTION, top_k=1)["answers"]
-    source = (made["sources"] or made["nearest"])[0]
+    (source,) = made["products"]
     assert (len(source["attributes"]["brand"]), source["attributes"]["tags"][-1]) == (201, "… and 2,980 more")
 
 

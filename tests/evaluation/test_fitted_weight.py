@@ -47,7 +47,7 @@ def test_answers_use_the_live_versions_weight(shop: Shop) -> None:
 
     def retrieved(made: dict[str, Any]) -> list[tuple[str, int]]:
         [each] = made["answers"]
-        return [(source["uid"], source["rank"]) for source in (*each["sources"], *each["nearest"])]
+        return [(source["uid"], source["rank"]) for source in each["products"]]
 
     assert retrieved(found) == retrieved(asked(shop, bm25_weight=1.0))
     assert retrieved(found) != retrieved(asked(shop, bm25_weight=0.0))

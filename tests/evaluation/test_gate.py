@@ -40,17 +40,18 @@ def protocol(**rivals: tuple[float, float, float]) -> ProtocolFigures:
         ({"base": BETTER}, None, 0, True, "better than the base on titles (0.800 against 0.750: +0.050"),
         ({"base": BETTER}, {"base": SAME}, 0, True, "not told apart from the base on labels"),
         ({"base": BETTER}, {"base": WORSE}, 0, False, "is worse than the base on labels"),
-        ({"base": SAME}, {"base": SAME}, 0, False, "does not beat the base: it is not told apart"),
+        ({"base": SAME, "live": SAME}, None, 0, False, "does not beat the base: it is not told apart"),
+        ({"base": SAME, "live": SAME}, None, 0, False, "retrain = never takes the new catalogue live"),
         ({"base": BETTER, "live": SAME}, None, 0, True, "not told apart from the live model on titles"),
         ({"base": BETTER, "live": WORSE}, None, 0, False, "is worse than the live model on titles"),
         ({"base": SAME, "live": BETTER}, None, 0, False, "does not beat the base"),
         ({"base": SAME, "live": WORSE}, {"base": BETTER, "live": BETTER}, 0, False, "worse than the live model on tit"),
-        ({"base": SAME}, None, 0.03, True, "(tolerance 0.03)"),
-        ({"base": SAME}, None, 0.01, False, "does not beat the base"),
+        ({"base": SAME, "live": SAME}, None, 0.03, True, "(tolerance 0.03)"),
+        ({"base": SAME, "live": SAME}, None, 0.01, False, "does not beat the base"),
         ({"base": BETTER, "live": WORSE}, None, 0.03, True, "worse than the live model"),
         ({"base": BETTER, "live": WORSE}, None, 0.01, False, "worse than the live model"),
         ({"base": (-1.0, -1.0, -1.0), "live": (-1.0, -1.0, -1.0)}, None, 1, True, "tolerance 1"),
-        ({"base": (0.0, 0.0, 0.0)}, None, 0, False, "0.800 against 0.800: +0.000, 95 % interval +0.000 to +0.000"),
+        ({"base": (0.0, 0.0, 0.0), "live": SAME}, None, 0, False, "+0.000, 95 % interval +0.000 to +0.000"),
     ],
 )
 def test_the_gate_asks_for_proof(
@@ -58,7 +59,7 @@ def test_the_gate_asks_for_proof(
 ) -> None:
     """A worse model must not replace a better one, and noise is no progress."""
     protocols = {"titles": protocol(**titles)} | ({} if labels is None else {"labels": protocol(**labels)})
-    made = decide(protocols, tolerance, list(protocols))
+    made = decide(protocols, tolerance, list(protocols), has_rival="live" in titles)
     assert made["passed"] is passed
     assert said in made["reason"]
     assert made["reason"].startswith("by nDCG@10 the new model")
@@ -83,6 +84,29 @@ def test_a_base_model_as_it_is_need_not_beat_itself(live: dict[str, Any], passed
     made = decide({"labels": protocol(base=equal, **live)}, 0, ["labels"], has_rival=bool(live), untrained="as it is")
     assert made["passed"] is passed
     assert ("as it is" if passed else "worse than the live model") in made["reason"]
+
+
+@pytest.mark.parametrize(
+    ("titles", "labels", "passed", "said"),
+    [
+        (
+            SAME,
+            None,
+            True,
+            "nothing was live, so the new model need not beat the base: by nDCG@10 it is not told apart",
+        ),
+        ((0.0, -1.0, 1.0), None, True, "nothing was live"),  # fewer than 10 queries
+        (SAME, WORSE, False, "is worse than the base on labels"),
+        (WORSE, None, False, "nothing is live yet. Train more gently (a lower learning_rate, fewer epochs)"),
+        (BETTER, None, True, "by nDCG@10 the new model is better than the base"),
+    ],
+)
+def test_where_nothing_is_live_no_proof_is_asked_for(titles: Any, labels: Any, passed: bool, said: str) -> None:
+    """A shop whose products the base model knows well has trained, waited, and never gets an index."""
+    protocols = {"titles": protocol(base=titles)} | ({} if labels is None else {"labels": protocol(base=labels)})
+    made = decide(protocols, 0, list(protocols))
+    assert made["passed"] is passed
+    assert said in made["reason"]
 
 
 @pytest.mark.parametrize("rival", [False, True])
@@ -117,6 +141,24 @@ def damaged(encoder: Encoder, path: Path) -> Path:
             weight.add_(torch.randn_like(weight), alpha=0.35 * float(weight.std()) if weight.dim() > 1 else 0.0)
     encoder.save(path)
     return path
+
+
+def test_a_first_model_that_is_no_better_than_its_base_is_published(
+    root: Path, tiny_base: Path, tmp_path: Path
+) -> None:
+    """With nothing live the run ended green, and the shop was left without any index."""
+    conf = {"sample_products": 120, "base_model": str(tiny_base), "max_tokens": 24, "min_recall": 0.5, "shards": 1}
+    run = Run(pipeline_settings(conf), root, "first", datetime(2026, 11, 21, tzinfo=UTC))
+    Encoder.load(resolve_base(str(tiny_base), root=root).path, max_tokens=24, precision="float32").save(tmp_path / "m")
+    model = artifacts.read(publish_model(root, tmp_path / "m")).summary()
+    catalogue = stages.convert(run, stages.download(run))
+    evaluation = stages.evaluate(run, catalogue, model)
+    (part,) = stages.plan_shards(run, catalogue, model)
+    version = stages.verify(run, [stages.upsert(run, stages.embed(run, part))])
+    decision = stages.publish(run, version, evaluation, {"asked": False, "reason": "promote is auto"})
+    assert decision["published"]
+    assert decision["reason"].startswith("published: nothing was live, so the new model need not beat the base")
+    assert run.open_store().live() == version["fingerprint"]
 
 
 def test_a_regression_is_built_but_not_published(root: Path, tiny_base: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Request, Route, expect
 from vitrine_pages import filled
 
+from include.answering.asked import Asked
 from include.questions.questions import LONGEST_QUESTION
 from tests.browser import chromium, keep, require_chromium
 
@@ -20,13 +21,14 @@ EVIL = "<img src=x onerror=\"document.title='owned'\">Steel kettle"
 RUN = "manual__2026-11-22T10:00:00+00:00"
 RUN_PAGE = f"/vitrine/runs/answer_question/{quote(RUN)}/report"
 LONG = "Wärmeschutzglaskessel" * 12
-NEAREST = {"uid": "0001360002", "title": "Love songs", "score": 0.214, "rank": 1, "snippet": "A songbook of love."}
+KETTLE = {"uid": "0001360000", "title": EVIL, "score": 0.912, "rank": 1, "snippet": "This kettle weighs 3 kg."}
+UNTITLED = {"uid": "0001360001", "title": "", "score": 0.5, "rank": 2, "snippet": ""}
+NEAREST = {"uid": "0001360002", "title": "Love songs", "score": 0.214, "rank": 3, "snippet": "A songbook of love."}
 
 
 def entry(question: str, **given: Any) -> dict[str, Any]:
     """An entry of a result's `answers`."""
-    nothing = {"answer": "", "found": False, "sources": [], "nearest": [], "warnings": [], "seconds": 0.01}
-    return {"question": question, **nothing, "error": None, **given}
+    return Asked.as_written(question).entry(seconds=0.01, **given)
 
 
 ANSWER: dict[str, Any] = {
@@ -37,13 +39,10 @@ ANSWER: dict[str, Any] = {
             "How heavy is the kettle?",
             answer="It weighs 3 kg. [1]",
             found=True,
-            sources=[
-                {"uid": "0001360000", "title": EVIL, "score": 0.912, "snippet": "This kettle weighs 3 kg."},
-                {"uid": "0001360001", "title": "", "score": 0.5, "snippet": ""},
-            ],
-            nearest=[NEAREST],
+            sources=[KETTLE, UNTITLED],
+            products=[KETTLE, UNTITLED, NEAREST],
         ),
-        entry("What is love?", answer="Nothing in the catalogue answers this.", nearest=[NEAREST]),
+        entry("What is love?", answer="Nothing in the catalogue answers this.", products=[NEAREST]),
     ],
 }
 
@@ -383,7 +382,7 @@ def test_nothing_sticks_out_on_a_phone(page: Page, api: Api, address: str) -> No
     product = {"uid": "9" * 90, "title": LONG, "score": 0.5, "snippet": LONG}
     answers = [
         entry(LONG, answer=LONG, found=True, sources=[product], warnings=[LONG]),
-        entry(LONG, answer=LONG, nearest=[product]),
+        entry(LONG, answer=LONG, products=[product]),
         entry(LONG, error={"what": LONG, "next_step": LONG}),
     ]
     api.result = {"version": "f" * 64, "answers": answers}

@@ -102,8 +102,8 @@ def test_the_ask_page_answers(page: Page, airflow: Airflow) -> None:
     frame.locator("textarea").first.fill(unanswered["question"])
     frame.get_by_role("button", name="Ask").first.click()
     nearest = frame.get_by_role("article").first.get_by_role("list", name="The nearest products")
-    expect(nearest.get_by_role("listitem")).to_have_count(len(unanswered["nearest"]))
-    for place, product in enumerate(unanswered["nearest"]):
+    expect(nearest.get_by_role("listitem")).to_have_count(len(unanswered["products"]))
+    for place, product in enumerate(unanswered["products"]):
         expect(nearest.get_by_role("listitem").nth(place)).to_contain_text(product["uid"])
     expect(frame.get_by_role("article").first.get_by_text("Nothing in the catalogue answers this.")).to_be_visible()
     keep(page, "ask-nearest-products-of-the-index")

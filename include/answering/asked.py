@@ -1,0 +1,47 @@
+"""A question on its way to an answer."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a person wrote, and what is searched for and compared with evidence.
+
+    Attributes:
+        question: As it was written; the language model reads this one.
+        text: What every step searches for and compares: mended and translated, or the question itself.
+        language: The question's, ISO 639-1; empty where it was not looked at.
+        mended: Words that were spelt wrong, with what is searched for in their place.
+        translated: `{"from": "pt", "to": "en", "by": "…"}`; None for a text in the question's own words.
+    """
+
+    question: str
+    text: str
+    language: str = ""
+    mended: dict[str, str] = field(default_factory=dict)
+    translated: dict[str, str] | None = None
+
+    @classmethod
+    def as_written(cls, question: str) -> "Asked":
+        """A question that is searched for as it is."""
+        return cls(question, question)
+
+    def entry(self, **given: Any) -> dict[str, Any]:
+        """The question's entry in the result: `given`, and of what is not given that nothing was found."""
+        return {
+            "question": self.question,
+            "answer": "",
+            "found": False,
+            "sources": [],
+            "products": [],
+            "confidence": {"retrieval": 0.0, "answer": 0.0},
+            "searched": self.text,
+            "mended": self.mended,
+            "language": self.language,
+            "translated": self.translated,
+            "warnings": [],
+            "seconds": 0.0,
+            "error": None,
+            **given,
+        }

@@ -1,0 +1,64 @@
+"""The products for a question, and how near their sentences are to it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from include.answering.asked import Asked
+from include.answering.passages import Retrieved, score
+from include.core.arrays import Vectors
+from include.core.settings import AnswerSettings
+from include.store.filters import Filter
+from include.store.protocol import Hit
+from include.store.searcher import Searcher
+
+if TYPE_CHECKING:
+    from include.model.query_encoder import QueryEncoder
+
+
+@dataclass(frozen=True)
+class Search:
+    """How products are looked for: `weight` is BM25's in hybrid search."""
+
+    settings: AnswerSettings
+    weight: float | None
+    where: Filter | None
+
+
+def find(
+    asked: Sequence[Asked], vectors: Vectors, searcher: Searcher, search: Search
+) -> list[tuple[list[Hit], Vectors]]:
+    """For each question the products by rank, and their cosines with it, (n,) float32.
+
+    Args:
+        asked: The questions.
+        vectors: (questions, dim) float32, of their texts.
+        searcher: The open version.
+        search: How to look.
+    """
+    return [_found(each.text, vector, searcher, search) for each, vector in zip(asked, vectors, strict=True)]
+
+
+def scored(
+    asked: Sequence[Asked], vectors: Vectors, found: Sequence[tuple[list[Hit], Vectors]], encoder: "QueryEncoder"
+) -> list[Retrieved]:
+    """What was found, with the products' sentences and how well each fits the question."""
+    return score([each.text for each in asked], vectors, found, encoder)
+
+
+def _found(text: str, vector: Vectors, searcher: Searcher, search: Search) -> tuple[list[Hit], Vectors]:
+    top_k, where = search.settings.top_k, search.where
+    if search.settings.mode == "dense":
+        hits = searcher.dense(vector, top_k, where=where)
+        return hits, np.array([hit.score for hit in hits], np.float32)
+    if search.weight is None:
+        hits = searcher.bm25(text, top_k, where=where)
+    else:
+        hits = searcher.hybrid(vector, text, top_k, bm25_weight=search.weight, where=where)
+    stored = searcher.fetch([hit.uid for hit in hits])
+    cosines = [
+        float(stored[hit.uid][0] @ vector) / max(float(np.linalg.norm(stored[hit.uid][0])), 1e-12) for hit in hits
+    ]
+    return hits, np.array(cosines, np.float32)
