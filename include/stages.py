@@ -193,7 +193,7 @@ def examine(run: Run, version: Summary, evaluation: Summary, questions: Summary 
         Path(version["path"]),
         Path(evaluation["path"]),
         read(Path(questions["path"])),
-        (run.settings.index, run.settings.evaluate),
+        run.settings,
         root=run.root,
         server=run.server,
         sink=run.sink,

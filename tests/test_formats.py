@@ -157,7 +157,7 @@ class Line:
         server = plan_shards(
             catalogue.path, model.path, EmbedSettings(shards=1), IndexSettings(store="server"), root=root
         )
-        exam = examine(version.path, measured.path, read(questions.path), (INDEX, EvaluateSettings()), root=root)
+        exam = examine(version.path, measured.path, read(questions.path), PipelineSettings(), root=root)
         made = (source, catalogue, questions, negatives, tokens, model, measured, plan, vectors, version, exam)
         return {
             **{each.kind: each.fingerprint for each in made},

@@ -153,6 +153,15 @@ class QuestionSettings(Group):
         "`weight` and `id`; see Questions in docs/operations.md. `{date}` becomes the run's logical date. Empty: none.",
         max_length=2000,
     )
+    wrong_answers: float = Field(
+        0.1,
+        title="Wrong answers allowed",
+        description="Share, 0-1, of the unanswerable questions that may be answered: the threshold of answers is "
+        "chosen by it, from the file's part `calibrate`, and published with the version. Fewer wrong answers are more "
+        "wrong refusals.",
+        ge=0,
+        le=1,
+    )
 
 
 class EvaluateSettings(Group):
@@ -342,11 +351,12 @@ class AnswerSettings(Group):
         description="`extractive` quotes the sentences that answer. `llm` writes an answer with the model behind the "
         "Airflow connection `llm_default`, and cites its sources.",
     )
-    threshold: float = Field(
-        0.35,
+    threshold: float | None = Field(
+        None,
         title="Threshold",
         description="Least relevance, 0-1, for a sentence to count as an answer: 0.7 of its cosine to the question "
-        "plus 0.3 of the question's words that it shares.",
+        "plus 0.3 of the question's words that it shares. Empty: the version's own, as calibrated by questions; 0.35 "
+        "where it was published without.",
         ge=0,
         le=1,
     )

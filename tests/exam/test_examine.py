@@ -135,7 +135,7 @@ from pathlib import Path
 import include.exam.ask
 from include.exam.examine import examine
 from include.questions.questions import read
-from include.core.settings import EvaluateSettings, IndexSettings
+from include.core.pipeline_settings import PipelineSettings
 
 version, evaluation, questions, root = map(Path, sys.argv[1:])
 asked = include.exam.ask.answer
@@ -149,7 +149,7 @@ def answer(*arguments, **options):
     return asked(*arguments, **options)
 
 include.exam.ask.answer = answer
-examine(version, evaluation, read(questions), (IndexSettings(), EvaluateSettings()), root=root)
+examine(version, evaluation, read(questions), PipelineSettings(), root=root)
 """
 
 
