@@ -1,7 +1,7 @@
 """
 ### From a catalogue to a live search index
 
-`download → convert → read_questions, fine_tune → evaluate → plan_shards → [embed → upsert] × shards → verify
+`download → convert → read_questions → fine_tune → evaluate → plan_shards → [embed → upsert] × shards → verify
 → examine → approve → publish → prune → report, outcome`
 
 | stage | does | look at |
@@ -82,7 +82,7 @@ def train_and_index() -> None:
     source = download()
     catalogue = convert(source)
     questions = read_questions(catalogue)
-    model = fine_tune(catalogue)
+    model = fine_tune(catalogue, questions)
     evaluation = evaluate(catalogue, model)
     parts = plan_shards(catalogue, model)
     evaluation >> parts

@@ -131,6 +131,7 @@ class Line:
         from include.report.report import report
         from include.source.download import download
         from include.training.negatives import MinedIndex, mine
+        from include.training.question_pairs import Beside
         from include.training.train import train
 
         root = self.root
@@ -147,7 +148,7 @@ class Line:
         negatives = mine(catalogue.path, MinedIndex("live", start, lambda vector, k: []), 1, root=root)
         base = resolve_base(settings.base_model, root=root)
         tokens = tokenize(catalogue.path, load_tokenizer(base.path, 16), 16, root=root)
-        model = train(catalogue.path, settings, root=root, negatives=negatives.path)
+        model = train(catalogue.path, settings, root=root, beside=Beside(negatives.path))
         measured = evaluate(catalogue.path, model.path, PipelineSettings(train=settings), root=root)
         plan = plan_shards(catalogue.path, model.path, EmbedSettings(shards=1), INDEX, root=root)
         vectors = embed(plan.path, 0, root=root)
@@ -261,11 +262,12 @@ def test_a_model_of_another_format_is_not_taken_for_unchanged(
 ) -> None:
     """With hard negatives the newest model of equal settings is taken, whichever index those came from."""
     from include.training.negatives import MinedIndex, mine
+    from include.training.question_pairs import Beside
     from include.training.train import train, trained_before
 
     settings = TrainSettings(base_model=str(tiny_base), max_steps=1, batch_size=4, max_tokens=16, hard_negatives=1)
     negatives = mine(catalogue, MinedIndex("live", model, lambda vector, k: []), 1, root=root)
-    made = train(catalogue, settings, root=root, negatives=negatives.path)
+    made = train(catalogue, settings, root=root, beside=Beside(negatives.path))
     found = trained_before(catalogue, settings, root=root)
     assert found is not None
     assert found.fingerprint == made.fingerprint

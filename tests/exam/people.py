@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from tests.small import Product, products
 
 ROWS = products(40)
 COUNT = 60  # questions
+DATE = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def asked_of(rows: Sequence[Product], count: int, wanted: Part = "exam") -> Questions:

@@ -1,6 +1,7 @@
 """include/exam/: a version is asked as people ask it, and one that answers worse does not go live."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from include.exam.summary import Examined
 from include.publishing.needed import needed, shelf
 from include.run import Run
 from include.store.journal import Journal
+from include.store.version import IndexVersion
 from tests.exam.people import COUNT, ROWS, publish, stand_in, summaries
 from tests.faults.killed import kill_at_point
 from tests.indexed import Shop
@@ -115,7 +117,8 @@ def test_a_live_version_that_is_damaged_does_not_stop_its_successor(
 ) -> None:
     """Refusing would keep the broken index live."""
     publish(shop, 1, run_of(1))
-    (shop.root / "version" / shop.versions[0] / "version.json").write_text("{}")
+    made = IndexVersion.read(shop.root / "version" / shop.versions[0])
+    shutil.rmtree(shop.root / made.shards[1]["path"])
     exam, decision = publish(shop, 2, run_of(2))
     assert decision["published"] and exam["stats"]["live"] is None
     assert "cannot be asked" in caplog.text
