@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from include import stages
+from include.answering.answer import answer
 from include.core import artifacts, kinds
+from include.exam.ask import BATCH
 from include.exam.summary import Examined
 from include.publishing.needed import needed, shelf
 from include.run import Run
@@ -160,15 +162,12 @@ def test_a_killed_exam_goes_on_at_its_batch(
     shop: Shop, run_of: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An exam of thousands takes minutes; what was asked is not asked again, and the figures are the same."""
-    import include.exam.ask
-
     run = run_of(1)
     version, evaluated, questions = summaries(shop, 1, run)
     paths = [Path(each["path"]) for each in (version, evaluated, questions)]
     assert kill_at_point(SCRIPT, *paths, shop.root) == "second batch"
     assert artifacts.published(shop.root, kinds.EXAM) == []
     asked: list[int] = []
-    answer = include.exam.ask.answer
 
     def spy(texts: list[str], *given: Any, **options: Any) -> dict[str, Any]:
         asked.append(len(texts))
@@ -177,7 +176,7 @@ def test_a_killed_exam_goes_on_at_its_batch(
     monkeypatch.setattr("include.exam.ask.answer", spy)
     exam = stages.examine(run, version, evaluated, questions)
     assert exam is not None
-    assert asked == [COUNT - include.exam.ask.BATCH]
+    assert asked == [COUNT - BATCH]
     assert exam["stats"]["questions"] == COUNT
 
 
