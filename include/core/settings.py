@@ -373,6 +373,12 @@ class AnswerSettings(Group):
         description="`extractive` quotes the sentences that answer. `llm` writes an answer with the model behind the "
         "Airflow connection `llm_default`, and cites its sources.",
     )
+    llm_fallback: bool = Field(
+        True,
+        title="Quote where the language model fails",
+        description="Where the language model of `llm` fails for good, quote the sentences that answer in its place; a "
+        "warning names the failure. Off: the run fails, and is tried again.",
+    )
     threshold: float | None = Field(
         None,
         title="Threshold",
