@@ -14,15 +14,19 @@ from typing import Any
 
 from include.answering.asked import Asked
 from include.answering.extract import entry, extract
+from include.answering.foreign import Reading
+from include.answering.language import CODES
 from include.answering.llm import LlmConnection, write_answer
 from include.answering.narrowed import Narrowed, narrow, nothing_left
 from include.answering.passages import Retrieved
 from include.answering.questions import checked, refused
 from include.answering.reply import Reply
 from include.answering.retrieve import Search, find, scored
+from include.answering.translation import translator_for
 from include.core import artifacts
 from include.core.errors import BadQuestion, BadSettings, DamagedArtifact, NoLiveIndex, UnknownVersion
 from include.core.settings import AnswerSettings, IndexSettings
+from include.model.directory import reads_many_languages
 from include.store.connection import ServerConnection
 from include.store.journal import fitted_weight
 from include.store.protocol import BM25_WEIGHT, Store
@@ -87,10 +91,12 @@ def answer(
     """
     laps = _Laps()
     read = checked(questions)
-    asked = [Asked.as_written(question) for question in read if isinstance(question, str)]
     _require_generator(settings, llm)
     version, searcher = _open(open_store(index, root=root, server=server), settings.version, index, root)
     laps.end("open")
+    reading = _reading(settings, version, root)
+    asked = [reading.read(question) for question in read if isinstance(question, str)]
+    laps.end("read questions")
     with closing(searcher):
         weight = _weight(settings, root, index.collection, version.name)
         narrowed = narrow(settings, version.attributes, searcher)
@@ -167,6 +173,13 @@ def _describe(store: Store, wanted: str, index: IndexSettings, root: Path) -> In
 
 def _kept(store: Store) -> str:
     return ", ".join(store.versions()) or "none"
+
+
+def _reading(settings: AnswerSettings, version: IndexVersion, root: Path) -> Reading:
+    """How the version's questions are read; the language of one made before is not known, and none is translated."""
+    model = artifacts.read(root / version.model, verify=False).path
+    language = CODES.get(version.language or "", "")
+    return Reading(language, translator_for(settings.translator), multilingual=reads_many_languages(model))
 
 
 def _weight(settings: AnswerSettings, root: Path, collection: str, version: str) -> float | None:

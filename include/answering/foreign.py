@@ -1,0 +1,84 @@
+"""Questions in another language than the catalogue's: searched for in translation, and answered in their own language.
+
+Whether a question is in another language is told by `language.py`; what is not sure is taken for the catalogue's. A
+language that no translator covers is not guessed at, unless the index's model reads many: the answer says so.
+"""
+
+import logging
+import re
+from dataclasses import dataclass, replace
+
+from include.answering.asked import Asked
+from include.answering.language import detect
+from include.answering.reply import Reply
+from include.answering.sentences import named, say
+from include.answering.translation import Translator
+from include.core.errors import VitrineError
+
+log = logging.getLogger(__name__)
+
+_QUOTE = re.compile(r"“([^”]+)”")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How questions are read over one index.
+
+    Attributes:
+        catalogue: The language of its texts, ISO 639-1; empty where it is not known, and nothing is translated then.
+        translator: None without.
+        multilingual: Whether the index's model reads many languages.
+    """
+
+    catalogue: str
+    translator: Translator | None = None
+    multilingual: bool = False
+
+    def read(self, question: str) -> Asked:
+        """The question as it is searched for."""
+        language = detect(question) or self.catalogue
+        asked = Asked(question, question, language)
+        if not self.catalogue or language == self.catalogue:
+            return asked
+        if (translator := self._from(language, self.catalogue)) is None:
+            return asked if self.multilingual else self._unserved(asked)
+        try:
+            text = translator.translate(question, language, self.catalogue)
+        except VitrineError as error:
+            log.warning("the question is searched for as it is: %s", error)
+            return replace(asked, warnings=(say("not_translated", language, reason=error.what),))
+        by = {"from": language, "to": self.catalogue, "by": translator.name}
+        return replace(asked, text=text, translated=by)
+
+    def reply(self, asked: Asked, reply: Reply) -> Reply:
+        """A reply in the question's language: quotes in translation, and below them in the original.
+
+        Of a question that was not translated, it stays as it is.
+        """
+        if asked.unserved:
+            return Reply(asked.unserved, [], [])
+        translator = self._from(self.catalogue, asked.language) if asked.translated else None
+        originals = " ".join(quote[0] for quote in _QUOTE.finditer(reply.text))
+        if translator is None or not originals:
+            return reply
+        try:
+            own = _QUOTE.sub(
+                lambda quote: f"“{translator.translate(quote[1], self.catalogue, asked.language)}”", reply.text
+            )
+        except VitrineError as error:
+            log.warning("the answer stays in the catalogue's language: %s", error)
+            return reply
+        below = say("machine_translated", asked.language, original=originals)
+        return replace(reply, text=f"{own}\n{below}")
+
+    def _from(self, source: str, target: str) -> Translator | None:
+        covered = self.translator is not None and self.translator.covers(source, target)
+        return self.translator if covered else None
+
+    def _unserved(self, asked: Asked) -> Asked:
+        names = {
+            "question": named(asked.language, asked.language),
+            "catalogue": named(self.catalogue, asked.language),
+        }
+        warning = say("how_to_serve", asked.language, **names)
+        return replace(asked, unserved=say("unserved", asked.language, **names), warnings=(warning,))

