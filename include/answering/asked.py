@@ -9,7 +9,7 @@ class Asked:
     """What a person wrote, and what is searched for and compared with evidence.
 
     Attributes:
-        question: As it was written; the language model reads this one.
+        question: As it was written.
         text: What every step searches for and compares: mended and translated, or the question itself.
         language: The question's, ISO 639-1, or the catalogue's where it is not sure; empty where neither is known.
         mended: Words that were spelt wrong, with what is searched for in their place.
@@ -44,6 +44,7 @@ class Asked:
             "mended": self.mended,
             "language": self.language,
             "translated": self.translated,
+            "generator": None,
             "warnings": [],
             "seconds": 0.0,
             "error": None,

