@@ -45,8 +45,8 @@ class Asked:
             "language": self.language,
             "translated": self.translated,
             "generator": None,
-            "warnings": [],
             "seconds": 0.0,
             "error": None,
             **given,
+            "warnings": [*self.warnings, *given.get("warnings", ())],
         }

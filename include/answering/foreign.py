@@ -19,7 +19,8 @@ from include.store.words import words
 
 log = logging.getLogger(__name__)
 
-_QUOTE = re.compile(r"“([^”]+)”")
+_QUOTE = re.compile(r"(“)([^”]+)(”)")
+_SENTENCES = re.compile(r"(\s*)((?:[^\s\[]|\s+(?!\s*\[)|\[(?!\d+\]))+)(\s*)")  # what stands between two citations
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,8 @@ class Reading:
         catalogue: The language of its texts, ISO 639-1; empty where it is not known, and nothing is translated then.
         translator: None without.
         multilingual: Whether the index's model reads many languages.
-        known: Whether the index has a word, in small letters. A question of such words alone is the catalogue's, whatever
-            language it looks like: brands are named in all of them.
+        known: Whether the index has a word, in small letters. A question of such words alone is the catalogue's,
+            whatever language it looks like: brands are named in all of them.
     """
 
     catalogue: str
@@ -57,25 +58,29 @@ class Reading:
         return replace(asked, text=text, translated=by)
 
     def reply(self, asked: Asked, reply: Reply) -> Reply:
-        """A reply in the question's language: quotes in translation, and below them in the original.
+        """A reply in the question's language: quotes, or all that a language model wrote, and below in the original.
 
         Of a question that was not translated, it stays as it is.
         """
-        if asked.unserved:
+        modelled = reply.generation.name == "llm" and not reply.generation.fallback
+        if asked.unserved and not modelled:  # a language model may well read it
             return Reply(asked.unserved, [], [])
-        translator = self._from(self.catalogue, asked.language) if asked.translated else None
-        originals = " ".join(quote[0] for quote in _QUOTE.finditer(reply.text))
-        if translator is None or not originals:
+        translator = self._from(self.catalogue, asked.language) if asked.translated and reply.cited else None
+        if translator is None:
             return reply
+        foreign = _SENTENCES if modelled else _QUOTE
+
+        def own(found: re.Match[str]) -> str:
+            return found[1] + translator.translate(found[2], self.catalogue, asked.language) + found[3]
+
         try:
-            own = _QUOTE.sub(
-                lambda quote: f"“{translator.translate(quote[1], self.catalogue, asked.language)}”", reply.text
-            )
+            text = foreign.sub(own, reply.text)
         except VitrineError as error:
             log.warning("the answer stays in the catalogue's language: %s", error)
             return reply
-        below = say("machine_translated", asked.language, original=originals)
-        return replace(reply, text=f"{own}\n{below}")
+        if originals := " ".join(found[0].strip() for found in foreign.finditer(reply.text)):
+            text = f"{text}\n{say('machine_translated', asked.language, original=originals)}"
+        return replace(reply, text=text)
 
     def _from(self, source: str, target: str) -> Translator | None:
         covered = self.translator is not None and self.translator.covers(source, target)

