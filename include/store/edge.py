@@ -2,8 +2,8 @@
 
 A shard is an artifact of kind `edge`: a directory without write-ahead log, built in the artifact's
 workspace, optimised into one immutable segment, and never written again. Its fingerprint depends on
-the embedding and the HNSW settings alone, so versions and collections share equal shards. `edge_shard.py`
-makes and opens it.
+the embedding, the attributes, the language and the HNSW settings alone, so versions and collections
+share equal shards. `edge_shard.py` makes and opens it.
 
 BM25 statistics (document frequencies, average length) are each shard's own, and scores of several
 shards are merged as they are, as Elasticsearch does by default ("query then fetch"). With shards of

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from include.answering.answer import answer
 from include.answering.asked import Asked
 from include.answering.spelling import Spelling
-from include.core.settings import IndexSettings
+from include.core.settings import AnswerSettings, IndexSettings
 from include.store.stores import open_store
 from include.store.vocabulary import Vocabulary, write_vocabulary
 from tests.index.points import load, vectors, version_id
+from tests.indexed import open_shop
 from tests.small import Product
 
 TITLES = [
@@ -91,3 +93,13 @@ def test_the_vocabulary_reads_back_what_was_written(tmp_path: Path) -> None:
     assert read.beginning("k", 7, 9) == read.beginning("x", 1, 9) == {}
     write_vocabulary([], tmp_path / "none.tsv")
     assert Vocabulary(tmp_path / "none.tsv").beginning("k", 1, 9) == {}
+
+
+def test_an_answer_says_what_was_mended_and_leads_with_a_named_uid(tmp_path: Path, tiny_model: Path) -> None:
+    """Whoever is shown other products than asked for must see why."""
+    shop = open_shop(tmp_path / "data", tiny_model)
+    shop.publish(1)
+    questions = ["a silvr kettle of wood", "0000000021?"]
+    typo, uid = answer(questions, AnswerSettings(), IndexSettings(), root=shop.root)["answers"]
+    assert (typo["searched"], typo["mended"]) == ("a silver kettle of wood", {"silvr": "silver"})
+    assert (typo["question"], uid["products"][0]["uid"], uid["mended"]) == (questions[0], "0000000021", {})
