@@ -6,6 +6,7 @@ language that no translator covers is not guessed at, unless the index's model r
 
 import logging
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from include.answering.asked import Asked
@@ -56,10 +57,10 @@ class Reading:
         by = {"from": language, "to": self.catalogue, "by": translator.name}
         return replace(asked, text=text, translated=by)
 
-    def reply(self, asked: Asked, reply: Reply) -> Reply:
+    def reply(self, asked: Asked, reply: Reply, titles: Collection[str]) -> Reply:
         """A reply in the question's language: quotes, or all that a language model wrote, and below in the original.
 
-        Of a question that was not translated, it stays as it is.
+        Of a question that was not translated, it stays as it is; and so do the products' `titles`, which are names.
         """
         modelled = reply.generation.name == "llm" and not reply.generation.fallback
         if asked.unserved and not modelled:  # a language model may well read it
@@ -70,6 +71,8 @@ class Reading:
         foreign = _SENTENCES if modelled else _QUOTE
 
         def own(found: re.Match[str]) -> str:
+            if found[2] in titles:
+                return found[0]
             return found[1] + translator.translate(found[2], self.catalogue, asked.language) + found[3]
 
         try:
@@ -77,7 +80,7 @@ class Reading:
         except VitrineError as error:
             log.warning("the answer stays in the catalogue's language: %s", error)
             return reply
-        if originals := " ".join(found[0].strip() for found in foreign.finditer(reply.text)):
+        if originals := " ".join(each[0].strip() for each in foreign.finditer(reply.text) if each[2] not in titles):
             text = f"{text}\n{say('machine_translated', asked.language, original=originals)}"
         return replace(reply, text=text)
 

@@ -380,10 +380,10 @@ class AnswerSettings(Group):
         "warning names the failure. Off: the run fails, and is tried again.",
     )
     threshold: float = Field(
-        0.35,
+        0.5,
         title="Threshold",
-        description="Least relevance, 0-1, for a sentence to count as an answer: 0.7 of its cosine to the question "
-        "plus 0.3 of the question's words that it shares.",
+        description="Least confidence in an answer, 0-1; below it, nothing is said to answer. From 0.5 on a passage "
+        "has what the question asks for.",
         ge=0,
         le=1,
     )
