@@ -108,7 +108,7 @@ def answer(
     version, searcher = _open(open_store(index, root=root, server=server), settings.version, index, root)
     laps.end("open")
     reading = _reading(settings, version, root)
-    asked = [reading.read(question) for question in read if isinstance(question, str)]
+    asked: Sequence[Asked] = [reading.read(question) for question in read if isinstance(question, str)]
     laps.end("read questions")
     with closing(searcher):
         weight = _weight(settings, root, index.collection, version.name)
