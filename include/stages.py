@@ -16,6 +16,7 @@ from include.run import recorded as recorded_with
 
 if TYPE_CHECKING:
     from include.answering.llm_connection import LlmConnection
+    from include.core.progress import Sink
     from include.store.connection import ServerConnection
 
 log = logging.getLogger(__name__)
@@ -44,8 +45,7 @@ def download(run: Run) -> Summary:
 
     notes = preflight(run)
     settings = run.settings.source
-    dated = settings.source.replace("{date}", run.logical_date.strftime("%Y-%m-%d"))
-    source = parse(SourceSettings, {**settings.model_dump(), "source": dated})
+    source = parse(SourceSettings, {**settings.model_dump(), "source": run.dated(settings.source)})
     fetched = download.download(source, root=run.root, sink=run.sink)
     return {**fetched.summary(), "notes": [*notes, *require_room(run, fetched)]}
 
@@ -61,7 +61,23 @@ def convert(run: Run, source: Summary) -> Summary:
 
 
 @recorded
-def fine_tune(run: Run, catalogue: Summary) -> Summary:
+def read_questions(run: Run, catalogue: Summary) -> Summary | None:
+    """Fetch the file of questions, where there is one, and check each row against the catalogue; else do nothing."""
+    place = run.settings.questions.questions
+    if place is None:
+        log.info("no questions file: the setting `questions` is empty, so answers are neither trained for nor measured")
+        return None
+    from include.catalogue.schema import PRODUCTS_FILE
+    from include.questions.accept import accept
+    from include.source import download
+
+    fetched = download.download(parse(SourceSettings, {"source": run.dated(place)}), root=run.root, sink=run.sink)
+    products, mark = Path(catalogue["path"]) / PRODUCTS_FILE, catalogue["fingerprint"]
+    return accept(fetched.path, products, mark, root=run.root, sink=run.sink).summary()
+
+
+@recorded
+def fine_tune(run: Run, catalogue: Summary, questions: Summary | None = None) -> Summary:
     """Train the bi-encoder, contrastively, in a process of its own; a retry goes on at its checkpoint.
 
     With `retrain = never` this is the live index's model; with `always` a model of this run's own.
@@ -73,17 +89,20 @@ def fine_tune(run: Run, catalogue: Summary) -> Summary:
     if settings.retrain == "never":
         return _live_model(run)
     from include.training.negatives import mine_live
+    from include.training.question_pairs import Beside
     from include.training.train import train_in_subprocess, trained_before
 
     path = Path(catalogue["path"])
     nonce = run.run_id if settings.retrain == "always" else ""
-    if not nonce and (found := trained_before(path, settings, root=run.root)):  # without a process that loads torch
+    beside = Beside(questions=None if questions is None else Path(questions["path"]))
+    found = None if nonce else trained_before(path, settings, root=run.root, beside=beside)
+    if found is not None:  # without a process that loads torch
         log.info("reused model %s: neither the catalogue nor a setting of training has changed", found.fingerprint)
         return found.summary()
-    negatives = None
     if settings.hard_negatives:
-        negatives = mine_live(path, settings.hard_negatives, run.open_store(), root=run.root, sink=run.sink)
-    made = train_in_subprocess(path, settings, root=run.root, negatives=negatives, nonce=nonce, sink=run.sink)
+        mined = mine_live(path, settings.hard_negatives, run.open_store(), root=run.root, sink=run.sink)
+        beside = beside._replace(negatives=mined)
+    made = train_in_subprocess(path, settings, root=run.root, beside=beside, nonce=nonce, sink=run.sink)
     return made.summary()
 
 
@@ -165,6 +184,26 @@ def verify(run: Run, shards: Iterable[Summary] | Summary) -> Summary:
 
 
 @recorded
+def examine(run: Run, version: Summary, evaluation: Summary, questions: Summary | None) -> Summary | None:
+    """Where there are questions, ask the exam of the verified version and of the live one; else do nothing."""
+    if questions is None:
+        log.info("no exam: there is no questions file, so whether the version answers worse is not measured")
+        return None
+    from include.exam import examine
+    from include.questions.questions import read
+
+    return examine.examine(
+        Path(version["path"]),
+        Path(evaluation["path"]),
+        read(Path(questions["path"])),
+        run.settings,
+        root=run.root,
+        server=run.server,
+        sink=run.sink,
+    ).summary()
+
+
+@recorded
 def request_approval(run: Run, results: Mapping[str, Any], link: str) -> Summary:
     """Ask a person whether the version may go live, where `promote = approval`; else pass at once."""
     from include.publishing import approval
@@ -177,11 +216,12 @@ def request_approval(run: Run, results: Mapping[str, Any], link: str) -> Summary
 
 
 @recorded
-def publish(run: Run, version: Summary, evaluation: Summary, approval: Summary) -> Summary:
+def publish(run: Run, version: Summary, evaluation: Summary, approval: Summary, exam: Summary | None = None) -> Summary:
     """Move the alias to the new version, in one step, unless the gate, a person or a newer date says no."""
     from include.publishing import publish
 
-    release = publish.Release(Path(version["path"]), Path(evaluation["path"]), run.logical_date, run.run_id)
+    asked = None if exam is None else Path(exam["path"])
+    release = publish.Release(Path(version["path"]), Path(evaluation["path"]), run.logical_date, run.run_id, asked)
     index, evaluate, store = run.settings.index, run.settings.evaluate, run.open_store()
     return publish.publish(release, index, evaluate, store, root=run.root, approval=approval)
 
@@ -238,6 +278,15 @@ def answer_question(
     for each in found["answers"]:
         log.log(logging.WARNING if each["error"] else logging.INFO, "%s", as_text(each))
     return found
+
+
+def check_answers(
+    index: IndexSettings, *, root: Path, server: "ServerConnection | None" = None, sink: "Sink | None" = None
+) -> Summary:
+    """Ask the live index the exam that it was published with; fail where it answers worse, or is damaged."""
+    from include.exam.check import check_live
+
+    return check_live(index, root=root, server=server, sink=sink)
 
 
 def roll_back(

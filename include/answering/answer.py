@@ -34,7 +34,7 @@ from include.core.errors import BadQuestion, BadSettings, DamagedArtifact, NoLiv
 from include.core.settings import AnswerSettings, IndexSettings
 from include.model.directory import reads_many_languages
 from include.store.connection import ServerConnection
-from include.store.journal import fitted_weight
+from include.store.journal import Entry, published
 from include.store.protocol import BM25_WEIGHT, Store
 from include.store.searcher import Searcher
 from include.store.stores import open_store
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+THRESHOLD = 0.5  # of answers, where none was calibrated
 _Write: TypeAlias = Callable[[Asked, Retrieved, Judged], Reply]
 
 
@@ -83,8 +84,10 @@ def answer(
         llm: Needed for `generator="llm"`.
 
     Returns:
-        JSON-able: `version`, `bm25_weight` (None but in hybrid mode), `seconds`, `milliseconds` by step, `filter` (as
-        it was read; None without), `facets` (by attribute, `{"value", "count", "filter"}` over all that match), and
+        JSON-able: `version`, `bm25_weight` (None but in hybrid mode), `threshold` of answers, 0-1, and
+        `threshold_from`: "the form", "calibration" by questions, or "default" where there were none; `seconds`,
+        `milliseconds` by step, `filter` (as it was read; None without),
+        `facets` (by attribute, `{"value", "count", "filter"}` over all that match), and
         `answers`, for each question `question`, `answer`, `found`, `sources` (marker [n] is the n-th of them),
         `products` (all that were retrieved, by rank), `confidence` (`retrieval`: cosine of the nearest product,
         `answer`: how surely it is answered, both 0-1), `searched` (the text searched for), `mended` (its
@@ -111,7 +114,9 @@ def answer(
     asked: Sequence[Asked] = [reading.read(question) for question in read if isinstance(question, str)]
     laps.end("read questions")
     with closing(searcher):
-        weight = _weight(settings, root, index.collection, version.name)
+        entry = _entry(root, index.collection, version.name)
+        weight = _weight(settings, entry)
+        settings, told = _with_threshold(settings, entry)
         narrowed = narrow(settings, version.attributes, searcher)
         laps.end("filter")
         search = Search(settings, weight, narrowed.where)
@@ -130,6 +135,8 @@ def answer(
     return {
         "version": version.name,
         "bm25_weight": weight,
+        "threshold": settings.threshold,
+        "threshold_from": told,
         "filter": narrowed.filter,
         "facets": narrowed.facets,
         "answers": [
@@ -205,18 +212,31 @@ def _reading(settings: AnswerSettings, version: IndexVersion, root: Path) -> Rea
     )
 
 
-def _weight(settings: AnswerSettings, root: Path, collection: str, version: str) -> float | None:
+def _entry(root: Path, collection: str, version: str) -> Entry | None:
+    """What was published with the version; None where it never was, or where that cannot be read."""
+    try:
+        return published(root, collection, version)
+    except DamagedArtifact as damage:  # it holds the way back, not the index: questions are answered meanwhile
+        log.warning("BM25's weight and the threshold are the defaults, whatever was fitted: %s", damage)
+        return None
+
+
+def _weight(settings: AnswerSettings, entry: Entry | None) -> float | None:
     """BM25's weight in hybrid search: the asked-for one, else the version's own; None in other modes."""
     if settings.mode != "hybrid":
         return None
     if settings.bm25_weight is not None:
         return settings.bm25_weight
-    try:
-        fitted = fitted_weight(root, collection, version)
-    except DamagedArtifact as damage:  # it holds the way back, not the index: questions are answered meanwhile
-        log.warning("BM25 weighs %s, whatever was fitted: %s", BM25_WEIGHT, damage)
-        fitted = None
-    return BM25_WEIGHT if fitted is None else fitted
+    return BM25_WEIGHT if entry is None or entry.bm25_weight is None else entry.bm25_weight
+
+
+def _with_threshold(settings: AnswerSettings, entry: Entry | None) -> tuple[AnswerSettings, str]:
+    """The settings with the threshold of answers that holds, and where that is from."""
+    if settings.threshold is not None:
+        return settings, "the form"
+    if entry is not None and entry.answering is not None:
+        return settings.model_copy(update={"threshold": entry.answering["threshold"]}), "calibration"
+    return settings.model_copy(update={"threshold": THRESHOLD}), "default"
 
 
 def _tell(narrowed: Narrowed) -> None:
@@ -270,7 +290,7 @@ def _writing(settings: AnswerSettings, llm: LlmConnection | None, encoder: "Quer
         model = Writer(llm, similarity(encoder), fallback=settings.llm_fallback)
 
     def write(asked: Asked, retrieved: Retrieved, judged: Judged) -> Reply:
-        extracted = extract(asked, retrieved, judged, settings.threshold)
+        extracted = extract(asked, retrieved, judged, settings.threshold or 0.0)
         titles = {hit.title for hit in retrieved.hits}
         if model is not None and extracted.cited:
             text = asked.text if asked.translated else asked.question

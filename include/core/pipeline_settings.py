@@ -12,6 +12,7 @@ from include.core.settings import (
     EvaluateSettings,
     Group,
     IndexSettings,
+    QuestionSettings,
     RetentionSettings,
     SourceSettings,
 )
@@ -47,6 +48,7 @@ START = ("source", "preset", "promote")
 GROUPS: dict[str, type[Group]] = {
     "source": SourceSettings,
     "convert": ConvertSettings,
+    "questions": QuestionSettings,
     "train": TrainSettings,
     "evaluate": EvaluateSettings,
     "embed": EmbedSettings,
@@ -63,6 +65,7 @@ class PipelineSettings(Group):
 
     source: SourceSettings = SourceSettings()
     convert: ConvertSettings = ConvertSettings()
+    questions: QuestionSettings = QuestionSettings()
     train: TrainSettings = TrainSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
     embed: EmbedSettings = EmbedSettings()

@@ -162,6 +162,30 @@ class ConvertSettings(Group):
             raise ValueError("Python knows no encoding of text by this name; such as utf-8, cp1252, cp1254") from None
 
 
+class QuestionSettings(Group):
+    """What people ask, as data: to measure the answers by, to train and to calibrate with."""
+
+    section: ClassVar[str] = "questions"
+
+    questions: str | None = Field(
+        None,
+        title="Questions",
+        description="Where a file of questions with their right products is: a path or an address, as of the "
+        "catalogue. Each row has `question` and `uids`, and may have `evidence`, `answerable`, `kind`, `lang`, "
+        "`weight` and `id`; see Questions in docs/operations.md. `{date}` becomes the run's logical date. Empty: none.",
+        max_length=2000,
+    )
+    wrong_answers: float = Field(
+        0.1,
+        title="Wrong answers allowed",
+        description="Share, 0-1, of the unanswerable questions that may be answered: the threshold of answers is "
+        "chosen by it, from the file's part `calibrate`, and published with the version. Fewer wrong answers are more "
+        "wrong refusals.",
+        ge=0,
+        le=1,
+    )
+
+
 class EvaluateSettings(Group):
     """How the model is measured, and what may go live."""
 
@@ -379,11 +403,12 @@ class AnswerSettings(Group):
         description="Where the language model of `llm` fails for good, quote the sentences that answer in its place; a "
         "warning names the failure. Off: the run fails, and is tried again.",
     )
-    threshold: float = Field(
-        0.5,
+    threshold: float | None = Field(
+        None,
         title="Threshold",
-        description="Least confidence in an answer, 0-1; below it, nothing is said to answer. From 0.5 on a passage "
-        "has what the question asks for.",
+        description="Least confidence in an answer, 0-1; below it, nothing is said to answer. Empty: the version's, "
+        "as calibrated by questions; 0.5 where it was published without: from there on a passage has what the "
+        "question asks for.",
         ge=0,
         le=1,
     )

@@ -2,9 +2,9 @@
 
 From what a run has used and what a version names, the way goes back over the inputs: a version to its plan, shards,
 vectors, model and catalogue; a model to its base and hard negatives; a catalogue to its source. Word pieces stay with
-the model that was trained on them, and of the evaluations of a version's model the newest. Not followed is what was
-only there at the time, such as the live model that an evaluation compared with: over it, each week would need the one
-before.
+the model that was trained on them, exams and their questions with their version, and of the evaluations of a version's
+model the newest. Not followed is what was only there at the time, such as the live model that an evaluation compared
+with: over it, each week would need the one before.
 """
 
 import logging
@@ -24,8 +24,9 @@ log = logging.getLogger(__name__)
 
 # From what is made to what it is made of: in this order they are removed, so that nothing ever names what is gone.
 KINDS = (
+    kinds.EXAM,
     *(kinds.VERSION, kinds.EDGE, kinds.PLAN, kinds.EMBEDDING, kinds.EVALUATION, kinds.MODEL),
-    *(kinds.NEGATIVES, kinds.TOKENS, kinds.BASE, kinds.CATALOGUE, kinds.SOURCE, kinds.REPORT),
+    *(kinds.NEGATIVES, kinds.TOKENS, kinds.BASE, kinds.QUESTIONS, kinds.CATALOGUE, kinds.SOURCE, kinds.REPORT),
 )
 FINGERPRINT = re.compile("[0-9a-f]{16}")
 COLLECTION = re.compile("[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -34,6 +35,7 @@ INPUTS = {  # roles in the manifest whose fingerprints are artifacts that are ne
     "plan": {"catalogue": "catalogue", "model": "model"},
     "edge": {"embedding": "embedding"},
     "model": {"base": "base", "negatives": "negatives"},
+    "exam": {"questions": "questions"},
 }
 
 Shelf = Mapping[str, Artifact | None]  # by `<kind>/<fingerprint>`; None where the manifest cannot be read
@@ -80,6 +82,7 @@ def needed(root: Path, held: Shelf, used: Iterable[str], versions: Iterable[str]
     kept = {f"version/{name}" for name in names} & held.keys()
     found: set[str] = set()
     waiting = [*used, *kept, *(name for version in names for name, _ in plans_of(version, held))]
+    waiting += [name for name, made in held.items() if name.startswith("exam/") and made and _of(made) in names]
     while waiting:
         name = waiting.pop()
         if name not in found:
@@ -90,6 +93,11 @@ def needed(root: Path, held: Shelf, used: Iterable[str], versions: Iterable[str]
     bases = {f"model/{made.inputs.get('base')}" for made in models}  # a model of ours; not followed further
     cut = {name for name, made in held.items() if name.startswith("tokens/") and made and _about(made) in trained_on}
     return found | cut | bases & held.keys() | set(_evaluations(held, kept))
+
+
+def _of(exam: Artifact) -> str | None:
+    """The version that an exam is of: what is live is asked again what it was published with."""
+    return exam.inputs.get("version")
 
 
 def _about(made: Artifact) -> str | None:
@@ -103,7 +111,7 @@ def _made_of(name: str, root: Path, held: Shelf) -> Iterator[str]:
     made = held.get(name)
     if made is not None:
         yield from (f"{of}/{made.inputs[role]}" for role, of in INPUTS.get(kind, {}).items() if role in made.inputs)
-        if kind == "catalogue":  # which knows its source by content: several files may have had it
+        if kind in ("catalogue", "questions"):  # which knows its source by content: several files may have had it
             sources = ((each, one) for each, one in held.items() if each.startswith("source/") and one)
             same = (each for each, one in sources if one.stats.get("sha256") == made.inputs.get("source"))
             yield from list(same)[:1]

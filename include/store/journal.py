@@ -51,6 +51,9 @@ class Entry:
         gate: What evaluation's gate said of it; None where there was none.
         bm25_weight: Of BM25 in hybrid search, 0-1, as evaluation fitted it for the version's model; None where
             none was fitted.
+        exam: Fingerprint of the exam that it was asked; None where there were no questions.
+        answering: By what it answers, as calibrated by questions: `threshold`, and what it leads to; None where there
+            were too few: then the default holds.
         sample: Whether its catalogue is the synthetic sample; None where that was not known.
     """
 
@@ -65,6 +68,8 @@ class Entry:
     approved_at: str | None = None
     gate: str | None = None
     sample: bool | None = None
+    exam: str | None = None
+    answering: dict[str, Any] | None = None
 
 
 @dataclass
@@ -156,8 +161,8 @@ def history(root: Path, collection: str) -> list[dict[str, Any]]:
     return [asdict(entry) for entry in Journal.load(root, collection).history]
 
 
-def fitted_weight(root: Path, collection: str, version: str) -> float | None:
-    """BM25's weight in hybrid search that was published with a version; None where none was.
+def published(root: Path, collection: str, version: str) -> Entry | None:
+    """What was published with a version, last; None where it never was.
 
     Raises:
         DamagedArtifact: The journal cannot be read.
@@ -165,8 +170,7 @@ def fitted_weight(root: Path, collection: str, version: str) -> float | None:
     journal = Journal.load(root, collection)
     # Between the alias's move and the journal's note of it, the version is live and only intended.
     intended = journal.intent if journal.intent is not None and journal.intent.version == version else None
-    entry = intended or journal.newest(version)
-    return None if entry is None else entry.bm25_weight
+    return intended or journal.newest(version)
 
 
 @contextmanager

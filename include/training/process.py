@@ -23,6 +23,7 @@ from include.core.environment import REPOSITORY
 from include.core.errors import TrainingInterrupted, VitrineError
 from include.core.progress import Sink, Snapshot
 from include.core.train_settings import TrainSettings
+from include.training.question_pairs import Beside
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ def train_in_subprocess(
     settings: TrainSettings,
     *,
     root: Path,
-    negatives: Path | None = None,
+    beside: Beside = Beside(),
     nonce: str = "",
     sink: Sink | None = None,
 ) -> Artifact:
@@ -58,8 +59,7 @@ def train_in_subprocess(
         f"--catalogue={catalogue.resolve()}",
     ]
     command += [f"--settings={settings.model_dump_json()}", f"--parent={os.getpid()}", f"--nonce={nonce}"]
-    if negatives is not None:
-        command.append(f"--negatives={negatives.resolve()}")
+    command += [f"--{name}={path.resolve()}" for name, path in beside._asdict().items() if path is not None]
     child = subprocess.Popen(
         command,
         cwd=REPOSITORY,
