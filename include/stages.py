@@ -88,6 +88,24 @@ def fine_tune(run: Run, catalogue: Summary) -> Summary:
 
 
 @recorded
+def train_reader(run: Run, catalogue: Summary, model: Summary, questions: Summary | None) -> Summary | None:
+    """Train the reader on the questions that come with evidence; nothing where there are none, or `reader = never`."""
+    from include import reading
+
+    settings = run.settings.reader
+    if settings.reader == "never" or questions is None:
+        log.info("no reader: %s", "reader is never" if settings.reader == "never" else "there is no questions file")
+        return None
+    rows = reading.rows_of(Path(questions["path"]), Path(catalogue["path"]))
+    if len(rows) < reading.FEWEST:
+        log.warning("no reader: %d questions to train on have evidence, and it needs %d", len(rows), reading.FEWEST)
+        return None
+    made = reading.train_in_subprocess(rows, Path(model["path"]), settings, root=run.root, sink=run.sink)
+    log.info("%s", made.stats["reason"])
+    return made.summary()
+
+
+@recorded
 def evaluate(run: Run, catalogue: Summary, model: Summary) -> Summary:
     """Measure retrieval on products held out from training: BM25, base, tuned, live; decide on promotion."""
     from include.evaluation import evaluate

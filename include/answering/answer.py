@@ -18,13 +18,14 @@ from include.answering.llm import LlmConnection, write_answer
 from include.answering.narrowed import Narrowed, narrow, nothing_left
 from include.answering.passages import Retrieved
 from include.answering.questions import checked, refused
+from include.answering.read import open_reader, read_passages
 from include.answering.reply import Reply
 from include.answering.retrieve import Search, find, scored
-from include.core import artifacts
+from include.core import artifacts, kinds
 from include.core.errors import BadQuestion, BadSettings, DamagedArtifact, NoLiveIndex, UnknownVersion
 from include.core.settings import AnswerSettings, IndexSettings
 from include.store.connection import ServerConnection
-from include.store.journal import fitted_weight
+from include.store.journal import Entry, published
 from include.store.protocol import BM25_WEIGHT, Store
 from include.store.searcher import Searcher
 from include.store.stores import open_store
@@ -92,11 +93,15 @@ def answer(
     version, searcher = _open(open_store(index, root=root, server=server), settings.version, index, root)
     laps.end("open")
     with closing(searcher):
-        weight = _weight(settings, root, index.collection, version.name)
+        published_with = _published(root, index.collection, version.name)
+        weight = _weight(settings, published_with)
         narrowed = narrow(settings, version.attributes, searcher)
         laps.end("filter")
         search = Search(settings, weight, narrowed.where)
         retrieved = None if narrowed.left == 0 else _retrieve(asked, version, searcher, search, root, laps)
+    if retrieved is not None and (reader := open_reader(_reader(settings, published_with, root))) is not None:
+        retrieved = read_passages(asked, retrieved, reader)
+        laps.end("read sentences")
     shared = laps.total() / len(asked)
     written = _all_written(asked, retrieved, narrowed, settings, llm, shared)
     laps.end("generate")
@@ -169,18 +174,31 @@ def _kept(store: Store) -> str:
     return ", ".join(store.versions()) or "none"
 
 
-def _weight(settings: AnswerSettings, root: Path, collection: str, version: str) -> float | None:
+def _published(root: Path, collection: str, version: str) -> Entry | None:
+    """What was published with a version; None where nothing is known."""
+    try:
+        return published(root, collection, version)
+    except DamagedArtifact as damage:  # it holds the way back, not the index: questions are answered meanwhile
+        log.warning("BM25 weighs %s, and no reader reads, whatever was published: %s", BM25_WEIGHT, damage)
+        return None
+
+
+def _weight(settings: AnswerSettings, entry: Entry | None) -> float | None:
     """BM25's weight in hybrid search: the asked-for one, else the version's own; None in other modes."""
     if settings.mode != "hybrid":
         return None
     if settings.bm25_weight is not None:
         return settings.bm25_weight
-    try:
-        fitted = fitted_weight(root, collection, version)
-    except DamagedArtifact as damage:  # it holds the way back, not the index: questions are answered meanwhile
-        log.warning("BM25 weighs %s, whatever was fitted: %s", BM25_WEIGHT, damage)
-        fitted = None
+    fitted = None if entry is None else entry.bm25_weight
     return BM25_WEIGHT if fitted is None else fitted
+
+
+def _reader(settings: AnswerSettings, entry: Entry | None, root: Path) -> Path | None:
+    """Where the reader is: the asked-for one, else the version's own; None where there is none."""
+    mark = settings.read_with
+    if mark == "published":
+        mark = "none" if entry is None or entry.reader is None else entry.reader
+    return None if mark == "none" else artifacts.locate(root, kinds.READER, mark)
 
 
 def _tell(narrowed: Narrowed) -> None:

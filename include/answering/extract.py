@@ -16,15 +16,21 @@ CLOSE = 0.85  # a further quote has at least this share of the best one's score
 
 
 def extract(retrieved: Retrieved, threshold: float) -> Reply:
-    """Quote the sentences that answer; a reply that cites nothing where none does."""
-    order = np.argsort(-retrieved.scores, kind="stable").tolist()
-    enough = [number for number in order if retrieved.scores[number] >= threshold]
+    """Quote the sentences that answer; a reply that cites nothing where none does.
+
+    Args:
+        retrieved: What was found.
+        threshold: Least relevance of a sentence that counts as an answer, where no reader says what does.
+    """
+    scores, threshold = _scores(retrieved), threshold if retrieved.read is None else retrieved.least
+    order = np.argsort(-scores, kind="stable").tolist()
+    enough = [number for number in order if scores[number] >= threshold]
     if not enough:
         return Reply(NOTHING, [], [])
-    least = CLOSE * retrieved.scores[enough[0]]
+    least = CLOSE * scores[enough[0]]
     distinct: dict[str, Passage] = {}  # products of one family share sentences
     for number in enough:
-        if retrieved.scores[number] >= least:
+        if scores[number] >= least:
             distinct.setdefault(retrieved.passages[number].text, retrieved.passages[number])
     quoted = list(distinct.values())[:QUOTES]
     cited = list(dict.fromkeys(passage.product for passage in quoted))
@@ -48,10 +54,15 @@ def entry(asked: Asked, retrieved: Retrieved, reply: Reply, warnings: Sequence[s
         found=bool(reply.cited),
         sources=[products[product] for product in reply.cited],
         products=products,
-        confidence={"retrieval": _share(retrieved.cosines), "answer": _share(retrieved.scores)},
+        confidence={"retrieval": _share(retrieved.cosines), "answer": _share(_scores(retrieved))},
         warnings=[*warnings, *reply.warnings],
         seconds=round(seconds, 4),
     )
+
+
+def _scores(retrieved: Retrieved) -> Vectors:
+    """How well each passage answers: as the reader says, where there is one."""
+    return retrieved.scores if retrieved.read is None else retrieved.read
 
 
 def _share(scores: Vectors) -> float:
@@ -62,7 +73,7 @@ def _share(scores: Vectors) -> float:
 def _products(retrieved: Retrieved) -> list[dict[str, Any]]:
     """All products by rank, each with its best sentence."""
     best: dict[int, str] = {}
-    for number in np.argsort(-retrieved.scores, kind="stable").tolist():
+    for number in np.lexsort((-retrieved.scores, -_scores(retrieved))).tolist():
         best.setdefault(retrieved.passages[number].product, retrieved.passages[number].text)
     return [
         {

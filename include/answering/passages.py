@@ -78,12 +78,23 @@ class Passage:
 
 @dataclass(frozen=True)
 class Retrieved:
-    """What was retrieved for a question: products by rank, their cosines, their sentences and scores."""
+    """What was retrieved for a question.
+
+    Attributes:
+        hits: The products by rank.
+        cosines: (products,) float32, theirs with the question.
+        passages: Their sentences.
+        scores: (passages,) float32, how relevant each is.
+        read: (passages,) float32, how likely each answers, 0-1, as a reader says; None without one.
+        least: From where on `read` counts as an answer.
+    """
 
     hits: list[Hit]
     cosines: Vectors
     passages: list[Passage]
     scores: Vectors
+    read: Vectors | None = None
+    least: float = 0.0
 
 
 def sentences(text: str) -> list[str]:

@@ -14,7 +14,7 @@ from include.core.settings import (
     RetentionSettings,
     SourceSettings,
 )
-from include.core.train_settings import TrainSettings
+from include.core.train_settings import ReaderSettings, TrainSettings
 
 
 class PresetSettings(Group):
@@ -47,6 +47,7 @@ GROUPS: dict[str, type[Group]] = {
     "source": SourceSettings,
     "convert": ConvertSettings,
     "train": TrainSettings,
+    "reader": ReaderSettings,
     "evaluate": EvaluateSettings,
     "embed": EmbedSettings,
     "index": IndexSettings,
@@ -60,6 +61,7 @@ class PipelineSettings(Group):
     source: SourceSettings = SourceSettings()
     convert: ConvertSettings = ConvertSettings()
     train: TrainSettings = TrainSettings()
+    reader: ReaderSettings = ReaderSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
     embed: EmbedSettings = EmbedSettings()
     index: IndexSettings = IndexSettings()

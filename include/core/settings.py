@@ -331,9 +331,16 @@ class AnswerSettings(Group):
         0.35,
         title="Threshold",
         description="Least relevance, 0-1, for a sentence to count as an answer: 0.7 of its cosine to the question "
-        "plus 0.3 of the question's words that it shares.",
+        "plus 0.3 of the question's words that it shares. Where a reader reads, its own threshold counts instead.",
         ge=0,
         le=1,
+    )
+    read_with: str = Field(
+        "published",
+        title="Reader",
+        description="Which reader says what answers: `published`, the one that was published with the version, if one "
+        "was; `none`; or the fingerprint of one under the data directory's `reader/`.",
+        pattern=r"^(published|none|[0-9a-f]{16})$",
     )
     filter: str | None = Field(
         None,

@@ -49,12 +49,14 @@ class Release:
             publishes without a gate.
         logical_date: The date that the run stands for, with a time zone.
         run_id: The run's name, for the journal.
+        reader: Artifact of kind `reader` that answers with the version; None where there is none to use.
     """
 
     version: Path
     evaluation: Path | None
     logical_date: datetime
     run_id: str
+    reader: Path | None = None
 
 
 def publish(
@@ -105,6 +107,7 @@ def publish(
             approved_at=None if answer is None else answer.at,
             gate=None if gate is None else said(gate),
             sample=is_sample(root / made.catalogue, root),
+            reader=None if release.reader is None else release.reader.name,
         )
         previous = live
         if decided.publish and live == name:

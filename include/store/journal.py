@@ -52,6 +52,7 @@ class Entry:
         bm25_weight: Of BM25 in hybrid search, 0-1, as evaluation fitted it for the version's model; None where
             none was fitted.
         sample: Whether its catalogue is the synthetic sample; None where that was not known.
+        reader: Fingerprint of the reader that answers with it; None where there is none.
     """
 
     version: str
@@ -65,6 +66,7 @@ class Entry:
     approved_at: str | None = None
     gate: str | None = None
     sample: bool | None = None
+    reader: str | None = None
 
 
 @dataclass
@@ -156,8 +158,8 @@ def history(root: Path, collection: str) -> list[dict[str, Any]]:
     return [asdict(entry) for entry in Journal.load(root, collection).history]
 
 
-def fitted_weight(root: Path, collection: str, version: str) -> float | None:
-    """BM25's weight in hybrid search that was published with a version; None where none was.
+def published(root: Path, collection: str, version: str) -> Entry | None:
+    """What was published with a version, last; None where it never was.
 
     Raises:
         DamagedArtifact: The journal cannot be read.
@@ -165,8 +167,7 @@ def fitted_weight(root: Path, collection: str, version: str) -> float | None:
     journal = Journal.load(root, collection)
     # Between the alias's move and the journal's note of it, the version is live and only intended.
     intended = journal.intent if journal.intent is not None and journal.intent.version == version else None
-    entry = intended or journal.newest(version)
-    return None if entry is None else entry.bm25_weight
+    return intended or journal.newest(version)
 
 
 @contextmanager

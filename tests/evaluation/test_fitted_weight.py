@@ -10,7 +10,7 @@ from include.answering.answer import answer
 from include.core import artifacts, kinds
 from include.core.forms import allowed, form_fields, from_form
 from include.core.settings import AnswerSettings, IndexSettings
-from include.store.journal import Journal, fitted_weight, history
+from include.store.journal import Journal, history, published
 from include.store.protocol import BM25_WEIGHT
 from tests.indexed import Shop, day, open_shop
 
@@ -95,8 +95,9 @@ def test_a_version_is_answered_with_its_weight_from_the_moment_it_is_live(shop: 
     journal = Journal.load(shop.root, "products")
     journal.intent = journal.history.pop()
     journal.save()
-    assert fitted_weight(shop.root, "products", shop.versions[0]) == 0.35
-    assert fitted_weight(shop.root, "products", shop.versions[1]) is None
+    entry = published(shop.root, "products", shop.versions[0])
+    assert entry is not None and entry.bm25_weight == 0.35
+    assert published(shop.root, "products", shop.versions[1]) is None
 
 
 def test_a_damaged_journal_does_not_silence_the_shop(shop: Shop, caplog: pytest.LogCaptureFixture) -> None:
