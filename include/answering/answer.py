@@ -245,7 +245,7 @@ def _all_written(
     for each, found in zip(asked, retrieved, strict=True):
         began = time.monotonic()
         reply = _generate(each, found, settings, llm)
-        written.append(entry(each, found, reply, narrowed.warnings, shared + time.monotonic() - began))
+        written.append(entry(each, found, reply, narrowed.warnings(each.language), shared + time.monotonic() - began))
     return written
 
 

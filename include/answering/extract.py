@@ -8,6 +8,7 @@ import numpy as np
 from include.answering.asked import Asked
 from include.answering.passages import Passage, Retrieved
 from include.answering.reply import NOTHING, Reply
+from include.answering.sentences import say
 from include.catalogue.attributes import bounded
 from include.core.arrays import Vectors
 
@@ -50,7 +51,7 @@ def entry(asked: Asked, retrieved: Retrieved, reply: Reply, warnings: Sequence[s
     """
     products = _products(retrieved)
     return asked.entry(
-        answer=reply.text,
+        answer=say("nothing", asked.language) if reply.text == NOTHING else reply.text,
         found=bool(reply.cited),
         sources=[products[product] for product in reply.cited],
         products=products,

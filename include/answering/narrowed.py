@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from include.answering.asked import Asked
+from include.answering.sentences import say
 from include.catalogue.attributes import Attribute
 from include.core.settings import AnswerSettings
 from include.store.filter_text import parse
@@ -27,13 +28,20 @@ class Narrowed:
         left: How many products match; None without a filter.
         facets: By attribute, `{"value", "count", "filter"}` of the most frequent values among those products; `filter`
             is the one that chooses that value.
-        warnings: The filter's keywords that no product has, with one that is spelt alike.
+        unknown: The filter's keywords that no product has, each with one that is spelt alike, or None.
     """
 
     where: Filter | None
     left: int | None
     facets: dict[str, list[dict[str, Any]]]
-    warnings: list[str]
+    unknown: list[tuple[str, str | None]]
+
+    def warnings(self, language: str) -> list[str]:
+        """What to say of the filter, in a question's language."""
+        return [
+            say("like_value" if near else "no_such_value", language, value=value, near=near)
+            for value, near in self.unknown
+        ]
 
     @property
     def filter(self) -> str | None:
@@ -64,11 +72,13 @@ def narrow(settings: AnswerSettings, attributes: Sequence[Attribute], searcher: 
 
 def nothing_left(asked: Asked, narrowed: Narrowed) -> dict[str, Any]:
     """The entry of a question whose filter leaves no product."""
-    answer = f"The filter leaves no product to answer from: {narrowed.filter}"
-    return asked.entry(answer=answer, warnings=narrowed.warnings)
+    answer = say("nothing_left", asked.language, filter=narrowed.filter)
+    return asked.entry(answer=answer, warnings=narrowed.warnings(asked.language))
 
 
-def _unknown_values(where: Filter, attributes: Sequence[Attribute], searcher: Searcher) -> Iterator[str]:
+def _unknown_values(
+    where: Filter, attributes: Sequence[Attribute], searcher: Searcher
+) -> Iterator[tuple[str, str | None]]:
     """Keywords are compared letter by letter: say so where that is why nothing matches."""
     by_name = {each.name: each for each in attributes}
     asked = [(name, value) for name, value in dict.fromkeys(_keywords(where))][:CHECKED_VALUES]
@@ -80,9 +90,7 @@ def _unknown_values(where: Filter, attributes: Sequence[Attribute], searcher: Se
         if not near and len(value) <= LONGEST_ALIKE:
             short = [each for each in there[:LIKE_VALUES] if len(each) <= LONGEST_ALIKE]
             near = difflib.get_close_matches(value, short, n=1)
-        yield f"No product has {OneOf(name, (value,))}" + (
-            f"; did you mean {OneOf(name, (near[0],))}?" if near else "."
-        )
+        yield str(OneOf(name, (value,))), str(OneOf(name, (near[0],))) if near else None
 
 
 def _keywords(node: Filter) -> Iterator[tuple[str, str]]:

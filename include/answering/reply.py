@@ -18,9 +18,10 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from include.answering.sentences import say
 from include.store.words import words
 
-NOTHING = "Nothing in the catalogue answers this."
+NOTHING = say("nothing")
 MOST_IN_RANGE = 50  # products that one `[a-b]` stands for
 
 _TAG = re.compile(r"<(/?)(?:think|thinking|reasoning)>", re.IGNORECASE)
