@@ -1,17 +1,19 @@
 """
 ### From a catalogue to a live search index
 
-`download → convert → fine_tune → evaluate → plan_shards → [embed → upsert] × shards → verify
-→ approve → publish → prune → report, outcome`
+`download → convert → read_questions, fine_tune → evaluate → plan_shards → [embed → upsert] × shards → verify
+→ examine → approve → publish → prune → report, outcome`
 
 | stage | does | look at |
 |---|---|---|
 | download | fetches the catalogue; the file's kind and sha256 are checked | bytes |
 | convert | cleans lines into Parquet; unusable ones are set aside with reasons | read = accepted + rejected + merged |
+| read_questions | where *Questions* names a file: checks its rows against the catalogue | rejects |
 | fine_tune | trains the bi-encoder on title-content and related-title pairs | loss |
 | evaluate | searches for held-out products with BM25, the base, the new and the live model | nDCG@10, the gate |
 | plan_shards, embed, upsert | embeds and loads the products, a pair of tasks a shard | products/s |
 | verify | counts, sampled vectors and payloads, recall@10 against exact search | recall |
+| examine | where there are questions: asks them of this version and the live one | right product first, wrong answers |
 | approve | where *Promote* is `approval`, waits for a person: see below | answer |
 | publish | moves the alias in one step; earlier versions stay | decision |
 | prune | frees the disk of what neither a published version nor one of the last *Runs kept* needs | MiB |
@@ -27,12 +29,11 @@ by the fingerprint of its inputs and settings, and logged as `reused`.
 * **Backfill**: `airflow backfill create --dag-id train_and_index --from-date 2026-11-01 --to-date 2026-11-08` makes a
   run for each tick of the schedule between the two midnights: seven if it is daily (`0 3 * * *`), one if weekly.
   Write `{date}` into *Catalogue* to read each day's file. An older date never replaces a newer live index.
-* **Try things out** in a *Collection* of their own. No version goes live by itself that lacks over 30 % of the live
-  products, nor the sample in the place of a real catalogue: it is kept, and the report has both counts.
+* **Try things out** in a *Collection* of their own. No version that lacks over 30 % of the live products goes live by
+  itself, nor the sample in the place of a real catalogue.
 * **Approve**: *Required Actions* (on the start page, on the DAG and on the run) lists the runs that wait, each with its
   figures; the run's *Report* tab has the rest. *Approve* publishes, also against the gate; *Reject* keeps the version.
-* **Roll back**: trigger `roll_back`; it moves the alias to the version before.
-* **Ask**: trigger `answer_question`, or open *Ask* in the menu.
+* **Roll back**: trigger `roll_back`. **Ask**: trigger `answer_question`, or open *Ask* in the menu.
 """
 
 from datetime import timedelta
@@ -64,12 +65,14 @@ def train_and_index() -> None:
     """The pipeline: the stages in their order, embedding and upsert once a shard."""
     download = stage(stages.download, hours=12)
     convert = stage(stages.convert, hours=6)
+    read_questions = stage(stages.read_questions, hours=6)
     fine_tune = stage(stages.fine_tune, hours=72, **GPU)
     evaluate = stage(stages.evaluate, hours=6, **GPU)
     plan_shards = stage(stages.plan_shards, hours=1)
     embed = stage(stages.embed, hours=24, **GPU)
     upsert = stage(stages.upsert, hours=12)
     verify = stage(stages.verify, hours=6)
+    examine = stage(stages.examine, hours=6)
     publish = result(stage(stages.publish, hours=1))
 
     @task_group
@@ -78,16 +81,18 @@ def train_and_index() -> None:
 
     source = download()
     catalogue = convert(source)
+    questions = read_questions(catalogue)
     model = fine_tune(catalogue)
     evaluation = evaluate(catalogue, model)
     parts = plan_shards(catalogue, model)
     evaluation >> parts
     shards = shard.expand(part=parts)
     version = verify(shards)
-    results = {"download": source, "convert": catalogue, "fine_tune": model, "evaluate": evaluation}
-    results |= {"shards": shards, "verify": version}
+    exam = examine(version, evaluation, questions)
+    results = {"download": source, "convert": catalogue, "read_questions": questions, "fine_tune": model}
+    results |= {"evaluate": evaluation, "shards": shards, "verify": version, "examine": exam}
     approval = approve(results)
-    decision = publish(version, evaluation, approval)
+    decision = publish(version, evaluation, approval, exam)
     [shards, decision] >> (freed := prune())
     report({**results, "approve": approval, "publish": decision, "prune": freed})
     [shards, decision] >> outcome()

@@ -13,7 +13,9 @@ from pydantic import BaseModel
 from include.catalogue.summary import Counted
 from include.core.failure import Failure
 from include.evaluation.summary import Gate, Measured
+from include.exam.summary import Examined
 from include.index.summary import Checked, Embedded
+from include.questions.summary import Fates
 
 UNRECORDED: Final = ""  # in an answer from before it was kept what the question was about
 
@@ -218,6 +220,7 @@ class Candidate(BaseModel):
     convert: Summary[Counted]
     evaluate: Summary[Measured]
     verify: Summary[Checked]
+    examine: Summary[Examined] | None = None
 
 
 class Results(BaseModel):
@@ -231,10 +234,12 @@ class Results(BaseModel):
 
     download: Summary[dict[str, Any]] | None = None
     convert: Summary[Counted] | None = None
+    read_questions: Summary[Fates] | None = None
     fine_tune: Summary[dict[str, Any]] | None = None
     evaluate: Summary[Measured] | None = None
     shards: list[Shard] = []
     verify: Summary[Checked] | None = None
+    examine: Summary[Examined] | None = None
     approve: Approval | None = None
     publish: Decision | None = None
     prune: Pruned | None = None

@@ -52,6 +52,10 @@ class Run:
 
         return open_store(self.settings.index, root=self.root, server=self.server)
 
+    def dated(self, source: str) -> str:
+        """An address or a path with the run's date in the place of `{date}`."""
+        return source.replace("{date}", self.logical_date.strftime("%Y-%m-%d"))
+
     @property
     def record(self) -> ledger.RunRecord:
         """The run in the ledger, as it would be if it began now."""

@@ -16,6 +16,7 @@ from include.run import recorded as recorded_with
 
 if TYPE_CHECKING:
     from include.answering.llm import LlmConnection
+    from include.core.progress import Sink
     from include.store.connection import ServerConnection
 
 log = logging.getLogger(__name__)
@@ -44,8 +45,7 @@ def download(run: Run) -> Summary:
 
     notes = preflight(run)
     settings = run.settings.source
-    dated = settings.source.replace("{date}", run.logical_date.strftime("%Y-%m-%d"))
-    source = parse(SourceSettings, {**settings.model_dump(), "source": dated})
+    source = parse(SourceSettings, {**settings.model_dump(), "source": run.dated(settings.source)})
     fetched = download.download(source, root=run.root, sink=run.sink)
     return {**fetched.summary(), "notes": [*notes, *require_room(run, fetched)]}
 
@@ -58,6 +58,22 @@ def convert(run: Run, source: Summary) -> Summary:
 
     made = convert.convert(Path(source["path"]), run.settings.convert, root=run.root, sink=run.sink)
     return {**made.summary(), "notes": [*script_notes(run, made), *catalogue_notes(run, made)]}
+
+
+@recorded
+def read_questions(run: Run, catalogue: Summary) -> Summary | None:
+    """Fetch the file of questions, where there is one, and check each row against the catalogue; else do nothing."""
+    place = run.settings.questions.questions
+    if place is None:
+        log.info("no questions file: the setting `questions` is empty, so answers are neither trained for nor measured")
+        return None
+    from include.catalogue.schema import PRODUCTS_FILE
+    from include.questions.accept import accept
+    from include.source import download
+
+    fetched = download.download(parse(SourceSettings, {"source": run.dated(place)}), root=run.root, sink=run.sink)
+    products, mark = Path(catalogue["path"]) / PRODUCTS_FILE, catalogue["fingerprint"]
+    return accept(fetched.path, products, mark, root=run.root, sink=run.sink).summary()
 
 
 @recorded
@@ -183,6 +199,26 @@ def verify(run: Run, shards: Iterable[Summary] | Summary) -> Summary:
 
 
 @recorded
+def examine(run: Run, version: Summary, evaluation: Summary, questions: Summary | None) -> Summary | None:
+    """Where there are questions, ask the exam of the verified version and of the live one; else do nothing."""
+    if questions is None:
+        log.info("no exam: there is no questions file, so whether the version answers worse is not measured")
+        return None
+    from include.exam import examine
+    from include.questions.questions import read
+
+    return examine.examine(
+        Path(version["path"]),
+        Path(evaluation["path"]),
+        read(Path(questions["path"])),
+        (run.settings.index, run.settings.evaluate),
+        root=run.root,
+        server=run.server,
+        sink=run.sink,
+    ).summary()
+
+
+@recorded
 def request_approval(run: Run, results: Mapping[str, Any], link: str) -> Summary:
     """Ask a person whether the version may go live, where `promote = approval`; else pass at once."""
     from include.publishing import approval
@@ -195,11 +231,12 @@ def request_approval(run: Run, results: Mapping[str, Any], link: str) -> Summary
 
 
 @recorded
-def publish(run: Run, version: Summary, evaluation: Summary, approval: Summary) -> Summary:
+def publish(run: Run, version: Summary, evaluation: Summary, approval: Summary, exam: Summary | None = None) -> Summary:
     """Move the alias to the new version, in one step, unless the gate, a person or a newer date says no."""
     from include.publishing import publish
 
-    release = publish.Release(Path(version["path"]), Path(evaluation["path"]), run.logical_date, run.run_id)
+    asked = None if exam is None else Path(exam["path"])
+    release = publish.Release(Path(version["path"]), Path(evaluation["path"]), run.logical_date, run.run_id, asked)
     index, evaluate, store = run.settings.index, run.settings.evaluate, run.open_store()
     return publish.publish(release, index, evaluate, store, root=run.root, approval=approval)
 
@@ -256,6 +293,15 @@ def answer_question(
     for each in found["answers"]:
         log.log(logging.WARNING if each["error"] else logging.INFO, "%s", as_text(each))
     return found
+
+
+def check_answers(
+    index: IndexSettings, *, root: Path, server: "ServerConnection | None" = None, sink: "Sink | None" = None
+) -> Summary:
+    """Ask the live index the exam that it was published with; fail where it answers worse, or is damaged."""
+    from include.exam.check import check_live
+
+    return check_live(index, root=root, server=server, sink=sink)
 
 
 def roll_back(

@@ -27,7 +27,8 @@ def filled(template: str, **values: Any) -> str:
     """One of this folder's pages: `ask.html` and `answer.html`, which share a style and a script, take a `nonce`."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    from include.answering.questions import LONGEST_QUESTION, LONGEST_TEXT
+    from include.answering.questions import LONGEST_TEXT
+    from include.questions.questions import LONGEST_QUESTION
 
     pages = Environment(loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined)
     limits = {"longest_question": LONGEST_QUESTION, "longest_text": LONGEST_TEXT}

@@ -24,25 +24,27 @@ from include.store.stores import open_store
 from tests.indexed import INDEX, answers, build_version, day
 from tests.small import copy_data, products, publish_model, write_catalogue
 
-INDEXED = {"embedding", "edge", "plan", "version", "server plan", "server version"}
+INDEXED = {"embedding", "edge", "plan", "version", "exam", "server plan", "server version"}
 MODEL = {"model", "evaluation", *INDEXED}
 
 # Constant in include/core/kinds.py -> kinds of output that its number must change; all others must stay.
 CHANGES: dict[str, set[str]] = {
     "SAMPLE": {"source"},  # beyond it, a file is known by its bytes
     "SOURCE": {"source"},
-    "CATALOGUE": {"catalogue", "tokens", "negatives", *MODEL},
+    "CATALOGUE": {"catalogue", "questions", "tokens", "negatives", *MODEL},
+    "QUESTIONS": {"questions", "exam"},
     "TOKENS": {"tokens"},  # a store of what is cut anew otherwise, with the same result
     "BASE": {"base", "evaluation", *MODEL},
     "BASE_DIRECTORY": {"base-directory"},
     "NEGATIVES": {"negatives", *MODEL},
     "MODEL": MODEL,
     "EVALUATION": {"evaluation"},
-    "PLAN": {"plan", "version", "server plan", "server version"},
+    "PLAN": {"plan", "version", "exam", "server plan", "server version"},
     "EMBEDDING": INDEXED,
-    "EDGE": {"edge", "plan", "version"},
+    "EDGE": {"edge", "plan", "version", "exam"},
     "SERVER": {"server plan", "server version"},
-    "VERSION": {"plan", "version", "server plan", "server version"},  # a plan has its name
+    "VERSION": {"plan", "version", "exam", "server plan", "server version"},  # a plan has its name
+    "EXAM": {"exam"},
     "REPORT": {"report"},
 }
 # Numbers that are in no fingerprint of their own, and why that is right.
@@ -114,7 +116,9 @@ class Line:
     def run(self) -> dict[str, str]:
         """The fingerprint of each kind of output."""
         from include.catalogue.convert import convert
+        from include.catalogue.schema import PRODUCTS_FILE
         from include.evaluation.evaluate import evaluate
+        from include.exam.examine import examine
         from include.index.embed import embed
         from include.index.plan import plan_shards, read_plan
         from include.index.upsert import upsert
@@ -122,6 +126,8 @@ class Line:
         from include.model.base import content_fingerprint, resolve_base
         from include.model.directory import load_tokenizer
         from include.model.tokens import tokenize
+        from include.questions.accept import accept
+        from include.questions.questions import read
         from include.report.report import report
         from include.source.download import download
         from include.training.negatives import MinedIndex, mine
@@ -133,6 +139,10 @@ class Line:
         )
         source = download(SourceSettings(sample_products=60), root=root)
         catalogue = convert(source.path, ConvertSettings(row_group_rows=100), root=root, processes=1)
+        file = root.parent / "questions.jsonl"
+        file.write_text('{"question": "Do you sell submarines?", "answerable": false}')
+        asked = download(SourceSettings(source=str(file)), root=root)
+        questions = accept(asked.path, catalogue.path / PRODUCTS_FILE, catalogue.fingerprint, root=root)
         start = publish_model(root, self.base)
         negatives = mine(catalogue.path, MinedIndex("live", start, lambda vector, k: []), 1, root=root)
         base = resolve_base(settings.base_model, root=root)
@@ -147,7 +157,8 @@ class Line:
         server = plan_shards(
             catalogue.path, model.path, EmbedSettings(shards=1), IndexSettings(store="server"), root=root
         )
-        made = (source, catalogue, negatives, tokens, model, measured, plan, vectors, version)
+        exam = examine(version.path, measured.path, read(questions.path), (INDEX, EvaluateSettings()), root=root)
+        made = (source, catalogue, questions, negatives, tokens, model, measured, plan, vectors, version, exam)
         return {
             **{each.kind: each.fingerprint for each in made},
             "base": base.fingerprint,

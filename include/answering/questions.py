@@ -8,8 +8,8 @@ from include.answering.asked import Asked
 from include.catalogue.attributes import shown
 from include.core.display import wrapped
 from include.core.errors import BadQuestion
+from include.questions.questions import LONGEST_QUESTION
 
-LONGEST_QUESTION = 2000  # characters
 LONGEST_TEXT = 20_000  # characters of all questions that one run takes
 SHOWN = 200  # characters of a refused question that its entry repeats
 

@@ -44,6 +44,11 @@ SCHEDULE = Variable(
     "When `train_and_index` runs by itself: cron, UTC; `none` for no schedule, which is what `make demo` and `make up` "
     "set where it is not given.",
 )
+CHECK_SCHEDULE = Variable(
+    "VITRINE_CHECK_SCHEDULE",
+    "0 5 * * *",
+    "When `check_answers` looks whether the live index still answers: cron, UTC; `none` for no schedule.",
+)
 GPU_QUEUE = Variable("VITRINE_GPU_QUEUE", "default", "Celery's queue of the tasks that gain by a GPU.")
 ANSWER_QUEUE = Variable("VITRINE_ANSWER_QUEUE", "default", "Celery's queue of answering and of rolling back.")
 PORT = Variable(
@@ -58,7 +63,7 @@ DRIVE_COOKIES = Variable(
     "A cookies.txt (Netscape form) of a browser that is signed in to Google, for Drive files that need a login or "
     "whose quota is used up.",
 )
-VARIABLES = (DATA, SCHEDULE, GPU_QUEUE, ANSWER_QUEUE, PORT, DRIVE_COOKIES)
+VARIABLES = (DATA, SCHEDULE, CHECK_SCHEDULE, GPU_QUEUE, ANSWER_QUEUE, PORT, DRIVE_COOKIES)
 
 
 def data_directory() -> Path:

@@ -13,6 +13,7 @@ what Airflow does with it:
         - BadModel: a model directory, package or checkpoint cannot be used.
         - TrainingDiverged: the loss became NaN or infinite.
         - VerificationFailed: the built index does not hold what it should.
+        - AnswersWorse: the live index answers worse than when it was published.
         - AlreadyAsked: the run has asked a person about other figures.
         - UnknownVersion: the named index version does not exist.
         - NoLiveIndex: nothing has been published yet.
@@ -88,6 +89,10 @@ class TrainingDiverged(Terminal):
 
 class VerificationFailed(Terminal):
     """The built index does not hold what it should."""
+
+
+class AnswersWorse(Terminal):
+    """The live index answers worse than when it was published."""
 
 
 class AlreadyAsked(Terminal):

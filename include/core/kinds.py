@@ -9,6 +9,7 @@ from include.core.artifacts import Kind
 SOURCE = Kind("source", 1)
 SAMPLE = Kind("sample", 1)  # the synthetic file in a source; beyond it, a file is known by its bytes
 CATALOGUE = Kind("catalogue", 3)  # also when a rule of cleaning changes
+QUESTIONS = Kind("questions", 1)  # also when a rule of what is accepted changes
 BASE = Kind("base", 1)
 BASE_DIRECTORY = Kind("base-directory", 1)  # no artifact: a model where the user keeps it
 TOKENS = Kind("tokens", 1)
@@ -21,4 +22,5 @@ EMBEDDING = Kind("embedding", 1)  # also how a text becomes a vector; vectors of
 EDGE = Kind("edge", 1)  # points, payloads, text index, the engine's files
 SERVER = Kind("server", 1)  # no artifact: a version's collection on a server: points, payloads, text index
 VERSION = Kind("version", 1)
+EXAM = Kind("exam", 1)  # also when a figure is counted otherwise
 REPORT = Kind("report", 3)

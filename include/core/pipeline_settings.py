@@ -11,6 +11,7 @@ from include.core.settings import (
     EvaluateSettings,
     Group,
     IndexSettings,
+    QuestionSettings,
     RetentionSettings,
     SourceSettings,
 )
@@ -46,6 +47,7 @@ START = ("source", "preset", "promote")
 GROUPS: dict[str, type[Group]] = {
     "source": SourceSettings,
     "convert": ConvertSettings,
+    "questions": QuestionSettings,
     "train": TrainSettings,
     "reader": ReaderSettings,
     "evaluate": EvaluateSettings,
@@ -60,6 +62,7 @@ class PipelineSettings(Group):
 
     source: SourceSettings = SourceSettings()
     convert: ConvertSettings = ConvertSettings()
+    questions: QuestionSettings = QuestionSettings()
     train: TrainSettings = TrainSettings()
     reader: ReaderSettings = ReaderSettings()
     evaluate: EvaluateSettings = EvaluateSettings()

@@ -140,6 +140,21 @@ class ConvertSettings(Group):
     )
 
 
+class QuestionSettings(Group):
+    """What people ask, as data: to measure the answers by, to train and to calibrate with."""
+
+    section: ClassVar[str] = "questions"
+
+    questions: str | None = Field(
+        None,
+        title="Questions",
+        description="Where a file of questions with their right products is: a path or an address, as of the "
+        "catalogue. Each row has `question` and `uids`, and may have `evidence`, `answerable`, `kind`, `lang`, "
+        "`weight` and `id`; see Questions in docs/operations.md. `{date}` becomes the run's logical date. Empty: none.",
+        max_length=2000,
+    )
+
+
 class EvaluateSettings(Group):
     """How the model is measured, and what may go live."""
 

@@ -17,7 +17,8 @@ from include.core.errors import AlreadyAsked
 from include.core.files import write_json
 from include.core.space import no_space_explained
 from include.evaluation.summary import Difference, MetricName, ProtocolFigures, interval, label
-from include.results import Approval, Candidate
+from include.exam.summary import JUDGED, NAMES, Examined
+from include.results import Approval, Candidate, stats_of
 from include.run import Run
 
 if TYPE_CHECKING:  # a DAG file imports this module: nothing heavy
@@ -52,7 +53,8 @@ def request_approval(
     if evaluate.promote != "approval":
         return {"asked": False, "reason": f"promote is {evaluate.promote}"}
     found = Candidate.model_validate(results)
-    release = Release(found.verify.path, found.evaluate.path, run.logical_date, run.run_id)
+    exam = None if found.examine is None else found.examine.path
+    release = Release(found.verify.path, found.evaluate.path, run.logical_date, run.run_id, exam)
     decided = foresee(release, index, evaluate, run.open_store(), root=run.root)
     if not decided.ask:
         log.info("nobody is asked: %s", decided.reason)
@@ -62,6 +64,7 @@ def request_approval(
     waiting = Approval(asked=True, since=now.isoformat(timespec="seconds"), catalogue=decided.change)
     show(waiting.model_dump(exclude_unset=True))
     about = {"verify": found.verify.fingerprint, "evaluate": found.evaluate.fingerprint}
+    about |= {} if found.examine is None else {"examine": found.examine.fingerprint}
     ask_once(run.root, run.run_id, {**about, "live": decided.live})  # last: a failure before it is no question asked
     log.info("asking a person, under Required Actions: %s\n%s", asked["subject"], asked["body"])
     return {"asked": True, **asked}
@@ -80,8 +83,11 @@ def request(
         link: The address of the run's report.
         now: The moment of asking, with a time zone.
     """
+    from include.publishing.verdict import together
+
     live, change, against = decided.live, decided.change, decided.against
-    gate, version = found.evaluate.stats.gate, found.verify.fingerprint
+    version, examined = found.verify.fingerprint, stats_of(found.examine)
+    gate = together(found.evaluate.stats.gate, examined.gate if examined else None) or found.evaluate.stats.gate
     objections = [*([against.headline] if against else []), *([] if gate["passed"] else ["the gate did not pass"])]
     overruled = f", although {' and '.join(objections)}" if objections else ""
     until = (now + timedelta(hours=hours)).astimezone(UTC)
@@ -94,6 +100,7 @@ def request(
         f"{until:%Y-%m-%d %H:%M} UTC it is not published. **[The run's report]({link})** has the examples of questions "
         "won and lost, the plots and the rest.",
         f"**Catalogue against the live one**: {_escaped(str(change))}." if change and not against else "",
+        _answers(examined) if examined else "",
         *(_compared(name, each) for name, each in found.evaluate.stats.protocols.items()),
         _counts(found),
     ]
@@ -155,6 +162,19 @@ def answered(chosen: Sequence[str], *, by: str | None, at: datetime, live: str |
 
 def _note(root: Path, run_id: str) -> Path:
     return root / "approval" / f"{hashlib.sha256(run_id.encode()).hexdigest()[:32]}.json"
+
+
+def _answers(found: Examined) -> str:
+    """The exam's figures, before and after, as a Markdown table; then those of each kind."""
+    rows = []
+    for part, scored in [("all", found.total), *found.kinds.items()]:
+        for name in JUDGED:
+            both = [scored.figures.get(system, {}).get(name) for system in ("live", "new")]
+            if any(both):
+                cells = [f"{one['value']:.3f} ({interval((one['low'], one['high']))})" if one else "–" for one in both]
+                rows.append([f"{_escaped(part)}: {NAMES[name]}", *cells, _difference(scored.differences.get(name))])
+    title = f"**Answers**: {found.questions:,} questions of the exam"
+    return f"{title}\n\n{_table(['figure', 'live', 'new', 'new − live'], rows)}"
 
 
 def _compared(protocol: str, found: ProtocolFigures) -> str:

@@ -24,8 +24,9 @@ log = logging.getLogger(__name__)
 
 # From what is made to what it is made of: in this order they are removed, so that nothing ever names what is gone.
 KINDS = (
+    kinds.EXAM,
     *(kinds.VERSION, kinds.EDGE, kinds.PLAN, kinds.EMBEDDING, kinds.EVALUATION, kinds.READER, kinds.MODEL),
-    *(kinds.NEGATIVES, kinds.TOKENS, kinds.BASE, kinds.CATALOGUE, kinds.SOURCE, kinds.REPORT),
+    *(kinds.NEGATIVES, kinds.TOKENS, kinds.BASE, kinds.QUESTIONS, kinds.CATALOGUE, kinds.SOURCE, kinds.REPORT),
 )
 FINGERPRINT = re.compile("[0-9a-f]{16}")
 COLLECTION = re.compile("[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -34,6 +35,7 @@ INPUTS = {  # roles in the manifest whose fingerprints are artifacts that are ne
     "plan": {"catalogue": "catalogue", "model": "model"},
     "edge": {"embedding": "embedding"},
     "model": {"base": "base", "negatives": "negatives"},
+    "exam": {"questions": "questions"},
 }
 
 Shelf = Mapping[str, Artifact | None]  # by `<kind>/<fingerprint>`; None where the manifest cannot be read
@@ -113,7 +115,7 @@ def _made_of(name: str, root: Path, held: Shelf) -> Iterator[str]:
     made = held.get(name)
     if made is not None:
         yield from (f"{of}/{made.inputs[role]}" for role, of in INPUTS.get(kind, {}).items() if role in made.inputs)
-        if kind == "catalogue":  # which knows its source by content: several files may have had it
+        if kind in ("catalogue", "questions"):  # which knows its source by content: several files may have had it
             sources = ((each, one) for each, one in held.items() if each.startswith("source/") and one)
             same = (each for each, one in sources if one.stats.get("sha256") == made.inputs.get("source"))
             yield from list(same)[:1]

@@ -25,10 +25,11 @@ from include.core import artifacts
 from include.core.errors import BadSettings, UnknownVersion, VerificationFailed
 from include.core.settings import EvaluateSettings, IndexSettings
 from include.evaluation.summary import Gate, Measured
+from include.exam.summary import Examined
 from include.index.checks import require_count
 from include.publishing.catalogue_change import compare, is_sample, objection
 from include.publishing.retention import delete_old
-from include.publishing.verdict import Verdict, older, said, verdict
+from include.publishing.verdict import Verdict, older, said, together, verdict
 from include.results import Approval, Decision
 from include.store.journal import Entry, Journal, history, now, publishing, require_aware
 from include.store.protocol import Store
@@ -37,6 +38,8 @@ from include.store.version import IndexVersion
 __all__ = ["Release", "foresee", "history", "publish", "roll_back"]
 
 log = logging.getLogger(__name__)
+
+KNOWN = ("bm25_weight", "sample", "exam")  # of a version, by the run that found it out
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class Release:
             publishes without a gate.
         logical_date: The date that the run stands for, with a time zone.
         run_id: The run's name, for the journal.
+        exam: Artifact of kind `exam` of the version; None where there are no questions.
         reader: Artifact of kind `reader` that answers with the version; None where there is none to use.
     """
 
@@ -56,6 +60,7 @@ class Release:
     evaluation: Path | None
     logical_date: datetime
     run_id: str
+    exam: Path | None = None
     reader: Path | None = None
 
 
@@ -107,6 +112,7 @@ def publish(
             approved_at=None if answer is None else answer.at,
             gate=None if gate is None else said(gate),
             sample=is_sample(root / made.catalogue, root),
+            exam=None if release.exam is None else release.exam.name,
             reader=None if release.reader is None else release.reader.name,
         )
         previous = live
@@ -211,11 +217,10 @@ def _confirm(journal: Journal, entry: Entry) -> str | None:
     last = journal.newest(entry.version)
     previous = None if last is None else last.previous
     if last is None or datetime.fromisoformat(last.logical_date) < datetime.fromisoformat(entry.logical_date):
-        weight, sample = entry.bm25_weight, entry.sample
+        confirmed = replace(entry, previous=previous, action="confirmed")
         if last is not None:  # what this run does not know, an earlier one may have
-            weight = last.bm25_weight if weight is None else weight
-            sample = last.sample if sample is None else sample
-        confirmed = replace(entry, previous=previous, action="confirmed", bm25_weight=weight, sample=sample)
+            known = {name: getattr(last, name) for name in KNOWN if getattr(entry, name) is None}
+            confirmed = replace(confirmed, **known)
         journal.history.append(confirmed)
         journal.save()
     return previous
@@ -226,7 +231,8 @@ def _asked_about(release: Release, index: IndexSettings, root: Path) -> tuple[In
     require_aware(release.logical_date)
     made = IndexVersion.read(release.version)
     _require_same_collection(made, index)
-    return made, None if release.evaluation is None else _gate(release.evaluation, made, root)
+    evaluated = None if release.evaluation is None else _gate(release.evaluation, made, root)
+    return made, together(evaluated, None if release.exam is None else _exam_gate(release.exam, made))
 
 
 def _decide(
@@ -281,6 +287,21 @@ def _gate(evaluation: Path, version: IndexVersion, root: Path) -> Gate:
             f"{evaluation} has no gate (passed, reason) in its statistics, so nothing says that the model may go live.",
             "Clear evaluate and run it again.",
         ) from error
+
+
+def _exam_gate(exam: Path, version: IndexVersion) -> Gate:
+    """The exam's decision on the version.
+
+    Raises:
+        VerificationFailed: It is of another version.
+    """
+    found = Examined.model_validate(artifacts.read(exam).stats)
+    if found.version != version.name:
+        raise VerificationFailed(
+            f"{exam} is the exam of version {found.version}, not of {version.name}.",
+            "Clear examine and publish, so that both are of this run's version.",
+        )
+    return found.gate
 
 
 def _fitted_weight(evaluation: Path | None) -> float | None:

@@ -59,7 +59,7 @@ def verdict(
         version: Its fingerprint.
         live: The live version's, None for none.
         outdated: From `older`: why its date keeps it from going live; None where it does not.
-        gate: What evaluation said: `passed`, `reason`; None publishes without a gate.
+        gate: What evaluation and the exam said: `passed`, `reason`; None publishes without a gate.
         answer: A person's, None where nobody was asked.
         against: What speaks against the change of the catalogue.
     """
@@ -80,6 +80,16 @@ def older(live: str | None, live_date: datetime | None, logical_date: datetime) 
         return None
     dates = f"{live_date.isoformat()}, newer than this run's {logical_date.isoformat()}"
     return f"the live version {live} is of {dates}"
+
+
+def together(*gates: Gate | None) -> Gate | None:
+    """What several gates say as one: each has to pass, and those that did not are the reason; None where none is."""
+    there = [gate for gate in gates if gate is not None]
+    if len(there) < 2:
+        return next(iter(there), None)
+    telling = [gate for gate in there if not gate["passed"]] or there
+    passed = all(gate["passed"] for gate in there)
+    return {"passed": passed, "reason": "; ".join(gate["reason"] for gate in telling)}
 
 
 def said(gate: Gate) -> str:

@@ -18,7 +18,7 @@ from include.report.charts import bar_chart
 from include.report.data import against_live, data
 from include.report.failure import failed_run
 from include.report.html import Cell, render, shown
-from include.report.quality import main_metric, retrieval, training
+from include.report.quality import answers, main_metric, retrieval, training
 from include.results import Results, Summary, stats_of
 from include.training.summary import History
 
@@ -47,6 +47,7 @@ def page(facts: Facts, written_at: datetime) -> str:
         against_live(changes[0] if changes else None),
         _tiles(results),
         retrieval(stats_of(results.evaluate)),
+        answers(stats_of(results.read_questions), stats_of(results.examine)),
         training(stats_of(results.fine_tune), facts.history),
         data(stats_of(results.convert)),
         _index(results),
@@ -163,9 +164,13 @@ def _stages(results: Results) -> Iterable[tuple[str, Summary[Any] | None]]:
     """Each stage's summary; None where it left none."""
     yield "download", results.download
     yield "convert", results.convert
+    if results.read_questions:
+        yield "read_questions", results.read_questions
     yield "fine_tune", results.fine_tune
     yield "evaluate", results.evaluate
     yield "verify", results.verify
+    if results.examine:
+        yield "examine", results.examine
     for each in results.shards:
         yield f"embed, shard {each.shard}", each.embedding
 

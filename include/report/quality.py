@@ -15,6 +15,8 @@ from include.evaluation.summary import (
     interval,
     label,
 )
+from include.exam.summary import LESS_IS_BETTER, NAMES, Examined, Figure, Scored
+from include.questions.summary import Fates
 from include.report.charts import interval_chart, line_chart
 from include.report.html import Cell, render
 from include.training.summary import History
@@ -35,6 +37,41 @@ def retrieval(measured: Measured | None) -> Markup:
         fusion=_fusion(measured.fusion),
         examples={kind: _examples(listed) for kind, listed in measured.examples.items()},
     )
+
+
+def answers(fates: Fates | None, examined: Examined | None) -> Markup:
+    """What became of the questions file, and the exam of the version and of the live one; nothing without questions."""
+    if fates is None:
+        return Markup()
+    exam = None
+    if examined is not None:
+        parts = {"all questions": examined.total, **examined.kinds}
+        exam = {
+            "gate": examined.gate["reason"],
+            "tables": {part: _exam_rows(scored) for part, scored in parts.items()},
+            "about": f"{examined.questions:,} questions",
+        }
+    counts = fates.model_dump(include={"read", "accepted", "rejected", "merged", "unknown_uids", "answerable"})
+    rejected = [
+        [reason, count, ", ".join(str(each["line"]) for each in fates.examples.get(reason, []))]
+        for reason, count in fates.reasons.items()
+    ]
+    return render("answers", counts=counts | {"parts": fates.parts}, rejected=rejected, exam=exam)
+
+
+def _exam_rows(scored: Scored) -> list[list[Any]]:
+    """Of each figure: before, after, what differs, over how many questions."""
+    rows: list[list[Any]] = []
+    for name, each in scored.figures["new"].items():
+        live, difference = scored.figures.get("live", {}).get(name), scored.differences.get(name)
+        less = " (less is better)" if name in LESS_IS_BETTER else ""
+        told = None if difference is None else _difference(difference)
+        rows.append([f"{NAMES[name]}{less}", live and _figure(live), _figure(each), told, each["questions"]])
+    return rows
+
+
+def _figure(each: Figure) -> Cell:
+    return Cell(f"{each['value']:.3f}", "", interval((each["low"], each["high"])))
 
 
 def main_metric(found: ProtocolFigures) -> str:

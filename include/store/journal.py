@@ -51,6 +51,7 @@ class Entry:
         gate: What evaluation's gate said of it; None where there was none.
         bm25_weight: Of BM25 in hybrid search, 0-1, as evaluation fitted it for the version's model; None where
             none was fitted.
+        exam: Fingerprint of the exam that it was asked; None where there were no questions.
         sample: Whether its catalogue is the synthetic sample; None where that was not known.
         reader: Fingerprint of the reader that answers with it; None where there is none.
     """
@@ -66,6 +67,7 @@ class Entry:
     approved_at: str | None = None
     gate: str | None = None
     sample: bool | None = None
+    exam: str | None = None
     reader: str | None = None
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from include.answering.answer import answer
 from include.answering.llm import LlmConnection
-from include.answering.questions import LONGEST_QUESTION, as_text
+from include.answering.questions import as_text
 from include.answering.reply import NOTHING
 from include.core import artifacts, kinds
 from include.core.environment import REPOSITORY
@@ -33,6 +33,7 @@ from include.index.verify import verify
 from include.model.base import resolve_base
 from include.model.encoder import Encoder
 from include.publishing.publish import Release, publish
+from include.questions.questions import LONGEST_QUESTION
 from include.sample.products import FLAGSHIPS
 from include.store.stores import open_store
 from tests.answering.endpoint import INJECTION, Endpoint

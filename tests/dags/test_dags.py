@@ -13,7 +13,7 @@ from include.core.environment import REPOSITORY
 from include.core.pipeline_settings import GROUPS, PresetSettings
 from include.core.settings import AnswerSettings, Group
 
-DAG_IDS = {"answer_question", "roll_back", "train_and_index"}
+DAG_IDS = {"answer_question", "check_answers", "roll_back", "train_and_index"}
 HEAVY = ("torch", "transformers", "pandas", "numpy", "pyarrow", "qdrant_client", "qdrant_edge", "onnxruntime", "gdown")
 pytestmark = pytest.mark.airflow
 
@@ -38,17 +38,22 @@ def test_the_pipeline_has_its_stages_in_order(dags: dict[str, Any]) -> None:
     assert upstream == {
         "download": set(),
         "convert": {"download"},
+        "read_questions": {"convert"},
         "fine_tune": {"convert"},
         "evaluate": {"convert", "fine_tune"},
         "plan_shards": {"convert", "fine_tune", "evaluate"},
         "shard.embed": {"plan_shards"},
         "shard.upsert": {"shard.embed"},
         "verify": {"shard.upsert"},
-        "approve": {"download", "convert", "fine_tune", "evaluate", "shard.upsert", "verify"},
-        "publish": {"verify", "evaluate", "approve"},
+        "examine": {"verify", "evaluate", "read_questions"},
+        "approve": {
+            *("download", "convert", "read_questions", "fine_tune", "evaluate", "shard.upsert", "verify", "examine"),
+        },
+        "publish": {"verify", "evaluate", "examine", "approve"},
         "prune": {"shard.upsert", "publish"},
         "report": {
-            *("download", "convert", "fine_tune", "evaluate", "shard.upsert", "verify", "approve", "publish", "prune")
+            *("download", "convert", "read_questions", "fine_tune", "evaluate", "shard.upsert", "verify"),
+            *("examine", "approve", "publish", "prune"),
         },
         "outcome": {"shard.upsert", "publish"},
     }
@@ -114,7 +119,7 @@ def test_gpu_work_waits_for_the_gpu_pool(dags: dict[str, Any]) -> None:
 def test_questions_wait_for_no_slot_of_the_pipeline(dags: dict[str, Any]) -> None:
     """Four runs in `download` held a question for 101 s."""
     pools = {dag_id: {task.pool for task in dag.tasks} for dag_id, dag in dags.items()}
-    assert pools["answer_question"] == pools["roll_back"] == {"questions"}
+    assert pools["answer_question"] == pools["check_answers"] == pools["roll_back"] == {"questions"}
     assert pools["train_and_index"] == {"default_pool", "gpu"}
 
 
@@ -195,6 +200,21 @@ def test_the_pipeline_can_be_backfilled(dags: dict[str, Any]) -> None:
     assert not dags["train_and_index"].catchup
 
 
+@pytest.mark.parametrize(("given", "cron"), [(None, "0 5 * * *"), ("30 1 * * 1", "30 1 * * 1"), ("none", None)])
+def test_the_check_runs_daily_unless_it_is_told_otherwise(
+    given: str | None, cron: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A check that nobody has switched on finds nothing; one that cannot be switched off is a nuisance."""
+    from airflow.dag_processing.dagbag import DagBag
+
+    monkeypatch.delenv("VITRINE_CHECK_SCHEDULE", raising=False)
+    if given:
+        monkeypatch.setenv("VITRINE_CHECK_SCHEDULE", given)
+    dag = DagBag(str(REPOSITORY / "dags" / "check_answers.py")).dags["check_answers"]
+    assert getattr(dag.timetable, "expression", None) == cron
+    assert dag.is_paused_upon_creation is False
+
+
 def test_a_dag_file_imports_nothing_heavy() -> None:
     """DAG files are parsed every 30 seconds and by every task: seconds of imports would stall them all."""
     files = [str(path) for path in sorted((REPOSITORY / "dags").glob("[a-z]*.py"))]
@@ -205,11 +225,11 @@ def test_a_dag_file_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert len(files) == 9
+    assert len(files) == 10
     assert done.stdout.strip().splitlines()[-1] == "[]"
 
 
-@pytest.mark.parametrize("file", ["train_and_index.py", "answer_question.py", "roll_back.py"])
+@pytest.mark.parametrize("file", ["train_and_index.py", "answer_question.py", "check_answers.py", "roll_back.py"])
 def test_a_dag_file_fits_on_one_screen(file: str) -> None:
     """The pipeline is read more often than it is written."""
     lines = (REPOSITORY / "dags" / file).read_text(encoding="utf-8").splitlines()

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, Request, Route, expect
 from vitrine_pages import filled
 
 from include.answering.asked import Asked
-from include.answering.questions import LONGEST_QUESTION
+from include.questions.questions import LONGEST_QUESTION
 from tests.browser import chromium, keep, require_chromium
 
 pytestmark = pytest.mark.browser

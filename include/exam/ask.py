@@ -1,0 +1,70 @@
+"""Asking a version an exam, in batches, with progress; a killed exam goes on at its batch."""
+
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from include.answering.answer import answer
+from include.core.files import write_json
+from include.core.progress import Progress
+from include.core.settings import AnswerSettings, IndexSettings
+from include.questions.questions import Question
+from include.store.connection import ServerConnection
+
+BATCH = 32  # questions: the index and the model are opened once for each
+MOST = 2000  # questions of an exam: intervals of some hundredths, minutes of work
+TOP_K = 10  # products that are looked at
+
+
+def chosen(questions: Sequence[Question]) -> list[Question]:
+    """As many of the questions as are asked: the first ones."""
+    return list(questions[:MOST])
+
+
+def ask(
+    questions: Sequence[Question],
+    settings: AnswerSettings,
+    index: IndexSettings,
+    progress: Progress,
+    *,
+    root: Path,
+    server: ServerConnection | None = None,
+    scratch: Path | None = None,
+) -> list[dict[str, Any]]:
+    """The entries of `include.answering.answer.answer`, in the questions' order.
+
+    Args:
+        questions: To ask.
+        settings: How to answer; `version` says which is asked.
+        index: Where the index is.
+        progress: Counts the questions.
+        root: The data directory.
+        server: Needed for `store="server"`.
+        scratch: Where finished batches are kept for a retry; None keeps none.
+
+    Raises:
+        As `include.answering.answer.answer`.
+    """
+    found: list[dict[str, Any]] = []
+    for start in range(0, len(questions), BATCH):
+        part = questions[start : start + BATCH]
+        kept = None if scratch is None else scratch / f"{settings.version}-{start:06d}.json"
+        entries = _kept(kept)
+        if entries is None:
+            entries = answer([each.question for each in part], settings, index, root=root, server=server)["answers"]
+            if kept is not None:
+                write_json(kept, entries)
+        found += entries
+        progress.advance(len(part), version=settings.version)
+    return found
+
+
+def _kept(file: Path | None) -> list[dict[str, Any]] | None:
+    """What an earlier try was told; None where it did not come that far."""
+    if file is not None:
+        with suppress(FileNotFoundError, ValueError):
+            entries: list[dict[str, Any]] = json.loads(file.read_bytes())
+            return entries
+    return None

@@ -1,0 +1,164 @@
+"""The exam of a verified version, before anything may publish it: beside the live version, by the same questions.
+
+Both are asked through `include.answering`, extractively, as people will ask them: the new one with the weight of BM25
+that evaluation fitted, the live one with what was published with it. A version that retrieves as well may answer worse,
+and nothing but answers shows it.
+"""
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from include.core import artifacts, kinds
+from include.core.artifacts import Artifact, Workspace
+from include.core.errors import DamagedArtifact, UnknownVersion
+from include.core.progress import Progress, Sink
+from include.core.settings import AnswerSettings, EvaluateSettings, IndexSettings
+from include.evaluation.summary import Gate, Measured
+from include.exam.ask import TOP_K, ask, chosen
+from include.exam.compare import by_kind, compare, gate
+from include.exam.scoring import score
+from include.exam.summary import JUDGED, NAMES, Examined, FigureName, Scored, Scores
+from include.questions.questions import Question, Questions
+from include.store.connection import ServerConnection
+from include.store.journal import published
+from include.store.stores import open_store
+from include.store.version import IndexVersion
+
+ANSWERS_FILE = "answers.jsonl"
+NEW, LIVE = "new", "live"
+
+log = logging.getLogger(__name__)
+
+
+def examine(
+    version: Path,
+    evaluation: Path,
+    questions: Questions,
+    settings: tuple[IndexSettings, EvaluateSettings],
+    *,
+    root: Path,
+    server: ServerConnection | None = None,
+    sink: Sink | None = None,
+) -> Artifact:
+    """Ask the exam of a verified version and of the live one.
+
+    Args:
+        version: Artifact of kind `version`.
+        evaluation: Artifact of kind `evaluation` of its model, which has the weight of BM25.
+        questions: Those of the part `exam` are asked.
+        settings: The index's, and evaluation's, whose `tolerance` is the gate's slack.
+        root: The data directory.
+        server: Needed for `store="server"`.
+        sink: Receives progress, in questions.
+
+    Returns:
+        Kind `exam`; its statistics are `Examined`, and `answers.jsonl` has what each version said to each question.
+
+    Raises:
+        As `include.answering.answer.answer`, but for a live version that cannot be asked: then there is nothing to
+        compare with.
+    """
+    index, tolerance = settings[0], settings[1].tolerance
+    name = IndexVersion.read(version, verify=False).name
+    weight = Measured.model_validate(artifacts.read(evaluation, verify=False).stats).fusion["bm25_weight"]
+    live = open_store(index, root=root, server=server).live()
+    own = AnswerSettings(top_k=TOP_K, version=name, bm25_weight=weight)
+    others = None if live in (None, name) else AnswerSettings(top_k=TOP_K, version=str(live))
+    exam = chosen(questions.of("exam"))
+
+    def write(space: Workspace) -> Mapping[str, Any]:
+        systems = {NEW: own} if others is None else {NEW: own, LIVE: others}
+        with Progress("examine", len(systems) * len(exam), unit="questions", sink=sink) as progress:
+            answers = {NEW: ask(exam, own, index, progress, root=root, server=server, scratch=space.scratch)}
+            if others is not None:
+                try:
+                    answers[LIVE] = ask(exam, others, index, progress, root=root, server=server, scratch=space.scratch)
+                except (DamagedArtifact, UnknownVersion) as damage:
+                    log.warning("the live version %s cannot be asked, so nothing is compared with it: %s", live, damage)
+        scores = {
+            system: [score(question, each) for question, each in zip(exam, given, strict=True)]
+            for system, given in answers.items()
+        }
+        _write(space.path / ANSWERS_FILE, exam, answers, scores)
+        return _examined(name, live if LIVE in answers else None, exam, scores, tolerance).model_dump()
+
+    shaping = {"bm25_weight": weight, "tolerance": tolerance, "top_k": TOP_K}
+    inputs = {"version": name, "questions": questions.fingerprint}
+    if others is not None:
+        entry = published(root, index.collection, str(live))
+        inputs["live"] = f"{live}, BM25 {None if entry is None else entry.bm25_weight}"
+    made = artifacts.build(root, kinds.EXAM, write, settings=shaping, inputs=inputs)
+    _tell(Examined.model_validate(made.stats))
+    return made
+
+
+def kept_scores(exam: Path) -> dict[str, Scores]:
+    """What the version's own answers were worth, by the question's id.
+
+    Raises:
+        DamagedArtifact: The artifact is gone or damaged.
+    """
+    artifacts.read(exam)
+    lines = (exam / ANSWERS_FILE).read_text(encoding="utf-8").split("\n")
+    rows = [json.loads(line) for line in lines if line]
+    return {row["id"]: row["figures"] for row in rows if row["version"] == NEW}
+
+
+def _examined(
+    name: str,
+    live: str | None,
+    exam: Sequence[Question],
+    scores: Mapping[str, Sequence[Scores]],
+    tolerance: float,
+) -> Examined:
+    total = compare(exam, scores, NEW, LIVE)
+    return Examined(
+        version=name,
+        live=live,
+        questions=len(exam),
+        total=total,
+        kinds=by_kind(exam, scores, NEW, LIVE),
+        gate=_alone(total) if live is None else gate(total, NEW, LIVE, tolerance),
+    )
+
+
+def _alone(total: Scored) -> Gate:
+    """Where no other version is live, or it cannot be asked: nothing is worse than nothing."""
+    told = ", ".join(f"{NAMES[name]} {total.figures[NEW][name]['value']:.3f}" for name in told_of(total))
+    return {"passed": True, "reason": f"no other live version could be asked the exam ({told or 'which is empty'})"}
+
+
+def told_of(total: Scored) -> list[FigureName]:
+    """The figures that decide, of those that there are."""
+    return [name for name in JUDGED if name in total.figures[NEW]]
+
+
+def _write(
+    file: Path,
+    exam: Sequence[Question],
+    answers: Mapping[str, Sequence[Mapping[str, Any]]],
+    scores: Mapping[str, Sequence[Scores]],
+) -> None:
+    with file.open("w", encoding="utf-8") as stream:
+        for system, given in answers.items():
+            for question, each, figures in zip(exam, given, scores[system], strict=True):
+                row = {
+                    "version": system,
+                    "id": question.id,
+                    "question": question.question,
+                    "found": each["found"],
+                    "answer": each["answer"],
+                    "products": [product["uid"] for product in each["products"]],
+                    "figures": figures,
+                }
+                stream.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def _tell(made: Examined) -> None:
+    for system, figures in made.total.figures.items():
+        told = ", ".join(f"{NAMES[name]} {each['value']:.3f}" for name, each in figures.items())
+        log.info("exam of %d questions, %s: %s", made.questions, system, told or "no question applies")
+    log.info("gate on answers: %s", made.gate["reason"])

@@ -1,0 +1,184 @@
+"""include/exam/: a version is asked as people ask it, and one that answers worse does not go live."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from include import stages
+from include.core import artifacts, kinds
+from include.exam.summary import Examined
+from include.publishing.needed import needed, shelf
+from include.run import Run
+from include.store.journal import Journal
+from tests.exam.people import COUNT, ROWS, publish, stand_in, summaries
+from tests.faults.killed import kill_at_point
+from tests.indexed import Shop
+
+
+@pytest.fixture
+def answers_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[str, str], bool]], None]:
+    """A function that has versions answer as it is told."""
+
+    def use(right: Callable[[str, str], bool]) -> None:
+        monkeypatch.setattr("include.exam.ask.answer", stand_in(ROWS, right))
+
+    return use
+
+
+def test_a_version_that_answers_worse_is_not_published_though_its_retrieval_is_as_good(
+    shop: Shop, run_of: Callable[..., Run], answers_of: Callable[..., None]
+) -> None:
+    """Evaluation's gate has passed, and people would get wrong answers from this night on."""
+    worse = shop.versions[1]
+    answers_of(lambda version, question: version != worse or hash_of(question) % 2 == 0)
+    exam, first = publish(shop, 1, run_of(1))
+    assert first["published"] and Examined.model_validate(exam["stats"]).live is None
+    assert Journal.load(shop.root, "products").history[-1].exam == exam["fingerprint"]
+
+    exam, second = publish(shop, 2, run_of(2))
+    assert (second["published"], shop.live) == (False, 1)
+    found = Examined.model_validate(exam["stats"])
+    assert found.live == shop.versions[0]
+    new, live = found.total.figures["new"]["hit@1"], found.total.figures["live"]["hit@1"]
+    assert live["value"] == 1.0 > new["value"]
+    told = f"right product first {new['value']:.3f} against 1.000 of {new['questions']} questions (−"
+    assert told.replace("−", "-") in second["reason"]
+    assert "the gate did not pass: the new version answers worse than the live one: " in second["reason"]
+    assert "wrong answers" in second["reason"] and "95 % interval" in second["reason"]
+    assert set(found.kinds) == {"fact", "absent"}
+    assert found.kinds["absent"].differences["answered_wrongly"]["verdict"] == "worse"
+
+    exam, third = publish(shop, 3, run_of(3))
+    assert third["published"] and "answers no worse than the live one" in exam["stats"]["gate"]["reason"]
+
+
+def test_a_person_may_approve_against_the_exam(
+    shop: Shop, run_of: Callable[..., Run], answers_of: Callable[..., None]
+) -> None:
+    """Who knows that the exam is out of date must be able to say so, seeing its figures."""
+    worse = shop.versions[1]
+    answers_of(lambda version, question: version != worse)
+    publish(shop, 1, run_of(1))
+    run = run_of(2, promote="approval")
+    version, evaluated, questions = summaries(shop, 2, run)
+    exam = stages.examine(run, version, evaluated, questions)
+    from tests.recorded_run import results_of, run_on, unpacked
+
+    recorded = results_of(run_on(unpacked(shop.root.parent / "recorded")))
+    results = {"convert": recorded["convert"], "verify": version, "evaluate": evaluated, "examine": exam}
+    results["read_questions"] = questions
+    asked = stages.request_approval(run, results, "link")
+    assert asked["subject"].endswith("although the gate did not pass?")
+    assert "**The gate did not pass**: the new version answers worse than the live one" in asked["body"]
+    assert "| all: right product first | 1.000 (1.000 to 1.000) | 0.000 (0.000 to 0.000) | **−1.000" in asked["body"]
+    (page,) = (shop.root / "report").glob("*/report.html")
+    text = page.read_text()
+    assert "Answers, before and after" in text and "The exam, absent" in text
+    yes = {"asked": True, "approved": True, "by": "ana", "at": "2026-01-02", "live": shop.versions[0]}
+    assert evaluated and exam
+    decision = stages.publish(run, version, evaluated, yes, exam)
+    assert decision["published"] and "although the gate did not pass" in decision["reason"]
+
+
+def test_a_run_without_questions_asks_nothing(shop: Shop, run_of: Callable[..., Run]) -> None:
+    """Most runs have none, and must not wait or change."""
+    run = run_of(1, questions=None)
+    version, evaluated, _ = summaries(shop, 1, run_of(1))
+    assert stages.examine(run, version, evaluated, None) is None
+    decision = stages.publish(run, version, evaluated, {"asked": False, "reason": "promote is auto"}, None)
+    assert decision["published"]
+    assert artifacts.published(shop.root, kinds.EXAM) == []
+
+
+def test_the_exam_asks_the_index_itself_and_only_its_own_part(shop: Shop, run_of: Callable[..., Run]) -> None:
+    """Through the code that answers people, of a version that is not live."""
+    shots: list[dict[str, Any]] = []
+    run = run_of(1)
+    run = Run(run.settings, run.root, run.run_id, run.logical_date, sink=shots.append)
+    version, evaluated, questions = summaries(shop, 1, run)
+    exam = stages.examine(run, version, evaluated, questions)
+    assert exam is not None
+    lines = (Path(exam["path"]) / "answers.jsonl").read_text().splitlines()
+    rows = [json.loads(line) for line in lines]
+    assert len(rows) == COUNT == questions["stats"]["parts"]["exam"] == exam["stats"]["questions"]
+    assert all(len(row["products"]) == 10 for row in rows)
+    assert [shot["done"] for shot in shots if shot["stage"] == "examine"][-1] == COUNT
+    again = stages.examine(run, version, evaluated, questions)
+    assert again is not None and again["reused"]
+
+
+def test_a_live_version_that_is_damaged_does_not_stop_its_successor(
+    shop: Shop, run_of: Callable[..., Run], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Refusing would keep the broken index live."""
+    publish(shop, 1, run_of(1))
+    (shop.root / "version" / shop.versions[0] / "version.json").write_text("{}")
+    exam, decision = publish(shop, 2, run_of(2))
+    assert decision["published"] and exam["stats"]["live"] is None
+    assert "cannot be asked" in caplog.text
+
+
+def test_what_a_published_version_was_asked_is_kept(shop: Shop, run_of: Callable[..., Run]) -> None:
+    """The check of the live index asks the same questions again, months later."""
+    exam, _ = publish(shop, 1, run_of(1))
+    kept = needed(shop.root, shelf(shop.root), [], [shop.versions[0]])
+    assert f"exam/{exam['fingerprint']}" in kept
+    assert f"questions/{artifacts.read(Path(exam['path'])).inputs['questions']}" in kept
+
+
+SCRIPT = """
+import json
+from pathlib import Path
+import include.exam.ask
+from include.exam.examine import examine
+from include.questions.questions import read
+from include.core.settings import EvaluateSettings, IndexSettings
+
+version, evaluation, questions, root = map(Path, sys.argv[1:])
+asked = include.exam.ask.answer
+calls = 0
+
+def answer(*arguments, **options):
+    global calls
+    calls += 1
+    if calls == 2:
+        reach("second batch")
+    return asked(*arguments, **options)
+
+include.exam.ask.answer = answer
+examine(version, evaluation, read(questions), (IndexSettings(), EvaluateSettings()), root=root)
+"""
+
+
+def test_a_killed_exam_goes_on_at_its_batch(
+    shop: Shop, run_of: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An exam of thousands takes minutes; what was asked is not asked again, and the figures are the same."""
+    import include.exam.ask
+
+    run = run_of(1)
+    version, evaluated, questions = summaries(shop, 1, run)
+    paths = [Path(each["path"]) for each in (version, evaluated, questions)]
+    assert kill_at_point(SCRIPT, *paths, shop.root) == "second batch"
+    assert artifacts.published(shop.root, kinds.EXAM) == []
+    asked: list[int] = []
+    answer = include.exam.ask.answer
+
+    def spy(texts: list[str], *given: Any, **options: Any) -> dict[str, Any]:
+        asked.append(len(texts))
+        return answer(texts, *given, **options)
+
+    monkeypatch.setattr("include.exam.ask.answer", spy)
+    exam = stages.examine(run, version, evaluated, questions)
+    assert exam is not None
+    assert asked == [COUNT - include.exam.ask.BATCH]
+    assert exam["stats"]["questions"] == COUNT
+
+
+def hash_of(text: str) -> int:
+    import zlib
+
+    return zlib.crc32(text.encode())
