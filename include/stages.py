@@ -7,7 +7,7 @@ stage, and returns its own summary. Nothing here knows Airflow; `dags/stage_task
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Concatenate
+from typing import TYPE_CHECKING, Any, Concatenate, TypeGuard
 
 from include.core.forms import parse
 from include.core.settings import AnswerSettings, IndexSettings, SourceSettings
@@ -199,7 +199,9 @@ def verify(run: Run, shards: Iterable[Summary] | Summary) -> Summary:
 
 
 @recorded
-def examine(run: Run, version: Summary, evaluation: Summary, questions: Summary | None) -> Summary | None:
+def examine(
+    run: Run, version: Summary, evaluation: Summary, questions: Summary | None, reader: Summary | None = None
+) -> Summary | None:
     """Where there are questions, ask the exam of the verified version and of the live one; else do nothing."""
     if questions is None:
         log.info("no exam: there is no questions file, so whether the version answers worse is not measured")
@@ -211,7 +213,7 @@ def examine(run: Run, version: Summary, evaluation: Summary, questions: Summary 
         Path(version["path"]),
         Path(evaluation["path"]),
         read(Path(questions["path"])),
-        (run.settings.index, run.settings.evaluate),
+        (run.settings.index, run.settings.evaluate, reader["fingerprint"] if _is_used(reader) else "none"),
         root=run.root,
         server=run.server,
         sink=run.sink,
@@ -231,12 +233,21 @@ def request_approval(run: Run, results: Mapping[str, Any], link: str) -> Summary
 
 
 @recorded
-def publish(run: Run, version: Summary, evaluation: Summary, approval: Summary, exam: Summary | None = None) -> Summary:
+def publish(
+    run: Run,
+    version: Summary,
+    evaluation: Summary,
+    approval: Summary,
+    exam: Summary | None = None,
+    reader: Summary | None = None,
+) -> Summary:
     """Move the alias to the new version, in one step, unless the gate, a person or a newer date says no."""
     from include.publishing import publish
 
     asked = None if exam is None else Path(exam["path"])
-    release = publish.Release(Path(version["path"]), Path(evaluation["path"]), run.logical_date, run.run_id, asked)
+    made = Path(version["path"]), Path(evaluation["path"])
+    read = Path(reader["path"]) if _is_used(reader) else None
+    release = publish.Release(*made, run.logical_date, run.run_id, asked, read)
     index, evaluate, store = run.settings.index, run.settings.evaluate, run.open_store()
     return publish.publish(release, index, evaluate, store, root=run.root, approval=approval)
 
@@ -312,6 +323,11 @@ def roll_back(
     from include.store.stores import open_store
 
     return publish.roll_back(to, index, open_store(index, root=root, server=server), root=root, run_id=run_id)
+
+
+def _is_used(reader: Summary | None) -> TypeGuard[Summary]:
+    """Whether there is a reader, and it has passed its own gate."""
+    return reader is not None and bool(reader["stats"]["used"])
 
 
 def _live_model(run: Run) -> Summary:

@@ -18,7 +18,7 @@ from include.core.artifacts import Kind
 from include.core.environment import REPOSITORY
 from include.core.pipeline_settings import PipelineSettings
 from include.core.settings import ConvertSettings, EmbedSettings, EvaluateSettings, IndexSettings, SourceSettings
-from include.core.train_settings import TrainSettings
+from include.core.train_settings import ReaderSettings, TrainSettings
 from include.store.live import live_model
 from include.store.stores import open_store
 from tests.indexed import INDEX, answers, build_version, day
@@ -38,6 +38,7 @@ CHANGES: dict[str, set[str]] = {
     "BASE_DIRECTORY": {"base-directory"},
     "NEGATIVES": {"negatives", *MODEL},
     "MODEL": MODEL,
+    "READER": {"reader"},
     "EVALUATION": {"evaluation"},
     "PLAN": {"plan", "version", "exam", "server plan", "server version"},
     "EMBEDDING": INDEXED,
@@ -128,9 +129,12 @@ class Line:
         from include.model.tokens import tokenize
         from include.questions.accept import accept
         from include.questions.questions import read
+        from include.reading import todays
         from include.report.report import report
         from include.source.download import download
         from include.training.negatives import MinedIndex, mine
+        from include.training.reader import train_reader
+        from include.training.reader_rows import Row
         from include.training.train import train
 
         root = self.root
@@ -157,8 +161,12 @@ class Line:
         server = plan_shards(
             catalogue.path, model.path, EmbedSettings(shards=1), IndexSettings(store="server"), root=root
         )
-        exam = examine(version.path, measured.path, read(questions.path), (INDEX, EvaluateSettings()), root=root)
-        made = (source, catalogue, questions, negatives, tokens, model, measured, plan, vectors, version, exam)
+        exam = examine(
+            version.path, measured.path, read(questions.path), (INDEX, EvaluateSettings(), "none"), root=root
+        )
+        rows = [Row("how heavy?", str(number), f"it weighs {number} kg", ("it is red",)) for number in range(40)]
+        reader = train_reader(rows, start, ReaderSettings(reader_epochs=1), root=root, relevance=todays)
+        made = (source, catalogue, questions, negatives, tokens, model, measured, plan, vectors, version, exam, reader)
         return {
             **{each.kind: each.fingerprint for each in made},
             "base": base.fingerprint,

@@ -1,8 +1,8 @@
 """The exam of a verified version, before anything may publish it: beside the live version, by the same questions.
 
 Both are asked through `include.answering`, extractively, as people will ask them: the new one with the weight of BM25
-that evaluation fitted, the live one with what was published with it. A version that retrieves as well may answer worse,
-and nothing but answers shows it.
+that evaluation fitted and the run's reader, the live one with what was published with it. A version that retrieves as
+well may answer worse, and nothing but answers shows it.
 """
 
 import json
@@ -37,7 +37,7 @@ def examine(
     version: Path,
     evaluation: Path,
     questions: Questions,
-    settings: tuple[IndexSettings, EvaluateSettings],
+    settings: tuple[IndexSettings, EvaluateSettings, str],
     *,
     root: Path,
     server: ServerConnection | None = None,
@@ -49,7 +49,8 @@ def examine(
         version: Artifact of kind `version`.
         evaluation: Artifact of kind `evaluation` of its model, which has the weight of BM25.
         questions: Those of the part `exam` are asked.
-        settings: The index's, and evaluation's, whose `tolerance` is the gate's slack.
+        settings: The index's; evaluation's, whose `tolerance` is the gate's slack; and the fingerprint of the reader
+            that the version is to be published with, or `none`.
         root: The data directory.
         server: Needed for `store="server"`.
         sink: Receives progress, in questions.
@@ -61,11 +62,11 @@ def examine(
         As `include.answering.answer.answer`, but for a live version that cannot be asked: then there is nothing to
         compare with.
     """
-    index, tolerance = settings[0], settings[1].tolerance
+    index, tolerance, reader = settings[0], settings[1].tolerance, settings[2]
     name = IndexVersion.read(version, verify=False).name
     weight = Measured.model_validate(artifacts.read(evaluation, verify=False).stats).fusion["bm25_weight"]
     live = open_store(index, root=root, server=server).live()
-    own = AnswerSettings(top_k=TOP_K, version=name, bm25_weight=weight)
+    own = AnswerSettings(top_k=TOP_K, version=name, bm25_weight=weight, read_with=reader)
     others = None if live in (None, name) else AnswerSettings(top_k=TOP_K, version=str(live))
     exam = chosen(questions.of("exam"))
 
@@ -85,11 +86,12 @@ def examine(
         _write(space.path / ANSWERS_FILE, exam, answers, scores)
         return _examined(name, live if LIVE in answers else None, exam, scores, tolerance).model_dump()
 
-    shaping = {"bm25_weight": weight, "tolerance": tolerance, "top_k": TOP_K}
+    shaping = {"bm25_weight": weight, "tolerance": tolerance, "top_k": TOP_K, "reader": reader}
     inputs = {"version": name, "questions": questions.fingerprint}
     if others is not None:
         entry = published(root, index.collection, str(live))
-        inputs["live"] = f"{live}, BM25 {None if entry is None else entry.bm25_weight}"
+        known = (None, None) if entry is None else (entry.bm25_weight, entry.reader)
+        inputs["live"] = f"{live}, BM25 {known[0]}, reader {known[1]}"
     made = artifacts.build(root, kinds.EXAM, write, settings=shaping, inputs=inputs)
     _tell(Examined.model_validate(made.stats))
     return made

@@ -149,7 +149,7 @@ def answer(*arguments, **options):
     return asked(*arguments, **options)
 
 include.exam.ask.answer = answer
-examine(version, evaluation, read(questions), (IndexSettings(), EvaluateSettings()), root=root)
+examine(version, evaluation, read(questions), (IndexSettings(), EvaluateSettings(), "none"), root=root)
 """
 
 
