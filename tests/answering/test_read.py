@@ -15,13 +15,14 @@ from include.core.train_settings import ReaderSettings
 from include.model.reader import READER_FILE, Reader
 from include.publishing.needed import needed, published_versions, shelf
 from include.training.reader import train_reader
+from include.training.reader_rows import Row
 from tests.indexed import Shop, day, open_shop
 from tests.small import products
 
 WEIGHT = "How heavy is silver kettle number 14?"
 
 
-def rows(count: int = 60) -> list[reading.Row]:
+def rows(count: int = 60) -> list[Row]:
     """What the sample's products tell, asked for."""
     known = {each.uid: (each.title, each.content) for each in products(count)}
     asked = []
