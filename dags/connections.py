@@ -23,7 +23,7 @@ def answer_connections(settings: AnswerSettings, index: IndexSettings) -> tuple[
     server = server_connection() if index.store == "server" else None
     llm = None
     if settings.generator == "llm":
-        from include.answering.llm import LlmConnection
+        from include.answering.llm_connection import LlmConnection
 
         llm = _made(LlmConnection, "llm_default")
     return server, llm

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from include.core.artifacts import Artifact
 from include.core.errors import DamagedArtifact, OlderDate, VitrineError
+from include.core.pipeline_settings import with_titles
 from include.publishing.catalogue_change import compare, is_sample, objection
 from include.publishing.verdict import older
 from include.run import Run
@@ -139,7 +140,7 @@ def sample(run: Run) -> str | None:
     return (
         f"This run can only build: it is on the synthetic sample, and in collection {collection} a real catalogue is "
         f"live. For a trial take another collection; if {collection} is meant to be replaced, write this name into "
-        "replace_with_sample."
+        + with_titles("replace_with_sample.")
     )
 
 

@@ -15,7 +15,7 @@ from include.run import P, Run, T
 from include.run import recorded as recorded_with
 
 if TYPE_CHECKING:
-    from include.answering.llm import LlmConnection
+    from include.answering.llm_connection import LlmConnection
     from include.core.progress import Sink
     from include.store.connection import ServerConnection
 

@@ -9,6 +9,12 @@ from typing import Any
 from airflow.sdk import BaseHook
 
 CONNECTION_TYPE = "vitrine"
+NUMBERS = (
+    ("prompt_tokens", "Prompt tokens", "For rules, products and question together, estimated; empty for 3000."),
+    ("max_tokens", "Answer tokens", "At most, reasoning included; empty for 500."),
+    ("temperature", "Temperature", "0 to 2; empty for 0."),
+    ("patience", "Patience", "Seconds for one answer, all attempts together; empty for 120."),
+)
 
 
 class LanguageModelHook(BaseHook):
@@ -29,7 +35,8 @@ class LanguageModelHook(BaseHook):
 
     def test_connection(self) -> tuple[bool, str]:
         """Ask the model for one word, as questions are asked. Returns whether it answered, and what to tell."""
-        from include.answering.llm import LlmConnection, check_connection
+        from include.answering.llm import check_connection
+        from include.answering.llm_connection import LlmConnection
         from include.core.errors import VitrineError
 
         found = self.get_connection(self.conn_id)
@@ -68,8 +75,12 @@ def provider_info() -> dict[str, Any]:
                     },
                     "timeout": {
                         "label": "Timeout",
-                        "description": "Seconds, at most 3600; empty for 60.",
+                        "description": "Seconds for a whole reply, at most 3600; empty for 60.",
                         "schema": {"type": ["string", "null"]},
+                    },
+                    **{
+                        name: {"label": label, "description": text, "schema": {"type": ["string", "null"]}}
+                        for name, label, text in NUMBERS
                     },
                 },
             }

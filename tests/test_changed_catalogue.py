@@ -106,7 +106,7 @@ def test_half_an_export_is_told_before_training_and_never_replaces_the_whole(
     [note] = catalogue["notes"]
     assert note.startswith("This run can only build, its version would be kept and not published: more products are")
     assert told in note
-    assert "raise max_gone to 0.49" in note
+    assert 'raise max_gone ("Products that may go") to 0.49' in note
     assert ("WARNING", note) in [(record.levelname, record.message) for record in caplog.records]
 
     left = after(run, catalogue)

@@ -7,20 +7,22 @@ model writes (`llm.py`). Imports only what that needs: ONNX Runtime, tokenizers,
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from include.answering.asked import Asked
 from include.answering.extract import entry, extract
-from include.answering.llm import LlmConnection, write_answer
+from include.answering.llm import Writer
+from include.answering.llm_connection import LlmConnection
 from include.answering.narrowed import Narrowed, narrow, nothing_left
 from include.answering.passages import Retrieved
 from include.answering.questions import checked, refused
 from include.answering.read import open_reader, read_passages
 from include.answering.reply import Reply
 from include.answering.retrieve import Search, find, scored
+from include.answering.support import similarity
 from include.core import artifacts, kinds
 from include.core.errors import BadQuestion, BadSettings, DamagedArtifact, NoLiveIndex, UnknownVersion
 from include.core.settings import AnswerSettings, IndexSettings
@@ -31,7 +33,12 @@ from include.store.searcher import Searcher
 from include.store.stores import open_store
 from include.store.version import IndexVersion
 
+if TYPE_CHECKING:
+    from include.model.query_encoder import QueryEncoder
+
 log = logging.getLogger(__name__)
+
+_Write: TypeAlias = Callable[[Asked, Retrieved], Reply]
 
 
 class _Laps:
@@ -74,9 +81,10 @@ def answer(
         `products` (all that were retrieved, by rank), `confidence` (`retrieval`: cosine of the nearest product,
         `answer`: relevance of the best sentence, both 0-1), `searched` (the text searched for), `mended` (its
         words that were spelt wrong), `language` (ISO 639-1 or empty), `translated` (None, or from, to, by),
-        `warnings`, `seconds`, `error` (None; of a question that could not be asked, `what` came and the
-        `next_step`). A product has `uid`, `title`, `score` (cosine with the question), `rank` (in the search,
-        from 1), `snippet` (its best sentence), and `attributes` if it has any; sources are products.
+        `generator` (of `reply.Generation`; None where nothing was written), `warnings`, `seconds`, `error` (None;
+        of a question that could not be asked, `what` came and the `next_step`). A product has `uid`, `title`,
+        `score` (cosine with the question), `rank` (in the search, from 1), `snippet` (its best sentence), and
+        `attributes` if it has any; sources are products.
 
     Raises:
         BadQuestion: Every question is empty or too long.
@@ -84,7 +92,7 @@ def answer(
         BadSettings: `generator="llm"` or `store="server"` without a connection.
         NoLiveIndex: Nothing has been published.
         UnknownVersion: The version does not exist, or no longer.
-        GeneratorUnavailable: The language model did not answer.
+        GeneratorUnavailable: The language model did not answer, and `llm_fallback` is off.
     """
     laps = _Laps()
     read = checked(questions)
@@ -98,12 +106,16 @@ def answer(
         narrowed = narrow(settings, version.attributes, searcher)
         laps.end("filter")
         search = Search(settings, weight, narrowed.where)
-        retrieved = None if narrowed.left == 0 else _retrieve(asked, version, searcher, search, root, laps)
-    if retrieved is not None and (reader := open_reader(_reader(settings, published_with, root))) is not None:
-        retrieved = read_passages(asked, retrieved, reader)
+        found = None if narrowed.left == 0 else _retrieve(asked, version, searcher, search, root, laps)
+    if found is not None and (reader := open_reader(_reader(settings, published_with, root))) is not None:
+        found = read_passages(asked, found[0], reader), found[1]
         laps.end("read sentences")
     shared = laps.total() / len(asked)
-    written = _all_written(asked, retrieved, narrowed, settings, llm, shared)
+    if found is None:
+        written = [nothing_left(each, narrowed) for each in asked]
+    else:
+        retrieved, encoder = found
+        written = _all_written(asked, retrieved, narrowed, _writing(settings, llm, encoder), shared)
     laps.end("generate")
     milliseconds = {step: round(1000 * seconds, 1) for step, seconds in laps.seconds.items()}
     log.info("version %s, milliseconds: %s", version.name, milliseconds)
@@ -211,8 +223,8 @@ def _tell(narrowed: Narrowed) -> None:
 
 def _retrieve(
     asked: Sequence[Asked], version: IndexVersion, searcher: Searcher, search: Search, root: Path, laps: _Laps
-) -> list[Retrieved]:
-    """The products for each question, their sentences scored."""
+) -> tuple[list[Retrieved], "QueryEncoder"]:
+    """The products for each question, their sentences scored; and what encoded them."""
     from include.model.query_encoder import QueryEncoder
 
     model = artifacts.read(root / version.model, verify=False).path
@@ -224,33 +236,31 @@ def _retrieve(
     laps.end("search")
     retrieved = scored(asked, vectors, found, encoder)
     laps.end("score sentences")
-    return retrieved
+    return retrieved, encoder
 
 
 def _all_written(
-    asked: Sequence[Asked],
-    retrieved: Sequence[Retrieved] | None,
-    narrowed: Narrowed,
-    settings: AnswerSettings,
-    llm: LlmConnection | None,
-    shared: float,
+    asked: Sequence[Asked], retrieved: Sequence[Retrieved], narrowed: Narrowed, write: _Write, shared: float
 ) -> list[dict[str, Any]]:
-    """Each question's entry in the result; `shared` are its seconds of the work done for all of them.
-
-    `retrieved` is None where the filter leaves no product.
-    """
-    if retrieved is None:
-        return [nothing_left(each, narrowed) for each in asked]
+    """Each question's entry in the result; `shared` are its seconds of the work done for all of them."""
     written = []
     for each, found in zip(asked, retrieved, strict=True):
         began = time.monotonic()
-        reply = _generate(each, found, settings, llm)
+        reply = write(each, found)
         written.append(entry(each, found, reply, narrowed.warnings(each.language), shared + time.monotonic() - began))
     return written
 
 
-def _generate(asked: Asked, retrieved: Retrieved, settings: AnswerSettings, llm: LlmConnection | None) -> Reply:
-    extracted = extract(retrieved, settings.threshold)
-    if extracted.cited and llm is not None and settings.generator == "llm":
-        return write_answer(asked.question, retrieved.hits, llm)
-    return extracted
+def _writing(settings: AnswerSettings, llm: LlmConnection | None, encoder: "QueryEncoder") -> _Write:
+    """What writes this run's answers; a language model is not asked where no sentence answers."""
+    model = None
+    if llm is not None and settings.generator == "llm":
+        model = Writer(llm, similarity(encoder), fallback=settings.llm_fallback)
+
+    def write(asked: Asked, retrieved: Retrieved) -> Reply:
+        extracted = extract(retrieved, settings.threshold)
+        if model is None or not extracted.cited:
+            return extracted
+        return model.write(asked.text if asked.translated else asked.question, retrieved, extracted)
+
+    return write

@@ -9,7 +9,7 @@ class Asked:
     """What a person wrote, and what is searched for and compared with evidence.
 
     Attributes:
-        question: As it was written; the language model reads this one.
+        question: As it was written.
         text: What every step searches for and compares: mended and translated, or the question itself.
         language: The question's, ISO 639-1; empty where it was not looked at.
         mended: Words that were spelt wrong, with what is searched for in their place.
@@ -40,6 +40,7 @@ class Asked:
             "mended": self.mended,
             "language": self.language,
             "translated": self.translated,
+            "generator": None,
             "warnings": [],
             "seconds": 0.0,
             "error": None,

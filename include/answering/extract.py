@@ -1,6 +1,7 @@
 """Which of the retrieved passages answer a question, and the question's entry in the result."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,7 @@ def entry(asked: Asked, retrieved: Retrieved, reply: Reply, warnings: Sequence[s
         sources=[products[product] for product in reply.cited],
         products=products,
         confidence={"retrieval": _share(retrieved.cosines), "answer": _share(_scores(retrieved))},
+        generator=asdict(reply.generation),
         warnings=[*warnings, *reply.warnings],
         seconds=round(seconds, 4),
     )

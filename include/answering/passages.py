@@ -106,12 +106,12 @@ def sentences(text: str) -> list[str]:
     >>> sentences("A desk lamp, 4.5 W.  It is dimmable! • Steel")
     ['A desk lamp, 4.5 W.', 'It is dimmable!', 'Steel']
     """
-    pieces: list[str] = []
+    found: list[str] = []
     for line in _LINE.split(text):
         for item in _BULLET.split(_SPACE.sub(" ", line).strip()):
-            for piece in _pieces(item):
-                pieces.extend(_cut(piece))
-    return pieces
+            for piece in pieces(item):
+                found.extend(_cut(piece))
+    return found
 
 
 def keywords(text: str) -> list[str]:
@@ -188,7 +188,8 @@ def _candidates(question: str, hits: Sequence[Hit]) -> tuple[list[Passage], Vect
     return passages, overlaps
 
 
-def _pieces(line: str) -> Iterator[str]:
+def pieces(line: str) -> Iterator[str]:
+    """The sentences of one line, of any length."""
     begin = 0
     for stop in _STOP.finditer(line):
         end = stop.end()

@@ -57,6 +57,30 @@ _NOTHING = re.compile(
 
 
 @dataclass(frozen=True)
+class Generation:
+    """How an answer came about.
+
+    Attributes:
+        name: The generator that was asked for: `extractive` or `llm`.
+        model: The language model's name; None without one.
+        prompt_tokens, completion_tokens: As its endpoint counted them; None where it does not say.
+        seconds: That writing took.
+        sentences: That the model wrote.
+        unsupported: Of these, how many were removed because what they cite does not say so.
+        fallback: Whether the extractive answer stands in for the model's.
+    """
+
+    name: str = "extractive"
+    model: str | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    seconds: float = 0.0
+    sentences: int = 0
+    unsupported: int = 0
+    fallback: bool = False
+
+
+@dataclass(frozen=True)
 class Reply:
     """A checked answer.
 
@@ -64,11 +88,13 @@ class Reply:
         text: The model's, unknown citations removed, the others renumbered from 1 in order of appearance.
         cited: Positions among the products given, in the order of the new numbers.
         warnings: What was wrong with the reply, each a sentence for the reader.
+        generation: How it came about.
     """
 
     text: str
     cited: list[int]
     warnings: list[str]
+    generation: Generation = Generation()
 
 
 def reply_text(body: bytes) -> str:

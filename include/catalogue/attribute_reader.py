@@ -4,7 +4,7 @@ Light: the cleaning processes import it.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import blake2b
 from math import isfinite
@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from include.catalogue.clean import Cleaner, is_placeholder
-from include.catalogue.mapping import AttributeColumn, texts, value_at
+from include.catalogue.mapping import AttributeColumn, FieldMapping, texts, value_at
 from include.catalogue.values import Unread, read_boolean, read_date, read_money, read_number
 from include.core.display import printable
 
@@ -46,21 +46,26 @@ class AttributeReader:
     """Reads the attributes of one record after another.
 
     Args:
-        columns: Where they lie, and their types.
+        mapping: Where they lie, and their types.
         cleaner: Whose rules texts pass.
     """
 
-    columns: Sequence[AttributeColumn]
+    mapping: FieldMapping
     cleaner: Cleaner
     _lines: list[bytes] = field(default_factory=list)
     _unread: Counter[str] = field(default_factory=Counter)
     _examples: dict[str, list[str]] = field(default_factory=dict)
     _currencies: dict[str, Counter[str]] = field(default_factory=dict)
 
-    def read(self, record: dict[str, Any]) -> dict[str, Any]:
-        """Keep the record's attributes; those that tell products apart, by name: all but CHANGING."""
-        values = {}
-        for column in self.columns:
+    def read(self, record: dict[str, Any], title: str, content: str) -> str:
+        """Keep the record's attributes.
+
+        Returns:
+            Its id, where that is made of the title and the content, which are clean, and of what tells products apart
+            beside them: all attributes but CHANGING. Elsewhere empty.
+        """
+        columns, values = self.mapping.attributes, {}
+        for column in columns:
             path = column.path
             value = record.get(path[0]) if len(path) == 1 else value_at(record, path)
             if type(value) is list and len(value) == 1 and column.type != "keywords":
@@ -75,9 +80,14 @@ class AttributeReader:
             if found not in ("", []):
                 values[column.name] = found
         self._lines.append(orjson.dumps(values, option=_OPTIONS))
-        return {
-            each.name: values[each.name] for each in self.columns if each.name in values and each.type not in CHANGING
+        if self.mapping.uid:
+            return ""
+        lasting = {
+            each.name: values[each.name] for each in columns if each.name in values and each.type not in CHANGING
         }
+        # A labelled content is made of all attributes, also of those that an id has no part in.
+        said = orjson.dumps([title, "" if self.mapping.labelled else content, lasting], option=orjson.OPT_SORT_KEYS)
+        return blake2b(said, digest_size=16).hexdigest()
 
     def rows(self) -> AttributeRows:
         """All that have been read."""

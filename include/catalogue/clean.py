@@ -134,9 +134,11 @@ class Cleaner:
 
         Args:
             text: Any.
-            printable: It is known to be printable, which takes long to find out.
+            printable: It is known to be printable ASCII, which takes long to find out.
         """
         if not text:
+            return text
+        if printable and not ("&" in text or "<" in text or "  " in text or text[0] == " " or text[-1] == " "):
             return text
         if "&" in text and (shorter := _unescape(text)) != text:
             self.counts[ENTITIES] += 1

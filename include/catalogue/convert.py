@@ -90,7 +90,7 @@ def convert(
     """
     origin = artifacts.read(source, verify=False)
     name = str(origin.stats.get("origin", ""))  # what whoever gave it calls it
-    opened = partial(Archive, source / origin.stats["file"], name)
+    opened = partial(Archive, source / origin.stats["file"], name, encoding=settings.encoding)
     mapping = _mapping(opened, source, settings)
     reading = Reading(settings.max_title_chars, settings.max_content_chars, mapping)
 

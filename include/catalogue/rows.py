@@ -8,35 +8,22 @@ Kept light (no numpy, no pyarrow): `include.catalogue.cleaning_process` starts i
 import gc
 import struct
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
-from hashlib import blake2b
 from io import BytesIO
-from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING
 
 import msgspec
-import orjson
 
-from include.catalogue.attribute_reader import AttributeReader, AttributeRows
 from include.catalogue.clean import Cleaner, is_placeholder
 from include.catalogue.mapping import FieldMapping
 from include.catalogue.text_hash import text_hash_of_bytes
 from include.core.display import excerpt, printable
-from include.formats.line_parser import (
-    FIELDS,
-    NO_TITLE,
-    Fields,
-    Refused,
-    checked,
-    complete,
-    json_object,
-    parse,
-    refuse_long,
-)
-from include.formats.lines import BYTE_ORDER_MARK
+from include.formats.line_parser import FIELDS, NO_TITLE, Elsewhere, Refused, parse
+
+if TYPE_CHECKING:
+    from include.catalogue.attribute_reader import AttributeReader, AttributeRows
 
 PLACEHOLDER = "title is a placeholder"
 MOST_NAMES = 50  # field names counted apart in one block; more would be somebody's data
@@ -96,7 +83,7 @@ class Rows:
     emptied: int
     ignored: dict[str, int]
     refused_fields: dict[str, int]
-    attributes: AttributeRows | None
+    attributes: "AttributeRows | None"
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -118,12 +105,8 @@ class RowReader:
 
     def __init__(self, reading: Reading) -> None:
         self._limits = reading.max_title_chars, reading.max_content_chars
-        self._parse = parse if reading.mapping is None else partial(parse_mapped, reading.mapping)
-        self._columns = () if reading.mapping is None else reading.mapping.attributes
-        self._hashed = reading.mapping is not None and not reading.mapping.uid
-        # Such a content is made of all attributes, also of those that an id has no part in.
-        self._labelled = reading.mapping is not None and reading.mapping.labelled
-        self._used = FIELDS if reading.mapping is None else tuple(reading.mapping.used)
+        self._mapping = mapping = reading.mapping
+        self._elsewhere = None if mapping is None else Elsewhere(mapping.used, mapping.fields)
 
     def read(self, block: bytes) -> Rows:
         """Parse, check and clean a block of lines with `\n` between them (`include.formats.lines.line_blocks`)."""
@@ -134,42 +117,43 @@ class RowReader:
             return self._read(lines)
 
     def _read(self, lines: list[bytes]) -> Rows:
-        cleaner, parse_line = Cleaner(*self._limits), self._parse
-        attributes = AttributeReader(self._columns, cleaner)
+        cleaner, mapping, elsewhere = Cleaner(*self._limits), self._mapping, self._elsewhere
+        attributes = None if mapping is None else _attribute_reader(mapping, cleaner)
         clean_title, clean_content = cleaner.title, cleaner.content
         numbers: list[int] = []
         uids: list[str] = []
         titles: list[bytes] = []
         contents: list[bytes] = []
-        links: list[list[int]] = []
+        links: list[int] = []
+        indices: list[int] = []
         weights: list[bytes] = []
-        refused: list[tuple[int, Refused]] = []
+        refused: list[tuple[int, str, tuple[str, ...]]] = []  # an error itself would hold all of these by its traceback
         mended: Counter[str] = Counter()
         shapes: Counter[tuple[str, ...]] = Counter()
         blank = emptied = 0
         for number, line in enumerate(lines):
             try:
-                if (fields := parse_line(line, shapes)) is None:
+                if (fields := parse(line, shapes, elsewhere)) is None:
                     blank += 1
                     continue
-                uid, title, content, indices, some_weights, plain, mends, whole = fields
+                uid, title, content, some_indices, some_weights, plain, mends, whole = fields
                 if not (title := clean_title(title, plain)) or is_placeholder(title):
                     raise Refused(PLACEHOLDER if title else NO_TITLE)  # noqa: TRY301
             except Refused as refusal:
-                refused.append((number, refusal))
+                refused.append((number, str(refusal), refusal.fields))
                 continue
             if content:
                 content = clean_content(content, title, plain)
                 emptied += not content
-            if whole is not None:
-                lasting = attributes.read(whole)
-                uid = content_uid(title, "" if self._labelled else content or "", lasting) if self._hashed else uid
+            if attributes is not None and whole is not None:
+                uid = attributes.read(whole, title, content or "") or uid
             numbers.append(number)
             uids.append(uid)
             titles.append(title.encode())
             contents.append(content.encode() if content else b"")
-            links.append(indices)
-            count = len(indices)  # nearly all weights are 1.0: these are not converted one by one
+            indices += some_indices
+            links.append(count := len(some_indices))
+            # Nearly all weights are 1.0: these are not converted one by one.
             weights.append(_ONE * count if some_weights.count(1.0) == count else pack("f", some_weights, count))
             if mends:
                 mended.update(mends)
@@ -180,38 +164,25 @@ class RowReader:
             titles=Texts.of(titles),
             contents=Texts.of(contents),
             hashes=b"".join(map(text_hash_of_bytes, titles, contents)),
-            links=pack("i", map(len, links), len(links)),
-            indices=pack("i", chain.from_iterable(links), sum(map(len, links))),
+            links=pack("i", links, len(links)),
+            indices=pack("i", indices, len(indices)),
             weights=b"".join(weights),
-            rejects=[(number, str(refusal), excerpt(lines[number])) for number, refusal in refused],
+            rejects=[(number, reason, excerpt(lines[number])) for number, reason, _ in refused],
             total=len(lines),
             blank=blank,
             cleaned=dict(cleaner.counts),
             mended=dict(mended),
             emptied=emptied,
-            ignored=_counted_names(shapes, self._used),
-            refused_fields=_counted_names(Counter(refusal.fields for _, refusal in refused)),
-            attributes=attributes.rows() if self._columns else None,
+            ignored=_counted_names(shapes, FIELDS if mapping is None else mapping.used),
+            refused_fields=_counted_names(Counter(names for *_, names in refused)),
+            attributes=attributes.rows() if attributes is not None and attributes.mapping.attributes else None,
         )
 
 
-def parse_mapped(mapping: FieldMapping, line: bytes, shapes: Counter[tuple[str, ...]]) -> Fields | None:
-    """As `include.formats.line_parser.parse`, of a line whose fields lie elsewhere."""
-    if not line.removeprefix(BYTE_ORDER_MARK).strip():
-        return None
-    refuse_long(line)
-    record, marked = json_object(line)
-    names = tuple(record)
-    if not mapping.used.issuperset(names):
-        shapes[names] += 1
-    row, mended = checked(mapping.fields(record), names)
-    return complete(row, marked + mended, line, record)
+def _attribute_reader(mapping: FieldMapping, cleaner: Cleaner) -> "AttributeReader":
+    from include.catalogue.attribute_reader import AttributeReader  # longer to load than most of what is read without
 
-
-def content_uid(title: str, content: str, attributes: dict[str, Any]) -> str:
-    """The id of a product that is known by what is said of it."""
-    said = orjson.dumps([title, content, attributes], option=orjson.OPT_SORT_KEYS)
-    return blake2b(said, digest_size=16).hexdigest()
+    return AttributeReader(mapping, cleaner)
 
 
 def pack(code: str, numbers: Iterable[float], count: int) -> bytes:
@@ -219,7 +190,7 @@ def pack(code: str, numbers: Iterable[float], count: int) -> bytes:
     return struct.pack(f"{count}{code}", *numbers)
 
 
-def _counted_names(shapes: Counter[tuple[str, ...]], without: Sequence[str] = ()) -> dict[str, int]:
+def _counted_names(shapes: Counter[tuple[str, ...]], without: Collection[str] = ()) -> dict[str, int]:
     """How many lines have each field, from how many have these fields together; see `limited`."""
     counts: Counter[str] = Counter()
     for names, lines in shapes.items():

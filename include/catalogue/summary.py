@@ -66,7 +66,7 @@ class AttributeValues(BaseModel):
         filled: Accepted products that have a value.
         unread: Values that do not read as its type, merged products' too; they are left out.
         examples: The first of those.
-        currencies: Values by currency, of money.
+        currencies: Values by currency, of money, merged products' too.
     """
 
     type: AttributeType

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from include.core.display import wrapped
 from include.core.errors import Terminal, VitrineError
+from include.core.pipeline_settings import with_titles
 from include.core.progress import clock
 from include.core.redaction import addresses_hidden
 
@@ -37,7 +38,7 @@ def record(error: BaseException, *, timed_out: bool = False) -> Failure:
     """The part of a record that comes from the error: `class`, `what`, `next_step`, `terminal`."""
     name = type(error).__name__
     if isinstance(error, VitrineError):
-        what, next_step = error.what, error.next_step
+        what, next_step = error.what, with_titles(error.next_step)
     elif timed_out:
         what, next_step = "It ran into its time limit and was stopped.", TIMED_OUT
     else:
@@ -77,7 +78,7 @@ def trying(failure: Mapping[str, Any], now: datetime) -> str:
         at = datetime.fromisoformat(failure["retry_at"])
         return f"{this}: the next one is at {at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC, {_until(at, now)}."
     if failure["terminal"]:
-        return f"{this}: it is not tried again, since that cannot help."
+        return "It is not tried again, since that cannot help."
     return f"{this}: there is no further one."
 
 

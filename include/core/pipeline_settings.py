@@ -1,5 +1,6 @@
 """The settings of a whole run of `train_and_index`: the presets, and the groups of all its stages."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
@@ -55,6 +56,9 @@ GROUPS: dict[str, type[Group]] = {
     "index": IndexSettings,
     "retention": RetentionSettings,
 }
+_ALL: tuple[type[Group], ...] = (PresetSettings, *GROUPS.values())
+_FIELDS = {name: field for group in _ALL for name, field in group.model_fields.items()}
+_NAMES = re.compile(rf'\b({"|".join(name for name in _FIELDS if "_" in name)})\b(?! \(")')
 
 
 class PipelineSettings(Group):
@@ -69,3 +73,8 @@ class PipelineSettings(Group):
     embed: EmbedSettings = EmbedSettings()
     index: IndexSettings = IndexSettings()
     retention: RetentionSettings = RetentionSettings()
+
+
+def with_titles(step: str) -> str:
+    """A next step whose settings have, beside their names, the titles that the Trigger form shows."""
+    return _NAMES.sub(lambda found: f'{found[1]} ("{_FIELDS[found[1]].title}")', step)

@@ -6,6 +6,7 @@ settings and nothing else. Names are unique over all groups: a form is flat. Tra
 together in `pipeline_settings.py`.
 """
 
+import codecs
 from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
@@ -113,6 +114,15 @@ class ConvertSettings(Group):
         max_length=5000,
         exclude_if=_is_none,
     )
+    encoding: str | None = Field(
+        None,
+        title="Encoding",
+        description="Of a catalogue that is text (JSON lines, CSV …), where it is guessed wrongly: a name that Python "
+        "knows, such as `cp1254` (Turkish), `iso8859-2`, `cp1251`. A byte-order mark wins. Empty: told by how the text "
+        "begins, said in the log.",
+        max_length=40,
+        exclude_if=_is_none,
+    )
     max_reject_share: float = Field(
         0.2,
         title="Rejects allowed",
@@ -138,6 +148,18 @@ class ConvertSettings(Group):
         ge=100,
         le=1_000_000,
     )
+
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, value: str | None) -> str | None:
+        """By the name that Python has for it, so that two names of one are one catalogue."""
+        if value is None:
+            return None
+        try:
+            "".encode(value)
+            return codecs.lookup(value).name
+        except (LookupError, ValueError):
+            raise ValueError("Python knows no encoding of text by this name; such as utf-8, cp1252, cp1254") from None
 
 
 class QuestionSettings(Group):
@@ -341,6 +363,12 @@ class AnswerSettings(Group):
         title="Generator",
         description="`extractive` quotes the sentences that answer. `llm` writes an answer with the model behind the "
         "Airflow connection `llm_default`, and cites its sources.",
+    )
+    llm_fallback: bool = Field(
+        True,
+        title="Quote where the language model fails",
+        description="Where the language model of `llm` fails for good, quote the sentences that answer in its place; a "
+        "warning names the failure. Off: the run fails, and is tried again.",
     )
     threshold: float = Field(
         0.35,

@@ -19,13 +19,14 @@ worse by more than it, and better not worse by as much.
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from include.core.pipeline_settings import with_titles
 from include.evaluation.summary import Compared, Gate, ProtocolFigures
 
 METRIC: Final = "ndcg@10"
 RIVALS = ("base", "live")
 UNMEASURED = "; the catalogue has no question to measure models by (contents, or tst with links), so {}"
 FIRST = "nothing was live, so the new model need not beat the base: by nDCG@10 it is {}"
-HARMED = (
+HARMED = with_titles(
     "; nothing is live yet. Train more gently (a lower learning_rate, fewer epochs) or on more products, or let a "
     "person decide with promote = approval"
 )

@@ -70,6 +70,7 @@ class Archive:
         path: A ZIP, a tar (also packed), a folder, or a single file of any form that is read, which counts as `trn`.
         name: What messages call it, if not by its file name.
         scratch: Where temporary files may be written; None for the system's own place.
+        encoding: Of the files that are text; None where each one's is to be found out.
 
     Raises:
         BadSource: It is damaged, has a hostile member, or no `trn`; or a file holds no catalogue.
@@ -77,10 +78,11 @@ class Archive:
 
     members: dict[str, tuple[Member, ...]]  # by role; several files for `trn` alone
 
-    def __init__(self, path: Path, name: str = "", scratch: Path | None = None) -> None:
+    def __init__(self, path: Path, name: str = "", scratch: Path | None = None, encoding: str | None = None) -> None:
         self.path = path
         self.name = escaped(name or path.name)
         self._scratch = scratch
+        self._encoding = encoding
         self._held = ExitStack()
         self._zip: zipfile.ZipFile | None = None
         self._tar: Tar | None = None
@@ -244,17 +246,17 @@ class Archive:
             where = self._where(entry)
             try:
                 with explained(where), self._stored(entry) if stored is None else nullcontext(stored) as file:
-                    self._looks[entry] = _looked_at(file, entry, where)
+                    self._looks[entry] = _looked_at(file, entry, where, self._encoding)
             except BadSource as fault:
                 self._looks[entry] = Look(None, None, fault, "damaged")
         return self._looks[entry]
 
 
-def _looked_at(stored: Reads, entry: Entry, where: str) -> Look:
+def _looked_at(stored: Reads, entry: Entry, where: str, encoding: str | None) -> Look:
     with peeled(stored, entry.packed, where) as (outer, stream):
         packed = packing(outer.peek(6))
         head = stream.peek(HEAD)
-    form = form_of(head)
+    form = form_of(head, encoding)
     if not isinstance(form, FileKind):
         return Look(form, packed, None, form.name if head else EMPTY)
     what, step = f"{where} is no catalogue: it is {form.name}.", form.next_step(entry.name, packed)

@@ -28,6 +28,7 @@ class Encoding:
         return codecs.getincrementaldecoder(self.codec)("replace").decode(head)
 
 
+GUESSED = "a guess by its letters: if they come out wrong, the setting encoding has another"
 UTF_8 = Encoding("utf-8", "UTF-8")
 MARKED = Encoding("utf-8-sig", "UTF-8 with a byte-order mark")
 _MARKS = (
@@ -56,15 +57,18 @@ _UNLIKELY = re.compile(
 )
 
 
-def encoding_of(head: bytes) -> Encoding:
+def encoding_of(head: bytes, given: str | None = None) -> Encoding:
     """The encoding of a text that begins so.
 
     Args:
         head: Its first bytes, which may end within a character.
+        given: What it is said to be, as Python calls it; None where that is to be found out.
     """
     for mark, encoding in _MARKS:
         if head.startswith(mark):
             return encoding
+    if given:
+        return UTF_8 if given == UTF_8.codec else Encoding(given, _NAMES.get(given.replace("-", "_"), given))
     if wide := _wide(head[:4096]):
         return wide
     # These three are never the second half of a character.
@@ -187,7 +191,7 @@ class Undecided:
         self._decided = True
         if (encoding := encoding_of(data)).sure:
             return data
-        log.info("The text is not UTF-8 where it first leaves ASCII: it is read as %s", encoding.name)
+        log.info("The text is not UTF-8 where it first leaves ASCII: it is read as %s; %s", encoding.name, GUESSED)
         self._stream = Recoded(_Chained(data, self._stream), encoding)
         return self._stream.read(size)
 

@@ -68,11 +68,12 @@ def container(head: bytes) -> FileKind | None:
     return next((FileKind(name, "") for magic, name in _CONTAINERS if head.startswith(magic)), None)
 
 
-def form_of(head: bytes) -> Form | TableForm | FileKind:
+def form_of(head: bytes, encoding: str | None = None) -> Form | TableForm | FileKind:
     """How a file with these first bytes holds its records, or what it is if it cannot be read.
 
     Args:
         head: HEAD bytes, or all there are.
+        encoding: Of a text, if it is given.
     """
     if known := table_form(head) or container(head):
         return known
@@ -81,7 +82,7 @@ def form_of(head: bytes) -> Form | TableForm | FileKind:
             return FileKind(name, command)
     if _inflates(head):
         return FileKind("packed by zlib", _INFLATE)
-    form = text_form(head, whole=len(head) < HEAD)
+    form = text_form(head, encoding, whole=len(head) < HEAD)
     if isinstance(form, FileKind) and form.name.startswith(UNKNOWN) and _CONTROL.search(head[:40]):
         return FileKind(f"neither text nor a known format: its first bytes are {head[:8].hex(' ')}", "")
     return form

@@ -13,6 +13,8 @@ import json
 import math
 import re
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Annotated, Any, TypeAlias
 
 import msgspec
@@ -62,9 +64,22 @@ _KNOWN = frozenset(FIELDS)
 _decode = msgspec.json.Decoder(Line).decode
 
 # A sound line: uid as it will be stored, title and content (None where absent) as they came, row numbers, as many
-# weights, whether the texts are known to be printable, what was mended. A plain tuple: one with names takes a third of
-# the time to parse a line. Last the whole object, where the fields were looked for in it.
+# weights, whether the texts are known to be printable ASCII, what was mended; last the whole object, where the fields
+# were looked for in it. A plain tuple: one with names takes a third of the time to parse a line.
 Fields: TypeAlias = tuple[str, str, str | None, list[int], list[float], bool, tuple[str, ...], dict[str, Any] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Where a line's fields lie.
+
+    Attributes:
+        used: Names of the line's fields that something is read from.
+        fields: Makes FIELDS, absent ones None, of what the line holds.
+    """
+
+    used: frozenset[str]
+    fields: Callable[[dict[str, Any]], dict[str, Any]]
 
 
 class Refused(Exception):
@@ -80,52 +95,37 @@ class Refused(Exception):
         self.fields = fields
 
 
-def parse(line: bytes, shapes: Counter[tuple[str, ...]]) -> Fields | None:
+def parse(line: bytes, shapes: Counter[tuple[str, ...]], elsewhere: Elsewhere | None = None) -> Fields | None:
     """The fields of a line; None for whitespace or a byte-order mark alone.
 
     Args:
         line: It may still have its `\n`.
-        shapes: Counts lines that have fields beyond FIELDS, by the names of all that they have.
+        shapes: Counts lines that have fields beyond those that are read, by the names of all that they have.
+        elsewhere: Where the fields lie, if not under their own names.
 
     Raises:
         Refused: With the reason.
     """
     row: Line | None = None
     mended: tuple[str, ...] = ()
+    whole: dict[str, Any] | None = None
     try:
-        row = _decode(line)
+        row = _decode(line) if elsewhere is None else None
     except (msgspec.DecodeError, UnicodeDecodeError):
-        if not line.removeprefix(BYTE_ORDER_MARK).strip():
-            return None
-    if len(line) > MAX_LINE:
-        refuse_long(line)
+        row = None
+    if row is None and not line.removeprefix(BYTE_ORDER_MARK).strip():
+        return None
+    if len(line) > MAX_LINE and len(line.removesuffix(b"\n")) > MAX_LINE:
+        raise Refused(LONG_LINE)
     if row is None:
         found, marked = json_object(line)
-        if not found.keys() <= _KNOWN:
-            shapes[tuple(found)] += 1
-        row, mended = checked(found, tuple(found))
+        names = tuple(found)
+        if not (_KNOWN if elsewhere is None else elsewhere.used).issuperset(names):
+            shapes[names] += 1
+        if elsewhere is not None:
+            whole, found = found, elsewhere.fields(found)
+        row, mended = checked(found, names)
         mended = marked + mended
-    return complete(row, mended, line)
-
-
-def refuse_long(line: bytes) -> None:
-    """Raise Refused if the line has more than MAX_LINE bytes."""
-    if len(line.removesuffix(b"\n")) > MAX_LINE:
-        raise Refused(LONG_LINE)
-
-
-def complete(row: Line, mended: tuple[str, ...], line: bytes, whole: dict[str, Any] | None = None) -> Fields:
-    """What remains to be checked of a row, and to be mended.
-
-    Args:
-        row: What `line` says.
-        mended: What has been mended in it.
-        line: Not over MAX_LINE.
-        whole: The object that the row was taken from, to be handed on.
-
-    Raises:
-        Refused: With the reason.
-    """
     uid, indices, weights = row.uid, row.target_ind or [], row.target_rel
     # The cheap test first: nearly every uid is a short word of letters and digits.
     if not uid.isalnum() or len(uid) > MAX_UID_CHARS:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from itertools import islice, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -263,13 +264,19 @@ def _excel(path: Path, where: str, tell: Tell) -> Rows:
             rows = iter(sheet.iter_rows(max_row=EXCEL_ROWS, values_only=True))
             if names := _heading(rows):
                 others = ", ".join(repr(printable(name, 40)) for name in book.sheetnames if name != sheet.title)
-                log.info("Excel: sheet %r is read%s", printable(sheet.title, 40), others and f"; not read: {others}")
+                _say_once(where, f"sheet {printable(sheet.title, 40)!r} is read{others and f'; not read: {others}'}")
                 yield from _under(names, rows, last, tell)
                 return
     raise BadSource(
         f"{where} has no sheet with a heading: a row with the columns' names, among the first {_ABOVE_HEADER} rows.",
         "Write the columns' names, such as uid, title and content, above the products.",
     )
+
+
+@lru_cache
+def _say_once(where: str, said: str) -> None:
+    """A workbook is opened several times: to be checked, to look at its columns, to be converted."""
+    log.info("%s: %s", where, said)
 
 
 def _rows_under(sheet: "ReadOnlyWorksheet") -> int:

@@ -22,6 +22,7 @@ from include.catalogue.short_hash import short_hashes
 from include.core import artifacts, kinds
 from include.core.arrays import Ints, Keys
 from include.core.errors import DamagedArtifact
+from include.core.pipeline_settings import with_titles
 from include.core.settings import EvaluateSettings
 from include.index.vectors import text_hashes
 from include.results import CatalogueChange
@@ -141,7 +142,7 @@ def objection(change: CatalogueChange | None, settings: EvaluateSettings, collec
             f"the synthetic sample replaces {replaced}",
             f"the synthetic sample would replace {replaced}: {change}",
             f"For a trial take another `collection`; if {collection} is meant to be replaced, write this name into "
-            "replace_with_sample.",
+            + with_titles("replace_with_sample."),
         )
     share = change.gone_share
     if share is None or share <= settings.max_gone:
@@ -149,8 +150,8 @@ def objection(change: CatalogueChange | None, settings: EvaluateSettings, collec
     return Objection(
         f"{share:.0%} of the live products are gone",
         f"more products are gone than max_gone = {settings.max_gone} allows: {change}",
-        f"If that is meant, raise max_gone to {math.ceil(share * 100) / 100} or more, or set promote = approval "
-        "and approve it.",
+        with_titles(f"If that is meant, raise max_gone to {math.ceil(share * 100) / 100} or more")
+        + ", or set promote = approval and approve it.",
     )
 
 

@@ -39,9 +39,19 @@ def _failure(group: Sequence[Failure], *, stopped: bool) -> dict[str, Any]:
         "title": title,
         "said": sentences(first["what"]),
         "steps": sentences(first["next_step"]),
-        "tries": f"{first['class']}, try {first['try_number']} of {first['max_tries']}" if first["class"] else "",
+        "tries": _tries(first),
         "logs": [_log(each) for each in group[:SHARDS_SHOWN]],
     }
+
+
+def _tries(failure: Failure) -> str:
+    """The error's class, and of one that is tried again which try it was."""
+    kind = failure["class"] or ""
+    return (
+        kind
+        if failure.get("terminal") or not kind
+        else f"{kind}, try {failure['try_number']} of {failure['max_tries']}"
+    )
 
 
 def _log(each: Failure) -> tuple[str, str]:

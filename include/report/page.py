@@ -102,7 +102,8 @@ def _index(results: Results) -> Markup:
     rows = []
     for each in results.shards:
         made = each.embedding.stats
-        rows.append([each.shard, made.rows, made.embedded, made.copied, made.tokens_per_second, each.upsert.points])
+        work = ["reused", "reused"] if each.embedding.reused else [made.embedded, made.copied]
+        rows.append([each.shard, made.rows, *work, made.tokens_per_second, each.upsert.points])
     return render("index", verified=results.verify and results.verify.stats.model_dump(), shards=rows)
 
 

@@ -1,5 +1,6 @@
 """Catalogue files on this machine: a path, a folder, or a pattern that matches several files."""
 
+import difflib
 import glob
 import logging
 import os
@@ -14,7 +15,7 @@ from include.core.display import printable
 from include.core.errors import BadSource, SourceUnreachable
 from include.core.progress import Progress
 from include.core.redaction import public, shown
-from include.source.folder import MOST_FILES, Files, gathered, is_hidden, too_many
+from include.source.folder import MOST_FILES, Files, gathered, is_hidden, some_names, too_many
 from include.source.transfer import Fetched, Listed, Partial, Remote, read_blocks
 
 log = logging.getLogger(__name__)
@@ -67,7 +68,8 @@ def _state(path: Path, named: str) -> os.stat_result:
             "Give the worker's user the right to enter each directory above it (x), or copy the file elsewhere.",
         ) from None
     except OSError as error:
-        raise BadSource(f"There is no file {named} ({error.strerror}).", PATHS) from None
+        told, step = _nearest(path) if isinstance(error, FileNotFoundError | NotADirectoryError) else ("", "")
+        raise BadSource(f"There is no file {named} ({error.strerror}){told}.", f"{step}{PATHS}") from None
 
 
 def _file(path: Path, found: os.stat_result, named: str) -> Listed:
@@ -141,6 +143,16 @@ def _matching(pattern: Path) -> Files:
 def _base(pattern: Path) -> Path:
     """The folder that all matches lie in."""
     return Path(*takewhile(lambda part: not glob.has_magic(part), pattern.parts))
+
+
+def _nearest(path: Path) -> tuple[str, str]:
+    """What lies where a path leads nowhere, and the likeliest slip: the end of a message, the beginning of a step."""
+    folder = next(parent for parent in path.parents if parent.is_dir())
+    there, missing = _lies_in(folder), path.relative_to(folder).parts[0]
+    shapes = {name.rstrip("/").casefold(): name.rstrip("/") for name in there}
+    alike = difflib.get_close_matches(missing.casefold(), shapes, n=1)
+    step = f"Did you mean {shown(str(folder / shapes[alike[0]]))}? " if alike else ""
+    return f"; {shown(str(folder))} has {some_names(there) or 'nothing in it'}", step
 
 
 def _lies_in(folder: Path) -> list[str]:

@@ -54,9 +54,11 @@ def gathered(address: str, origin: str, look: Callable[[], Files], lies_there: C
     found = look()
     files = {name: found[name] for name in sorted(found) if _is_wanted(name, found[name].size)}
     if empty := sorted(name for name in found if found[name].size == 0 and not is_hidden(name)):
-        log.warning("passed over in %s, because empty: %s", origin, _names(empty))
+        log.warning("passed over in %s, because empty: %s", origin, some_names(empty))
     if not files:
-        raise BadSource(f"No file to read is in {origin}: there is {_names(lies_there()) or 'nothing'}.", PASSED_OVER)
+        raise BadSource(
+            f"No file to read is in {origin}: there is {some_names(lies_there()) or 'nothing'}.", PASSED_OVER
+        )
     _require_names(origin, files)
     if len(files) == 1:
         return next(iter(files.values())).remote
@@ -79,10 +81,11 @@ def gathered(address: str, origin: str, look: Callable[[], Files], lies_there: C
         if changed := _changed(files, now):
             _empty(scratch)
             raise SourceUnreachable(
-                f"{_names(changed)} in {origin} changed while the folder was fetched.", "The retry fetches it again."
+                f"{some_names(changed)} in {origin} changed while the folder was fetched.",
+                "The retry fetches it again.",
             )
         if late := sorted(name for name in now.keys() - files if _is_wanted(name, now[name].size)):
-            log.warning("%s came into %s meanwhile: the next run has it", _names(late), origin)
+            log.warning("%s came into %s meanwhile: the next run has it", some_names(late), origin)
         return fetched
 
     return Remote(origin, identity, told, fetch)
@@ -158,7 +161,7 @@ def _fetch(origin: str, files: Files, folder: Path, progress: Progress) -> Fetch
     return Fetched(folder, digest.hexdigest(), True, {"bytes": done, "files": len(files), "listed": listed})
 
 
-def _names(names: Sequence[str]) -> str:
+def some_names(names: Sequence[str]) -> str:
     """`a, b and 3 more`."""
     shown = ", ".join(printable(name) for name in names[:NAMED])
     return shown + (f" and {len(names) - NAMED:,} more" if len(names) > NAMED else "")

@@ -46,7 +46,8 @@ _TOKEN = regex.compile(
     """,
     regex.VERBOSE | regex.DOTALL,
 )
-_THOUSANDS = regex.compile(r"(?:\p{Sc}\s*)?[+-]?[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])")
+_THOUSANDS = regex.compile(r"(?:\p{Sc}\s*)?[+-]?[0-9]{1,3}(?:(?:,[0-9]{3})+|(?:\.[0-9]{3})+,[0-9]{1,2})(?![0-9])")
+_NUMBERS = "numbers have a point before their decimals and no sign between thousands: 1299 or 1299.5"
 _ESCAPE = re.compile(r"""\\(u[0-9a-fA-F]{4}|[\\"'/ntrbf])""")  # another one stands for itself
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 
@@ -111,6 +112,8 @@ class _Parser:
                 continue
             found = _TOKEN.match(self._text, at)
             if found is None:
+                if tokens and tokens[-1].kind == "number" and self._text[at] in "'.":
+                    raise self._fault(_NUMBERS, tokens[-1].at)
                 quote = self._text[at] in "\"'`“„"
                 raise self._fault("this quote is not closed" if quote else "this cannot be read", at)
             kind = found.lastgroup or ""
@@ -138,7 +141,11 @@ class _Parser:
         return f"Filter, character {at + 1}, {cut}: "
 
     def _fault(self, what: str, at: int | None = None) -> BadFilter:
-        return BadFilter(f"{self._where(self._token.at if at is None else at)}{what}.", HELP)
+        if at is None:
+            at, before = self._token.at, self._tokens[self._next - 1] if self._next else None
+            if before and before.kind == "number" and (self._token.kind == "number" or self._token.value == ","):
+                at, what = before.at, _NUMBERS  # 1.299,00 or 1 299
+        return BadFilter(f"{self._where(at)}{what}.", HELP)
 
     def _filter(self) -> Filter:
         parts = [self._alternative()]
@@ -239,7 +246,7 @@ class _Parser:
         token = self._token
         value = float(token.value) if token.kind == "number" else math.nan
         if _THOUSANDS.match(self._text, token.at):
-            raise self._fault("this is one number or several: write 1200, or 1, 200 with a space")
+            raise self._fault(f"this is one number or several: write 1200, or 1, 200 with a space; {_NUMBERS}")
         if not math.isfinite(value):
             raise self._wrong(attribute)
         self._next += 1

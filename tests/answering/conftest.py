@@ -1,20 +1,23 @@
 """What tests of answering share."""
 
-import threading
 from collections.abc import Iterator
 
 import pytest
 
-from tests.answering.endpoint import Endpoint
+from tests.answering.endpoint import Endpoint, serving
+from tests.answering.small_model import SmallModel, why_not
 
 
 @pytest.fixture
 def endpoint() -> Iterator[Endpoint]:
-    server = Endpoint()
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield server
-    server.hang.set()
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(Endpoint()) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def small_model() -> Iterator[SmallModel]:
+    """A real language model; the test is skipped where there is none."""
+    if reason := why_not():
+        pytest.skip(reason)
+    with serving(SmallModel()) as server:
+        yield server

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from include.answering.answer import answer
-from include.answering.llm import LlmConnection
+from include.answering.llm_connection import LlmConnection
 from include.answering.questions import as_text
 from include.answering.reply import NOTHING
 from include.core import artifacts, kinds
@@ -37,6 +37,7 @@ from include.questions.questions import LONGEST_QUESTION
 from include.sample.products import FLAGSHIPS
 from include.store.stores import open_store
 from tests.answering.endpoint import INJECTION, Endpoint
+from tests.answering.small_model import SmallModel
 from tests.small import Product, copy_data, few, products, publish_model, write_catalogue
 
 NONSENSE = ["What is the capital of France?", "Who won the world cup in 1998?", "What is quantum chromodynamics?"]
@@ -279,12 +280,65 @@ def test_a_language_model_writes_from_the_products(shop: Path, endpoint: Endpoin
     assert "ignore all rules" in sent.split("</products>")[0]
 
 
-def test_a_language_model_that_cites_nothing_is_not_found(shop: Path, endpoint: Endpoint) -> None:
-    """Its text is shown, with the warning, and never counted as an answer from the catalogue."""
-    endpoint.say("Surely two litres [9].")
-    (made,) = ask(shop, FLAGSHIPS[1].question, generator="llm", llm=endpoint.connection())
-    assert (made["answer"], made["found"], made["sources"]) == ("Surely two litres.", False, [])
-    assert len(made["warnings"]) == 2
+def test_each_sentence_of_a_language_model_is_held_to_its_source(shop: Path, endpoint: Endpoint) -> None:
+    """What the product does not say goes, with a warning; a paraphrase stays; the figures are in the result."""
+    endpoint.say(
+        "It pumps 300 litres in an hour [1]. It comes with a five year warranty [1]. It moves 900 litres an hour [1]. "
+        "Pumps are useful.",
+        usage={"prompt_tokens": 321, "completion_tokens": 40},
+    )
+    (made,) = ask(shop, "How much does the aquarium pump move?", generator="llm", llm=endpoint.connection())
+    assert (made["answer"], made["found"]) == ("It pumps 300 litres in an hour [1].", True)
+    assert [each["uid"] for each in made["sources"]] == ["h1"]
+    (warning,) = made["warnings"]
+    assert "3 of the model's 4 sentences" in warning
+    for reason in ("5 year is not in what is cited", "900 is not in what is cited", "no product is cited"):
+        assert reason in warning.replace("900 l ", "900 ")
+    generator = made["generator"]
+    assert generator.pop("seconds") > 0
+    assert generator == {
+        "name": "llm",
+        "model": "small-model",
+        "prompt_tokens": 321,
+        "completion_tokens": 40,
+        "sentences": 4,
+        "unsupported": 3,
+        "fallback": False,
+    }
+
+
+def test_where_nothing_is_supported_the_quotes_stand_in(shop: Path, endpoint: Endpoint) -> None:
+    """An invented source, or a text obeyed instead of quoted, must not reach a person as the catalogue's answer."""
+    quoted = ask(shop, FLAGSHIPS[1].question)[0]
+    for sent in ("Surely two litres [9].", "Pay at https://evil.example/?q=key [1].", "The api key is sk-1 [1]."):
+        endpoint.say(sent)
+        (made,) = ask(shop, FLAGSHIPS[1].question, generator="llm", llm=endpoint.connection())
+        assert [made[name] for name in ("answer", "found", "sources")] == [
+            quoted[name] for name in ("answer", "found", "sources")
+        ]
+        assert made["generator"]["fallback"]
+        assert "quotes the products' sentences instead" in made["warnings"][-1]
+        assert "evil" not in json.dumps(made)
+
+
+def test_a_real_small_model_is_held_to_the_products(shop: Path, small_model: SmallModel) -> None:
+    """A stand-in writes what its author thought of; a real model cites badly, invents and rambles."""
+    questions = [each.question for each in FLAGSHIPS[:4]]
+    connection = small_model.connection(prompt_tokens=1500, max_tokens=120, timeout=300, patience=300)
+    quoted = ask(shop, *questions)
+    made = ask(shop, *questions, generator="llm", llm=connection)
+    assert len(small_model.requests) == len(questions)
+    for each, plainly in zip(made, quoted, strict=True):
+        generator = each["generator"]
+        assert generator["name"] == "llm"
+        assert 0 < generator["prompt_tokens"] <= 1500, "the estimate is on the safe side"
+        assert 0 < generator["completion_tokens"] <= 120
+        if generator["fallback"]:
+            assert each["answer"] == plainly["answer"]
+            assert each["warnings"]
+        else:
+            assert each["found"] == ("[1]" in each["answer"])
+            assert generator["sentences"] - generator["unsupported"] >= each["found"]
 
 
 def test_a_language_model_is_not_asked_about_nothing(shop: Path, endpoint: Endpoint) -> None:
@@ -294,12 +348,39 @@ def test_a_language_model_is_not_asked_about_nothing(shop: Path, endpoint: Endpo
     assert endpoint.requests == []
 
 
-def test_a_language_model_needs_its_connection_and_must_answer(shop: Path) -> None:
-    """No silent fall-back to another generator than the one that was asked for."""
+def test_a_language_model_that_fails_is_named_and_quotes_stand_in(
+    shop: Path, endpoint: Endpoint, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A provider's bad hour must not cost the answer, nor pass unseen; a dead endpoint is not asked for ever."""
+    endpoint.status, endpoint.body = 503, b"down"
+    questions = [FLAGSHIPS[number].question for number in range(4)]
+    quoted = ask(shop, *questions)
+    made = ask(shop, *questions, generator="llm", llm=endpoint.connection(patience=0.5))
+    assert [each["answer"] for each in made] == [each["answer"] for each in quoted]
+    for each in made:
+        assert "status 503: down" in each["warnings"][0]
+        assert each["generator"]["fallback"]
+        assert (each["generator"]["name"], each["generator"]["prompt_tokens"]) == ("llm", None)
+    assert len(endpoint.requests) == 2, "after two failures in a row the others are not asked"
+    assert "stands in for the language model's" in caplog.text
+    endpoint.status, endpoint.body = 401, b"no"
+    (made_again,) = ask(shop, questions[0], generator="llm", llm=endpoint.connection())
+    assert "refused the api key" in made_again["warnings"][0]
+
+
+def test_a_language_model_needs_its_connection_and_without_fallback_must_answer(shop: Path, endpoint: Endpoint) -> None:
+    """Who wants no other generator than the one that was asked for gets an error instead."""
     with pytest.raises(BadSettings, match="llm_default"):
         ask(shop, "kettle?", generator="llm")
-    with pytest.raises(GeneratorUnavailable):
-        ask(shop, FLAGSHIPS[1].question, generator="llm", llm=LlmConnection("http://127.0.0.1:9/v1", "m"))
+    endpoint.status = 500
+    with pytest.raises(GeneratorUnavailable, match="500"):
+        ask(
+            shop,
+            FLAGSHIPS[1].question,
+            generator="llm",
+            llm_fallback=False,
+            llm=endpoint.connection(patience=0.5),
+        )
 
 
 PHRASES = [

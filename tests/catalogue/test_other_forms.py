@@ -12,7 +12,8 @@ import pytest
 from include.catalogue.convert import convert
 from include.catalogue.summary import Counted
 from include.core.artifacts import Artifact
-from include.core.errors import BadSource
+from include.core.errors import BadSettings, BadSource
+from include.core.forms import pipeline_settings
 from include.core.settings import ConvertSettings, SourceSettings
 from include.formats.refusals import NOT_DECODED, NOT_QUOTED, TOO_MANY_CELLS
 from include.report.data import data as data_section
@@ -133,3 +134,40 @@ def test_half_an_array_is_no_catalogue(root: Path) -> None:
     """Danger: an export that broke off replaces the whole catalogue."""
     with pytest.raises(BadSource, match="record 40, before its list is closed"):
         made(root, "shop.json", json.dumps(ROWS).encode()[:-20])
+
+
+TURKISH = "uid,title\n" + "".join(f"{number},Şık çaydanlık ığdır {number}\n" for number in range(9))
+
+
+@pytest.mark.parametrize("name", ["cp1254", "ISO-8859-9", "latin5"])
+def test_an_encoding_that_is_given_is_not_guessed(root: Path, name: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Danger: a shop in Istanbul gets Icelandic letters, and nothing that it can do about it."""
+    caplog.set_level(logging.INFO)
+    file = root.parent / "shop.csv"
+    file.write_bytes(TURKISH.encode("cp1254"))
+    source = download(SourceSettings(source=str(file)), root=root)
+    guessed = convert(source.path, pipeline_settings({}).convert, root=root)
+    assert (
+        "the encoding is a guess by its letters: if they come out wrong, the setting encoding has another"
+        in caplog.text
+    )
+    given = convert(source.path, pipeline_settings({"encoding": name}).convert, root=root)
+    assert given.fingerprint != guessed.fingerprint
+    assert [row["title"] for row in stored(given)] == [line.split(",")[1] for line in TURKISH.splitlines()[1:]]
+
+
+def test_an_encoding_given_holds_for_what_begins_in_ascii(root: Path) -> None:
+    """Danger: the first 64 KiB decide, and the setting is forgotten after them."""
+    many = "".join(f"{number},Kettle {number}\n" for number in range(9_000))
+    file = root.parent / "shop.csv"
+    file.write_bytes(f"uid,title\n{many}x,Şık çaydanlık\n".encode("cp1254"))
+    source = download(SourceSettings(source=str(file)), root=root)
+    made = convert(source.path, pipeline_settings({"encoding": "cp1254"}).convert, root=root)
+    assert stored(made)[-1]["title"] == "Şık çaydanlık"
+
+
+@pytest.mark.parametrize("name", ["turkish", "rot13", "a\0b"])
+def test_an_encoding_that_is_none_is_refused(name: str) -> None:
+    """Danger: a typing error is found hours later, in a worker's traceback."""
+    with pytest.raises(BadSettings, match=r"encoding = .*Python knows no encoding of text by this name"):
+        pipeline_settings({"encoding": name})

@@ -7,7 +7,8 @@ import pytest
 
 from include.core import failure
 from include.core.display import LOG_WIDTH
-from include.core.errors import BadSource, SourceUnreachable
+from include.core.errors import BadSource, SourceUnreachable, TooManyRejects
+from include.core.settings import ConvertSettings
 
 NOW = datetime(2026, 11, 25, 1, 40, tzinfo=UTC)
 
@@ -25,8 +26,15 @@ def test_the_message_and_the_next_step_come_first_one_sentence_a_line() -> None:
         "BadSource: /d/a.json, line 3: expected an object, found a list.",
         "It starts with [1, 2].",
         "Next: Give JSON lines.",
-        "Try 2 of 5: it is not tried again, since that cannot help.",
+        "It is not tried again, since that cannot help.",
     ]
+
+
+def test_a_setting_is_called_what_the_form_calls_it() -> None:
+    """The form has no field max_reject_share: whoever triggers it would look for "Rejects allowed" in vain."""
+    error = TooManyRejects("trn: 9 of 10 lines were rejected.", "Correct the file, or raise max_reject_share.")
+    title = ConvertSettings.model_fields["max_reject_share"].title
+    assert record(error)["next_step"] == f'Correct the file, or raise max_reject_share ("{title}").'
 
 
 def test_lines_are_wrapped_and_a_path_stays_whole() -> None:

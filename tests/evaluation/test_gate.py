@@ -97,7 +97,7 @@ def test_a_base_model_as_it_is_need_not_beat_itself(live: dict[str, Any], passed
         ),
         ((0.0, -1.0, 1.0), None, True, "nothing was live"),  # fewer than 10 queries
         (SAME, WORSE, False, "is worse than the base on labels"),
-        (WORSE, None, False, "nothing is live yet. Train more gently (a lower learning_rate, fewer epochs)"),
+        (WORSE, None, False, 'nothing is live yet. Train more gently (a lower learning_rate ("Learning rate"), fewer'),
         (BETTER, None, True, "by nDCG@10 the new model is better than the base"),
     ],
 )

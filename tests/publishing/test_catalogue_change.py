@@ -84,7 +84,7 @@ def test_a_trial_on_the_sample_does_not_replace_a_real_catalogue(desk: Desk) -> 
         "kept, not published: the synthetic sample would replace a real catalogue: the live version has 60 products, "
         "this one 20; 60 of the live ones are gone (100%), 20 are new, 0 have another text, 0 other attributes alone, "
         "0 are unchanged. For a trial take another `collection`; if products is meant to be replaced, write this name "
-        "into replace_with_sample. (the gate passed: better)"
+        'into replace_with_sample ("Replace with the sample"). (the gate passed: better)'
     )
     assert desk.store.live() == real["version"]
     assert answers(desk.store, desk.root, "number 47") == "0000000047"
@@ -134,7 +134,7 @@ def test_a_version_that_lost_too_many_products_is_kept(kept: int, published: boo
         told = f"the live version has 60 products, this one 61; {60 - kept} of the live ones are gone"
         assert told in result["reason"]
         assert result["reason"].startswith("kept, not published: more products are gone than max_gone = 0.3 allows")
-        assert f"raise max_gone to {0.32 if kept else 1.0} or more" in result["reason"]
+        assert f'raise max_gone ("Products that may go") to {0.32 if kept else 1.0} or more' in result["reason"]
 
 
 def test_max_gone_lets_it_through(desk: Desk) -> None:

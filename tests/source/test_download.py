@@ -659,3 +659,19 @@ def test_the_statistics_are_json(server: FileServer, root: Path) -> None:
         "sha256": hashlib.sha256(ZIP).hexdigest(),
         "format": "zip",
     }
+
+
+@pytest.mark.parametrize("slip", ["produkts.csv", "Products.csv", "products.CSV.gz", "products.csv/x"])
+def test_a_path_with_a_slip_is_told_with_the_nearest_name(root: Path, tmp_path: Path, slip: str) -> None:
+    """A newcomer who wrote a letter wrong was told that there is no such file, and looked elsewhere."""
+    (tmp_path / "shop").mkdir()
+    for name in ("products.csv", "photos", *(f"log-{number:02}.txt" for number in range(20))):
+        (tmp_path / "shop" / name).write_text("uid,title\n1,Kettle\n")
+    with pytest.raises(BadSource) as caught:
+        download(SourceSettings(source=f"{tmp_path}/shop/{slip}"), root=root)
+    assert caught.value.next_step.startswith(f"Did you mean {tmp_path}/shop/products.csv? Paths are resolved")
+    assert "log-00.txt, log-01.txt" in caught.value.what
+    assert caught.value.what.endswith("and 14 more.")
+    with pytest.raises(BadSource, match="/shop has log-00") as caught:
+        download(SourceSettings(source=f"{tmp_path}/shop/zzz/q"), root=root)
+    assert "Did you mean" not in caught.value.next_step

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.answering.llm import LlmConnection, write_answer
+from include.answering.chat import Chat
+from include.answering.llm_connection import LlmConnection
 from include.core.address import read_address
 from include.core.errors import BadSettings, VitrineError
 from include.core.redaction import api_key, foreign, hide, public, shown
 from include.core.settings import IndexSettings
 from include.store.connection import ServerConnection
-from include.store.protocol import Hit
 from include.store.server import ServerStore
 from tests.small import few
 from tests.store.stub_server import ok, stub_server
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Api key is used with an insecure
 SECRET = "sk-made-up-0123456789"
 AWKWARD = "\n\r\t \0é€\u2028\ufeff'\"\\/@:?#%[]{}*+&=<>😀"
 INDEX = IndexSettings(store="server")
-PRODUCTS = [Hit("1", "kettle", "1 l", 1.0)]
+ASKED = [{"role": "user", "content": "Which?"}]
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ odd = st.one_of(
 )
 KNOWN = {
     "qdrant": ["url", "api_key", "https", "prefix", "timeout", "prefer_grpc", "grpc_port"],
-    "vitrine": ["base_url", "model", "timeout"],
+    "vitrine": ["base_url", "model", "timeout", "prompt_tokens", "max_tokens", "temperature", "patience"],
 }
 
 
@@ -147,7 +147,7 @@ def test_no_secret_of_a_connection_is_ever_shown(
         def ask_llm() -> object:
             connection = LlmConnection.from_fields(host, port, password, extra, **rest)
             assert_hidden(repr(connection), given_secrets)
-            return write_answer("which?", PRODUCTS, connection)
+            return Chat(connection, attempts=1).complete(ASKED, 5.0)
 
         assert_hidden(told(ask_qdrant if kind == "qdrant" else ask_llm), given_secrets)
     assert_hidden(caplog.text, given_secrets)
@@ -170,8 +170,8 @@ def test_a_key_from_a_mounted_file_works_without_its_newline(around: str) -> Non
     replies: dict[str, Any] = {"choices": [{"message": {"content": "1 l [1]."}}], "result": {"collections": []}}
     with stub_server(lambda _: (200, {**replies, "status": "ok", "time": 0.1})) as stub:
         assert ServerStore(INDEX, ServerConnection.from_fields(stub.url, None, key)).versions() == []
-        reply = write_answer("?", PRODUCTS, LlmConnection.from_fields(f"{stub.url}/v1", None, key, {"model": "m"}))
-        assert reply.cited == [0]
+        connection = LlmConnection.from_fields(f"{stub.url}/v1", None, key, {"model": "m"})
+        assert Chat(connection).complete(ASKED, 5.0).text == "1 l [1]."
     assert stub.requests[0].headers["api-key"] == SECRET
     assert stub.requests[-1].headers["authorization"] == f"Bearer {SECRET}"
 
@@ -193,7 +193,7 @@ def test_a_password_in_the_address_reaches_the_server_and_nobody_else(caplog: py
         url = stub.url.replace("//", "//someone:hunter%402@")
         assert ServerStore(INDEX, ServerConnection.from_fields(url, None, None)).versions() == []
         with pytest.raises(BadSettings, match="not an OpenAI-compatible"):
-            write_answer("?", PRODUCTS, LlmConnection.from_fields(url, None, None, {"model": "m"}))
+            Chat(LlmConnection.from_fields(url, None, None, {"model": "m"})).complete(ASKED, 5.0)
     assert {request.headers["authorization"] for request in stub.requests} == {"Basic c29tZW9uZTpodW50ZXJAMg=="}
     assert "/chat/completions" in caplog.text
     assert "hunter" not in caplog.text

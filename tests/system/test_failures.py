@@ -99,7 +99,7 @@ def test_the_log_ends_in_the_message_and_shows_no_frames(airflow: Airflow, nowhe
     assert lines[0].startswith("BadSource: ")
     assert "/nowhere/products.json" in said[0]["event"]
     assert any(line.startswith("Next: ") for line in lines)
-    assert lines[-1] == "Try 1 of 5: it is not tried again, since that cannot help."
+    assert lines[-1] == "It is not tried again, since that cannot help."
     assert max(map(len, lines)) <= 100
     assert not any(each.get("error_detail") for each in log)
     after = [each["event"] for each in log[log.index(said[0]) + 1 :]]

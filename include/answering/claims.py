@@ -1,0 +1,142 @@
+"""What a sentence claims that its source must hold letter by letter: numbers with their units, names, what is denied.
+
+A model that writes "1.9 litres" for 1.7, "Sony" for Bose, or leaves out a "not", changes few words and little of the
+meaning that a vector sees. So these are compared as they stand. No conversion is made: "60 minutes" is not found in "1
+hour", and no sum or difference is found where the source has only its parts.
+"""
+
+import re
+from collections.abc import Iterable
+
+import regex
+
+from include.answering.passages import keywords
+
+Quantity = tuple[str, str]  # a number in its plainest form, and its unit's; no unit is ""
+
+_UNITS = {  # how a unit may be written, by its plainest form
+    "in": "in inch inches ″ \" ''",
+    "ft": "ft foot feet ′ '",
+    "yd": "yd yard yards",
+    "mm": "mm millimetre millimetres millimeter millimeters",
+    "cm": "cm centimetre centimetres centimeter centimeters",
+    "m": "m metre metres meter meters",
+    "kg": "kg kgs kilo kilos kilogram kilograms",
+    "g": "g gram grams",
+    "mg": "mg milligram milligrams",
+    "lb": "lb lbs pound pounds",
+    "oz": "oz ounce ounces",
+    "ml": "ml millilitre millilitres milliliter milliliters",
+    "l": "l litre litres liter liters",
+    "gal": "gal gallon gallons",
+    "qt": "qt quart quarts",
+    "w": "w watt watts",
+    "kw": "kw kilowatt kilowatts",
+    "v": "v volt volts",
+    "a": "amp amps ampere amperes",
+    "mah": "mah",
+    "hz": "hz hertz",
+    "khz": "khz",
+    "mhz": "mhz",
+    "ghz": "ghz",
+    "mb": "mb megabyte megabytes",
+    "gb": "gb gigabyte gigabytes",
+    "tb": "tb terabyte terabytes",
+    "mp": "mp megapixel megapixels",
+    "°": "° degree degrees",
+    "%": "% percent",
+    "year": "year years yr yrs",
+    "month": "month months",
+    "week": "week weeks",
+    "day": "day days",
+    "hour": "hour hours hr hrs",
+    "minute": "minute minutes min mins",
+    "second": "second seconds sec secs",
+}
+_PLAINEST = {written: unit for unit, ways in _UNITS.items() for written in ways.split()}
+_COUNTS = ["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
+_COUNTED = {word: str(number) for number, word in enumerate(_COUNTS, 2)}
+_NUMBER = re.compile(
+    r"(?<![^\W_])(?:(?P<digits>\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:[.,]\d+)?)|(?P<word>" + "|".join(_COUNTS) + r")\b)"
+    r"(?:[\s-]{0,2}(?P<unit>''|[^\W\d_]+|[°″′\"'%]))?",
+    re.IGNORECASE,
+)
+_NAME = regex.compile(
+    r"(?<![\p{Alphabetic}\p{N}])(?:\p{Lu}[\p{Alphabetic}\p{N}]*|\p{Alphabetic}+\p{N}[\p{Alphabetic}\p{N}]*)"
+)
+_STARTS = re.compile(r"(?:^|[.!?:;]\s|\n)[\W\d_]*\Z")
+_CLAUSE = re.compile(r"[,;:!?()]|\.\s|\s[-–—]\s|\b(?:but|and|while|although|though|however|yet)\b", re.IGNORECASE)
+_NOT = re.compile(
+    r"\b(?:not(?! only| just| merely)|no|never|without|cannot|neither|nor|non|lacks?|excludes?|excluding)\b|n['’]t\b",
+    re.IGNORECASE,
+)
+_FREE = re.compile(r"([^\W_]+)[\s-]free\b", re.IGNORECASE)
+
+
+def quantities(text: str) -> set[Quantity]:
+    """The numbers of a text, each with the unit behind it.
+
+    >>> sorted(quantities("Holds 1,200 ml, for six; 1.50 Litres."))
+    [('1.5', 'l'), ('1200', 'ml'), ('6', '')]
+    """
+    return {_quantity(found) for found in _NUMBER.finditer(text)}
+
+
+def missing_quantities(claimed: str, source: str) -> list[str]:
+    """The numbers of `claimed` that `source` does not have, or has with another unit; as they are shown."""
+    held = quantities(source)
+    numbers = {number for number, unit in held if not unit}
+    return [
+        f"{number} {unit}".strip()
+        for number, unit in sorted(quantities(claimed))
+        if (number, unit) not in held and number not in (numbers if unit else {each for each, _ in held})
+    ]
+
+
+def missing_names(claimed: str, source: str) -> list[str]:
+    """The names in `claimed`, capitals inside a sentence and model numbers, that `source` does not have."""
+    squeezed = "".join(char for char in source.casefold() if char.isalnum())
+    return [
+        found[0]
+        for found in _NAME.finditer(claimed)
+        if found[0] != "I"
+        and not (_STARTS.search(claimed[: found.start()]) and found[0][1:].islower())
+        and found[0].casefold() not in squeezed
+    ]
+
+
+def contradicts(claimed: str, passage: str) -> bool:
+    """Whether a word is denied in one of the two texts and affirmed in the other."""
+    ours, theirs = _polarity(claimed), _polarity(passage)
+    return any(theirs[word].isdisjoint(polarity) for word, polarity in ours.items() if word in theirs)
+
+
+def _quantity(found: re.Match[str]) -> Quantity:
+    unit = _PLAINEST.get((found["unit"] or "").lower(), "")
+    if found["word"]:
+        return _COUNTED[found["word"].lower()], unit
+    digits = found["digits"]
+    whole = re.fullmatch(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?", digits)
+    plain = digits.replace(",", "") if whole else digits.replace(",", ".")
+    return f"{float(plain):.10g}", unit
+
+
+def _polarity(text: str) -> dict[str, set[bool]]:
+    """Of each word that carries meaning, whether it is denied, affirmed, or both in turn.
+
+    A denial reaches to the end of its clause; "BPA-free" denies BPA.
+    """
+    found: dict[str, set[bool]] = {}
+
+    def note(words: Iterable[str], denied: bool) -> None:
+        for word in words:
+            found.setdefault(word, set()).add(denied)
+
+    for clause in _CLAUSE.split(text):
+        for freed in _FREE.finditer(clause):
+            note(keywords(freed[1]), True)
+        rest = _FREE.sub(" ", clause)
+        denial = _NOT.search(rest)
+        note(keywords(rest[: denial.start()] if denial else rest), False)
+        note(keywords(rest[denial.end() :]) if denial else (), True)
+    return found
