@@ -1,7 +1,7 @@
 """
 ### From a catalogue to a live search index
 
-`download → convert → read_questions, fine_tune → train_reader, evaluate → plan_shards → [embed → upsert] × shards
+`download → convert → read_questions → fine_tune → train_reader, evaluate → plan_shards → [embed → upsert] × shards
 → verify → examine → approve → publish → prune → report, outcome`
 
 | stage | does | look at |
@@ -30,8 +30,7 @@ by the fingerprint of its inputs and settings, and logged as `reused`.
 * **Backfill**: `airflow backfill create --dag-id train_and_index --from-date 2026-11-01 --to-date 2026-11-08` makes a
   run for each tick of the schedule between the two midnights: seven if it is daily (`0 3 * * *`), one if weekly.
   Write `{date}` into *Catalogue* to read each day's file. An older date never replaces a newer live index.
-* **Try things out** in a *Collection* of their own. No version that lacks over 30 % of the live products goes live by
-  itself, nor the sample in the place of a real catalogue.
+* **Try things out** in a *Collection* of their own; a sample never replaces a real catalogue by itself.
 * **Approve**: *Required Actions* (on the start page, on the DAG and on the run) lists the runs that wait, each with its
   figures; the run's *Report* tab has the rest. *Approve* publishes, also against the gate; *Reject* keeps the version.
 * **Roll back**: trigger `roll_back`. **Ask**: trigger `answer_question`, or open *Ask* in the menu.
@@ -84,7 +83,7 @@ def train_and_index() -> None:
     source = download()
     catalogue = convert(source)
     questions = read_questions(catalogue)
-    model = fine_tune(catalogue)
+    model = fine_tune(catalogue, questions)
     reader = train_reader(catalogue, model, questions)
     evaluation = evaluate(catalogue, model)
     parts = plan_shards(catalogue, model)

@@ -77,7 +77,7 @@ def read_questions(run: Run, catalogue: Summary) -> Summary | None:
 
 
 @recorded
-def fine_tune(run: Run, catalogue: Summary) -> Summary:
+def fine_tune(run: Run, catalogue: Summary, questions: Summary | None = None) -> Summary:
     """Train the bi-encoder, contrastively, in a process of its own; a retry goes on at its checkpoint.
 
     With `retrain = never` this is the live index's model; with `always` a model of this run's own.
@@ -89,17 +89,20 @@ def fine_tune(run: Run, catalogue: Summary) -> Summary:
     if settings.retrain == "never":
         return _live_model(run)
     from include.training.negatives import mine_live
+    from include.training.question_pairs import Beside
     from include.training.train import train_in_subprocess, trained_before
 
     path = Path(catalogue["path"])
     nonce = run.run_id if settings.retrain == "always" else ""
-    if not nonce and (found := trained_before(path, settings, root=run.root)):  # without a process that loads torch
+    beside = Beside(questions=None if questions is None else Path(questions["path"]))
+    found = None if nonce else trained_before(path, settings, root=run.root, beside=beside)
+    if found is not None:  # without a process that loads torch
         log.info("reused model %s: neither the catalogue nor a setting of training has changed", found.fingerprint)
         return found.summary()
-    negatives = None
     if settings.hard_negatives:
-        negatives = mine_live(path, settings.hard_negatives, run.open_store(), root=run.root, sink=run.sink)
-    made = train_in_subprocess(path, settings, root=run.root, negatives=negatives, nonce=nonce, sink=run.sink)
+        mined = mine_live(path, settings.hard_negatives, run.open_store(), root=run.root, sink=run.sink)
+        beside = beside._replace(negatives=mined)
+    made = train_in_subprocess(path, settings, root=run.root, beside=beside, nonce=nonce, sink=run.sink)
     return made.summary()
 
 
@@ -209,11 +212,11 @@ def examine(
     from include.exam import examine
     from include.questions.questions import read
 
+    made = Path(version["path"]), Path(evaluation["path"])
     return examine.examine(
-        Path(version["path"]),
-        Path(evaluation["path"]),
+        examine.Tested(*made, reader["fingerprint"] if _is_used(reader) else "none"),
         read(Path(questions["path"])),
-        (run.settings.index, run.settings.evaluate, reader["fingerprint"] if _is_used(reader) else "none"),
+        run.settings,
         root=run.root,
         server=run.server,
         sink=run.sink,

@@ -119,7 +119,7 @@ class Line:
         from include.catalogue.convert import convert
         from include.catalogue.schema import PRODUCTS_FILE
         from include.evaluation.evaluate import evaluate
-        from include.exam.examine import examine
+        from include.exam.examine import Tested, examine
         from include.index.embed import embed
         from include.index.plan import plan_shards, read_plan
         from include.index.upsert import upsert
@@ -133,6 +133,7 @@ class Line:
         from include.report.report import report
         from include.source.download import download
         from include.training.negatives import MinedIndex, mine
+        from include.training.question_pairs import Beside
         from include.training.reader import train_reader
         from include.training.reader_rows import Row
         from include.training.train import train
@@ -151,7 +152,7 @@ class Line:
         negatives = mine(catalogue.path, MinedIndex("live", start, lambda vector, k: []), 1, root=root)
         base = resolve_base(settings.base_model, root=root)
         tokens = tokenize(catalogue.path, load_tokenizer(base.path, 16), 16, root=root)
-        model = train(catalogue.path, settings, root=root, negatives=negatives.path)
+        model = train(catalogue.path, settings, root=root, beside=Beside(negatives.path))
         measured = evaluate(catalogue.path, model.path, PipelineSettings(train=settings), root=root)
         plan = plan_shards(catalogue.path, model.path, EmbedSettings(shards=1), INDEX, root=root)
         vectors = embed(plan.path, 0, root=root)
@@ -161,9 +162,7 @@ class Line:
         server = plan_shards(
             catalogue.path, model.path, EmbedSettings(shards=1), IndexSettings(store="server"), root=root
         )
-        exam = examine(
-            version.path, measured.path, read(questions.path), (INDEX, EvaluateSettings(), "none"), root=root
-        )
+        exam = examine(Tested(version.path, measured.path), read(questions.path), PipelineSettings(), root=root)
         rows = [Row("how heavy?", str(number), f"it weighs {number} kg", ("it is red",)) for number in range(40)]
         reader = train_reader(rows, start, ReaderSettings(reader_epochs=1), root=root, relevance=todays)
         made = (source, catalogue, questions, negatives, tokens, model, measured, plan, vectors, version, exam, reader)
@@ -269,11 +268,12 @@ def test_a_model_of_another_format_is_not_taken_for_unchanged(
 ) -> None:
     """With hard negatives the newest model of equal settings is taken, whichever index those came from."""
     from include.training.negatives import MinedIndex, mine
+    from include.training.question_pairs import Beside
     from include.training.train import train, trained_before
 
     settings = TrainSettings(base_model=str(tiny_base), max_steps=1, batch_size=4, max_tokens=16, hard_negatives=1)
     negatives = mine(catalogue, MinedIndex("live", model, lambda vector, k: []), 1, root=root)
-    made = train(catalogue, settings, root=root, negatives=negatives.path)
+    made = train(catalogue, settings, root=root, beside=Beside(negatives.path))
     found = trained_before(catalogue, settings, root=root)
     assert found is not None
     assert found.fingerprint == made.fingerprint

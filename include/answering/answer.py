@@ -26,6 +26,7 @@ from include.answering.support import similarity
 from include.core import artifacts, kinds
 from include.core.errors import BadQuestion, BadSettings, DamagedArtifact, NoLiveIndex, UnknownVersion
 from include.core.settings import AnswerSettings, IndexSettings
+from include.model.reader import Reader
 from include.store.connection import ServerConnection
 from include.store.journal import Entry, published
 from include.store.protocol import BM25_WEIGHT, Store
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _Write: TypeAlias = Callable[[Asked, Retrieved], Reply]
+THRESHOLD = 0.35  # of answers, where none was calibrated
 
 
 class _Laps:
@@ -75,8 +77,10 @@ def answer(
         llm: Needed for `generator="llm"`.
 
     Returns:
-        JSON-able: `version`, `bm25_weight` (None but in hybrid mode), `seconds`, `milliseconds` by step, `filter` (as
-        it was read; None without), `facets` (by attribute, `{"value", "count", "filter"}` over all that match), and
+        JSON-able: `version`, `bm25_weight` (None but in hybrid mode), `threshold` of answers, 0-1, and
+        `threshold_from`: "the form", "calibration" by questions, or "default" where there were none; `seconds`,
+        `milliseconds` by step, `filter` (as it was read; None without),
+        `facets` (by attribute, `{"value", "count", "filter"}` over all that match), and
         `answers`, for each question `question`, `answer`, `found`, `sources` (marker [n] is the n-th of them),
         `products` (all that were retrieved, by rank), `confidence` (`retrieval`: cosine of the nearest product,
         `answer`: relevance of the best sentence, both 0-1), `searched` (the text searched for), `mended` (its
@@ -101,13 +105,15 @@ def answer(
     version, searcher = _open(open_store(index, root=root, server=server), settings.version, index, root)
     laps.end("open")
     with closing(searcher):
-        published_with = _published(root, index.collection, version.name)
-        weight = _weight(settings, published_with)
+        entry = _entry(root, index.collection, version.name)
+        weight = _weight(settings, entry)
+        reader = open_reader(_reader(settings, entry, root))
+        settings, told = _with_threshold(settings, entry, reader)
         narrowed = narrow(settings, version.attributes, searcher)
         laps.end("filter")
         search = Search(settings, weight, narrowed.where)
         found = None if narrowed.left == 0 else _retrieve(asked, version, searcher, search, root, laps)
-    if found is not None and (reader := open_reader(_reader(settings, published_with, root))) is not None:
+    if found is not None and reader is not None:
         found = read_passages(asked, found[0], reader), found[1]
         laps.end("read sentences")
     shared = laps.total() / len(asked)
@@ -124,6 +130,8 @@ def answer(
     return {
         "version": version.name,
         "bm25_weight": weight,
+        "threshold": settings.threshold,
+        "threshold_from": told,
         "filter": narrowed.filter,
         "facets": narrowed.facets,
         "answers": [
@@ -186,12 +194,12 @@ def _kept(store: Store) -> str:
     return ", ".join(store.versions()) or "none"
 
 
-def _published(root: Path, collection: str, version: str) -> Entry | None:
-    """What was published with a version; None where nothing is known."""
+def _entry(root: Path, collection: str, version: str) -> Entry | None:
+    """What was published with the version; None where it never was, or where that cannot be read."""
     try:
         return published(root, collection, version)
     except DamagedArtifact as damage:  # it holds the way back, not the index: questions are answered meanwhile
-        log.warning("BM25 weighs %s, and no reader reads, whatever was published: %s", BM25_WEIGHT, damage)
+        log.warning("BM25's weight and the threshold are the defaults, and no reader reads: %s", damage)
         return None
 
 
@@ -201,8 +209,18 @@ def _weight(settings: AnswerSettings, entry: Entry | None) -> float | None:
         return None
     if settings.bm25_weight is not None:
         return settings.bm25_weight
-    fitted = None if entry is None else entry.bm25_weight
-    return BM25_WEIGHT if fitted is None else fitted
+    return BM25_WEIGHT if entry is None or entry.bm25_weight is None else entry.bm25_weight
+
+
+def _with_threshold(settings: AnswerSettings, entry: Entry | None, reader: Reader | None) -> tuple[AnswerSettings, str]:
+    """The settings with the threshold of answers that holds, and where that is from."""
+    if settings.threshold is not None:
+        return settings, "the form"
+    # What was calibrated with a reader says nothing of scores without it.
+    if entry is not None and entry.answering is not None and (entry.reader is None) == (reader is None):
+        return settings.model_copy(update={"threshold": entry.answering["threshold"]}), "calibration"
+    default = THRESHOLD if reader is None else reader.least
+    return settings.model_copy(update={"threshold": default}), "default" if reader is None else "the reader"
 
 
 def _reader(settings: AnswerSettings, entry: Entry | None, root: Path) -> Path | None:
@@ -258,7 +276,7 @@ def _writing(settings: AnswerSettings, llm: LlmConnection | None, encoder: "Quer
         model = Writer(llm, similarity(encoder), fallback=settings.llm_fallback)
 
     def write(asked: Asked, retrieved: Retrieved) -> Reply:
-        extracted = extract(retrieved, settings.threshold)
+        extracted = extract(retrieved, settings.threshold or 0.0)
         if model is None or not extracted.cited:
             return extracted
         return model.write(asked.text if asked.translated else asked.question, retrieved, extracted)

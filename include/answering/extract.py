@@ -22,9 +22,9 @@ def extract(retrieved: Retrieved, threshold: float) -> Reply:
 
     Args:
         retrieved: What was found.
-        threshold: Least relevance of a sentence that counts as an answer, where no reader says what does.
+        threshold: Of its scores: from there on a sentence counts as an answer.
     """
-    scores, threshold = _scores(retrieved), threshold if retrieved.read is None else retrieved.least
+    scores = _scores(retrieved)
     order = np.argsort(-scores, kind="stable").tolist()
     enough = [number for number in order if scores[number] >= threshold]
     if not enough:

@@ -86,7 +86,6 @@ class Retrieved:
         passages: Their sentences.
         scores: (passages,) float32, how relevant each is.
         read: (passages,) float32, how likely each answers, 0-1, as a reader says; None without one.
-        least: From where on `read` counts as an answer.
     """
 
     hits: list[Hit]
@@ -94,7 +93,6 @@ class Retrieved:
     passages: list[Passage]
     scores: Vectors
     read: Vectors | None = None
-    least: float = 0.0
 
 
 def sentences(text: str) -> list[str]:

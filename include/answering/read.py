@@ -39,4 +39,4 @@ def _read(question: str, found: Retrieved, reader: Reader) -> Retrieved:
     scores = np.zeros(len(found.passages), np.float32)
     texts = [found.passages[number].scored for number in chosen.tolist()]
     scores[chosen] = reader.score(question, texts, found.scores[chosen])
-    return replace(found, read=scores, least=reader.least)
+    return replace(found, read=scores)

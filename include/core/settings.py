@@ -175,6 +175,15 @@ class QuestionSettings(Group):
         "`weight` and `id`; see Questions in docs/operations.md. `{date}` becomes the run's logical date. Empty: none.",
         max_length=2000,
     )
+    wrong_answers: float = Field(
+        0.1,
+        title="Wrong answers allowed",
+        description="Share, 0-1, of the unanswerable questions that may be answered: the threshold of answers is "
+        "chosen by it, from the file's part `calibrate`, and published with the version. Fewer wrong answers are more "
+        "wrong refusals.",
+        ge=0,
+        le=1,
+    )
 
 
 class EvaluateSettings(Group):
@@ -370,11 +379,12 @@ class AnswerSettings(Group):
         description="Where the language model of `llm` fails for good, quote the sentences that answer in its place; a "
         "warning names the failure. Off: the run fails, and is tried again.",
     )
-    threshold: float = Field(
-        0.35,
+    threshold: float | None = Field(
+        None,
         title="Threshold",
-        description="Least relevance, 0-1, for a sentence to count as an answer: 0.7 of its cosine to the question "
-        "plus 0.3 of the question's words that it shares. Where a reader reads, its own threshold counts instead.",
+        description="From where on, 0-1, a sentence counts as an answer: by how likely it answers, as the "
+        "version's reader says; without one by 0.7 of its cosine to the question plus 0.3 of the question's words that it "
+        "shares. Empty: the version's own, as calibrated by questions; where it was published without, the reader's, or 0.35.",
         ge=0,
         le=1,
     )

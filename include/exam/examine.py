@@ -9,15 +9,17 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from include.core import artifacts, kinds
 from include.core.artifacts import Artifact, Workspace
 from include.core.errors import DamagedArtifact, UnknownVersion
+from include.core.pipeline_settings import PipelineSettings
 from include.core.progress import Progress, Sink
-from include.core.settings import AnswerSettings, EvaluateSettings, IndexSettings
+from include.core.settings import AnswerSettings
 from include.evaluation.summary import Gate, Measured
 from include.exam.ask import TOP_K, ask, chosen
+from include.exam.calibrate import calibrated
 from include.exam.compare import by_kind, compare, gate
 from include.exam.scoring import score
 from include.exam.summary import JUDGED, NAMES, Examined, FigureName, Scored, Scores
@@ -33,11 +35,24 @@ NEW, LIVE = "new", "live"
 log = logging.getLogger(__name__)
 
 
+class Tested(NamedTuple):
+    """What is examined.
+
+    Attributes:
+        version: Artifact of kind `version`.
+        evaluation: Artifact of kind `evaluation` of its model, which has the weight of BM25.
+        reader: Fingerprint of the reader that answers with it; `none` for none.
+    """
+
+    version: Path
+    evaluation: Path
+    reader: str = "none"
+
+
 def examine(
-    version: Path,
-    evaluation: Path,
+    tested: Tested,
     questions: Questions,
-    settings: tuple[IndexSettings, EvaluateSettings, str],
+    settings: PipelineSettings,
     *,
     root: Path,
     server: ServerConnection | None = None,
@@ -46,11 +61,10 @@ def examine(
     """Ask the exam of a verified version and of the live one.
 
     Args:
-        version: Artifact of kind `version`.
-        evaluation: Artifact of kind `evaluation` of its model, which has the weight of BM25.
-        questions: Those of the part `exam` are asked.
-        settings: The index's; evaluation's, whose `tolerance` is the gate's slack; and the fingerprint of the reader
-            that the version is to be published with, or `none`.
+        tested: The version, with what it is to be published with.
+        questions: Those of the part `calibrate` give the new version's threshold, those of `exam` are asked then.
+        settings: The index's; evaluation's, whose `tolerance` is the gate's slack; and the share of wrong answers
+            that is wished for.
         root: The data directory.
         server: Needed for `store="server"`.
         sink: Receives progress, in questions.
@@ -62,21 +76,30 @@ def examine(
         As `include.answering.answer.answer`, but for a live version that cannot be asked: then there is nothing to
         compare with.
     """
-    index, tolerance, reader = settings[0], settings[1].tolerance, settings[2]
-    name = IndexVersion.read(version, verify=False).name
-    weight = Measured.model_validate(artifacts.read(evaluation, verify=False).stats).fusion["bm25_weight"]
+    index, tolerance, wished = settings.index, settings.evaluate.tolerance, settings.questions.wrong_answers
+    name = IndexVersion.read(tested.version, verify=False).name
+    weight = Measured.model_validate(artifacts.read(tested.evaluation, verify=False).stats).fusion["bm25_weight"]
     live = open_store(index, root=root, server=server).live()
-    own = AnswerSettings(top_k=TOP_K, version=name, bm25_weight=weight, read_with=reader)
+    own = AnswerSettings(top_k=TOP_K, version=name, bm25_weight=weight, read_with=tested.reader)
     others = None if live in (None, name) else AnswerSettings(top_k=TOP_K, version=str(live))
-    exam = chosen(questions.of("exam"))
+    exam, practice = chosen(questions.of("exam")), chosen(questions.of("calibrate"))
 
     def write(space: Workspace) -> Mapping[str, Any]:
-        systems = {NEW: own} if others is None else {NEW: own, LIVE: others}
-        with Progress("examine", len(systems) * len(exam), unit="questions", sink=sink) as progress:
-            answers = {NEW: ask(exam, own, index, progress, root=root, server=server, scratch=space.scratch)}
+        total = len(practice) + (1 if others is None else 2) * len(exam)
+        with Progress("examine", total, unit="questions", sink=sink) as progress:
+
+            def told(asked: Sequence[Question], answering: AnswerSettings, part: str) -> list[dict[str, Any]]:
+                kept = space.scratch / part
+                kept.mkdir(exist_ok=True)
+                return ask(asked, answering, index, progress, root=root, server=server, scratch=kept)
+
+            open_minded = own.model_copy(update={"threshold": 0.0})
+            answering = calibrated(practice, told(practice, open_minded, "calibrate"), wished)
+            threshold = None if answering is None else answering["threshold"]
+            answers = {NEW: told(exam, own.model_copy(update={"threshold": threshold}), "exam")}
             if others is not None:
                 try:
-                    answers[LIVE] = ask(exam, others, index, progress, root=root, server=server, scratch=space.scratch)
+                    answers[LIVE] = told(exam, others, "exam")
                 except (DamagedArtifact, UnknownVersion) as damage:
                     log.warning("the live version %s cannot be asked, so nothing is compared with it: %s", live, damage)
         scores = {
@@ -84,14 +107,16 @@ def examine(
             for system, given in answers.items()
         }
         _write(space.path / ANSWERS_FILE, exam, answers, scores)
-        return _examined(name, live if LIVE in answers else None, exam, scores, tolerance).model_dump()
+        made = _examined(name, live if LIVE in answers else None, exam, scores, tolerance)
+        return made.model_copy(update={"answering": answering}).model_dump()
 
-    shaping = {"bm25_weight": weight, "tolerance": tolerance, "top_k": TOP_K, "reader": reader}
+    shaping = {"bm25_weight": weight, "tolerance": tolerance, "wrong_answers": wished, "top_k": TOP_K}
+    shaping |= {"reader": tested.reader}
     inputs = {"version": name, "questions": questions.fingerprint}
     if others is not None:
         entry = published(root, index.collection, str(live))
-        known = (None, None) if entry is None else (entry.bm25_weight, entry.reader)
-        inputs["live"] = f"{live}, BM25 {known[0]}, reader {known[1]}"
+        known = [] if entry is None else [entry.bm25_weight, entry.answering, entry.reader]
+        inputs["live"] = ", ".join(map(str, [live, *known]))
     made = artifacts.build(root, kinds.EXAM, write, settings=shaping, inputs=inputs)
     _tell(Examined.model_validate(made.stats))
     return made
@@ -163,4 +188,8 @@ def _tell(made: Examined) -> None:
     for system, figures in made.total.figures.items():
         told = ", ".join(f"{NAMES[name]} {each['value']:.3f}" for name, each in figures.items())
         log.info("exam of %d questions, %s: %s", made.questions, system, told or "no question applies")
+    if made.answering is None:
+        log.info("the threshold of answers is the default: too few unanswerable questions to calibrate by")
+    else:
+        log.info("the threshold of answers, calibrated: %s", made.answering)
     log.info("gate on answers: %s", made.gate["reason"])

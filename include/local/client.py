@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import httpx
 
-DAG_IDS = ("answer_question", "roll_back", "train_and_index")
+DAG_IDS = ("answer_question", "check_answers", "roll_back", "train_and_index")
 HTTP_NOT_FOUND = 404
 PASSING = (500, 502, 503, 504)  # 500: with SQLite, Airflow says so while another writes
 RETRY_DELAYS = (0.3, 0.9, 2.7, 5.4)  # seconds before each further attempt to start a run

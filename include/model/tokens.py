@@ -113,6 +113,12 @@ class CatalogueTokens:
         self._cls, self._sep = (np.array([number], np.int32) for number in around.ids)
         self._stop = np.array(tokenizer.encode(".", add_special_tokens=False).ids, np.int32)
 
+    def add(self, where: tuple[str, str], texts: Sequence[str], tokenizer: "Tokenizer") -> None:
+        """Cut further texts, in memory: a column of their own."""
+        pieces = [ids for some in _cut(texts, tokenizer, self.max_tokens - SPECIAL) for ids in some]
+        offsets = np.cumsum([0, *map(len, pieces)])
+        self.columns[where] = Column(np.array([number for each in pieces for number in each], np.int32), offsets)
+
     def whole(self, pieces: Ids) -> Ids:
         """A text as the model takes it: int32, with CLS and SEP."""
         return np.concatenate([self._cls, pieces, self._sep], dtype=np.int32)

@@ -2,9 +2,9 @@
 
 From what a run has used and what a version names, the way goes back over the inputs: a version to its plan, shards,
 vectors, model and catalogue; a model to its base and hard negatives; a catalogue to its source. Word pieces stay with
-the model that was trained on them, and of the evaluations of a version's model the newest. Not followed is what was
-only there at the time, such as the live model that an evaluation compared with: over it, each week would need the one
-before.
+the model that was trained on them, exams and their questions with their version, and of the evaluations of a version's
+model the newest. Not followed is what was only there at the time, such as the live model that an evaluation compared
+with: over it, each week would need the one before.
 """
 
 import logging
@@ -83,6 +83,7 @@ def needed(root: Path, held: Shelf, used: Iterable[str], versions: Iterable[str]
     found: set[str] = set()
     waiting = [*used, *kept, *_readers(root, names)]
     waiting += [name for version in names for name, _ in plans_of(version, held)]
+    waiting += [name for name, made in held.items() if name.startswith("exam/") and made and _of(made) in names]
     while waiting:
         name = waiting.pop()
         if name not in found:
@@ -102,6 +103,11 @@ def _readers(root: Path, versions: Collection[str]) -> Iterator[str]:
         for entry in (*journal.history, *([journal.intent] if journal.intent else [])):
             if entry.version in versions and entry.reader is not None:
                 yield f"{kinds.READER.name}/{entry.reader}"
+
+
+def _of(exam: Artifact) -> str | None:
+    """The version that an exam is of: what is live is asked again what it was published with."""
+    return exam.inputs.get("version")
 
 
 def _about(made: Artifact) -> str | None:

@@ -39,7 +39,7 @@ __all__ = ["Release", "foresee", "history", "publish", "roll_back"]
 
 log = logging.getLogger(__name__)
 
-KNOWN = ("bm25_weight", "sample", "exam")  # of a version, by the run that found it out
+KNOWN = ("bm25_weight", "sample", "exam", "answering")  # of a version, by the run that found it out
 
 
 @dataclass(frozen=True)
@@ -113,6 +113,7 @@ def publish(
             gate=None if gate is None else said(gate),
             sample=is_sample(root / made.catalogue, root),
             exam=None if release.exam is None else release.exam.name,
+            answering=None if release.exam is None else _calibrated(release.exam),
             reader=None if release.reader is None else release.reader.name,
         )
         previous = live
@@ -302,6 +303,12 @@ def _exam_gate(exam: Path, version: IndexVersion) -> Gate:
             "Clear examine and publish, so that both are of this run's version.",
         )
     return found.gate
+
+
+def _calibrated(exam: Path) -> dict[str, Any] | None:
+    """By what the version answers, as the exam's questions have it; None where they were too few."""
+    found = Examined.model_validate(artifacts.read(exam, verify=False).stats).answering
+    return None if found is None else dict(found)
 
 
 def _fitted_weight(evaluation: Path | None) -> float | None:

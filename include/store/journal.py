@@ -52,6 +52,8 @@ class Entry:
         bm25_weight: Of BM25 in hybrid search, 0-1, as evaluation fitted it for the version's model; None where
             none was fitted.
         exam: Fingerprint of the exam that it was asked; None where there were no questions.
+        answering: By what it answers, as calibrated by questions: `threshold`, and what it leads to; None where there
+            were too few: then the default holds.
         sample: Whether its catalogue is the synthetic sample; None where that was not known.
         reader: Fingerprint of the reader that answers with it; None where there is none.
     """
@@ -68,6 +70,7 @@ class Entry:
     gate: str | None = None
     sample: bool | None = None
     exam: str | None = None
+    answering: dict[str, Any] | None = None
     reader: str | None = None
 
 

@@ -1,9 +1,9 @@
 """Training pairs out of a catalogue, and which pairs of a batch are known positives of each other.
 
 Two kinds of pairs: a product's title with its content, and a product's title with the title of a
-related product (`target_ind` into `labels.parquet`). Held-out products are left out completely, and so
-is every product or label that shares a title, a content or the uid with one. `queries.parquet` is
-never opened: it belongs to evaluation.
+related product (`target_ind` into `labels.parquet`); and those of people's questions (`question_pairs.py`).
+Held-out products are left out completely, and so is every product or label that shares a title, a content or
+the uid with one. `queries.parquet` is never opened: it belongs to evaluation.
 
 Texts are numbers here (equal texts share one), so that millions of pairs are a few flat arrays.
 """
@@ -20,6 +20,8 @@ from include.catalogue.short_hash import short_hashes
 from include.core.arrays import Bools, Ints
 from include.core.errors import EmptyCatalogue
 from include.core.train_settings import TrainSettings
+from include.questions.questions import Question
+from include.training.question_pairs import QUESTION_TEXTS, question_pairs
 
 NONE = -1
 LEAST = 2  # pairs: a batch of one has no negative
@@ -55,8 +57,9 @@ class Pairs:
         right_product: (n,) the product that the right text belongs to, NONE for a label that is no product.
         tags: For each product its title and the titles of the products that it is linked to: two
             products that share a tag are known to belong together.
-        columns: For each (file, column) of the catalogue, the text that each row holds, NONE for an empty one.
-        counts: Products, those held out and left out, pairs of content, related pairs.
+        columns: For each (file, column) of the catalogue, the text that each row holds, NONE for an empty one; and
+            the texts of questions.
+        counts: Products, those held out and left out, pairs of content, related pairs, pairs of questions if any.
         lack: Where there are too few pairs to train on, what the catalogue lacks; else empty.
     """
 
@@ -115,8 +118,13 @@ class Pairs:
         )
 
 
-def find_pairs(catalogue: Path, settings: TrainSettings) -> Pairs:
-    """All pairs to train on; the same for the same catalogue and settings.
+def find_pairs(catalogue: Path, settings: TrainSettings, questions: Sequence[Question] = ()) -> Pairs:
+    """All pairs to train on; the same for the same catalogue, settings and questions.
+
+    Args:
+        catalogue: Artifact of kind `catalogue`.
+        settings: Which pairs, and how many.
+        questions: Of the part `train`; those about held-out products are left out.
 
     Raises:
         EmptyCatalogue: There is no product.
@@ -126,7 +134,10 @@ def find_pairs(catalogue: Path, settings: TrainSettings) -> Pairs:
     if not len(products["uid"]):
         raise EmptyCatalogue(f"{catalogue} holds no product.", "Check the source file and the rejects' reasons.")
     held = np.array(held_out_rows(catalogue / PRODUCTS_FILE, settings.holdout, settings.seed), np.int64)
-    title, content, label_title, texts = _number(products["title"], products["content"], labels["title"])
+    asked = question_pairs(catalogue, questions)
+    title, content, label_title, spoken, texts = _number(
+        products["title"], products["content"], labels["title"], short_hashes(asked.texts)
+    )
     owner, label = _links(products["offsets"], products["targets"], labels["row"])
     product_of_label = _positions(products["uid"], labels["uid"])
     tags = _tags(title, label_title, owner, label, product_of_label)
@@ -143,10 +154,14 @@ def find_pairs(catalogue: Path, settings: TrainSettings) -> Pairs:
     drawn = np.flatnonzero(usable)
     drawn = drawn[_draw(len(drawn), round(settings.related_share * len(drawn)), [settings.seed, 1])]
 
-    left_product = np.concatenate([own, owner[drawn]])
-    right_product = np.concatenate([own, product_of_label[label[drawn]]])
-    left = title[left_product]
-    right = np.concatenate([content[own], label_title[label[drawn]]])
+    of_questions = np.array(asked.pairs, np.int64).reshape(-1, 3)
+    of_questions = of_questions[~secret_product[of_questions[:, 2]]]
+    ask, reply, about = of_questions.T
+
+    left_product = np.concatenate([own, owner[drawn], about])
+    right_product = np.concatenate([own, product_of_label[label[drawn]], about])
+    left = np.concatenate([title[own], title[owner[drawn]], spoken[ask]])
+    right = np.concatenate([content[own], label_title[label[drawn]], spoken[reply]])
     chosen = np.sort(np.unique(left * texts + right, return_index=True)[1])  # equal pairs once
     if settings.max_pairs:
         chosen = chosen[_draw(len(chosen), settings.max_pairs, [settings.seed, 2])]
@@ -162,12 +177,15 @@ def find_pairs(catalogue: Path, settings: TrainSettings) -> Pairs:
         "held_out": len(held),
         "left_out": int(secret_product.sum()) - len(held),  # they share a text with a held-out one
         "content": int((chosen < len(own)).sum()),
-        "related": int((chosen >= len(own)).sum()),
+        "related": int(((chosen >= len(own)) & (chosen < len(own) + len(drawn))).sum()),
     }
+    if len(questions):
+        counts["questions"] = int((chosen >= len(own) + len(drawn)).sum())
     columns = {
         (PRODUCTS_FILE, "title"): title,
         (PRODUCTS_FILE, "content"): content,
         (LABELS_FILE, "title"): label_title,
+        **({QUESTION_TEXTS: spoken} if asked.texts else {}),
     }
     return Pairs(left[chosen], right[chosen], left_product[chosen], right_product[chosen], tags, columns, counts, lack)
 

@@ -23,6 +23,7 @@ from include.core.environment import REPOSITORY
 from include.core.errors import TrainingInterrupted, VitrineError
 from include.core.progress import Sink, Snapshot
 from include.core.train_settings import TrainSettings
+from include.training.question_pairs import Beside
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ def train_in_subprocess(
     settings: TrainSettings,
     *,
     root: Path,
-    negatives: Path | None = None,
+    beside: Beside = Beside(),
     nonce: str = "",
     sink: Sink | None = None,
 ) -> Artifact:
@@ -52,8 +53,7 @@ def train_in_subprocess(
     """
     command = [f"--root={root.resolve()}", f"--catalogue={catalogue.resolve()}"]
     command += [f"--settings={settings.model_dump_json()}", f"--nonce={nonce}"]
-    if negatives is not None:
-        command.append(f"--negatives={negatives.resolve()}")
+    command += [f"--{name}={path.resolve()}" for name, path in beside._asdict().items() if path is not None]
     return in_subprocess("include.training.train", command, sink)
 
 

@@ -40,6 +40,7 @@ from include.training.loop import Training, fit
 from include.training.negatives import HardNegatives
 from include.training.pairs import Pairs, find_pairs
 from include.training.process import launch, run_as_child, train_in_subprocess
+from include.training.question_pairs import QUESTION_TEXTS, Beside, question_pairs
 from include.training.step import dimensions
 from include.training.trackers import open_tracker
 
@@ -63,7 +64,7 @@ def train(
     settings: TrainSettings,
     *,
     root: Path,
-    negatives: Path | None = None,
+    beside: Beside = Beside(),
     nonce: str = "",
     sink: Sink | None = None,
     processes: Processes = ALONE,
@@ -74,7 +75,7 @@ def train(
         catalogue: The artifact's directory.
         settings: All of `TrainSettings`.
         root: The data directory.
-        negatives: Artifact of kind `negatives`, where hard ones are wanted.
+        beside: Hard negatives, where they are wanted, and people's questions.
         nonce: Another one trains another model from the same inputs; the same one resumes and reuses.
         sink: Receives progress, counted in steps, with loss and pairs per second.
         processes: That train together, this one among them; all call this function.
@@ -99,15 +100,17 @@ def train(
     inputs = {"catalogue": apart_from_attributes(catalogue)}
     base = resolve_base(settings.base_model, root=root)
     inputs["base"] = base.fingerprint
-    if negatives is not None:
-        inputs["negatives"] = artifacts.read(negatives).fingerprint
+    if beside.negatives is not None:
+        inputs["negatives"] = artifacts.read(beside.negatives).fingerprint
+    if questions := beside.mark:
+        inputs["questions"] = questions
     shaping = {
         **settings.model_dump(exclude=NOT_SHAPING),
         "precision": precision,
         **({"nonce": nonce} if nonce else {}),
     }
     mark = artifacts.fingerprint(kinds.MODEL, shaping, inputs)
-    job = _Job(catalogue, settings, root, negatives, base, device, precision, mark, sink, processes)
+    job = _Job(catalogue, settings, root, beside, base, device, precision, mark, sink, processes)
     if processes.rank > 0:  # the first one says whether there is anything to do
         if scratch := processes.from_first(None):
             job.train(Path(scratch))
@@ -127,7 +130,7 @@ class _Job:
     catalogue: Path
     settings: TrainSettings
     root: Path
-    negatives: Path | None
+    beside: Beside
     base: BaseModel
     device: "torch.device"
     precision: str
@@ -160,7 +163,7 @@ class _Job:
             self.base.path, max_tokens=settings.max_tokens, device=str(self.device), precision=self.precision
         )
         dimensions(settings, encoder.dim)  # refuses before the work, not after
-        pairs = find_pairs(self.catalogue, settings)
+        pairs = find_pairs(self.catalogue, settings, self.beside.to_train_on())
         if pairs.lack:
             log.warning("%s (%s)", UNTRAINED, pairs.lack)
             return encoder, pairs, None
@@ -188,13 +191,19 @@ class _Job:
             raise DamagedArtifact(
                 f"The word pieces of {self.catalogue} are gone while they are needed.", "Retry the task."
             )
-        hard = None if self.negatives is None else HardNegatives.open(self.negatives)
-        pairs, texts = locate_texts(pairs, CatalogueTokens(cut, tokenizer), [hard.texts(pairs)] if hard else ())
+        tokens, negatives = CatalogueTokens(cut, tokenizer), self.beside.negatives
+        if QUESTION_TEXTS in pairs.columns:
+            texts_of = question_pairs(self.catalogue, self.beside.to_train_on()).texts
+            tokens.add(QUESTION_TEXTS, texts_of, tokenizer)
+        hard = None if negatives is None else HardNegatives.open(negatives)
+        pairs, texts = locate_texts(pairs, tokens, [hard.texts(pairs)] if hard else ())
         return TrainingData(pairs, texts, hard)
 
 
-def trained_before(catalogue: Path, settings: TrainSettings, *, root: Path) -> Artifact | None:
-    """The newest model of this catalogue, base and settings, whichever index its hard negatives came from.
+def trained_before(
+    catalogue: Path, settings: TrainSettings, *, root: Path, beside: Beside = Beside()
+) -> Artifact | None:
+    """The newest model of this catalogue, base, settings and questions, whichever index its hard negatives came from.
 
     Each published model makes another index, and each index other hard negatives: without this, unchanged
     data would be trained on for ever.
@@ -203,12 +212,13 @@ def trained_before(catalogue: Path, settings: TrainSettings, *, root: Path) -> A
         "catalogue": apart_from_attributes(catalogue),
         "base": resolve_base(settings.base_model, root=root).fingerprint,
     }
-    shaping = settings.model_dump(exclude={*NOT_SHAPING, "precision"})
+    questions, shaping = beside.mark, settings.model_dump(exclude={*NOT_SHAPING, "precision"})
 
     def fits(found: Artifact) -> bool:
         same = {name: value for name, value in found.settings.items() if name not in ("precision", "nonce")}
         wanted = settings.precision in ("auto", found.settings.get("precision"))
-        return same == shaping and wanted and inputs.items() <= found.inputs.items() and _is_current(found, root)
+        known = inputs.items() <= found.inputs.items() and found.inputs.get("questions") == questions
+        return same == shaping and wanted and known and _is_current(found, root)
 
     return next(artifacts.newest_first(root, kinds.MODEL, fits), None)
 
@@ -249,6 +259,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--catalogue", type=Path, required=True, help="the catalogue artifact's directory")
     parser.add_argument("--settings", type=json.loads, default={}, help="TrainSettings as a JSON object")
     parser.add_argument("--negatives", type=Path, help="the negatives artifact's directory")
+    parser.add_argument("--questions", type=Path, help="the questions artifact's directory")
     parser.add_argument("--nonce", default="", help="another one trains another model from the same inputs")
     parser.add_argument("--parent", type=int, help="end when the process with this id ends")
     given = parser.parse_args(arguments)
@@ -261,7 +272,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 given.catalogue,
                 settings,
                 root=given.root,
-                negatives=given.negatives,
+                beside=Beside(given.negatives, given.questions),
                 nonce=given.nonce,
                 sink=sink,
                 processes=processes,

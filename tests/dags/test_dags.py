@@ -39,7 +39,7 @@ def test_the_pipeline_has_its_stages_in_order(dags: dict[str, Any]) -> None:
         "download": set(),
         "convert": {"download"},
         "read_questions": {"convert"},
-        "fine_tune": {"convert"},
+        "fine_tune": {"convert", "read_questions"},
         "train_reader": {"convert", "fine_tune", "read_questions"},
         "evaluate": {"convert", "fine_tune"},
         "plan_shards": {"convert", "fine_tune", "evaluate"},

@@ -3,22 +3,24 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from include import stages
 from include.core import artifacts, kinds
-from include.questions.questions import Question, Questions, part
+from include.questions.questions import Part, Question, Questions, part
 from include.run import Run
 from tests.indexed import Shop, evaluation
 from tests.small import Product, products
 
 ROWS = products(40)
 COUNT = 60  # questions
+DATE = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def asked_of(rows: Sequence[Product], count: int) -> Questions:
-    """Questions of the part `exam`: about products by their titles, and about what is not there."""
+def asked_of(rows: Sequence[Product], count: int, wanted: Part = "exam") -> Questions:
+    """Questions of a part: about products by their titles, and about what is not there."""
     found = []
     for number in range(10_000):
         row = rows[number % len(rows)]
@@ -26,7 +28,7 @@ def asked_of(rows: Sequence[Product], count: int) -> Questions:
         question = f"{'please ' * (number // len(rows))}what is the {row.title} made of"
         if not there:
             question = f"is there a submarine of {number} tons"
-        if part(question) == "exam":
+        if part(question) == wanted:
             sentence = row.content.split(". ")[0]
             found.append(
                 Question(

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from include import stages
+from include.answering.answer import answer
 from include.core.errors import AnswersWorse, Terminal, VerificationFailed
 from include.run import Run
 from include.store.version import IndexVersion
@@ -66,17 +67,14 @@ def test_a_damaged_index_fails_the_check_with_the_way_out(live: Shop, what: str)
 
 def test_worse_answers_fail_the_check_with_both_figures(live: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every file is whole, and still people get something else than was measured: an upgrade, a server's data."""
-    import include.exam.ask
 
-    sound = include.exam.ask.answer
-
-    def answer(*given: Any, **options: Any) -> dict[str, Any]:
-        made = sound(*given, **options)
+    def backwards(*given: Any, **options: Any) -> dict[str, Any]:
+        made = answer(*given, **options)
         for each in made["answers"]:
             each["products"] = each["products"][::-1]
         return made
 
-    monkeypatch.setattr("include.exam.ask.answer", answer)
+    monkeypatch.setattr("include.exam.ask.answer", backwards)
     with pytest.raises(
         AnswersWorse, match=r"answers worse than when it was published: right product first 0\.\d+"
     ) as e:

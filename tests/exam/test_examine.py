@@ -1,6 +1,7 @@
 """include/exam/: a version is asked as people ask it, and one that answers worse does not go live."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,11 +9,14 @@ from typing import Any
 import pytest
 
 from include import stages
+from include.answering.answer import answer
 from include.core import artifacts, kinds
+from include.exam.ask import BATCH
 from include.exam.summary import Examined
 from include.publishing.needed import needed, shelf
 from include.run import Run
 from include.store.journal import Journal
+from include.store.version import IndexVersion
 from tests.exam.people import COUNT, ROWS, publish, stand_in, summaries
 from tests.faults.killed import kill_at_point
 from tests.indexed import Shop
@@ -115,7 +119,8 @@ def test_a_live_version_that_is_damaged_does_not_stop_its_successor(
 ) -> None:
     """Refusing would keep the broken index live."""
     publish(shop, 1, run_of(1))
-    (shop.root / "version" / shop.versions[0] / "version.json").write_text("{}")
+    made = IndexVersion.read(shop.root / "version" / shop.versions[0])
+    shutil.rmtree(shop.root / made.shards[1]["path"])
     exam, decision = publish(shop, 2, run_of(2))
     assert decision["published"] and exam["stats"]["live"] is None
     assert "cannot be asked" in caplog.text
@@ -133,9 +138,9 @@ SCRIPT = """
 import json
 from pathlib import Path
 import include.exam.ask
-from include.exam.examine import examine
+from include.exam.examine import Tested, examine
 from include.questions.questions import read
-from include.core.settings import EvaluateSettings, IndexSettings
+from include.core.pipeline_settings import PipelineSettings
 
 version, evaluation, questions, root = map(Path, sys.argv[1:])
 asked = include.exam.ask.answer
@@ -149,7 +154,7 @@ def answer(*arguments, **options):
     return asked(*arguments, **options)
 
 include.exam.ask.answer = answer
-examine(version, evaluation, read(questions), (IndexSettings(), EvaluateSettings(), "none"), root=root)
+examine(Tested(version, evaluation), read(questions), PipelineSettings(), root=root)
 """
 
 
@@ -157,15 +162,12 @@ def test_a_killed_exam_goes_on_at_its_batch(
     shop: Shop, run_of: Callable[..., Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An exam of thousands takes minutes; what was asked is not asked again, and the figures are the same."""
-    import include.exam.ask
-
     run = run_of(1)
     version, evaluated, questions = summaries(shop, 1, run)
     paths = [Path(each["path"]) for each in (version, evaluated, questions)]
     assert kill_at_point(SCRIPT, *paths, shop.root) == "second batch"
     assert artifacts.published(shop.root, kinds.EXAM) == []
     asked: list[int] = []
-    answer = include.exam.ask.answer
 
     def spy(texts: list[str], *given: Any, **options: Any) -> dict[str, Any]:
         asked.append(len(texts))
@@ -174,7 +176,7 @@ def test_a_killed_exam_goes_on_at_its_batch(
     monkeypatch.setattr("include.exam.ask.answer", spy)
     exam = stages.examine(run, version, evaluated, questions)
     assert exam is not None
-    assert asked == [COUNT - include.exam.ask.BATCH]
+    assert asked == [COUNT - BATCH]
     assert exam["stats"]["questions"] == COUNT
 
 
