@@ -110,8 +110,13 @@ def examine(
         made = _examined(name, live if LIVE in answers else None, exam, scores, tolerance)
         return made.model_copy(update={"answering": answering}).model_dump()
 
-    shaping = {"bm25_weight": weight, "tolerance": tolerance, "wrong_answers": wished, "top_k": TOP_K}
-    shaping |= {"reader": tested.reader}
+    shaping: dict[str, Any] = {
+        "bm25_weight": weight,
+        "tolerance": tolerance,
+        "wrong_answers": wished,
+        "top_k": TOP_K,
+        "reader": tested.reader,
+    }
     inputs = {"version": name, "questions": questions.fingerprint}
     if others is not None:
         entry = published(root, index.collection, str(live))
