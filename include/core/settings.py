@@ -383,7 +383,7 @@ class AnswerSettings(Group):
         None,
         title="Threshold",
         description="From where on, 0-1, a sentence counts as an answer: by how likely it answers, as the version's "
-        "reader says; without one by 0.7 of its cosine to the question plus 0.3 of the question's words that it shares. "
+        "reader says; without one by 0.7 of its cosine to the question plus 0.3 of the question's words in it. "
         "Empty: the version's own, as calibrated by questions; where it was published without, the reader's, or 0.35.",
         ge=0,
         le=1,
