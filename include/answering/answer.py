@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_Write: TypeAlias = Callable[[Asked, Retrieved], Reply]
 THRESHOLD = 0.35  # of answers, where none was calibrated
+_Write: TypeAlias = Callable[[Asked, Retrieved], Reply]
 
 
 class _Laps:

@@ -71,7 +71,7 @@ def test_measures_every_system_and_keeps_the_figures(
     stored = json.loads((made.path / "metrics.json").read_bytes())
     assert stored == made.stats
     assert artifacts.read(made.path).stats == stored
-    assert list(stored["protocols"]) == ["title_to_content", "query_to_label"]
+    assert list(stored["protocols"]) == ["title_to_content", "query_to_label", "sentence_to_product"]
     for protocol in stored["protocols"].values():
         assert list(protocol["systems"]) == ["bm25", "base", "tuned", "hybrid", "live"]
     assert {shot["stage"] for shot in told} >= {"evaluate base, title_to_content", "evaluate live, query_to_label"}
