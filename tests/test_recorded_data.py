@@ -8,6 +8,7 @@ import pytest
 from include import stages
 from include.core.settings import AnswerSettings
 from include.store.journal import Journal
+from include.store.version import IndexVersion
 from include.training.train import train
 from tests.recorded_run import run_on, unpacked
 
@@ -29,17 +30,24 @@ def test_every_stage_of_a_run_is_reused_and_the_live_index_answers(recorded: Pat
     embedded = [stages.embed(run, shard) for shard in stages.plan_shards(run, catalogue, model)]
     loaded = [stages.upsert(run, shard) for shard in embedded]
     version = stages.verify(run, loaded)
-    made = [source, catalogue, model, evaluation, *(each["embedding"] for each in embedded), version]
-    # The evaluation alone is of an earlier format: without general questions.
-    assert [each["kind"] for each in made if not each["reused"]] == ["evaluation"]
-    assert [each["upsert"]["reused"] for each in loaded] == [True, True]
-    decision = stages.publish(run, version, evaluation, {"asked": False, "reason": "promote is auto"})
-    assert decision["version"] == live == version["fingerprint"]
-
-    (entry,) = Journal.load(run.root, "products").history
-    assert (entry.version, entry.run_id, entry.sample) == (live, "recorded", True)
-
+    made = [source, catalogue, model, *(each["embedding"] for each in embedded)]
+    assert [each["reused"] for each in made] == [True] * 5
+    # Since then an index holds terms in the place of words (`edge` 2), and evaluation's BM25 ranks by them.
+    assert [each["upsert"]["reused"] for each in loaded] == [False, False]
+    assert (evaluation["reused"], version["reused"]) == (False, False)
+    assert IndexVersion.read(run.root / "version" / str(live)).language is None
+    assert IndexVersion.read(Path(version["path"])).language == "english"
     title = "sleeping bag"
+    before = stages.answer_question(title, AnswerSettings(), run.settings.index, root=run.root)
+    assert (before["version"], before["answers"][0]["mended"]) == (live, {})
+    assert before["answers"][0]["products"], before
+    decision = stages.publish(run, version, evaluation, {"asked": False, "reason": "promote is auto"})
+    assert decision["version"] == version["fingerprint"] == run.open_store().live()
+
+    first, second = Journal.load(run.root, "products").history
+    assert (first.version, first.run_id, first.sample) == (live, "recorded", True)
+    assert (second.version, second.previous) == (version["fingerprint"], live)
+
     answers = stages.answer_question(title, AnswerSettings(), run.settings.index, root=run.root)["answers"]
     assert answers[0]["sources"], answers
 

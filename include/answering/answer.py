@@ -22,6 +22,7 @@ from include.answering.questions import checked, refused
 from include.answering.read import open_reader, read_passages
 from include.answering.reply import Reply
 from include.answering.retrieve import Search, find, scored
+from include.answering.spelling import mended
 from include.answering.support import similarity
 from include.core import artifacts, kinds
 from include.core.errors import BadQuestion, BadSettings, DamagedArtifact, NoLiveIndex, UnknownVersion
@@ -100,7 +101,7 @@ def answer(
     """
     laps = _Laps()
     read = checked(questions)
-    asked = [Asked.as_written(question) for question in read if isinstance(question, str)]
+    asked: Sequence[Asked] = [Asked.as_written(question) for question in read if isinstance(question, str)]
     _require_generator(settings, llm)
     version, searcher = _open(open_store(index, root=root, server=server), settings.version, index, root)
     laps.end("open")
@@ -120,7 +121,7 @@ def answer(
     if found is None:
         written = [nothing_left(each, narrowed) for each in asked]
     else:
-        retrieved, encoder = found
+        asked, retrieved, encoder = found
         written = _all_written(asked, retrieved, narrowed, _writing(settings, llm, encoder), shared)
     laps.end("generate")
     milliseconds = {step: round(1000 * seconds, 1) for step, seconds in laps.seconds.items()}
@@ -155,7 +156,7 @@ def _open(store: Store, wanted: str, index: IndexSettings, root: Path) -> tuple[
     """The version's description and the version itself, open for reading."""
     if wanted != "live":
         version = _describe(store, wanted, index, root)
-        return version, store.open(wanted, version.shards)
+        return version, store.open(wanted, version.shards, language=version.language)
     tried: str | None = None
     while True:
         live = store.live()
@@ -166,7 +167,7 @@ def _open(store: Store, wanted: str, index: IndexSettings, root: Path) -> tuple[
             )
         try:
             version = _describe(store, live, index, root)
-            return version, store.open(live, version.shards)
+            return version, store.open(live, version.shards, language=version.language)
         except (UnknownVersion, DamagedArtifact):
             if live == tried:
                 raise
@@ -241,20 +242,22 @@ def _tell(narrowed: Narrowed) -> None:
 
 def _retrieve(
     asked: Sequence[Asked], version: IndexVersion, searcher: Searcher, search: Search, root: Path, laps: _Laps
-) -> tuple[list[Retrieved], "QueryEncoder"]:
-    """The products for each question, their sentences scored; and what encoded them."""
+) -> tuple[Sequence[Asked], list[Retrieved], "QueryEncoder"]:
+    """The questions as they are searched for, the products for each, their sentences scored, and what encoded them."""
     from include.model.query_encoder import QueryEncoder
 
     model = artifacts.read(root / version.model, verify=False).path
     encoder = QueryEncoder(model, dimensions=version.dim)
     laps.end("load model")
+    asked = mended(asked, version, searcher, encoder.knows, root)
+    laps.end("spelling")
     vectors = encoder.encode([each.text for each in asked])
     laps.end("encode")
     found = find(asked, vectors, searcher, search)
     laps.end("search")
     retrieved = scored(asked, vectors, found, encoder)
     laps.end("score sentences")
-    return retrieved, encoder
+    return asked, retrieved, encoder
 
 
 def _all_written(

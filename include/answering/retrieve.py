@@ -11,6 +11,7 @@ from include.answering.passages import Retrieved, score
 from include.core.arrays import Vectors
 from include.core.settings import AnswerSettings
 from include.store.filters import Filter
+from include.store.fusion import unmatched
 from include.store.protocol import Hit
 from include.store.searcher import Searcher
 
@@ -52,11 +53,12 @@ def _found(text: str, vector: Vectors, searcher: Searcher, search: Search) -> tu
     top_k, where = search.settings.top_k, search.where
     if search.settings.mode == "dense":
         hits = searcher.dense(vector, top_k, where=where)
-        return hits, np.array([hit.score for hit in hits], np.float32)
-    if search.weight is None:
+    elif search.weight is None:
         hits = searcher.bm25(text, top_k, where=where)
     else:
         hits = searcher.hybrid(vector, text, top_k, bm25_weight=search.weight, where=where)
+    named = searcher.named(text, where=where)
+    hits = [*named, *unmatched(hits, named)][:top_k]
     stored = searcher.fetch([hit.uid for hit in hits])
     cosines = [
         float(stored[hit.uid][0] @ vector) / max(float(np.linalg.norm(stored[hit.uid][0])), 1e-12) for hit in hits

@@ -287,6 +287,17 @@ class EmbedSettings(Group):
     )
 
 
+# fmt: off
+Language = Literal[
+    "auto", "none",
+    "arabic", "armenian", "basque", "catalan", "danish", "dutch", "english", "estonian", "finnish", "french",
+    "german", "greek", "hindi", "hungarian", "indonesian", "irish", "italian", "lithuanian", "nepali",
+    "norwegian", "portuguese", "romanian", "russian", "serbian", "spanish", "swedish", "tamil", "turkish",
+    "yiddish",
+]  # Snowball's, see include/store/terms.py
+# fmt: on
+
+
 class IndexSettings(Group):
     """Where the vectors lie, and how they are searched."""
 
@@ -303,6 +314,12 @@ class IndexSettings(Group):
         title="Collection",
         description="Name of the live index: on a server the alias; versions are called `<collection>_<version>`.",
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$",
+    )
+    language: Language = Field(
+        "auto",
+        title="Language of the words",
+        description="Words are found by their stems, and a question's empty words are not searched for, as they are in "
+        "this language. `auto`: what the catalogue's texts say, and `none`, words as they are, where none stands out.",
     )
     hnsw_m: int = Field(16, title="HNSW m", description="Links of a node; more is better and larger.", ge=4, le=128)
     hnsw_ef_construct: int = Field(
@@ -363,7 +380,7 @@ class AnswerSettings(Group):
         None,
         title="Weight of BM25",
         description="Of the words in `hybrid` search, 0 (meaning alone) to 1 (words alone). Empty: the weight that "
-        "evaluation fitted for the version's model; 0.2 where it fitted none.",
+        "evaluation chose for the version's model; 0.2 where there was none.",
         ge=0,
         le=1,
     )

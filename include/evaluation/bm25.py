@@ -1,7 +1,7 @@
 """BM25 over a corpus in memory: the baseline that evaluation compares with.
 
 The scoring is bm25s's (Lù 2024, https://arxiv.org/abs/2407.03618), method "lucene", k1 1.2 and b 0.75. The
-words are those of `include.store.words`, as in the index's text field.
+terms are those of `include.store.terms`, as in the index's text field.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from include.store.words import words
+from include.store.terms import NONE, Terms
 
 K1 = 1.2
 B = 0.75
@@ -20,13 +20,15 @@ class Bm25:
 
     Args:
         texts: The corpus; position i is item i.
+        language: Of its terms.
     """
 
-    def __init__(self, texts: Sequence[str]) -> None:
+    def __init__(self, texts: Sequence[str], language: str = NONE) -> None:
         import bm25s
 
         self.size = len(texts)
-        corpus = [words(text) for text in texts]
+        self._terms = Terms(language)
+        corpus = [self._terms.document(text).split() for text in texts]
         self._index = bm25s.BM25(k1=K1, b=B, method="lucene")
         self._known: set[str] = set().union(*corpus)
         if self._known:
@@ -49,7 +51,7 @@ class Bm25:
         items = np.full((len(questions), k), -1, dtype=np.int64)
         scores = np.zeros((len(questions), k), dtype=np.float32)
         for row, question in enumerate(questions):
-            asked = [word for word in words(question) if word in self._known]
+            asked = [word for word in self._terms.question(question).split() if word in self._known]
             if not asked:
                 continue
             own = self._index.get_scores(asked)

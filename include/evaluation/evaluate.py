@@ -24,6 +24,7 @@ from include.evaluation.filter_pairs import unreadable
 from include.evaluation.measure import measure
 from include.model.base import resolve_base
 from include.model.directory import WEIGHTS, kept_dimensions, model_dim
+from include.store.language import AUTO
 from include.store.live import LiveModel
 
 log = logging.getLogger(__name__)
@@ -46,7 +47,8 @@ def evaluate(
         catalogue: Artifact of kind `catalogue`.
         model: Artifact of kind `model`.
         settings: `train`, what the model was trained with: base model, held-out products, seed. `evaluate`: size of
-            the corpora, tolerance of the gate, pairs to leave out. `embed.dimensions`: what the index will hold.
+            the corpora, tolerance of the gate, pairs to leave out. `embed.dimensions`, `index.language`: what the index
+            will hold.
         root: The data directory.
         live: The live index's model; None where there is none.
         sink: Receives progress, in tokens of each embedding.
@@ -118,6 +120,7 @@ def _shaping(settings: PipelineSettings) -> dict[str, Any]:
         **settings.evaluate.model_dump(include={"eval_corpus", "eval_queries", "tolerance"}),
         "related": settings.train.related_share > 0,
         "filter": _filter_mark(settings.evaluate),
+        **({} if settings.index.language == AUTO else {"language": settings.index.language}),
     }
 
 

@@ -17,12 +17,13 @@ from include.evaluation.bm25 import Bm25
 from include.evaluation.bootstrap import CONFIDENCE, RESAMPLES, Bootstrap
 from include.evaluation.exact_search import dense_search
 from include.evaluation.examples import won_and_lost
-from include.evaluation.fusion_weight import candidates, cross_fit, fit
+from include.evaluation.fusion_weight import LEAST_OF_QUESTIONS, candidates, cross_fit, fit
 from include.evaluation.gate import decide
 from include.evaluation.metrics import Ranking, figures, judge, per_query
 from include.evaluation.protocols import Protocol, query_to_label, sentence_to_product, title_to_content
 from include.evaluation.summary import Fitted, Measured, ProtocolFigures
 from include.store.fusion import depth
+from include.store.language import language_of
 from include.store.protocol import BM25_WEIGHT
 
 if TYPE_CHECKING:
@@ -60,7 +61,8 @@ def measure(
     protocols = _protocols(catalogue, settings)
     seconds: dict[str, float] = {}
     with _timed(seconds, "bm25"):
-        asked = [_Asked(protocol) for protocol in protocols]
+        language = language_of(catalogue, settings.index.language)
+        asked = [_Asked(protocol, language) for protocol in protocols]
     for system, kept in models.items() if asked else ():
         with _timed(seconds, system):
             encoder = Encoder.load(**kept)
@@ -77,7 +79,7 @@ def measure(
         resamples=RESAMPLES,
         gate=decide(scored, settings.evaluate.tolerance, judged, **standing),
         fusion={
-            "bm25_weight": next((weight for weight in weights if weight is not None), None),
+            "bm25_weight": max(next((weight for weight in weights if weight is not None), 0.0), LEAST_OF_QUESTIONS),
             "protocols": {each.protocol.name: each.fusion for each in asked},
         },
         examples=won_and_lost([(each.protocol, each.rankings["base"], each.rankings["tuned"]) for each in asked]),
@@ -110,9 +112,9 @@ class _Asked:
         fusion: The protocol's part of `fusion`, once the tuned model has been asked.
     """
 
-    def __init__(self, protocol: Protocol) -> None:
+    def __init__(self, protocol: Protocol, language: str) -> None:
         self.protocol = protocol
-        self._bm25 = Bm25(protocol.corpus)
+        self._bm25 = Bm25(protocol.corpus, language)
         ranking, _ = self._bm25.search(protocol.queries, DEPTH, excluded=protocol.excluded)
         self.rankings: dict[str, Ranking] = {"bm25": ranking}
         self.fusion: Fitted

@@ -23,6 +23,7 @@ from include.core.artifacts import Artifact, Workspace
 from include.core.errors import BadSettings, DamagedArtifact, EmptyCatalogue
 from include.core.settings import EmbedSettings, IndexSettings
 from include.model.directory import kept_dimensions, model_dim
+from include.store.language import AUTO, language_of
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +60,7 @@ class Plan(BaseModel):
         catalogue: The catalogue artifact, relative to the data directory.
         points: Products in all shards.
         shards: In order.
+        language: Of the index's terms: a Snowball language, or `none`.
         embed: Settings of the embedding that shaped the plan.
         index: Settings of the index that shape what is built.
         formats: `format_numbers` of when it was planned.
@@ -74,6 +76,7 @@ class Plan(BaseModel):
     catalogue: str
     points: int
     shards: tuple[Shard, ...]
+    language: str = "none"  # a plan made before says nothing of it, and is refused by its formats
     embed: dict[str, Any]
     index: dict[str, Any]
     formats: dict[str, int] = {}  # a plan of format 1 has none
@@ -114,7 +117,7 @@ def plan_shards(catalogue: Path, model: Path, embed: EmbedSettings, index: Index
         model: Artifact of kind `model`.
         embed: `shards` is the most there may be; fewer where there are fewer row groups. `dimensions` of each vector
             are kept; 0 for all.
-        index: Store, collection and the shape of the HNSW graph.
+        index: Store, collection, language, and the shape of the HNSW graph.
         root: The data directory; both artifacts lie in it.
 
     Returns:
@@ -134,12 +137,12 @@ def plan_shards(catalogue: Path, model: Path, embed: EmbedSettings, index: Index
             f"{catalogue / PRODUCTS_FILE} has no products, so there is nothing to index.",
             "Look at its rejected.parquet for the reasons, correct the source, and run convert again.",
         )
-    shaping = {"hnsw_m": index.hnsw_m, "hnsw_ef_construct": index.hnsw_ef_construct}
+    shaping = index.model_dump(include={"hnsw_m", "hnsw_ef_construct", "language"})
     dim = kept_dimensions(model, embed.dimensions)
     kept = {"dimensions": dim} if dim < model_dim(model) else {}
     formats = format_numbers(index.store)
     settings = {
-        **{"shards": embed.shards, **kept, "store": index.store, "collection": index.collection, **shaping},
+        **{"shards": embed.shards, **kept, "store": index.store, "collection": index.collection, **_told(shaping)},
         "formats": formats,
     }
     inputs = {"catalogue": catalogue_made.fingerprint, "model": model_made.fingerprint}
@@ -156,6 +159,7 @@ def plan_shards(catalogue: Path, model: Path, embed: EmbedSettings, index: Index
             Shard(shard=number, of=len(parts), row_groups=part, rows=sum(sizes[group] for group in part))
             for number, part in enumerate(parts)
         ),
+        language=language_of(catalogue, index.language),
         embed={"shards": embed.shards, **kept},
         index=shaping,
         formats=formats,
@@ -168,6 +172,11 @@ def plan_shards(catalogue: Path, model: Path, embed: EmbedSettings, index: Index
         return {"version": plan.version, "points": plan.points, "shards": len(rows), "rows": rows, "dim": plan.dim}
 
     return artifacts.build(root, kinds.PLAN, write, settings=settings, inputs=inputs)
+
+
+def _told(shaping: dict[str, Any]) -> dict[str, Any]:
+    """What of the settings names a version: a language that was set; one found in the catalogue is the catalogue's."""
+    return {name: value for name, value in shaping.items() if value != AUTO}
 
 
 def shard_of(plan: Artifact) -> list[dict[str, Any]]:

@@ -9,17 +9,18 @@ import numpy as np
 import pyarrow as pa
 
 from include.catalogue.attributes import AttributeValue
-from include.catalogue.schema import PRODUCTS_FILE, open_parquet, product_text
+from include.catalogue.schema import PRODUCTS_FILE, open_parquet
 from include.core.arrays import Vectors
 from include.core.errors import DamagedArtifact, VerificationFailed
 from include.index.vectors import UNIT_TOLERANCE, VECTORS_FILE
 from include.store.protocol import Payload, PointBatch, point_id
+from include.store.terms import Terms
 
 REBUILD = "Clear the shard's embed task and run it again."
 
 
 def read_points(
-    catalogue: Path, row_groups: Sequence[int], embedding: Path, *, batch: int = 256
+    catalogue: Path, row_groups: Sequence[int], embedding: Path, language: str, *, batch: int = 256
 ) -> Iterator[PointBatch]:
     """Stream a shard's points; memory is bounded by one row group of each file.
 
@@ -27,6 +28,7 @@ def read_points(
         catalogue: The catalogue artifact's directory.
         row_groups: The shard's row groups of `products.parquet`, in the order in which they were embedded.
         embedding: The embedding artifact's directory: `vectors.parquet` with `uid`, `text_hash`, `vector`.
+        language: Of the terms that BM25 searches.
         batch: Points in a batch; the last may be smaller.
 
     Raises:
@@ -35,7 +37,9 @@ def read_points(
         DamagedArtifact: A file is missing, cut short, or fails its page checksums.
     """
     try:
-        yield from _joined(catalogue / PRODUCTS_FILE, list(row_groups), embedding / VECTORS_FILE, batch)
+        yield from _joined(
+            catalogue / PRODUCTS_FILE, list(row_groups), embedding / VECTORS_FILE, Terms(language), batch
+        )
     except (OSError, pa.ArrowInvalid) as error:  # pyarrow's for a wrong page checksum, a cut-short file
         raise DamagedArtifact(
             f"The products in {catalogue} or the vectors in {embedding} cannot be read: {error}.",
@@ -52,7 +56,9 @@ def as_payload(values: Mapping[str, Any]) -> dict[str, AttributeValue]:
     }
 
 
-def _joined(products_path: Path, row_groups: list[int], vectors_path: Path, batch: int) -> Iterator[PointBatch]:
+def _joined(
+    products_path: Path, row_groups: list[int], vectors_path: Path, terms: Terms, batch: int
+) -> Iterator[PointBatch]:
     with open_parquet(products_path) as products, open_parquet(vectors_path) as vectors:
         rows = sum(products.metadata.row_group(group).num_rows for group in row_groups)
         if rows != vectors.metadata.num_rows:
@@ -69,13 +75,13 @@ def _joined(products_path: Path, row_groups: list[int], vectors_path: Path, batc
             for column in ("uid", "text_hash"):
                 if not product.column(column).equals(vector.column(column)):
                     raise VerificationFailed(_first_difference(product, vector, column, vectors_path), REBUILD)
-            yield _batch(product, vector, vectors_path)
+            yield _batch(product, vector, terms, vectors_path)
 
 
-def _batch(product: pa.Table, vector: pa.Table, path: Path) -> PointBatch:
+def _batch(product: pa.Table, vector: pa.Table, terms: Terms, path: Path) -> PointBatch:
     uids: list[str] = product.column("uid").to_pylist()
     payloads: list[Payload] = [
-        {"uid": uid, "title": title, "content": content, "text": product_text(title, content)}
+        {"uid": uid, "title": title, "content": content, "text": terms.product(title, content)}
         for uid, title, content in zip(
             uids, product.column("title").to_pylist(), product.column("content").to_pylist(), strict=True
         )

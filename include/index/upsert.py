@@ -56,12 +56,13 @@ def upsert(
     attributes = read_attributes(products)
     spec = Spec(opened.dim, opened.index["hnsw_m"], opened.index["hnsw_ef_construct"], attributes)
     store.prepare(opened.version, spec)
-    # The embedding's fingerprint holds the uids and the text hashes: with the attributes', it determines the payloads.
-    inputs = {"embedding": made.fingerprint}
+    # The embedding's fingerprint holds the uids and the text hashes: with the attributes' and the language, it
+    # determines the payloads.
+    inputs = {"embedding": made.fingerprint, "language": opened.language}
     if attributes:
         inputs["attributes"] = attributes_of(products, part.row_groups)
     while True:
-        points = read_points(root / opened.catalogue, part.row_groups, embedding)
+        points = read_points(root / opened.catalogue, part.row_groups, embedding, opened.language)
         loaded = store.upsert(
             opened.version, shard, points, inputs=inputs, attributes=attributes, total=part.rows, sink=sink
         )

@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from include.catalogue.schema import PRODUCTS_FILE, read_attributes
+from include.catalogue.schema import PRODUCTS_FILE, product_text, read_attributes, read_rows
 from include.core import artifacts, kinds, removal
 from include.core.artifacts import Artifact, Workspace
 from include.core.errors import DamagedArtifact, UnknownVersion, VerificationFailed
@@ -20,6 +20,7 @@ from include.index.summary import Checked
 from include.index.upsert import require_same_index
 from include.store.protocol import Store
 from include.store.version import IndexVersion
+from include.store.vocabulary import VOCABULARY_FILE, write_vocabulary
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +45,8 @@ def verify(
         sink: Receives progress, in rows.
 
     Returns:
-        Artifact of kind `version` with `version.json`, see `IndexVersion`. Where the version was verified before, that
+        Artifact of kind `version` with `version.json`, see `IndexVersion`, and its words, see `Vocabulary`. Where the
+        version was verified before, that
         artifact, after a look at the count.
 
     Raises:
@@ -59,7 +61,7 @@ def verify(
     _set_aside_if_lost(opened, store, root)
 
     def write(space: Workspace) -> dict[str, Any]:
-        with closing(store.open(opened.version, ordered)) as searcher:
+        with closing(store.open(opened.version, ordered, language=opened.language)) as searcher:
             checks = check(opened, ordered, searcher, root, sink)
         _require_recall(opened.version, checks["recall"], index)
         IndexVersion(
@@ -74,8 +76,13 @@ def verify(
             shards=ordered,
             recall=checks["recall"],
             checks=checks,
+            language=opened.language,
             attributes=list(read_attributes(root / opened.catalogue / PRODUCTS_FILE)),
         ).write(space.path)
+        products = read_rows(root / opened.catalogue / PRODUCTS_FILE, ["title", "content"])
+        texts = (product_text(**row) for table in products for row in table.to_pylist())
+        kept = write_vocabulary(texts, space.path / VOCABULARY_FILE)
+        log.info("version %s: %d words, language %s", opened.version, kept, opened.language)
         log.info(
             "version %s: %d points, %d products read back, recall@%d %.4f over %d questions",
             opened.version,

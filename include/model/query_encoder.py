@@ -57,6 +57,10 @@ class QueryEncoder:
         require_dimensions(dimensions, whole)
         self.dim = dimensions or whole
 
+    def knows(self, word: str) -> bool:
+        """Whether a word, in small letters, is one piece of the model's vocabulary: a common word or name."""
+        return self.tokenizer.token_to_id(word) is not None
+
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Vectors of `texts`: (n, dim) float32, L2-normalised, in their order."""
         batches = [np.empty((0, self.dim), np.float32)]

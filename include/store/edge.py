@@ -2,8 +2,8 @@
 
 A shard is an artifact of kind `edge`: a directory without write-ahead log, built in the artifact's
 workspace, optimised into one immutable segment, and never written again. Its fingerprint depends on
-the embedding and the HNSW settings alone, so versions and collections share equal shards. `edge_shard.py`
-makes and opens it.
+the embedding, the attributes, the language and the HNSW settings alone, so versions and collections
+share equal shards. `edge_shard.py` makes and opens it.
 
 BM25 statistics (document frequencies, average length) are each shard's own, and scores of several
 shards are merged as they are, as Elasticsearch does by default ("query then fetch"). With shards of
@@ -90,7 +90,7 @@ class EdgeStore:
     def seal(self, version: str, shards: Sequence[Mapping[str, Any]], *, sink: Sink | None = None) -> None:
         """Nothing to do: `upsert` optimises."""
 
-    def open(self, version: str, shards: Sequence[Mapping[str, Any]]) -> "EdgeSearcher":
+    def open(self, version: str, shards: Sequence[Mapping[str, Any]], *, language: str | None = None) -> "EdgeSearcher":
         """Open all shards of a version.
 
         Raises:
@@ -105,7 +105,7 @@ class EdgeStore:
                 + (f"{', '.join(gone)} does not exist." if gone else "it has no shards."),
                 "It may have been deleted by a later publication: choose a version that is kept, or build it again.",
             )
-        return EdgeSearcher(paths)
+        return EdgeSearcher(paths, language)
 
     def versions(self) -> list[str]:
         """The verified versions of this collection, from their `version.json`."""
@@ -186,12 +186,14 @@ class EdgeSearcher(Searcher):
 
     Args:
         paths: The shards' artifact directories.
+        language: Of their terms, see `Searcher`.
 
     Raises:
         DamagedArtifact: A file is missing or has another size, or the engine cannot load the shard.
     """
 
-    def __init__(self, paths: Sequence[Path]) -> None:
+    def __init__(self, paths: Sequence[Path], language: str | None = None) -> None:
+        super().__init__(language)
         views = Path(tempfile.mkdtemp(prefix="vitrine-edge-"))
         self._remove_views = weakref.finalize(self, shutil.rmtree, views, ignore_errors=True)
         self._shards: list[qdrant_edge.EdgeShard] = []

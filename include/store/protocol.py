@@ -50,7 +50,8 @@ class PointBatch:
         uids: The products' uids.
         ids: `point_id` of each.
         vectors: (n, dim) float32, L2-normalised.
-        payloads: `{"uid", "title", "content", "text"}` each; `text` is what BM25 searches. Of a catalogue with
+        payloads: `{"uid", "title", "content", "text"}` each; `text` is what BM25 searches: see
+            `include.store.terms`. Of a catalogue with
             attributes also `attributes`: `{name: value}`, dates as `2024-05-01T00:00:00Z`, without those it lacks.
     """
 
@@ -137,8 +138,8 @@ class Store(Protocol):
     def seal(self, version: str, shards: Sequence[Mapping[str, Any]], *, sink: Sink | None = None) -> None:
         """Finish the index after the last shard; idempotent."""
 
-    def open(self, version: str, shards: Sequence[Mapping[str, Any]]) -> "Searcher":
-        """Open a version for reading.
+    def open(self, version: str, shards: Sequence[Mapping[str, Any]], *, language: str | None = None) -> "Searcher":
+        """Open a version for reading; `language` is that of its terms, None for an index of plain words.
 
         Raises:
             UnknownVersion: It does not exist, or no longer.

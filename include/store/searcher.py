@@ -3,18 +3,21 @@
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from include.catalogue.attributes import Attribute
 from include.core.arrays import Vectors
-from include.store.filters import Among, Filter
+from include.store.filters import All, Among, Filter
 from include.store.fusion import depth, fuse_hits, unmatched
 from include.store.protocol import BM25_WEIGHT, Hit, Payload, as_hit, point_id
+from include.store.terms import Terms
 
 Points = Iterable[Any]  # as the engine gives them
 FETCH_POINTS = 256  # at once
+MOST_NAMED = 50  # words of a question that are looked up as uids
+SHORTEST_NAMED = 6  # characters of a uid within a question
 MOST_VALUES = 10_000  # of an attribute, the most frequent of each shard, that are counted
 
 
@@ -22,7 +25,13 @@ class Searcher(ABC):
     """One version, open for reading. Safe to use from several threads; hits are sorted by score, then uid.
 
     `where` is a filter: what does not match it is not found.
+
+    Args:
+        language: Of the index's terms; None for an index of plain words, as all were made before.
     """
+
+    def __init__(self, language: str | None = None) -> None:
+        self._terms = None if language is None else Terms(language)
 
     @abstractmethod
     def count(self, where: Filter | None = None) -> int:
@@ -50,8 +59,9 @@ class Searcher(ABC):
         return _hits(self._nearest(vector, top_k, where, exact=exact), top_k)
 
     def bm25(self, question: str, top_k: int, *, where: Filter | None = None) -> list[Hit]:
-        """Best by BM25 over title and content; products that share no word with the question are not hits."""
-        return _hits(self._worded(question, top_k, where), top_k) if question.strip() else []
+        """Best by BM25 over title and content; products that share no term with the question are not hits."""
+        asked = question if self._terms is None else self._terms.question(question)
+        return _hits(self._worded(asked, top_k, where), top_k) if asked.strip() else []
 
     def hybrid(
         self,
@@ -68,6 +78,16 @@ class Searcher(ABC):
         if others := tuple(point_id(hit.uid) for hit in unmatched(bm25, dense)):  # they match `where` already
             dense += _hits(self._nearest(vector, len(others), Among(others), exact=True), len(others))
         return fuse_hits(dense, bm25, top_k, bm25_weight=bm25_weight)
+
+    def named(self, question: str, *, where: Filter | None = None) -> list[Hit]:
+        """The products whose uid the question is, or contains as a word of its own; their score is 1.
+
+        A short number is a product's uid only where it is the whole question: "ipod with 5 gb" asks for no uid 5.
+        """
+        parts = (part.strip("\"'()[]{}<>,.;:!?#“”‘’") for part in question.split()[:MOST_NAMED])
+        alike = [part for part in parts if len(part) >= SHORTEST_NAMED and any(map(str.isdigit, part))]
+        stored = self.fetch(list(dict.fromkeys([question.strip(), *alike, *map(str.upper, alike)])))
+        return [as_hit(payload, 1.0) for uid, (_, payload) in stored.items() if self._holds(uid, where)]
 
     def facets(
         self, attributes: Sequence[Attribute], where: Filter | None = None
@@ -88,6 +108,9 @@ class Searcher(ABC):
                 total[value] += count
             counts[attribute.name] = sorted(total.items(), key=lambda item: (-item[1], str(item[0])))
         return counts
+
+    def _holds(self, uid: str, where: Filter | None) -> bool:
+        return where is None or self.count(All((where, cast(Filter, Among((point_id(uid),)))))) > 0
 
     @abstractmethod
     def _stored(self, ids: Sequence[str]) -> Points:

@@ -201,7 +201,7 @@ class ServerStore:
                     )
                 time.sleep(self.poll)
 
-    def open(self, version: str, shards: Sequence[Mapping[str, Any]]) -> ServerSearcher:
+    def open(self, version: str, shards: Sequence[Mapping[str, Any]], *, language: str | None = None) -> ServerSearcher:
         """Open a version for reading.
 
         Raises:
@@ -211,7 +211,7 @@ class ServerStore:
         name = self.collection(version)
         if not self._exists(name):
             raise self._unknown(version)
-        return ServerSearcher(self._client, self._call, name, self._unknown(version))
+        return ServerSearcher(self._client, self._call, name, self._unknown(version), language)
 
     def versions(self) -> list[str]:
         """The versions that have a collection, finished or not, sorted by name."""

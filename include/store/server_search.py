@@ -16,7 +16,10 @@ from include.store.searcher import MOST_VALUES, Points, Searcher
 class ServerSearcher(Searcher):
     """One collection, open for reading."""
 
-    def __init__(self, client: QdrantClient, call: Caller, name: str, unknown: UnknownVersion) -> None:
+    def __init__(
+        self, client: QdrantClient, call: Caller, name: str, unknown: UnknownVersion, language: str | None = None
+    ) -> None:
+        super().__init__(language)
         self._client = client
         self._call = call
         self._name = name

@@ -27,6 +27,7 @@ class IndexVersion(BaseModel):
         shards: What `upsert` said of each, in order; the store knows the rest of what is in there.
         recall: Recall@10 against exact search, 0-1.
         checks: See `include.index.checks.check`.
+        language: Of its terms, see `include.store.terms`; None of a version of plain words, as all were made before.
         attributes: Of its products, as filters name them; a version of a catalogue without has none, and no such key.
     """
 
@@ -43,6 +44,7 @@ class IndexVersion(BaseModel):
     shards: list[dict[str, Any]]
     recall: float
     checks: dict[str, Any]
+    language: str | None = None
     attributes: list[Attribute] = []
 
     @staticmethod
@@ -84,6 +86,6 @@ class IndexVersion(BaseModel):
 
     def write(self, directory: Path) -> None:
         """Write `version.json` into an artifact that is being made."""
-        left_out = None if self.attributes else {"attributes"}
+        left_out = {name for name in ("attributes", "language") if not getattr(self, name)}
         text = json.dumps(self.model_dump(by_alias=True, exclude=left_out), indent=2, allow_nan=False)
         (directory / VERSION_FILE).write_text(text, encoding="utf-8")

@@ -61,14 +61,14 @@ def test_a_corpus_without_words_finds_nothing() -> None:
 
 
 def test_known_figures_on_real_products(real_zip: Path) -> None:
-    """A baseline that is wrong makes every comparison with it worthless (shared/data/README.md)."""
+    """A baseline that is wrong makes every comparison with it worthless: by plain words P@1 is 0.724 and 0.693."""
     queries, labels = load(real_zip, "tst"), load(real_zip, "lbl")
-    items, _ = Bm25([row["title"] for row in labels]).search([row["title"] for row in queries], 100)
+    items, _ = Bm25([row["title"] for row in labels], "english").search([row["title"] for row in queries], 100)
     judged = judge(items, [frozenset(row["target_ind"]) for row in queries])
     figures = summary(judged, ["p@1", "r@10", "mrr@100"])
-    assert figures == pytest.approx({"p@1": 0.724, "r@10": 0.964, "mrr@100": 0.812}, abs=0.02)
+    assert figures == pytest.approx({"p@1": 0.872, "r@10": 0.997, "mrr@100": 0.92}, abs=0.02)
 
     rows = [row for row in load(real_zip, "trn") if len(row["content"]) > 40]
-    items, _ = Bm25([row["content"][:1500] for row in rows]).search([row["title"] for row in rows], 100)
+    items, _ = Bm25([row["content"][:1500] for row in rows], "english").search([row["title"] for row in rows], 100)
     figures = summary(judge(items, [frozenset([row]) for row in range(len(rows))]), ["p@1", "r@10", "mrr@100"])
-    assert figures == pytest.approx({"p@1": 0.693, "r@10": 0.853, "mrr@100": 0.749}, abs=0.02)
+    assert figures == pytest.approx({"p@1": 0.735, "r@10": 0.872, "mrr@100": 0.785}, abs=0.02)

@@ -20,6 +20,7 @@ from include.core.train_settings import TrainSettings
 from include.evaluation.evaluate import evaluate, table
 from include.evaluation.exact_search import dense_search
 from include.evaluation.examples import won_and_lost
+from include.evaluation.fusion_weight import LEAST_OF_QUESTIONS
 from include.evaluation.metrics import judge, summary
 from include.evaluation.protocols import Protocol, query_to_label, title_to_content
 from include.model.base import resolve_base
@@ -160,7 +161,8 @@ def test_the_stated_shape_is_the_real_one(
             assert all(each["low"] <= each["difference"] <= each["high"] for each in found.values())
     assert {"psp@1", "psp@3", "psp@5"} < set(stats["protocols"]["query_to_label"]["systems"]["bm25"])
     fusion = stats["fusion"]
-    assert fusion["bm25_weight"] == fusion["protocols"]["title_to_content"]["bm25_weight"]
+    fitted = fusion["protocols"]["title_to_content"]["bm25_weight"]
+    assert fusion["bm25_weight"] == max(fitted, LEAST_OF_QUESTIONS), "people's questions need the words more"
     assert fusion["protocols"]["query_to_label"]["fitted_on"] == "held-out products"
     assert list(fusion["protocols"]["query_to_label"]["curve"])[:2] == ["0.00", "0.05"]
     assert {each["rival"] for each in stats["gate"]["comparisons"]} == {"base", "live"}

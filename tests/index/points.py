@@ -11,6 +11,7 @@ from include.core import artifacts, kinds
 from include.core.arrays import Vectors
 from include.core.settings import IndexSettings
 from include.store.protocol import PointBatch, Spec, Store, point_id
+from include.store.terms import Terms
 from include.store.version import IndexVersion
 from tests.small import Product, products
 
@@ -24,12 +25,15 @@ def vectors(count: int, *, seed: int = 0, dim: int = DIM) -> Vectors:
     return values
 
 
-def batches(rows: Sequence[Product], values: np.ndarray, *, size: int = 64) -> Iterator[PointBatch]:
-    """The rows as points, `size` a batch."""
+def batches(
+    rows: Sequence[Product], values: np.ndarray, *, size: int = 64, language: str | None = None
+) -> Iterator[PointBatch]:
+    """The rows as points, `size` a batch, with the terms of a language or, as all were before, with plain words."""
+    text = product_text if language is None else Terms(language).product
     for start in range(0, len(rows), size):
         some = rows[start : start + size]
         payloads = [
-            {"uid": row.uid, "title": row.title, "content": row.content, "text": product_text(row.title, row.content)}
+            {"uid": row.uid, "title": row.title, "content": row.content, "text": text(row.title, row.content)}
             for row in some
         ]
         uids = [row.uid for row in some]
@@ -65,7 +69,14 @@ def write_version(
 
 
 def load(
-    store: Store, version: str, rows: Sequence[Product], values: np.ndarray, index: IndexSettings, *, shards: int = 2
+    store: Store,
+    version: str,
+    rows: Sequence[Product],
+    values: np.ndarray,
+    index: IndexSettings,
+    *,
+    shards: int = 2,
+    language: str | None = None,
 ) -> list[dict[str, Any]]:
     """Prepare, upsert in `shards` parts and seal; the summaries."""
     store.prepare(version, Spec(values.shape[1], index.hnsw_m, index.hnsw_ef_construct))
@@ -74,7 +85,7 @@ def load(
         store.upsert(
             version,
             number,
-            batches([rows[row] for row in part], values[part]),
+            batches([rows[row] for row in part], values[part], language=language),
             inputs={"embedding": f"{version}-{number}-{len(part)}"},
         )
         for number, part in enumerate(parts)

@@ -14,6 +14,7 @@ from include.core.settings import IndexSettings
 from include.index.verify import verify
 from include.store.filter_text import parse
 from include.store.stores import open_store
+from include.store.terms import Terms
 from include.store.version import IndexVersion
 from tests.indexed import ATTRIBUTES, ROWS, VALUES, load
 from tests.small import write_catalogue
@@ -35,14 +36,14 @@ def test_attributes_go_from_the_catalogue_into_the_version(model: Path, root: Pa
     made = verify(plan, summaries, INDEX, store, root=root)
     version = IndexVersion.read(made.path)
     assert version.attributes == ATTRIBUTES
-    with closing(store.open(version.name, version.shards)) as searcher:
+    with closing(store.open(version.name, version.shards, language=version.language)) as searcher:
         stored = {uid: payload for uid, (_, payload) in searcher.fetch([row.uid for row in ROWS]).items()}
         where = parse('brand = "LG" and price < 10 and tags = "red"', version.attributes)
         found = {hit.uid for hit in searcher.bm25("number", 40, where=where)}
     first, seventh = stored[ROWS[0].uid]["attributes"], stored[ROWS[7].uid]["attributes"]
     assert first == {"brand": "Sony", "price": 0.5, "released": "2024-01-01T00:00:00Z", "in_stock": True}
     assert seventh == {"brand": "LG", "price": 7.5, "tags": ["new"], "released": "2024-01-08T00:00:00Z"}
-    assert stored[ROWS[0].uid]["text"] == f"{ROWS[0].title}. {ROWS[0].content}"
+    assert stored[ROWS[0].uid]["text"] == Terms(str(version.language)).product(ROWS[0].title, ROWS[0].content)
     assert found == {ROWS[5].uid}
 
 
@@ -71,5 +72,5 @@ def test_a_catalogue_without_attributes_leaves_no_trace_of_them(model: Path, roo
     plan, summaries = load(root, write_catalogue(root, ROWS), model, INDEX)
     made = verify(plan, summaries, INDEX, open_store(INDEX, root=root), root=root)
     assert "attributes" not in json.loads((made.path / "version.json").read_bytes())
-    assert artifacts.read(root / summaries[0]["path"]).inputs.keys() == {"embedding"}
+    assert artifacts.read(root / summaries[0]["path"]).inputs.keys() == {"embedding", "language"}
     assert IndexVersion.read(made.path).attributes == []

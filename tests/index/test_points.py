@@ -14,6 +14,7 @@ from include.core.errors import DamagedArtifact, VerificationFailed
 from include.index.points import read_points
 from include.index.vectors import VECTORS_FILE
 from include.store.protocol import PointBatch, point_id
+from include.store.terms import Terms
 from tests.index.points import vectors
 from tests.small import Product, products
 
@@ -55,7 +56,7 @@ def test_rows_meet_their_vectors_whatever_the_chunks(make_catalogue: MakeCatalog
         values = vectors(len(part))
         embedding = write_vectors(tmp_path / f"e{len(groups)}", part, values)
         for size in (1, 9, 10, 256):
-            batches = list(read_points(catalogue, groups, embedding, batch=size))
+            batches = list(read_points(catalogue, groups, embedding, "english", batch=size))
             assert [uid for batch in batches for uid in batch.uids] == [row.uid for row in part]
             assert all(len(batch) == size for batch in batches[:-1])
             np.testing.assert_array_equal(np.concatenate([batch.vectors for batch in batches]), values)
@@ -65,7 +66,7 @@ def test_rows_meet_their_vectors_whatever_the_chunks(make_catalogue: MakeCatalog
                 "uid": part[0].uid,
                 "title": part[0].title,
                 "content": part[0].content,
-                "text": f"{part[0].title}. {part[0].content}",
+                "text": Terms("english").product(part[0].title, part[0].content),
             }
 
 
@@ -74,7 +75,7 @@ def test_another_number_of_vectors_is_refused(make_catalogue: MakeCatalogue, tmp
     rows = products(60)
     embedding = write_vectors(tmp_path / "e", rows[:19], vectors(19))
     with pytest.raises(VerificationFailed, match=r"19 vectors.*20 products"):
-        next(read_points(make_catalogue(rows), [0, 1], embedding))
+        next(read_points(make_catalogue(rows), [0, 1], embedding, "english"))
 
 
 def test_another_order_is_refused(make_catalogue: MakeCatalogue, tmp_path: Path) -> None:
@@ -83,7 +84,7 @@ def test_another_order_is_refused(make_catalogue: MakeCatalogue, tmp_path: Path)
     swapped = [rows[1], rows[0], *rows[2:10]]
     embedding = write_vectors(tmp_path / "e", swapped, vectors(10))
     with pytest.raises(VerificationFailed, match="uid '0000000001' where the catalogue has uid '0000000000'"):
-        list(read_points(make_catalogue(rows), [0], embedding))
+        list(read_points(make_catalogue(rows), [0], embedding, "english"))
 
 
 def test_a_vector_of_another_text_is_refused(make_catalogue: MakeCatalogue, tmp_path: Path) -> None:
@@ -92,7 +93,7 @@ def test_a_vector_of_another_text_is_refused(make_catalogue: MakeCatalogue, tmp_
     stale = [*rows[:9], rows[9]._replace(content="changed")]
     embedding = write_vectors(tmp_path / "e", stale, vectors(10))
     with pytest.raises(VerificationFailed, match=r"'0000000009'.*another text"):
-        list(read_points(make_catalogue(rows), [0], embedding, batch=3))
+        list(read_points(make_catalogue(rows), [0], embedding, "english", batch=3))
 
 
 @pytest.mark.parametrize(("factor", "shown"), [(np.nan, "nan"), (0.0, "0"), (2.0, "2"), (np.inf, "inf")])
@@ -103,7 +104,7 @@ def test_unusable_vectors_are_refused(make_catalogue: MakeCatalogue, tmp_path: P
     values[4] *= factor
     embedding = write_vectors(tmp_path / "e", rows[:10], values)
     with pytest.raises(VerificationFailed, match=f"'0000000004'.*(length {shown}|length nan)"):
-        list(read_points(make_catalogue(rows), [0], embedding))
+        list(read_points(make_catalogue(rows), [0], embedding, "english"))
 
 
 def test_empty_vectors_are_refused(make_catalogue: MakeCatalogue, tmp_path: Path) -> None:
@@ -115,7 +116,7 @@ def test_empty_vectors_are_refused(make_catalogue: MakeCatalogue, tmp_path: Path
     broken = table.set_column(2, "vector", pa.array(lists, table.schema.field("vector").type))
     pq.write_table(broken, embedding / VECTORS_FILE)
     with pytest.raises(VerificationFailed, match="empty vectors"):
-        list(read_points(make_catalogue(rows), [0], embedding))
+        list(read_points(make_catalogue(rows), [0], embedding, "english"))
 
 
 def test_a_flipped_byte_in_the_vectors_is_noticed(make_catalogue: MakeCatalogue, tmp_path: Path) -> None:
@@ -130,10 +131,10 @@ def test_a_flipped_byte_in_the_vectors_is_noticed(make_catalogue: MakeCatalogue,
     content[place] ^= 1
     path.write_bytes(content)
     with pytest.raises(DamagedArtifact, match=r"(?i)crc|checksum"):
-        list(read_points(make_catalogue(rows), [0], embedding))
+        list(read_points(make_catalogue(rows), [0], embedding, "english"))
 
 
 def test_a_missing_file_is_a_damaged_artifact(make_catalogue: MakeCatalogue, tmp_path: Path) -> None:
     """A raw OSError would not be retried by class, and would not say what to do."""
     with pytest.raises(DamagedArtifact, match="nowhere"):
-        next(read_points(make_catalogue(products(10)), [0], tmp_path / "nowhere"))
+        next(read_points(make_catalogue(products(10)), [0], tmp_path / "nowhere", "english"))

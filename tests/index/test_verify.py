@@ -52,8 +52,8 @@ class Faulty:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    def open(self, version: str, shards: Sequence[Mapping[str, Any]]) -> Searcher:
-        searcher = self._store.open(version, shards)
+    def open(self, version: str, shards: Sequence[Mapping[str, Any]], *, language: str | None = None) -> Searcher:
+        searcher = self._store.open(version, shards, language=language)
         for name, answer in self._answers.items():
             setattr(searcher, name, answer(searcher))
         return searcher

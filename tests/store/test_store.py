@@ -4,6 +4,7 @@ import json
 import os
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
@@ -144,6 +145,60 @@ def test_bm25_finds_the_product_with_the_rare_word(store: Store, index: IndexSet
     assert searcher.bm25("  ", 5) == []
     assert searcher.bm25("?!…", 5) == []
     searcher.close()
+
+
+SHOP = [
+    Product("0AB1234567", "Panasonic TH-50PZ800U plasma television", "A 50 inch television."),
+    Product("0AB1234568", "Panasonic TH-42PZ80U plasma television", "A 42 inch television."),
+    Product("0AB1234569", "Sony NP-FH70 battery", "For cameras."),
+    Product("0AB1234570", "Sony NP-FH100 battery", "For cameras, and it is larger."),
+    Product("0AB1234571", "Máquina de café", "A coffee machine for 12 cups."),
+    Product("0AB1234572", "Headphones", "Noise canceling, with a cable of 3.5 metres."),
+    Product("0AB1234573", "Blu-ray player", "It plays discs which are made by all studios."),
+    *products(20),
+]
+
+
+@pytest.mark.parametrize(
+    ("question", "first"),
+    [
+        *((each, "0AB1234567") for each in ("TH-50 PZ800U", "th50pz800u", "TH 50PZ800 U", "50in television", "50 in")),
+        *((each, "0AB1234569") for each in ("sony np-fh70", "NP FH70", "npfh70")),
+        *((each, "0AB1234571") for each in ("maquina de cafe", "MÁQUINAS", "coffee machines")),
+        *((each, "0AB1234572") for each in ("headphone", "cables of 3.5 m", "noise cancelling")),
+        *((each, "0AB1234573") for each in ("bluray players", "blu ray", "Which discs are made by studios?")),
+    ],
+)
+def test_terms_find_what_a_person_means(
+    store: Store, index: IndexSettings, root: Path, question: str, first: str
+) -> None:
+    """Plain words find neither a plural nor a model number with another hyphen; and both stores must agree."""
+    version = version_id("terms")
+    summaries = load(store, version, SHOP, vectors(len(SHOP)), index, shards=1, language="english")
+    with closing(store.open(version, summaries, language="english")) as searcher:
+        assert searcher.bm25(question, 5)[0].uid == first
+        assert searcher.bm25("Which ones are made by you?", 5) == [], "empty words find nothing"
+
+
+def test_a_version_of_plain_words_is_searched_by_plain_words(store: Store, index: IndexSettings, root: Path) -> None:
+    """What was published before the upgrade answers until the next run, with questions left as they are."""
+    version = version_id("plain")
+    summaries = load(store, version, SHOP, vectors(len(SHOP)), index, shards=1)
+    with closing(store.open(version, summaries)) as searcher:
+        assert searcher.bm25("which", 5)[0].uid == "0AB1234573"
+        assert searcher.bm25("headphone", 5) == []
+
+
+def test_a_uid_in_a_question_is_found(store: Store, index: IndexSettings, root: Path) -> None:
+    """Who pastes a product's number wants that product; a small number within a question is no uid."""
+    rows = [*SHOP, Product("7", "seven", "")]
+    version = version_id("named")
+    summaries = load(store, version, rows, vectors(len(rows)), index, shards=2)
+    with closing(store.open(version, summaries)) as searcher:
+        assert [hit.uid for hit in searcher.named("0AB1234570")] == ["0AB1234570"]
+        assert [hit.uid for hit in searcher.named("does (0ab1234570) fit?")] == ["0AB1234570"]
+        assert [hit.uid for hit in searcher.named(" 7 ")] == ["7"]
+        assert searcher.named("a pack of 7") == []
 
 
 def test_hybrid_unites_both_sides(store: Store, index: IndexSettings, root: Path) -> None:
