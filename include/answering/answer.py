@@ -115,7 +115,7 @@ def answer(
         search = Search(settings, weight, narrowed.where)
         found = None if narrowed.left == 0 else _retrieve(asked, version, searcher, search, root, laps)
     if found is not None and reader is not None:
-        found = read_passages(asked, found[0], reader), found[1]
+        found = found[0], read_passages(found[0], found[1], reader), found[2]
         laps.end("read sentences")
     shared = laps.total() / len(asked)
     if found is None:
