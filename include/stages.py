@@ -119,9 +119,7 @@ def train_reader(run: Run, catalogue: Summary, model: Summary, questions: Summar
     if len(rows) < reading.FEWEST:
         log.warning("no reader: %d questions to train on have evidence, and it needs %d", len(rows), reading.FEWEST)
         return None
-    made = reading.train_in_subprocess(rows, Path(model["path"]), settings, root=run.root, sink=run.sink)
-    log.info("%s", made.stats["reason"])
-    return made.summary()
+    return reading.train_in_subprocess(rows, Path(model["path"]), settings, root=run.root, sink=run.sink).summary()
 
 
 @recorded
@@ -248,8 +246,8 @@ def publish(
     from include.publishing import publish
 
     asked = None if exam is None else Path(exam["path"])
-    made = Path(version["path"]), Path(evaluation["path"])
     read = Path(reader["path"]) if _is_used(reader) else None
+    made = Path(version["path"]), Path(evaluation["path"])
     release = publish.Release(*made, run.logical_date, run.run_id, asked, read)
     index, evaluate, store = run.settings.index, run.settings.evaluate, run.open_store()
     return publish.publish(release, index, evaluate, store, root=run.root, approval=approval)
