@@ -27,7 +27,7 @@ Supports: TypeAlias = Callable[[str, Sequence[str]], float]
 
 SUPPORTED = 0.5  # from here on it does
 STEEPNESS, MIDDLE = 4.4, 0.8  # of the logistic curve over cosine plus word overlap
-MOST_PASSAGES = 64  # of a product that are compared; those with most words in common
+MOST_PASSAGES = 12  # of a product that are encoded: those with most words in common
 
 
 def product_passages(hit: Hit) -> list[str]:
