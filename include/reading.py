@@ -7,6 +7,7 @@ today's relevance, which it has to beat.
 """
 
 import json
+import logging
 import tempfile
 from argparse import ArgumentParser
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,6 +27,8 @@ from include.core.train_settings import ReaderSettings
 from include.questions.questions import read
 from include.training.process import in_subprocess, run_as_child
 from include.training.reader_rows import Row
+
+log = logging.getLogger("include.reading")  # __name__ is __main__ when this is the program
 
 FEWEST = 40  # rows: fewer teach and prove nothing
 MOST_OTHERS = 12  # of a product's sentences, the first ones
@@ -69,6 +72,30 @@ def rows_of(questions: Path, catalogue: Path) -> list[Row]:
         for row in table.filter(pc.is_in(table["uid"], pa.array(sorted(wanted), pa.string()))).to_pylist():
             products[row["uid"]] = row["title"], row["content"]
     return rows([(each.question, each.uids, each.evidence) for each in taught], products)
+
+
+def train(
+    questions: Path | None,
+    catalogue: Path | None,
+    model: Path | None,
+    settings: ReaderSettings,
+    *,
+    root: Path,
+    sink: Sink | None = None,
+) -> Artifact | None:
+    """A reader from a questions artifact, its catalogue and the bi-encoder, in a process of its own.
+
+    Returns:
+        None where there is nothing to train on, or nothing is to be trained; the log says which.
+    """
+    if settings.reader == "never" or questions is None or catalogue is None or model is None:
+        log.info("no reader: %s", "reader is never" if settings.reader == "never" else "there is no questions file")
+        return None
+    taught = rows_of(questions, catalogue)
+    if len(taught) < FEWEST:
+        log.warning("no reader: %d questions to train on have evidence, and it needs %d", len(taught), FEWEST)
+        return None
+    return train_in_subprocess(taught, model, settings, root=root, sink=sink)
 
 
 def train_in_subprocess(

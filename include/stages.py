@@ -7,7 +7,7 @@ stage, and returns its own summary. Nothing here knows Airflow; `dags/stage_task
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Concatenate, TypeGuard
+from typing import TYPE_CHECKING, Any, Concatenate
 
 from include.core.forms import parse
 from include.core.settings import AnswerSettings, IndexSettings, SourceSettings
@@ -87,7 +87,9 @@ def fine_tune(run: Run, catalogue: Summary, questions: Summary | None = None) ->
     """
     settings = run.settings.train
     if settings.retrain == "never":
-        return _live_model(run)
+        from include.store.live import the_live_model
+
+        return the_live_model(run.open_store(), run.settings.index, root=run.root).summary()
     from include.training.negatives import mine_live
     from include.training.question_pairs import Beside
     from include.training.train import train_in_subprocess, trained_before
@@ -109,17 +111,11 @@ def fine_tune(run: Run, catalogue: Summary, questions: Summary | None = None) ->
 @recorded
 def train_reader(run: Run, catalogue: Summary, model: Summary, questions: Summary | None) -> Summary | None:
     """Train the reader on the questions that come with evidence; nothing where there are none, or `reader = never`."""
-    from include import reading
+    from include.reading import train
 
-    settings = run.settings.reader
-    if settings.reader == "never" or questions is None:
-        log.info("no reader: %s", "reader is never" if settings.reader == "never" else "there is no questions file")
-        return None
-    rows = reading.rows_of(Path(questions["path"]), Path(catalogue["path"]))
-    if len(rows) < reading.FEWEST:
-        log.warning("no reader: %d questions to train on have evidence, and it needs %d", len(rows), reading.FEWEST)
-        return None
-    return reading.train_in_subprocess(rows, Path(model["path"]), settings, root=run.root, sink=run.sink).summary()
+    at = [None if each is None else Path(each["path"]) for each in (questions, catalogue, model)]
+    made = train(*at, run.settings.reader, root=run.root, sink=run.sink)
+    return None if made is None else made.summary()
 
 
 @recorded
@@ -212,7 +208,7 @@ def examine(
 
     made = Path(version["path"]), Path(evaluation["path"])
     return examine.examine(
-        examine.Tested(*made, reader["fingerprint"] if _is_used(reader) else "none"),
+        examine.Tested(*made, _used(reader)),
         read(Path(questions["path"])),
         run.settings,
         root=run.root,
@@ -246,9 +242,8 @@ def publish(
     from include.publishing import publish
 
     asked = None if exam is None else Path(exam["path"])
-    read = Path(reader["path"]) if _is_used(reader) else None
     made = Path(version["path"]), Path(evaluation["path"])
-    release = publish.Release(*made, run.logical_date, run.run_id, asked, read)
+    release = publish.Release(*made, run.logical_date, run.run_id, asked, _used(reader))
     index, evaluate, store = run.settings.index, run.settings.evaluate, run.open_store()
     return publish.publish(release, index, evaluate, store, root=run.root, approval=approval)
 
@@ -326,24 +321,6 @@ def roll_back(
     return publish.roll_back(to, index, open_store(index, root=root, server=server), root=root, run_id=run_id)
 
 
-def _is_used(reader: Summary | None) -> TypeGuard[Summary]:
-    """Whether there is a reader, and it has passed its own gate."""
-    return reader is not None and bool(reader["stats"]["used"])
-
-
-def _live_model(run: Run) -> Summary:
-    from include.core import artifacts
-    from include.core.errors import NoLiveIndex
-    from include.store.live import live_model
-
-    index = run.settings.index
-    live = live_model(run.open_store(), root=run.root)
-    if live is None:
-        raise NoLiveIndex(
-            f"retrain is never, which embeds with the live index's model, but collection {index.collection} of store "
-            f"{index.store} has no live version with an intact model.",
-            "Trigger a run with retrain = auto first: it trains a model.",
-        )
-    made = artifacts.read(live.path)
-    log.info("reused the live index's model %s: retrain is never", made.fingerprint)
-    return made.summary()
+def _used(reader: Summary | None) -> str | None:
+    """Fingerprint of a reader that has passed its gate."""
+    return reader["fingerprint"] if reader and reader["stats"]["used"] else None

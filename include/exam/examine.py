@@ -41,12 +41,12 @@ class Tested(NamedTuple):
     Attributes:
         version: Artifact of kind `version`.
         evaluation: Artifact of kind `evaluation` of its model, which has the weight of BM25.
-        reader: Fingerprint of the reader that answers with it; `none` for none.
+        reader: Fingerprint of the reader that answers with it; None for none.
     """
 
     version: Path
     evaluation: Path
-    reader: str = "none"
+    reader: str | None = None
 
 
 def examine(
@@ -80,7 +80,7 @@ def examine(
     name = IndexVersion.read(tested.version, verify=False).name
     weight = Measured.model_validate(artifacts.read(tested.evaluation, verify=False).stats).fusion["bm25_weight"]
     live = open_store(index, root=root, server=server).live()
-    own = AnswerSettings(top_k=TOP_K, version=name, bm25_weight=weight, read_with=tested.reader)
+    own = AnswerSettings(top_k=TOP_K, version=name, bm25_weight=weight, read_with=tested.reader or "none")
     others = None if live in (None, name) else AnswerSettings(top_k=TOP_K, version=str(live))
     exam, practice = chosen(questions.of("exam")), chosen(questions.of("calibrate"))
 

@@ -53,7 +53,7 @@ class Release:
         logical_date: The date that the run stands for, with a time zone.
         run_id: The run's name, for the journal.
         exam: Artifact of kind `exam` of the version; None where there are no questions.
-        reader: Artifact of kind `reader` that answers with the version; None where there is none to use.
+        reader: Fingerprint of the reader that answers with the version; None where there is none to use.
     """
 
     version: Path
@@ -61,7 +61,7 @@ class Release:
     logical_date: datetime
     run_id: str
     exam: Path | None = None
-    reader: Path | None = None
+    reader: str | None = None
 
 
 def publish(
@@ -114,7 +114,7 @@ def publish(
             sample=is_sample(root / made.catalogue, root),
             exam=None if release.exam is None else release.exam.name,
             answering=None if release.exam is None else _calibrated(release.exam),
-            reader=None if release.reader is None else release.reader.name,
+            reader=release.reader,
         )
         previous = live
         if decided.publish and live == name:

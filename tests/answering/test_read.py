@@ -68,7 +68,7 @@ def test_rows_have_the_title_the_evidence_and_the_products_other_sentences() -> 
 def test_the_reader_chooses_the_sentence(shop: tuple[Shop, Path]) -> None:
     """Word overlap takes any sentence with the title's words; the question asks for one of them."""
     made, path = shop
-    made.publish(1, reader=path)
+    made.publish(1, reader=path.name)
     found = asked(made)
     assert "weighs" in found["answer"] and "made of" not in found["answer"]
     assert found["confidence"]["answer"] >= Reader(path).least
@@ -82,7 +82,7 @@ def test_a_rollback_takes_the_reader_with_it(shop: tuple[Shop, Path]) -> None:
     made, path = shop
     made.publish(1)
     plain = asked(made)["confidence"]
-    made.publish(2, reader=path)
+    made.publish(2, reader=path.name)
     assert asked(made)["confidence"] != plain
     made.roll_back()
     assert asked(made)["confidence"] == plain
@@ -93,7 +93,7 @@ def test_a_rollback_takes_the_reader_with_it(shop: tuple[Shop, Path]) -> None:
 def test_a_damaged_reader_does_not_silence_the_shop(shop: tuple[Shop, Path], caplog: pytest.LogCaptureFixture) -> None:
     """Answers go on without it; the log says so and what to do."""
     made, path = shop
-    made.publish(1, reader=path)
+    made.publish(1, reader=path.name)
     without = asked(made, read_with="none")
     (path / READER_FILE).write_bytes(b"broken")
     assert {**asked(made), "seconds": 0} == {**without, "seconds": 0}
@@ -105,7 +105,7 @@ def test_a_damaged_reader_does_not_silence_the_shop(shop: tuple[Shop, Path], cap
 def test_pruning_spares_the_reader_of_a_published_version(shop: tuple[Shop, Path]) -> None:
     """Its fingerprint stands in the journal alone."""
     made, path = shop
-    made.publish(1, reader=path)
+    made.publish(1, reader=path.name)
     other = artifacts.build(made.root, kinds.READER, lambda _: {}, settings={"unused": 1}).path
     needs = needed(made.root, shelf(made.root), [], published_versions(made.root))
     assert f"reader/{path.name}" in needs and f"reader/{other.name}" not in needs
