@@ -76,8 +76,8 @@ def rows_of(questions: Path, catalogue: Path) -> list[Row]:
 
 def train(
     questions: Path | None,
-    catalogue: Path | None,
-    model: Path | None,
+    catalogue: Path,
+    model: Path,
     settings: ReaderSettings,
     *,
     root: Path,
@@ -88,7 +88,7 @@ def train(
     Returns:
         None where there is nothing to train on, or nothing is to be trained; the log says which.
     """
-    if settings.reader == "never" or questions is None or catalogue is None or model is None:
+    if settings.reader == "never" or questions is None:
         log.info("no reader: %s", "reader is never" if settings.reader == "never" else "there is no questions file")
         return None
     taught = rows_of(questions, catalogue)

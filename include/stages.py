@@ -113,8 +113,11 @@ def train_reader(run: Run, catalogue: Summary, model: Summary, questions: Summar
     """Train the reader on the questions that come with evidence; nothing where there are none, or `reader = never`."""
     from include.reading import train
 
-    at = [None if each is None else Path(each["path"]) for each in (questions, catalogue, model)]
-    made = train(*at, run.settings.reader, root=run.root, sink=run.sink)
+    asked, paths = (
+        None if questions is None else Path(questions["path"]),
+        (Path(catalogue["path"]), Path(model["path"])),
+    )
+    made = train(asked, paths[0], paths[1], run.settings.reader, root=run.root, sink=run.sink)
     return None if made is None else made.summary()
 
 
