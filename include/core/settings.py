@@ -399,9 +399,9 @@ class AnswerSettings(Group):
     threshold: float | None = Field(
         None,
         title="Threshold",
-        description="Least relevance, 0-1, for a sentence to count as an answer: 0.7 of its cosine to the question "
-        "plus 0.3 of the question's words that it shares. Empty: the version's own, as calibrated by questions; 0.35 "
-        "where it was published without.",
+        description="Least confidence in an answer, 0-1; below it, nothing is said to answer. Empty: the version's own, "
+        "as calibrated by questions; 0.5 where it was published without: from there on a passage has what the "
+        "question asks for.",
         ge=0,
         le=1,
     )
