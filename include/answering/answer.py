@@ -1,23 +1,26 @@
 """From a question to an answer with its sources, over the live index.
 
-The steps: open the version, read the questions (`questions.py`, `asked.py`), find products and score their sentences
-(`retrieve.py`, `passages.py`), quote those that answer or say that nothing does (`extract.py`); with `llm` a language
-model writes (`llm.py`). Imports only what that needs: ONNX Runtime, tokenizers, the embedded engine.
+The steps: open the version, read the questions (`questions.py`, `asked.py`), find products and score their passages
+(`retrieve.py`, `passages.py`), decide which answer (`asks.py`, `judge.py`), quote those or say that nothing does
+(`extract.py`); with `llm` a language model writes (`llm.py`). Imports only what that needs: ONNX Runtime, tokenizers,
+the embedded engine.
 """
 
 import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from include.answering.asked import Asked
 from include.answering.extract import entry, extract
+from include.answering.judge import Judged, Thresholds, judge
 from include.answering.llm import Writer
 from include.answering.llm_connection import LlmConnection
 from include.answering.narrowed import Narrowed, narrow, nothing_left
-from include.answering.passages import Retrieved
+from include.answering.passages import Retrieved, encode
 from include.answering.questions import checked, refused
 from include.answering.read import open_reader, read_passages
 from include.answering.reply import Reply
@@ -40,8 +43,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-THRESHOLD = 0.35  # of answers, where none was calibrated
-_Write: TypeAlias = Callable[[Asked, Retrieved], Reply]
+THRESHOLD = 0.5  # of answers, where none was calibrated
+_Write: TypeAlias = Callable[[Asked, Retrieved, Judged], Reply]
 
 
 class _Laps:
@@ -84,7 +87,7 @@ def answer(
         `facets` (by attribute, `{"value", "count", "filter"}` over all that match), and
         `answers`, for each question `question`, `answer`, `found`, `sources` (marker [n] is the n-th of them),
         `products` (all that were retrieved, by rank), `confidence` (`retrieval`: cosine of the nearest product,
-        `answer`: relevance of the best sentence, both 0-1), `searched` (the text searched for), `mended` (its
+        `answer`: how surely it is answered, both 0-1), `searched` (the text searched for), `mended` (its
         words that were spelt wrong), `language` (ISO 639-1 or empty), `translated` (None, or from, to, by),
         `generator` (of `reply.Generation`; None where nothing was written), `warnings`, `seconds`, `error` (None;
         of a question that could not be asked, `what` came and the `next_step`). A product has `uid`, `title`,
@@ -112,17 +115,14 @@ def answer(
         settings, told = _with_threshold(settings, entry, reader)
         narrowed = narrow(settings, version.attributes, searcher)
         laps.end("filter")
-        search = Search(settings, weight, narrowed.where)
+        search = Search(settings, weight, narrowed.where, reader)
         found = None if narrowed.left == 0 else _retrieve(asked, version, searcher, search, root, laps)
-    if found is not None and reader is not None:
-        found = found[0], read_passages(found[0], found[1], reader), found[2]
-        laps.end("read sentences")
     shared = laps.total() / len(asked)
     if found is None:
         written = [nothing_left(each, narrowed) for each in asked]
     else:
-        asked, retrieved, encoder = found
-        written = _all_written(asked, retrieved, narrowed, _writing(settings, llm, encoder), shared)
+        asked, judged, encoder = found
+        written = _all_written(asked, judged, narrowed, _writing(settings, llm, encoder), shared)
     laps.end("generate")
     milliseconds = {step: round(1000 * seconds, 1) for step, seconds in laps.seconds.items()}
     log.info("version %s, milliseconds: %s", version.name, milliseconds)
@@ -220,8 +220,7 @@ def _with_threshold(settings: AnswerSettings, entry: Entry | None, reader: Reade
     # What was calibrated with a reader says nothing of scores without it.
     if entry is not None and entry.answering is not None and (entry.reader is None) == (reader is None):
         return settings.model_copy(update={"threshold": entry.answering["threshold"]}), "calibration"
-    default = THRESHOLD if reader is None else reader.least
-    return settings.model_copy(update={"threshold": default}), "default" if reader is None else "the reader"
+    return settings.model_copy(update={"threshold": THRESHOLD}), "default"
 
 
 def _reader(settings: AnswerSettings, entry: Entry | None, root: Path) -> Path | None:
@@ -242,8 +241,8 @@ def _tell(narrowed: Narrowed) -> None:
 
 def _retrieve(
     asked: Sequence[Asked], version: IndexVersion, searcher: Searcher, search: Search, root: Path, laps: _Laps
-) -> tuple[Sequence[Asked], list[Retrieved], "QueryEncoder"]:
-    """The questions as they are searched for, the products for each, their sentences scored, and what encoded them."""
+) -> tuple[Sequence[Asked], list[tuple[Retrieved, Judged]], "QueryEncoder"]:
+    """The questions as they are searched for, for each the products, passages and what answers; what encoded them."""
     from include.model.query_encoder import QueryEncoder
 
     model = artifacts.read(root / version.model, verify=False).path
@@ -257,18 +256,27 @@ def _retrieve(
     laps.end("search")
     retrieved = scored(asked, vectors, found, encoder)
     laps.end("score sentences")
-    return asked, retrieved, encoder
+    encode_all = partial(encode, encoder=encoder)
+    answering = read_passages(asked, retrieved, search.reader)
+    laps.end("read sentences")
+    judged = [
+        judge(each, own, encode_all, Thresholds(), told)
+        for each, own, told in zip(asked, retrieved, answering, strict=True)
+    ]
+    laps.end("judge")
+    return asked, list(zip(retrieved, judged, strict=True)), encoder
 
 
 def _all_written(
-    asked: Sequence[Asked], retrieved: Sequence[Retrieved], narrowed: Narrowed, write: _Write, shared: float
+    asked: Sequence[Asked], found: Sequence[tuple[Retrieved, Judged]], narrowed: Narrowed, write: _Write, shared: float
 ) -> list[dict[str, Any]]:
     """Each question's entry in the result; `shared` are its seconds of the work done for all of them."""
     written = []
-    for each, found in zip(asked, retrieved, strict=True):
+    for each, (retrieved, judged) in zip(asked, found, strict=True):
         began = time.monotonic()
-        reply = write(each, found)
-        written.append(entry(each, found, reply, narrowed.warnings(each.language), shared + time.monotonic() - began))
+        reply = write(each, retrieved, judged)
+        warnings = narrowed.warnings(each.language)
+        written.append(entry(each, retrieved, judged, reply, warnings, shared + time.monotonic() - began))
     return written
 
 
@@ -278,8 +286,8 @@ def _writing(settings: AnswerSettings, llm: LlmConnection | None, encoder: "Quer
     if llm is not None and settings.generator == "llm":
         model = Writer(llm, similarity(encoder), fallback=settings.llm_fallback)
 
-    def write(asked: Asked, retrieved: Retrieved) -> Reply:
-        extracted = extract(retrieved, settings.threshold or 0.0)
+    def write(asked: Asked, retrieved: Retrieved, judged: Judged) -> Reply:
+        extracted = extract(asked, retrieved, judged, settings.threshold or 0.0)
         if model is None or not extracted.cited:
             return extracted
         return model.write(asked.text if asked.translated else asked.question, retrieved, extracted)

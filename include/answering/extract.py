@@ -1,4 +1,4 @@
-"""Which of the retrieved passages answer a question, and the question's entry in the result."""
+"""What is answered from the passages that answer, and the question's entry in the result."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -7,77 +7,92 @@ from typing import Any
 import numpy as np
 
 from include.answering.asked import Asked
-from include.answering.passages import Passage, Retrieved
+from include.answering.judge import Judged
+from include.answering.passages import Retrieved
 from include.answering.reply import NOTHING, Reply
 from include.answering.sentences import say
+from include.answering.wording import is_model, stems
 from include.catalogue.attributes import bounded
-from include.core.arrays import Vectors
 
-QUOTES = 3  # sentences in an answer
-CLOSE = 0.85  # a further quote has at least this share of the best one's score
+QUOTES = 3  # sentences in an answer to a question for a fact
+LISTED = 5  # products in an answer to a question for products
+ALIKE = 0.8  # of the words of two titles: variants of one model, of which one is listed
 
 
-def extract(retrieved: Retrieved, threshold: float) -> Reply:
-    """Quote the sentences that answer; a reply that cites nothing where none does.
-
-    Args:
-        retrieved: What was found.
-        threshold: Of its scores: from there on a sentence counts as an answer.
-    """
-    scores = _scores(retrieved)
-    order = np.argsort(-scores, kind="stable").tolist()
-    enough = [number for number in order if scores[number] >= threshold]
-    if not enough:
-        return Reply(NOTHING, [], [])
-    least = CLOSE * scores[enough[0]]
-    distinct: dict[str, Passage] = {}  # products of one family share sentences
-    for number in enough:
-        if scores[number] >= least:
-            distinct.setdefault(retrieved.passages[number].text, retrieved.passages[number])
-    quoted = list(distinct.values())[:QUOTES]
-    cited = list(dict.fromkeys(passage.product for passage in quoted))
-    text = " ".join(f"“{passage.text}” [{cited.index(passage.product) + 1}]" for passage in quoted)
+def extract(asked: Asked, retrieved: Retrieved, judged: Judged, threshold: float) -> Reply:
+    """Quote the passages that answer; a reply that cites nothing where none does."""
+    if judged.confidence < threshold or not judged.passages:
+        return Reply(_nothing(asked, retrieved, judged), [], [])
+    quoted: dict[str, int] = {}  # by text: products of one family share sentences
+    for number in judged.passages if judged.fact else _varied(retrieved, judged.passages):
+        passage = retrieved.passages[number]
+        quoted.setdefault(passage.text, passage.product)
+    kept = list(quoted.items())[: QUOTES if judged.fact else LISTED]
+    cited = list(dict.fromkeys(product for _, product in kept))
+    text = " ".join(f"“{text}” [{cited.index(product) + 1}]" for text, product in kept)
     return Reply(text, cited, [])
 
 
-def entry(asked: Asked, retrieved: Retrieved, reply: Reply, warnings: Sequence[str], seconds: float) -> dict[str, Any]:
+def entry(
+    asked: Asked, retrieved: Retrieved, judged: Judged, reply: Reply, warnings: Sequence[str], seconds: float
+) -> dict[str, Any]:
     """The question's entry in the result.
 
     Args:
         asked: The question.
         retrieved: What was found for it.
+        judged: What of that answers.
         reply: What is answered; its `cited` are positions among the products.
         warnings: Of the search; those of the reply come after them.
         seconds: That it took.
     """
-    products = _products(retrieved)
+    products = _products(retrieved, judged)
+    nearest = float(retrieved.cosines.max(initial=0.0))
     return asked.entry(
         answer=say("nothing", asked.language) if reply.text == NOTHING else reply.text,
         found=bool(reply.cited),
         sources=[products[product] for product in reply.cited],
         products=products,
-        confidence={"retrieval": _share(retrieved.cosines), "answer": _share(_scores(retrieved))},
+        confidence={"retrieval": round(min(max(nearest, 0.0), 1.0), 4), "answer": round(judged.confidence, 4)},
         generator=asdict(reply.generation),
         warnings=[*warnings, *reply.warnings],
         seconds=round(seconds, 4),
     )
 
 
-def _scores(retrieved: Retrieved) -> Vectors:
-    """How well each passage answers: as the reader says, where there is one."""
-    return retrieved.scores if retrieved.read is None else retrieved.read
+def _nothing(asked: Asked, retrieved: Retrieved, judged: Judged) -> str:
+    """That nothing answers, and what was looked for."""
+    nothing = say("nothing", asked.language)
+    if not judged.lacking:
+        return nothing
+    if judged.fact and judged.products:
+        title = retrieved.hits[judged.products[0]].title
+        return f"{nothing} {say('does_not_tell', asked.language, title=title, lacking=judged.lacking)}"
+    return f"{nothing} {say('no_product_with', asked.language, lacking=judged.lacking)}"
 
 
-def _share(scores: Vectors) -> float:
-    """The best of them, from 0 to 1."""
-    return round(min(max(float(scores.max(initial=0.0)), 0.0), 1.0), 4)
+def _varied(retrieved: Retrieved, passages: Sequence[int]) -> list[int]:
+    """The passages without those of a product whose title is nearly that of one before it."""
+    kept: list[int] = []
+    titles: list[frozenset[str]] = []
+    for number in passages:
+        title = retrieved.hits[retrieved.passages[number].product].title
+        own = frozenset(word for word in stems(title) if not is_model(word))
+        if all(len(own & other) < ALIKE * max(len(own | other), 1) for other in titles):
+            kept.append(number)
+            titles.append(own)
+    return kept
 
 
-def _products(retrieved: Retrieved) -> list[dict[str, Any]]:
-    """All products by rank, each with its best sentence."""
+def _products(retrieved: Retrieved, judged: Judged) -> list[dict[str, Any]]:
+    """All products by rank, each with its sentence that answers best; with its title where it has none."""
     best: dict[int, str] = {}
-    for number in np.lexsort((-retrieved.scores, -_scores(retrieved))).tolist():
-        best.setdefault(retrieved.passages[number].product, retrieved.passages[number].text)
+    by_score = np.argsort(-retrieved.scores, kind="stable").tolist()
+    # Beside the title of a product that is listed stands its best sentence, beside a fact the sentence that tells it.
+    for number in [*(judged.passages if judged.fact else ()), *by_score]:
+        passage = retrieved.passages[number]
+        if passage.text != retrieved.hits[passage.product].title:
+            best.setdefault(passage.product, passage.text)
     return [
         {
             "uid": hit.uid,

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from include.catalogue.attributes import bounded, shown
 from include.core.arrays import Vectors
 from include.store.protocol import Hit
 from include.store.words import words
@@ -78,21 +79,12 @@ class Passage:
 
 @dataclass(frozen=True)
 class Retrieved:
-    """What was retrieved for a question.
-
-    Attributes:
-        hits: The products by rank.
-        cosines: (products,) float32, theirs with the question.
-        passages: Their sentences.
-        scores: (passages,) float32, how relevant each is.
-        read: (passages,) float32, how likely each answers, 0-1, as a reader says; None without one.
-    """
+    """What was retrieved for a question: products by rank, their cosines, their sentences and scores."""
 
     hits: list[Hit]
     cosines: Vectors
     passages: list[Passage]
     scores: Vectors
-    read: Vectors | None = None
 
 
 def sentences(text: str) -> list[str]:
@@ -156,16 +148,23 @@ def score(
 ) -> list[Retrieved]:
     """Score the sentences of all questions' products; every distinct sentence is encoded once."""
     candidates = [_candidates(question, hits) for question, (hits, _) in zip(questions, retrieved, strict=True)]
-    # By length, so that a batch has little padding.
-    distinct = sorted({passage.scored for passages, _ in candidates for passage in passages}, key=len)
+    encoded = encode([passage.scored for passages, _ in candidates for passage in passages], encoder)
+    begin = 0
+    scored = []
+    for vector, (hits, cosines), (passages, overlaps) in zip(vectors, retrieved, candidates, strict=True):
+        own = encoded[begin : begin + len(passages)] @ vector
+        begin += len(passages)
+        scored.append(Retrieved(hits, cosines, passages, relevance(own, overlaps)))
+    return scored
+
+
+def encode(texts: Sequence[str], encoder: "QueryEncoder") -> Vectors:
+    """The texts' vectors, (n, dim) float32; each distinct one is encoded once, among others of like length."""
+    distinct = sorted(set(texts), key=len)
     place = {text: number for number, text in enumerate(distinct)}
     batches = [distinct[start : start + ENCODED_AT_ONCE] for start in range(0, len(distinct), ENCODED_AT_ONCE)]
     encoded = np.concatenate([np.empty((0, encoder.dim), np.float32), *map(encoder.encode, batches)])
-    scored = []
-    for vector, (hits, cosines), (passages, overlaps) in zip(vectors, retrieved, candidates, strict=True):
-        own = encoded[[place[passage.scored] for passage in passages]] @ vector
-        scored.append(Retrieved(hits, cosines, passages, relevance(own, overlaps)))
-    return scored
+    return encoded[[place[text] for text in texts]]
 
 
 def _candidates(question: str, hits: Sequence[Hit]) -> tuple[list[Passage], Vectors]:
@@ -173,8 +172,11 @@ def _candidates(question: str, hits: Sequence[Hit]) -> tuple[list[Passage], Vect
     passages: list[Passage] = []
     seen: set[str] = set()
     for product, hit in enumerate(hits):
-        # Many contents begin with their title. A product without content has its title to quote.
-        for text in sentences(hit.content.removeprefix(hit.title)) or [hit.title]:
+        # Many contents begin with their title, which is a passage of its own.
+        told = [shown({name: value}) for name, value in bounded(hit.attributes).items()]
+        for text in [hit.title, *sentences(hit.content.removeprefix(hit.title)), *told]:
+            if not text.strip():
+                continue
             scored = hit.title if text == hit.title else f"{hit.title}. {text}"
             if scored not in seen:
                 seen.add(scored)
@@ -208,7 +210,7 @@ def _ends_sentence(line: str, begin: int, dot: int, end: int) -> bool:
         return False
     if line[dot] != ".":
         return True
-    unit = word in _UNITS and (word != "in" or any(map(str.isdigit, before[-8:])))  # "5 in." but "plug it in."
+    unit = word in _UNITS and (word != "in" or any(map(str.isdigit, before[-12:])))  # "5 in." but "plug it in."
     unit = unit or (word in _LETTER_UNITS and before[: -len(word)].rstrip()[-1:].isdigit())
     initial = len(word) == 1 and word.isalpha() and not unit
     if word in _PREFIXES or initial or (word == "no" and following.isdigit()):

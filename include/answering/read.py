@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from include.answering.asked import Asked
 from include.answering.passages import Retrieved
 from include.core import artifacts
+from include.core.arrays import Vectors
 from include.core.errors import BadModel, DamagedArtifact
 from include.model.reader import Reader
 
@@ -29,14 +29,23 @@ def open_reader(path: Path | None) -> Reader | None:
         return None
 
 
-def read_passages(asked: Sequence[Asked], retrieved: Sequence[Retrieved], reader: Reader) -> list[Retrieved]:
-    """What was retrieved for each question, with what the reader says of its passages."""
+def read_passages(
+    asked: Sequence[Asked], retrieved: Sequence[Retrieved], reader: Reader | None
+) -> list[Vectors | None]:
+    """For each question how likely its passages answer: (passages,) float32, 0-1, from 0.5 on they do.
+
+    None without a reader.
+    """
+    if reader is None:
+        return [None] * len(asked)
     return [_read(each.text, found, reader) for each, found in zip(asked, retrieved, strict=True)]
 
 
-def _read(question: str, found: Retrieved, reader: Reader) -> Retrieved:
+def _read(question: str, found: Retrieved, reader: Reader) -> Vectors:
     chosen = np.argsort(-found.scores, kind="stable")[:READ]
-    scores = np.zeros(len(found.passages), np.float32)
     texts = [found.passages[number].scored for number in chosen.tolist()]
-    scores[chosen] = reader.score(question, texts, found.scores[chosen])
-    return replace(found, read=scores)
+    least = min(max(reader.least, 0.01), 0.99)
+    told = reader.score(question, texts, found.scores[chosen])
+    answering = np.zeros(len(found.passages), np.float32)
+    answering[chosen] = np.where(told < least, 0.5 * told / least, 0.5 + 0.5 * (told - least) / (1 - least))
+    return answering

@@ -10,6 +10,14 @@ SENTENCES: dict[str, dict[str, str]] = {
         "en": "Nothing in the catalogue answers this.",
         "pt": "Nada no catálogo responde a isto.",
     },
+    "does_not_tell": {
+        "en": "Found: “{title}”. Its text does not tell: {lacking}.",
+        "pt": "Encontrado: “{title}”. O seu texto não diz: {lacking}.",
+    },
+    "no_product_with": {
+        "en": "No product was found with: {lacking}.",
+        "pt": "Não foi encontrado nenhum produto com: {lacking}.",
+    },
     "nothing_left": {
         "en": "The filter leaves no product to answer from: {filter}",
         "pt": "O filtro não deixa nenhum produto para responder: {filter}",

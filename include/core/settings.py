@@ -399,9 +399,9 @@ class AnswerSettings(Group):
     threshold: float | None = Field(
         None,
         title="Threshold",
-        description="From where on, 0-1, a sentence counts as an answer: by how likely it answers, as the version's "
-        "reader says; without one by 0.7 of its cosine to the question plus 0.3 of the question's words in it. "
-        "Empty: the version's own, as calibrated by questions; where it was published without, the reader's, or 0.35.",
+        description="Least confidence in an answer, 0-1; below it, nothing is said to answer. Empty: the version's, "
+        "as calibrated by questions; 0.5 where it was published without: from there on a passage has what the "
+        "question asks for.",
         ge=0,
         le=1,
     )

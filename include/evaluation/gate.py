@@ -1,7 +1,7 @@
 """The gate: whether a new model may go live, decided by what was measured and how sure it is.
 
 It is judged by nDCG@10: it looks at ranks, so it sees a right product that fell from first to tenth place,
-which recall@10 does not; it counts every relevant product, which MRR does not; and all protocols have it.
+which recall@10 does not; it counts every relevant product, which MRR does not; and both protocols have it.
 
 The new model passes if, on the same held-out queries,
 

@@ -20,7 +20,7 @@ from include.evaluation.examples import won_and_lost
 from include.evaluation.fusion_weight import LEAST_OF_QUESTIONS, candidates, cross_fit, fit
 from include.evaluation.gate import decide
 from include.evaluation.metrics import Ranking, figures, judge, per_query
-from include.evaluation.protocols import Protocol, query_to_label, sentence_to_product, title_to_content
+from include.evaluation.protocols import Protocol, query_to_label, title_to_content
 from include.evaluation.summary import Fitted, Measured, ProtocolFigures
 from include.store.fusion import depth
 from include.store.language import language_of
@@ -91,8 +91,7 @@ def _protocols(catalogue: Path, settings: PipelineSettings) -> list[Protocol]:
     """What this catalogue has to ask; titles among contents first."""
     train = settings.train
     held = held_out_rows(catalogue / PRODUCTS_FILE, train.holdout, train.seed)
-    kinds = (title_to_content, query_to_label, sentence_to_product)
-    offered = [make(catalogue, held, train, settings.evaluate) for make in kinds]
+    offered = [make(catalogue, held, train, settings.evaluate) for make in (title_to_content, query_to_label)]
     protocols = [protocol for protocol in offered if protocol is not None]
     if not protocols:
         log.warning(

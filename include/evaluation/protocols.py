@@ -5,9 +5,6 @@
   `target_ind` names are relevant. The protocol of the Extreme Classification Repository's LF data sets;
   comparable with published figures only where corpus and queries are whole and `filter_file` is given.
 
-* `sentence_to_product`: a sentence of each held-out product's content, without codes and names, among products: what
-  people ask in words of their own (`include.evaluation.general_questions`).
-
 Corpora are drawn by the seed where they are larger than the settings allow, what is relevant always in.
 """
 
@@ -20,18 +17,15 @@ import numpy as np
 import pyarrow.compute as pc
 
 from include.catalogue.links import Links, label_frequencies, linked_rows, place_of_row
-from include.catalogue.schema import LABELS_FILE, PRODUCTS_FILE, QUERIES_FILE, open_parquet, product_text, read_rows
+from include.catalogue.schema import LABELS_FILE, PRODUCTS_FILE, QUERIES_FILE, open_parquet, read_rows
 from include.core import artifacts
 from include.core.arrays import Floats, Ints
 from include.core.settings import EvaluateSettings
 from include.core.train_settings import TrainSettings
 from include.evaluation.filter_pairs import read_filter_pairs
 from include.evaluation.fusion_weight import MOST
-from include.evaluation.general_questions import general_question, title_words
 from include.evaluation.metrics import inverse_propensities
 from include.evaluation.summary import MetricName
-
-GUARD_CORPUS = 1000  # products among which general questions are asked: seconds of work
 
 
 @dataclass(frozen=True)
@@ -103,36 +97,6 @@ def title_to_content(
         ("p@1", "r@10", "r@100", "mrr@10", "ndcg@10"),
         len(filled),
     )
-
-
-def sentence_to_product(
-    catalogue: Path, held: Sequence[int], train: TrainSettings, settings: EvaluateSettings
-) -> Protocol | None:
-    """General questions (`include.evaluation.general_questions`) among products; None where none can be made.
-
-    Args:
-        catalogue: Artifact of kind `catalogue`.
-        held: Products that training never saw: what is asked.
-        train: Its `seed` draws the corpus.
-        settings: `eval_corpus` bounds the corpus, which has at most `GUARD_CORPUS` products.
-    """
-    products = catalogue / PRODUCTS_FILE
-    chosen = _sample(_filled(products), held, min(settings.eval_corpus, GUARD_CORPUS), train.seed)
-    rows = list(_rows(products, chosen, ["title", "content"]))
-    frequent, asked = title_words([product["title"] for product in rows]), frozenset(held)
-    queries: list[str] = []
-    relevant: list[frozenset[int]] = []
-    places: dict[str, int] = {}
-    for row, product in zip(chosen, rows, strict=True):
-        place = places.setdefault(product_text(product["title"], product["content"]), len(places))
-        made = general_question(product["title"], product["content"], frequent, len(rows)) if row in asked else None
-        if made is not None:
-            queries.append(made)
-            relevant.append(frozenset([place]))
-    if not queries:
-        return None
-    metrics: tuple[MetricName, ...] = ("p@1", "r@10", "mrr@10", "ndcg@10")
-    return Protocol("sentence_to_product", queries, list(places), relevant, metrics, len(places))
 
 
 def query_to_label(

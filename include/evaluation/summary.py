@@ -99,8 +99,7 @@ class Measured(BaseModel):
     """The whole of `metrics.json`; what an older evaluation did not measure is empty.
 
     Attributes:
-        protocols: `title_to_content`, with tst and lbl `query_to_label`, and `sentence_to_product` where contents have
-            sentences enough; none where there is nothing to ask.
+        protocols: `title_to_content` and, with tst and lbl, `query_to_label`; none where there is nothing to ask.
         confidence: Of the intervals, from so many `resamples`.
         gate: The decision.
         fusion: The weight of BM25.

@@ -102,13 +102,13 @@ def test_quotes_the_sentence_that_answers(shop: Path, mode: str) -> None:
 def test_quotes_are_verbatim_and_every_marker_has_its_source(shop: Path) -> None:
     """A marker that points at another product is a false source."""
     (made,) = ask(shop, "red kettle made of steel", threshold=0.2, top_k=8)
-    contents = {row.uid: row.content for row in products(38)}
+    texts = {row.uid: (row.title, row.content) for row in products(38)}
     parts = made["answer"].removeprefix("“").split(" “")
     assert len(parts) >= 1
     for part in parts:
         quote, _, marker = part.partition("” [")
         source = made["sources"][int(marker.removesuffix("]")) - 1]
-        assert quote in contents[source["uid"]]
+        assert any(quote in text for text in texts[source["uid"]])
     assert len({each["uid"] for each in made["products"]}) == 8
     assert [each["rank"] for each in made["products"]] == list(range(1, 9))
     assert all(each in made["products"] for each in made["sources"])
@@ -117,7 +117,8 @@ def test_quotes_are_verbatim_and_every_marker_has_its_source(shop: Path) -> None
 def test_says_so_when_nothing_answers(shop: Path) -> None:
     """A made-up answer is worse than none; what was nearest is still shown."""
     for made in ask(shop, *NONSENSE):
-        assert (made["answer"], made["found"], made["sources"]) == (NOTHING, False, [])
+        assert (made["found"], made["sources"]) == (False, [])
+        assert made["answer"].startswith(NOTHING)
         assert len(made["products"]) == 5
 
 
@@ -176,7 +177,8 @@ def test_the_log_shows_questions_answers_and_sources_readably(shop: Path) -> Non
     assert "\n[1] " in text
     assert "· uid f1 · 0." in text
     assert "Nearest" not in text
-    assert f"Answer: {NOTHING}\nThe nearest products:\n[1] " in as_text(none)
+    assert f"Answer: {NOTHING}" in as_text(none)
+    assert "\nThe nearest products:\n[1] " in as_text(none)
     lines = as_text(refused).splitlines()
     assert lines[-2:] == [
         "Not asked: Question 3 of 3 has 5,001 characters; at most 2,000 are read.",
@@ -344,7 +346,7 @@ def test_a_real_small_model_is_held_to_the_products(shop: Path, small_model: Sma
 def test_a_language_model_is_not_asked_about_nothing(shop: Path, endpoint: Endpoint) -> None:
     """With no product near, it could only make something up, and costs money."""
     (made,) = ask(shop, NONSENSE[0], generator="llm", llm=endpoint.connection())
-    assert made["answer"] == NOTHING
+    assert made["answer"].startswith(NOTHING)
     assert endpoint.requests == []
 
 

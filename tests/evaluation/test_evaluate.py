@@ -72,7 +72,7 @@ def test_measures_every_system_and_keeps_the_figures(
     stored = json.loads((made.path / "metrics.json").read_bytes())
     assert stored == made.stats
     assert artifacts.read(made.path).stats == stored
-    assert list(stored["protocols"]) == ["title_to_content", "query_to_label", "sentence_to_product"]
+    assert list(stored["protocols"]) == ["title_to_content", "query_to_label"]
     for protocol in stored["protocols"].values():
         assert list(protocol["systems"]) == ["bm25", "base", "tuned", "hybrid", "live"]
     assert {shot["stage"] for shot in told} >= {"evaluate base, title_to_content", "evaluate live, query_to_label"}
@@ -118,11 +118,8 @@ def test_a_second_run_finds_the_first_ones_figures(
 
 def test_what_is_live_already_stays(root: Path, catalogue: Path, model: Path, train: TrainSettings) -> None:
     """A run that refreshes embeddings with the live model has nobody to beat; nor is it a first publication."""
-    first = evaluate(catalogue, model, chosen(train), root=root)
-    assert not first.stats["gate"]["passed"], "the model is the base: it does not beat it"
-    again = evaluate(catalogue, model, chosen(train), root=root, live=LiveModel(model, 32))
-    assert again.fingerprint != first.fingerprint
-    assert (again.stats["gate"]["passed"], again.stats["gate"]["reason"]) == (True, "the new model is the live one")
+    made = evaluate(catalogue, model, chosen(train), root=root, live=LiveModel(model, 32))
+    assert (made.stats["gate"]["passed"], made.stats["gate"]["reason"]) == (True, "the new model is the live one")
 
 
 def test_fewer_dimensions_are_measured_as_the_index_will_hold_them(

@@ -67,7 +67,7 @@ def test_the_threshold_is_published_used_and_rolled_back(shop: Shop, run_of: Cal
     assert answered(threshold=0.11) == (0.11, "the form")
 
     assert publish(shop, 2, run_of(2, tolerance=1.0))[1]["published"]  # its questions are of the exam alone
-    assert answered() == (0.35, "default")
+    assert answered() == (0.5, "default")
     shop.roll_back()
     assert answered() == (answering["threshold"], "calibration")
     rows = [json.loads(line) for line in (Path(exam["path"]) / "answers.jsonl").read_text().splitlines()]

@@ -1,0 +1,203 @@
+"""What a question asks for: products or a fact, which kind of answer, the words that name, the words that ask.
+
+Rules for English, with a table of examples in `tests/answering/test_asks.py`. They know forms of questions and units,
+no product. A question in another language has none of the forms: it is taken as one for products.
+"""
+
+import re
+from dataclasses import dataclass
+
+from include.answering.kinds import KINDS, Kind, counted
+from include.answering.wording import EMPTY, acronyms, is_model, stems, telling
+from include.store.words import words
+
+MOST_WORDS = 40  # of a question; a longer one is read as far
+
+_FORM = re.compile(
+    r"^\W*(?:(?P<truth>is|are|was|were|do|does|did|can|could|will|would|should|has|have|may)\b|"
+    r"(?P<which>which|what (?:kind|type|sort)s? of|what (?=(?!is|are|was|does|do|s\b)\w+s\b))|"
+    r"(?P<fact>what|how|who|whose|why|where|when)\b)",
+    re.IGNORECASE,
+)
+_WANT = re.compile(
+    r"^\W*(?:(?:do|can|could|would|will) (?:you|we|i|u)\b.{0,25}?\b(?:have|sell|stock|carry|recommend|suggest|"
+    r"offer|show|find|get|buy)|is there|are there|have you (?:got )?|(?:please )?show (?:me )?|"
+    r"i(?:'m| am)? (?:need|want|look\w*)|"
+    r"looking for|list|find(?: me)?|give me|search(?: for)?|where can i (?:find|buy|get)|any|everything)\b",
+    re.IGNORECASE,
+)
+_INNER = re.compile(
+    r"\b(?:how (?:many|much|long|tall|wide|high|deep|heavy|big|large)|what (?:is|are|does))\b", re.IGNORECASE
+)
+_TOPIC = re.compile(r"(?:: | [-–—] )(?P<topic>[^:]{2,60}?)\W*$")  # "…: fragrance?"
+_COMPARED = re.compile(
+    r"\b(?:than|at least|at most|or (?:more|less|larger|bigger|smaller|higher|above|below))\b|"
+    r"\b(?:over|under|above|below|up to|between)\s+[$€£]?\d",
+    re.IGNORECASE,
+)
+_COUNTED = re.compile(r"\b(?:how many|numbers? of)\s+((?:[\w'-]+\s*){1,3})", re.IGNORECASE)
+_NEGATION = re.compile(
+    r"\b(?:not|no|without|except|excluding|never|\w+n't|minus|other than)\s+"
+    r"(?:(?:a|an|the|any|in|for|with|on|of)\s+)*([\w-]+(?:\s+[\w-]+)?)",
+    re.IGNORECASE,
+)
+_CLAUSE = re.compile(
+    r"\b(?:for|so|that|which|who|with|without|to|when|while|where|because|under|over|above|below|between|bigger|larger|"
+    r"smaller|less|more|higher|lower|at least|at most|than|from|not|no|except|in|on|by|of|i|my|we|you|he|she|they)\b|"
+    r"[,;:(]| - ",
+    re.IGNORECASE,
+)
+_AFTER = re.compile(
+    r"\W*(?:(?:size|in \w+)\W*)?(?:$|\b(?:of|for|in|on|and)\b)|\W*\w+\W+(?:of|for)\s+(?:the|my)\b", re.IGNORECASE
+)
+_NEED = re.compile(
+    r"^\W*(?:something\b|(?:hide|plug|clean|keep|cover|watch|cook|put|protect|heat|navigate|charge|play|get|turn|connect|"
+    r"hang|carry|listen|wash|remove|fix|reduce|prevent|stop|start|help|learn|teach|move|lift|cut|open|close|build|grow|"
+    r"feed|sleep|sit|work|wear|hold|read|write|draw|measure|share|send|save|back up|record \w+s|"
+    r"print|shave|make|drink|eat|bake|"
+    r"brew|chop|wake|stay|avoid|organi[sz]e|decorate|brighten|conceal|hydrate|repair|stream|survive|improve|replace|look)\b|"
+    r"\w+ (?:a|an|the|my|our|your|his|her|their|up|out|off|away|down)\b)",
+    re.IGNORECASE,
+)
+_JOINED = re.compile(r"\b(?=[\w-]*\d)(?=[\w-]*[^\W\d_])\w+(?:-\w+)+\b")
+# Words for measures: what asks for a kind beside them is a word of its own, of "shelf life" the shelf.
+MEASURES = frozenset(
+    telling(
+        "accessories amount area big box btu btus capacity centimetres cm cms cold color colors colour colours "
+        "consumption cost costs country cups date days db dba decibels deep degrees depth diameter dimension "
+        "dimensions duration expensive fabric far fast feet frequency gallons gb grams heavy height hertz high "
+        "horsepower hot hours how inches included kg kwh kwhs large lbs length level life litres long loud made "
+        "many material materials mb megapixels memory meters metres minutes ml mp much noisy number old origin "
+        "ounces percentage pounds power powerful price prices quickly quiet ram range rate resolution rpm shade "
+        "shades size sizes soon speed speeds square storage tall tb temperature thick thickness time times "
+        "voltage volts volume wattage watts weigh weighing weighs weight weights when wide width year "
+    )
+)
+_EITHER = re.compile(r"\b([\w-]+) or ([\w-]+)", re.IGNORECASE)
+_NAMED_AFTER = frozenset(["the", "my", "your", "our", "this", "of", "for", "from", "does", "do", "is", "are", "on"])
+
+
+@dataclass(frozen=True)
+class Asks:
+    """What a question asks for. All words are stems.
+
+    Attributes:
+        text: The question.
+        fact: It asks for a fact; else for products.
+        need: It says what somebody wants to do, and names no product: "put my tv on the wall".
+        kinds: Kinds of answer that would do; none for words, or where it is asked whether something is so.
+        words: Those that carry meaning, without those of what is excluded.
+        head: Those that name the thing, up to the first clause ("wireless headphones | so I can …").
+        focus: `words` without those that ask for a kind.
+        acronyms: Of words in a row, with these words: "sun protection factor" for `spf`.
+        phrase: The words that ask, as they are written.
+        specific: Of the words that ask for a kind those that are no measure: of "shelf life" the shelf.
+        which: It begins with "which …": products where these are called so, else a fact.
+        main: Of "what warranty …" and "which filter …" the thing asked for.
+        options: Of "black or silver" both, one of which has to be in the answer.
+        excluded: Phrases that a product must not have.
+        numbers: In the question: a passage that repeats one gives no answer.
+    """
+
+    text: str
+    fact: bool
+    need: bool
+    kinds: tuple[Kind, ...]
+    words: tuple[str, ...]
+    head: tuple[str, ...]
+    focus: tuple[str, ...]
+    acronyms: dict[str, list[str]]
+    phrase: str
+    specific: tuple[str, ...]
+    which: bool
+    main: str
+    options: tuple[str, ...]
+    excluded: tuple[str, ...]
+    numbers: frozenset[str]
+
+
+def asks(text: str) -> Asks:
+    """Read a question."""
+    text = _JOINED.sub(lambda model: model[0].replace("-", ""), text.replace("’", "'"))
+    form, want = _FORM.match(text), _WANT.match(text)
+    truth = bool(form and form["truth"] and not want)
+    compared = _COMPARED.search(text) is not None and not (form and not form["which"])
+    kinds = () if truth or want or compared else _kinds(text, form)
+    fact = (
+        not want
+        and not compared
+        and bool((form and not form["which"]) or kinds or _TOPIC.search(text) or _INNER.search(text) or _of_model(text))
+    )
+    negated = [] if fact else list(_NEGATION.finditer(text))
+    rest = text if fact else _NEGATION.sub(" ", text)
+    led = want or (None if form and form["which"] else form)
+    rest = rest[led.end() :] if led else re.sub(r"^\W*which\b", "", rest, flags=re.IGNORECASE)
+    unmeasured, phrase = _INNER.sub(" ", rest), []
+    for kind in kinds:
+        phrase += [match[0] for match in kind.asked.finditer(text)]
+        unmeasured = kind.asked.sub(" ", unmeasured)
+    main = re.match(r"^\W*(?:what|which)\s+([\w-]+)\s+\w", text, re.IGNORECASE)
+    either = _EITHER.search(text) if truth else None
+    return Asks(
+        text=text,
+        fact=fact,
+        need=not fact and _NEED.match(text) is not None,
+        kinds=kinds,
+        words=tuple(telling(rest)[:MOST_WORDS]),
+        head=tuple(_head(rest)[:MOST_WORDS]),
+        focus=tuple(telling(unmeasured)[:MOST_WORDS]),
+        acronyms=acronyms(text),
+        phrase=" ".join(dict.fromkeys(phrase)),
+        specific=tuple(word for word in telling(" ".join(phrase)) if word not in MEASURES),
+        which=bool(form and form["which"]) and not fact,
+        main=_first(main[1]) if main and not kinds else "",
+        options=tuple(stems(f"{either[1]} {either[2]}")) if either and either[2].lower() != "not" else (),
+        excluded=tuple(each[1] for each in negated),
+        numbers=frozenset(re.findall(r"\d+(?:[.,]\d+)*", text)),
+    )
+
+
+def modifiers(asked: Asks) -> list[tuple[str, str]]:
+    """Pairs of neighbours in the question's names, as stems: "the bosch dishwasher" gives (bosch, dishwash)."""
+    found = words(asked.text)
+    pairs = zip(found, found[1:], found[2:], strict=False)
+    return [
+        (stems(word)[0], stems(following)[0])
+        for before, word, following in pairs
+        if before in _NAMED_AFTER and not {word, following} & EMPTY and stems(word)[0] not in MEASURES
+    ]
+
+
+def _kinds(text: str, form: re.Match[str] | None) -> tuple[Kind, ...]:
+    """The kinds that are asked for.
+
+    In a text that is no question by words at its end or before an "of"; behind "which" by the first word that tells:
+    "which colour …", but not "which kettle is made of steel".
+    """
+
+    def asked_by(match: re.Match[str]) -> bool:
+        before = text[: match.start()]
+        if form is None:
+            return _AFTER.match(text, match.end()) is not None and not re.search(r"\bwith", before)
+        return not form["which"] or not telling(before[form.end("which") :])
+
+    count = _COUNTED.search(text)
+    found = [kind for kind in KINDS if (match := kind.asked.search(text)) and asked_by(match)]
+    if count and not any(kind.given.search(f"1 {count[1]}") for kind in found):
+        what = telling(count[1])[:2]
+        return (counted(count[0], what),) if what else tuple(found)
+    return tuple(found)
+
+
+def _of_model(text: str) -> bool:
+    """Whether it is something "of" a product with a model number: "contrast ratio of lg 37lg50"."""
+    return re.match(r"^\W*(?:[\w-]+\s+){1,3}of\s", text) is not None and any(map(is_model, telling(text)))
+
+
+def _first(text: str) -> str:
+    return next(iter(telling(text)), "")
+
+
+def _head(text: str) -> list[str]:
+    """The words up to the first clause that has any; with those of the clauses before it, which have none."""
+    return next((found for part in _CLAUSE.split(text) if part and (found := telling(part))), [])

@@ -1,0 +1,97 @@
+"""Limits in questions ("larger than 40 inches", "1 TB or more"), and whether a product contradicts one."""
+
+import re
+from dataclasses import dataclass
+
+# Units that are compared: what they measure, and how many of its first unit they are.
+_UNITS = {
+    **dict.fromkeys(("'", '"', "″", "inch", "inches", "in"), ("length", 2.54)),
+    **dict.fromkeys(("ft", "feet", "foot"), ("length", 30.48)),
+    **dict.fromkeys(("cm", "centimetres", "centimeters"), ("length", 1.0)),
+    **dict.fromkeys(("mm", "millimetres", "millimeters"), ("length", 0.1)),
+    **dict.fromkeys(("m", "metre", "metres", "meter", "meters"), ("length", 100.0)),
+    **dict.fromkeys(("mb", "megabytes"), ("memory", 0.001)),
+    **dict.fromkeys(("gb", "gigabytes", "gigabyte"), ("memory", 1.0)),
+    **dict.fromkeys(("tb", "terabytes", "terabyte"), ("memory", 1000.0)),
+    **dict.fromkeys(("g", "gram", "grams"), ("weight", 0.001)),
+    **dict.fromkeys(("kg", "kilo", "kilos", "kilograms"), ("weight", 1.0)),
+    **dict.fromkeys(("lb", "lbs", "pound", "pounds"), ("weight", 0.4536)),
+    **dict.fromkeys(("oz", "ounce", "ounces"), ("weight", 0.02835)),
+    **dict.fromkeys(("ml", "millilitres", "milliliters"), ("volume", 0.001)),
+    **dict.fromkeys(("l", "litre", "litres", "liter", "liters"), ("volume", 1.0)),
+    **dict.fromkeys(("w", "watt", "watts"), ("power", 1.0)),
+    **dict.fromkeys(("kw", "kilowatts"), ("power", 1000.0)),
+}
+_LEAST = "bigger|larger|more|greater|higher|longer|taller|wider|heavier|faster|over|above|at least|minimum(?: of)?|from"
+_MOST = "smaller|less|fewer|lower|shorter|lighter|under|below|at most|up to|maximum(?: of)?|cheaper"
+_NUMBER = r"(?P<number>\d+(?:[.,]\d+)*)"
+_UNIT = r"(?P<unit>['\"″]|[^\W\d_]+)?"
+_ITSELF = re.compile(r"\b(?:at least|at most|minimum|maximum|up to|from|or|and)\b", re.IGNORECASE)
+_BEFORE = re.compile(
+    rf"(?:(?P<named>[^\W\d_]+)\s+)?\b(?:(?P<least>{_LEAST})|(?P<most>{_MOST}))\b(?:\s+than)?\s+{_NUMBER}[\s-]*{_UNIT}",
+    re.I,
+)
+_BEHIND = re.compile(
+    rf"(?P<named>[^\W\d_]+\s+)?{_NUMBER}[\s-]*{_UNIT}\s+(?:or|and)\s+(?:(?P<least>{_LEAST}|up)|(?P<most>{_MOST}))\b",
+    re.I,
+)
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A least or a most value.
+
+    Attributes:
+        measure: What the unit measures; or, where it is no known unit, the word itself, such as `spf` or `watts`.
+        value: In the measure's first unit.
+        least: Whether it is the least, else the most.
+        itself: Whether the value itself is within ("at least"), or not ("more than").
+    """
+
+    measure: str
+    value: float
+    least: bool
+    itself: bool
+
+    def allows(self, value: float) -> bool:
+        """Whether a value is within the limit."""
+        return (value > self.value) == self.least if value != self.value else self.itself
+
+
+def limit(question: str) -> Limit | None:
+    """The question's limit; None where it has none that can be compared."""
+    found = _BEFORE.search(question) or _BEHIND.search(question)
+    if not found:
+        return None
+    unit = (found["unit"] or found["named"] or "").strip().lower()
+    measure, factor = _UNITS.get(unit, (unit, 1.0))
+    return (
+        Limit(measure, _value(found["number"]) * factor, bool(found["least"]), _ITSELF.search(found[0]) is not None)
+        if measure
+        else None
+    )
+
+
+def contradicts(title: str, content: str, asked: Limit) -> bool:
+    """Whether a product has values of what is limited, in its title, else its content, and none within the limit."""
+    values = _values(title, asked.measure) or _values(content, asked.measure)
+    return bool(values) and not any(asked.allows(value) for value in values)
+
+
+def _values(text: str, measure: str) -> list[float]:
+    values = []
+    for match in re.finditer(rf"(?P<before>[^\W\d_]+)?\s*{_NUMBER}[\s-]*{_UNIT}", text):
+        kind, factor = _UNITS.get((match["unit"] or "").lower(), ((match["unit"] or "").lower(), 1.0))
+        if kind == measure or (match["before"] or "").lower() == measure:
+            values.append(_value(match["number"]) * (factor if kind == measure else 1.0))
+    return values
+
+
+def _value(number: str) -> float:
+    """A number as people write it: "1,000" is a thousand, "2.5" and "2,5" are two and a half."""
+    grouped = re.fullmatch(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?", number)
+    text = number.replace(",", "") if grouped else number.replace(",", ".")
+    try:
+        return float(text)
+    except ValueError:  # "1.2.3"
+        return float(re.sub(r"[.,]", "", text))

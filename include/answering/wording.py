@@ -1,0 +1,113 @@
+"""The words of questions and of products, and whether one has the other's: by stem, as a part, or run together."""
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import TYPE_CHECKING
+
+from include.store.words import words
+
+if TYPE_CHECKING:
+    import Stemmer
+
+PART = 0.8  # of a word that only begins or ends like the product's
+_SHORTEST_PART = 4  # letters
+_SHORTEST_JOINED = 6  # letters of a word that may be two in the product: "eyeshadow", "eye shadow"
+_VOWELS = frozenset("aeiouy")
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+# Words of a question that say nothing about what it asks for.
+EMPTY = _names(
+    "a about actually all also am an and any anything are aren as at available be been being best both brand "
+    "brands but buy by called can come comes could d did do does doesn doing don done each either else ever every "
+    "everything find for free from get gets getting give given go goes good got great had has have having help how i "
+    "if in into is isn it item items its just kind kinds let like line list ll looking m made make makes many may "
+    "me might model models more most much must my named need needs no non not of off offer offers on only or "
+    "other our out over please product products put range re really recommend s same sell shall she should show "
+    "so some something sort such suggest t tell than that the their them then there these they thing things this "
+    "those to too type types us use used uses using ve very want was we well were what when where which while who "
+    "whose why will with within without won would you your yours"
+)
+_DIGITS_AND_LETTERS = re.compile(r"(?=.*\d)(?=.*[^\W\d_])")
+
+
+@cache
+def _stemmer() -> "Stemmer.Stemmer":
+    import Stemmer
+
+    return Stemmer.Stemmer("english")
+
+
+def stems(text: str) -> list[str]:
+    """The stems of a text's words, in order, empty words included."""
+    return list(_stemmer().stemWords(words(text)))
+
+
+def telling(text: str) -> list[str]:
+    """The stems of the words that carry meaning, each once, in order."""
+    return list(dict.fromkeys(_stemmer().stemWords([word for word in words(text) if word not in EMPTY])))
+
+
+def acronyms(text: str) -> dict[str, list[str]]:
+    """The initials of three and more words in a row, with their stems: "sun protection factor" gives `spf`."""
+    found = words(text)
+    runs = [found[begin:end] for begin in range(len(found)) for end in range(begin + 3, min(begin + 5, len(found)) + 1)]
+    return {
+        "".join(word[0] for word in run): stems(" ".join(run)) for run in runs if not any(word in EMPTY for word in run)
+    }
+
+
+def is_model(word: str) -> bool:
+    """Whether it looks like a model number: digits and letters, such as `kdl46s4100`."""
+    return bool(_DIGITS_AND_LETTERS.match(word))
+
+
+class Wording:
+    """A text's words, for comparison with those of a question."""
+
+    def __init__(self, text: str) -> None:
+        self.stems = frozenset(stems(text))
+        self._spaced = f" {' '.join(self.stems)} "
+        self._joined = "".join(words(text))
+
+    def has(self, word: str) -> float:
+        """How surely the text has a question's stem: 1, `PART`, or 0."""
+        if len(word) < _SHORTEST_PART and word.endswith("s"):  # "tvs": Snowball stems no word so short
+            word = word[:-1]
+        if word in self.stems:
+            return 1.0
+        numbered = any(map(str.isdigit, word))
+        if numbered and len(word) >= 3 and word in self._joined:
+            return 1.0
+        if len(word) >= _SHORTEST_JOINED and word in self._joined:
+            return 1.0
+        if numbered:
+            return 0.0
+        return PART if self._alike(word) else 0.0
+
+    def _alike(self, word: str) -> bool:
+        """Whether one of its words begins or ends with this one, or this one with one of its words."""
+        if len(word) == 2:  # "tv" of "hdtv"
+            return not set(word) & _VOWELS and any(len(each) == 4 and each.endswith(word) for each in self.stems)
+        if len(word) == 3:  # "dsc" of "dscw300"
+            return any(each.startswith(word) and is_model(each) for each in self.stems)
+        if len(word) < _SHORTEST_PART:
+            return False
+        cuts = range(_SHORTEST_PART, len(word))
+        parts = {word[:cut] for cut in cuts} | {word[-cut:] for cut in cuts}
+        return f" {word}" in self._spaced or f"{word} " in self._spaced or not parts.isdisjoint(self.stems)
+
+
+def weighted(having: Mapping[str, float], weights: Mapping[str, float]) -> float:
+    """The weighted mean of values by word, 0-1; 0 where there are no words."""
+    total = sum(weights[word] for word in having)
+    return sum(weights[word] * value for word, value in having.items()) / total if total else 0.0
+
+
+def lacking(asked: Iterable[str], *having: Wording) -> list[str]:
+    """The stems that none of the texts has."""
+    return [word for word in asked if not any(each.has(word) for each in having)]
