@@ -71,7 +71,7 @@ def test_the_reader_chooses_the_sentence(shop: tuple[Shop, Path]) -> None:
     made.publish(1, reader=path.name)
     found = asked(made)
     assert "weighs" in found["answer"] and "made of" not in found["answer"]
-    assert found["confidence"]["answer"] >= Reader(path).least
+    assert found["confidence"]["answer"] >= 0.5
     without = asked(made, read_with="none")
     assert without["confidence"] != found["confidence"]
     assert asked(made, read_with=path.name)["answer"] == found["answer"]
