@@ -6,7 +6,7 @@ import pytest
 
 from include.answering.asks import MOST_WORDS, asks
 from include.answering.kinds import KINDS
-from include.answering.questions import LONGEST_QUESTION
+from include.questions.questions import LONGEST_QUESTION
 
 FACTS = [
     ("How much does the kettle weigh?", ["weight"]),
