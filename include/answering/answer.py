@@ -24,15 +24,17 @@ from include.answering.llm_connection import LlmConnection
 from include.answering.narrowed import Narrowed, narrow, nothing_left
 from include.answering.passages import Retrieved, encode
 from include.answering.questions import checked, refused
+from include.answering.read import open_reader, read_passages
 from include.answering.reply import Reply
 from include.answering.retrieve import Search, find, scored
 from include.answering.spelling import mended
 from include.answering.support import similarity
 from include.answering.translation import nothing_known, translator_for
-from include.core import artifacts
+from include.core import artifacts, kinds
 from include.core.errors import BadQuestion, BadSettings, DamagedArtifact, NoLiveIndex, UnknownVersion
 from include.core.settings import AnswerSettings, IndexSettings
 from include.model.directory import reads_many_languages
+from include.model.reader import Reader
 from include.store.connection import ServerConnection
 from include.store.journal import Entry, published
 from include.store.protocol import BM25_WEIGHT, Store
@@ -116,10 +118,11 @@ def answer(
     with closing(searcher):
         entry = _entry(root, index.collection, version.name)
         weight = _weight(settings, entry)
-        settings, told = _with_threshold(settings, entry)
+        reader = open_reader(_reader(settings, entry, root))
+        settings, told = _with_threshold(settings, entry, reader)
         narrowed = narrow(settings, version.attributes, searcher)
         laps.end("filter")
-        search = Search(settings, weight, narrowed.where)
+        search = Search(settings, weight, narrowed.where, reader)
         found = None if narrowed.left == 0 else _retrieve(asked, version, searcher, search, root, laps)
     shared = laps.total() / len(asked)
     if found is None:
@@ -217,7 +220,7 @@ def _entry(root: Path, collection: str, version: str) -> Entry | None:
     try:
         return published(root, collection, version)
     except DamagedArtifact as damage:  # it holds the way back, not the index: questions are answered meanwhile
-        log.warning("BM25's weight and the threshold are the defaults, whatever was fitted: %s", damage)
+        log.warning("BM25's weight and the threshold are the defaults, and no reader reads: %s", damage)
         return None
 
 
@@ -230,13 +233,22 @@ def _weight(settings: AnswerSettings, entry: Entry | None) -> float | None:
     return BM25_WEIGHT if entry is None or entry.bm25_weight is None else entry.bm25_weight
 
 
-def _with_threshold(settings: AnswerSettings, entry: Entry | None) -> tuple[AnswerSettings, str]:
+def _with_threshold(settings: AnswerSettings, entry: Entry | None, reader: Reader | None) -> tuple[AnswerSettings, str]:
     """The settings with the threshold of answers that holds, and where that is from."""
     if settings.threshold is not None:
         return settings, "the form"
-    if entry is not None and entry.answering is not None:
+    # What was calibrated with a reader says nothing of scores without it.
+    if entry is not None and entry.answering is not None and (entry.reader is None) == (reader is None):
         return settings.model_copy(update={"threshold": entry.answering["threshold"]}), "calibration"
     return settings.model_copy(update={"threshold": THRESHOLD}), "default"
+
+
+def _reader(settings: AnswerSettings, entry: Entry | None, root: Path) -> Path | None:
+    """Where the reader is: the asked-for one, else the version's own; None where there is none."""
+    mark = settings.read_with
+    if mark == "published":
+        mark = "none" if entry is None or entry.reader is None else entry.reader
+    return None if mark == "none" else artifacts.locate(root, kinds.READER, mark)
 
 
 def _tell(narrowed: Narrowed) -> None:
@@ -265,7 +277,12 @@ def _retrieve(
     retrieved = scored(asked, vectors, found, encoder)
     laps.end("score sentences")
     encode_all = partial(encode, encoder=encoder)
-    judged = [judge(each, own, encode_all, Thresholds()) for each, own in zip(asked, retrieved, strict=True)]
+    answering = read_passages(asked, retrieved, search.reader)
+    laps.end("read sentences")
+    judged = [
+        judge(each, own, encode_all, Thresholds(), told)
+        for each, own, told in zip(asked, retrieved, answering, strict=True)
+    ]
     laps.end("judge")
     return asked, list(zip(retrieved, judged, strict=True)), encoder
 

@@ -412,6 +412,13 @@ class AnswerSettings(Group):
         ge=0,
         le=1,
     )
+    read_with: str = Field(
+        "published",
+        title="Reader",
+        description="Which reader says what answers: `published`, the one that was published with the version, if one "
+        "was; `none`; or the fingerprint of one under the data directory's `reader/`.",
+        pattern=r"^(published|none|[0-9a-f]{16})$",
+    )
     filter: str | None = Field(
         None,
         title="Filter",
