@@ -1,8 +1,8 @@
 """
 ### From a catalogue to a live search index
 
-`download → convert → read_questions → fine_tune → evaluate → plan_shards → [embed → upsert] × shards → verify
-→ examine → approve → publish → prune → report, outcome`
+`download → convert → read_questions → fine_tune → train_reader, evaluate → plan_shards → [embed → upsert] × shards
+→ verify → examine → approve → publish → prune → report, outcome`
 
 | stage | does | look at |
 |---|---|---|
@@ -10,6 +10,7 @@
 | convert | cleans lines into Parquet; unusable ones are set aside with reasons | read = accepted + rejected + merged |
 | read_questions | where *Questions* names a file: checks its rows against the catalogue | rejects |
 | fine_tune | trains the bi-encoder on title-content and related-title pairs | loss |
+| train_reader | where questions come with evidence: trains the reader, which says what answers | its gate |
 | evaluate | searches for held-out products with BM25, the base, the new and the live model | nDCG@10, the gate |
 | plan_shards, embed, upsert | embeds and loads the products, a pair of tasks a shard | products/s |
 | verify | counts, sampled vectors and payloads, recall@10 against exact search | recall |
@@ -66,6 +67,7 @@ def train_and_index() -> None:
     convert = stage(stages.convert, hours=6)
     read_questions = stage(stages.read_questions, hours=6)
     fine_tune = stage(stages.fine_tune, hours=72, **GPU)
+    train_reader = stage(stages.train_reader, hours=12)
     evaluate = stage(stages.evaluate, hours=6, **GPU)
     plan_shards = stage(stages.plan_shards, hours=1)
     embed = stage(stages.embed, hours=24, **GPU)
@@ -82,16 +84,17 @@ def train_and_index() -> None:
     catalogue = convert(source)
     questions = read_questions(catalogue)
     model = fine_tune(catalogue, questions)
+    reader = train_reader(catalogue, model, questions)
     evaluation = evaluate(catalogue, model)
     parts = plan_shards(catalogue, model)
     evaluation >> parts
     shards = shard.expand(part=parts)
     version = verify(shards)
-    exam = examine(version, evaluation, questions)
+    exam = examine(version, evaluation, questions, reader)
     results = {"download": source, "convert": catalogue, "read_questions": questions, "fine_tune": model}
-    results |= {"evaluate": evaluation, "shards": shards, "verify": version, "examine": exam}
+    results |= {"train_reader": reader, "evaluate": evaluation, "shards": shards, "verify": version, "examine": exam}
     approval = approve(results)
-    decision = publish(version, evaluation, approval, exam)
+    decision = publish(version, evaluation, approval, exam, reader)
     [shards, decision] >> (freed := prune())
     report({**results, "approve": approval, "publish": decision, "prune": freed})
     [shards, decision] >> outcome()

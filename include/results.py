@@ -16,6 +16,7 @@ from include.evaluation.summary import Gate, Measured
 from include.exam.summary import Examined
 from include.index.summary import Checked, Embedded
 from include.questions.summary import Fates
+from include.training.summary import Reading
 
 UNRECORDED: Final = ""  # in an answer from before it was kept what the question was about
 
@@ -236,6 +237,7 @@ class Results(BaseModel):
     convert: Summary[Counted] | None = None
     read_questions: Summary[Fates] | None = None
     fine_tune: Summary[dict[str, Any]] | None = None
+    train_reader: Summary[Reading] | None = None
     evaluate: Summary[Measured] | None = None
     shards: list[Shard] = []
     verify: Summary[Checked] | None = None

@@ -87,7 +87,9 @@ def fine_tune(run: Run, catalogue: Summary, questions: Summary | None = None) ->
     """
     settings = run.settings.train
     if settings.retrain == "never":
-        return _live_model(run)
+        from include.store.live import the_live_model
+
+        return the_live_model(run.open_store(), run.settings.index, root=run.root).summary()
     from include.training.negatives import mine_live
     from include.training.question_pairs import Beside
     from include.training.train import train_in_subprocess, trained_before
@@ -104,6 +106,19 @@ def fine_tune(run: Run, catalogue: Summary, questions: Summary | None = None) ->
         beside = beside._replace(negatives=mined)
     made = train_in_subprocess(path, settings, root=run.root, beside=beside, nonce=nonce, sink=run.sink)
     return made.summary()
+
+
+@recorded
+def train_reader(run: Run, catalogue: Summary, model: Summary, questions: Summary | None) -> Summary | None:
+    """Train the reader on the questions that come with evidence; nothing where there are none, or `reader = never`."""
+    from include.reading import train
+
+    asked, paths = (
+        None if questions is None else Path(questions["path"]),
+        (Path(catalogue["path"]), Path(model["path"])),
+    )
+    made = train(asked, paths[0], paths[1], run.settings.reader, root=run.root, sink=run.sink)
+    return None if made is None else made.summary()
 
 
 @recorded
@@ -184,7 +199,9 @@ def verify(run: Run, shards: Iterable[Summary] | Summary) -> Summary:
 
 
 @recorded
-def examine(run: Run, version: Summary, evaluation: Summary, questions: Summary | None) -> Summary | None:
+def examine(
+    run: Run, version: Summary, evaluation: Summary, questions: Summary | None, reader: Summary | None = None
+) -> Summary | None:
     """Where there are questions, ask the exam of the verified version and of the live one; else do nothing."""
     if questions is None:
         log.info("no exam: there is no questions file, so whether the version answers worse is not measured")
@@ -192,9 +209,9 @@ def examine(run: Run, version: Summary, evaluation: Summary, questions: Summary 
     from include.exam import examine
     from include.questions.questions import read
 
+    made = Path(version["path"]), Path(evaluation["path"])
     return examine.examine(
-        Path(version["path"]),
-        Path(evaluation["path"]),
+        examine.Tested(*made, _used(reader)),
         read(Path(questions["path"])),
         run.settings,
         root=run.root,
@@ -216,12 +233,20 @@ def request_approval(run: Run, results: Mapping[str, Any], link: str) -> Summary
 
 
 @recorded
-def publish(run: Run, version: Summary, evaluation: Summary, approval: Summary, exam: Summary | None = None) -> Summary:
+def publish(
+    run: Run,
+    version: Summary,
+    evaluation: Summary,
+    approval: Summary,
+    exam: Summary | None = None,
+    reader: Summary | None = None,
+) -> Summary:
     """Move the alias to the new version, in one step, unless the gate, a person or a newer date says no."""
     from include.publishing import publish
 
     asked = None if exam is None else Path(exam["path"])
-    release = publish.Release(Path(version["path"]), Path(evaluation["path"]), run.logical_date, run.run_id, asked)
+    made = Path(version["path"]), Path(evaluation["path"])
+    release = publish.Release(*made, run.logical_date, run.run_id, asked, _used(reader))
     index, evaluate, store = run.settings.index, run.settings.evaluate, run.open_store()
     return publish.publish(release, index, evaluate, store, root=run.root, approval=approval)
 
@@ -299,19 +324,6 @@ def roll_back(
     return publish.roll_back(to, index, open_store(index, root=root, server=server), root=root, run_id=run_id)
 
 
-def _live_model(run: Run) -> Summary:
-    from include.core import artifacts
-    from include.core.errors import NoLiveIndex
-    from include.store.live import live_model
-
-    index = run.settings.index
-    live = live_model(run.open_store(), root=run.root)
-    if live is None:
-        raise NoLiveIndex(
-            f"retrain is never, which embeds with the live index's model, but collection {index.collection} of store "
-            f"{index.store} has no live version with an intact model.",
-            "Trigger a run with retrain = auto first: it trains a model.",
-        )
-    made = artifacts.read(live.path)
-    log.info("reused the live index's model %s: retrain is never", made.fingerprint)
-    return made.summary()
+def _used(reader: Summary | None) -> str | None:
+    """Fingerprint of a reader that has passed its gate."""
+    return reader["fingerprint"] if reader and reader["stats"]["used"] else None

@@ -162,19 +162,28 @@ function counts(batch, facets) {
   }
 }
 
-function listed(card, name, products, question) {
+function listed(card, name, products, { searched, translated, language }) {
   const list = add(card, "ol");
+  if (translated) list.lang = translated.to;  // products are in the catalogue's own words
   list.setAttribute("aria-label", name);
   products.forEach((product, position) => {
     const item = add(list, "li");
     add(item, "span", String(position + 1), "number");
-    add(item, "span", product.title || "(no title)", "title");
+    add(item, "span", product.title || (WORDS[language] ?? WORDS.en).untitled, "title");
     add(item, "div", `score ${Number(product.score).toFixed(3)} · uid ${product.uid}`, "facts");
     const attributes = Object.entries(product.attributes ?? {});
     if (attributes.length) add(item, "div", attributes.map(([name, value]) => `${name}: ${written(value)}`).join(" · "), "facts");
-    if (product.snippet) marked(add(item, "p", "", "snippet"), product.snippet, question);
+    if (product.snippet) marked(add(item, "p", "", "snippet"), product.snippet, searched);
   });
 }
+
+// What a card says in its own words, in the question's language; English for any other.
+const WORDS = {
+  en: { sources: "Sources", nearest: "The nearest products", untitled: "(no title)", note: "Note",
+    translated: ({ searched, translated }) => `Machine translation (${translated.by}). Searched for: ${searched}` },
+  pt: { sources: "Fontes", nearest: "Os produtos mais próximos", untitled: "(sem título)", note: "Nota",
+    translated: ({ searched, translated }) => `Tradução automática (${translated.by}). Procurado: ${searched}` },
+};
 
 /** A card for each question of a result. */
 function cards(result, run) {
@@ -182,8 +191,10 @@ function cards(result, run) {
   counts(batch, result.facets);
   for (const each of result.answers) {
     const card = add(batch, "article");
+    const own = WORDS[each.language] ?? WORDS.en;
     card.tabIndex = -1;
     add(card, "h2", each.question);
+    if (each.language) card.lang = own === WORDS.en ? "en" : each.language;
     if (each.error) {
       const box = add(card, "div", "", "problem");
       add(box, "p", each.error.what, "what");
@@ -191,12 +202,13 @@ function cards(result, run) {
       continue;
     }
     add(card, "p", each.answer, each.found ? "answer" : "answer none");
-    if (each.sources.length) listed(card, "Sources", each.sources, each.question);
+    if (each.translated) add(card, "p", own.translated(each), "facts translated");
+    if (each.sources.length) listed(card, own.sources, each.sources, each);
     else if (each.products?.length) {
-      add(card, "h3", "The nearest products:");
-      listed(card, "The nearest products", each.products, each.question);
+      add(card, "h3", `${own.nearest}:`);
+      listed(card, own.nearest, each.products, each);
     }
-    for (const warning of each.warnings ?? []) add(card, "p", warning, "warning");
+    for (const warning of each.warnings ?? []) add(card, "p", `${own.note}: ${warning}`, "warning");
     add(card, "p", `Searched in ${Number(each.seconds).toFixed(2)} s ${result.filter ? ` · filter ${result.filter}` : ""} · index ${result.version} · run ${run}`, "foot");
   }
   return batch;

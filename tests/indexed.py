@@ -120,7 +120,7 @@ class Shop:
         """Publish version `number` (1-4) for the day of that number."""
         version, gate = self.root / "version" / self.versions[number - 1], options.pop("evaluation", None)
         return publish(
-            Release(version, gate, date or day(number), f"run {number}"),
+            Release(version, gate, date or day(number), f"run {number}", reader=options.pop("reader", None)),
             IndexSettings(keep_versions=options.pop("keep_versions", 10)),
             EvaluateSettings(promote=options.pop("promote", "auto"), max_gone=options.pop("max_gone", 0.3)),
             options.pop("store", self.store),

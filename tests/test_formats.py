@@ -18,7 +18,7 @@ from include.core.artifacts import Kind
 from include.core.environment import REPOSITORY
 from include.core.pipeline_settings import PipelineSettings
 from include.core.settings import ConvertSettings, EmbedSettings, EvaluateSettings, IndexSettings, SourceSettings
-from include.core.train_settings import TrainSettings
+from include.core.train_settings import ReaderSettings, TrainSettings
 from include.store.live import live_model
 from include.store.stores import open_store
 from tests.indexed import INDEX, answers, build_version, day
@@ -38,6 +38,7 @@ CHANGES: dict[str, set[str]] = {
     "BASE_DIRECTORY": {"base-directory"},
     "NEGATIVES": {"negatives", *MODEL},
     "MODEL": MODEL,
+    "READER": {"reader"},
     "EVALUATION": {"evaluation"},
     "PLAN": {"plan", "version", "exam", "server plan", "server version"},
     "EMBEDDING": INDEXED,
@@ -118,7 +119,7 @@ class Line:
         from include.catalogue.convert import convert
         from include.catalogue.schema import PRODUCTS_FILE
         from include.evaluation.evaluate import evaluate
-        from include.exam.examine import examine
+        from include.exam.examine import Tested, examine
         from include.index.embed import embed
         from include.index.plan import plan_shards, read_plan
         from include.index.upsert import upsert
@@ -128,10 +129,13 @@ class Line:
         from include.model.tokens import tokenize
         from include.questions.accept import accept
         from include.questions.questions import read
+        from include.reading import todays
         from include.report.report import report
         from include.source.download import download
         from include.training.negatives import MinedIndex, mine
         from include.training.question_pairs import Beside
+        from include.training.reader import train_reader
+        from include.training.reader_rows import Row
         from include.training.train import train
 
         root = self.root
@@ -158,8 +162,10 @@ class Line:
         server = plan_shards(
             catalogue.path, model.path, EmbedSettings(shards=1), IndexSettings(store="server"), root=root
         )
-        exam = examine(version.path, measured.path, read(questions.path), PipelineSettings(), root=root)
-        made = (source, catalogue, questions, negatives, tokens, model, measured, plan, vectors, version, exam)
+        exam = examine(Tested(version.path, measured.path), read(questions.path), PipelineSettings(), root=root)
+        rows = [Row("how heavy?", str(number), f"it weighs {number} kg", ("it is red",)) for number in range(40)]
+        reader = train_reader(rows, start, ReaderSettings(reader_epochs=1), root=root, relevance=todays)
+        made = (source, catalogue, questions, negatives, tokens, model, measured, plan, vectors, version, exam, reader)
         return {
             **{each.kind: each.fingerprint for each in made},
             "base": base.fingerprint,

@@ -16,25 +16,32 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from include.answering.asked import Asked
 from include.answering.extract import entry, extract
+from include.answering.foreign import Reading
 from include.answering.judge import Judged, Thresholds, judge
+from include.answering.language import CODES
 from include.answering.llm import Writer
 from include.answering.llm_connection import LlmConnection
 from include.answering.narrowed import Narrowed, narrow, nothing_left
 from include.answering.passages import Retrieved, encode
 from include.answering.questions import checked, refused
+from include.answering.read import open_reader, read_passages
 from include.answering.reply import Reply
 from include.answering.retrieve import Search, find, scored
 from include.answering.spelling import mended
 from include.answering.support import similarity
-from include.core import artifacts
+from include.answering.translation import nothing_known, translator_for
+from include.core import artifacts, kinds
 from include.core.errors import BadQuestion, BadSettings, DamagedArtifact, NoLiveIndex, UnknownVersion
 from include.core.settings import AnswerSettings, IndexSettings
+from include.model.directory import reads_many_languages
+from include.model.reader import Reader
 from include.store.connection import ServerConnection
 from include.store.journal import Entry, published
 from include.store.protocol import BM25_WEIGHT, Store
 from include.store.searcher import Searcher
 from include.store.stores import open_store
 from include.store.version import IndexVersion
+from include.store.vocabulary import VOCABULARY_FILE, Vocabulary
 
 if TYPE_CHECKING:
     from include.model.query_encoder import QueryEncoder
@@ -102,24 +109,27 @@ def answer(
     """
     laps = _Laps()
     read = checked(questions)
-    asked: Sequence[Asked] = [Asked.as_written(question) for question in read if isinstance(question, str)]
     _require_generator(settings, llm)
     version, searcher = _open(open_store(index, root=root, server=server), settings.version, index, root)
     laps.end("open")
+    reading = _reading(settings, version, root)
+    asked: Sequence[Asked] = [reading.read(question) for question in read if isinstance(question, str)]
+    laps.end("read questions")
     with closing(searcher):
         entry = _entry(root, index.collection, version.name)
         weight = _weight(settings, entry)
-        settings, told = _with_threshold(settings, entry)
+        reader = open_reader(_reader(settings, entry, root))
+        settings, told = _with_threshold(settings, entry, reader)
         narrowed = narrow(settings, version.attributes, searcher)
         laps.end("filter")
-        search = Search(settings, weight, narrowed.where)
+        search = Search(settings, weight, narrowed.where, reader)
         found = None if narrowed.left == 0 else _retrieve(asked, version, searcher, search, root, laps)
     shared = laps.total() / len(asked)
     if found is None:
         written = [nothing_left(each, narrowed) for each in asked]
     else:
         asked, judged, encoder = found
-        written = _all_written(asked, judged, narrowed, _writing(settings, llm, encoder), shared)
+        written = _all_written(asked, judged, narrowed, _writing(settings, llm, encoder, reading), shared)
     laps.end("generate")
     milliseconds = {step: round(1000 * seconds, 1) for step, seconds in laps.seconds.items()}
     log.info("version %s, milliseconds: %s", version.name, milliseconds)
@@ -192,12 +202,25 @@ def _kept(store: Store) -> str:
     return ", ".join(store.versions()) or "none"
 
 
+def _reading(settings: AnswerSettings, version: IndexVersion, root: Path) -> Reading:
+    """How the version's questions are read; the language of one made before is not known, and none is translated."""
+    model = artifacts.read(root / version.model, verify=False).path
+    file = IndexVersion.path(root, version.name) / VOCABULARY_FILE
+    known = Vocabulary(file).count if file.exists() else nothing_known
+    return Reading(
+        CODES.get(version.language or "", ""),
+        translator_for(settings.translator, known),
+        multilingual=reads_many_languages(model),
+        known=known,
+    )
+
+
 def _entry(root: Path, collection: str, version: str) -> Entry | None:
     """What was published with the version; None where it never was, or where that cannot be read."""
     try:
         return published(root, collection, version)
     except DamagedArtifact as damage:  # it holds the way back, not the index: questions are answered meanwhile
-        log.warning("BM25's weight and the threshold are the defaults, whatever was fitted: %s", damage)
+        log.warning("BM25's weight and the threshold are the defaults, and no reader reads: %s", damage)
         return None
 
 
@@ -210,13 +233,22 @@ def _weight(settings: AnswerSettings, entry: Entry | None) -> float | None:
     return BM25_WEIGHT if entry is None or entry.bm25_weight is None else entry.bm25_weight
 
 
-def _with_threshold(settings: AnswerSettings, entry: Entry | None) -> tuple[AnswerSettings, str]:
+def _with_threshold(settings: AnswerSettings, entry: Entry | None, reader: Reader | None) -> tuple[AnswerSettings, str]:
     """The settings with the threshold of answers that holds, and where that is from."""
     if settings.threshold is not None:
         return settings, "the form"
-    if entry is not None and entry.answering is not None:
+    # What was calibrated with a reader says nothing of scores without it.
+    if entry is not None and entry.answering is not None and (entry.reader is None) == (reader is None):
         return settings.model_copy(update={"threshold": entry.answering["threshold"]}), "calibration"
     return settings.model_copy(update={"threshold": THRESHOLD}), "default"
+
+
+def _reader(settings: AnswerSettings, entry: Entry | None, root: Path) -> Path | None:
+    """Where the reader is: the asked-for one, else the version's own; None where there is none."""
+    mark = settings.read_with
+    if mark == "published":
+        mark = "none" if entry is None or entry.reader is None else entry.reader
+    return None if mark == "none" else artifacts.locate(root, kinds.READER, mark)
 
 
 def _tell(narrowed: Narrowed) -> None:
@@ -245,7 +277,12 @@ def _retrieve(
     retrieved = scored(asked, vectors, found, encoder)
     laps.end("score sentences")
     encode_all = partial(encode, encoder=encoder)
-    judged = [judge(each, own, encode_all, Thresholds()) for each, own in zip(asked, retrieved, strict=True)]
+    answering = read_passages(asked, retrieved, search.reader)
+    laps.end("read sentences")
+    judged = [
+        judge(each, own, encode_all, Thresholds(), told)
+        for each, own, told in zip(asked, retrieved, answering, strict=True)
+    ]
     laps.end("judge")
     return asked, list(zip(retrieved, judged, strict=True)), encoder
 
@@ -263,7 +300,7 @@ def _all_written(
     return written
 
 
-def _writing(settings: AnswerSettings, llm: LlmConnection | None, encoder: "QueryEncoder") -> _Write:
+def _writing(settings: AnswerSettings, llm: LlmConnection | None, encoder: "QueryEncoder", reading: Reading) -> _Write:
     """What writes this run's answers; a language model is not asked where no sentence answers."""
     model = None
     if llm is not None and settings.generator == "llm":
@@ -271,8 +308,10 @@ def _writing(settings: AnswerSettings, llm: LlmConnection | None, encoder: "Quer
 
     def write(asked: Asked, retrieved: Retrieved, judged: Judged) -> Reply:
         extracted = extract(asked, retrieved, judged, settings.threshold or 0.0)
-        if model is None or not extracted.cited:
-            return extracted
-        return model.write(asked.text if asked.translated else asked.question, retrieved, extracted)
+        titles = {hit.title for hit in retrieved.hits}
+        if model is not None and extracted.cited:
+            text = asked.text if asked.translated else asked.question
+            return reading.reply(asked, model.write(text, retrieved, extracted), titles)
+        return reading.reply(asked, extracted, titles)
 
     return write

@@ -11,9 +11,11 @@ class Asked:
     Attributes:
         question: As it was written.
         text: What every step searches for and compares: mended and translated, or the question itself.
-        language: The question's, ISO 639-1; empty where it was not looked at.
+        language: The question's, ISO 639-1, or the catalogue's where it is not sure; empty where neither is known.
         mended: Words that were spelt wrong, with what is searched for in their place.
         translated: `{"from": "pt", "to": "en", "by": "…"}`; None for a text in the question's own words.
+        unserved: Where nothing reads the question's language: the sentence that says so, which is the answer.
+        warnings: What there is to tell of how it was read.
     """
 
     question: str
@@ -21,6 +23,8 @@ class Asked:
     language: str = ""
     mended: dict[str, str] = field(default_factory=dict)
     translated: dict[str, str] | None = None
+    unserved: str = ""
+    warnings: tuple[str, ...] = ()
 
     @classmethod
     def as_written(cls, question: str) -> "Asked":
@@ -41,8 +45,8 @@ class Asked:
             "language": self.language,
             "translated": self.translated,
             "generator": None,
-            "warnings": [],
             "seconds": 0.0,
             "error": None,
             **given,
+            "warnings": [*self.warnings, *given.get("warnings", ())],
         }

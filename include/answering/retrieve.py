@@ -20,15 +20,17 @@ from include.store.searcher import Searcher
 
 if TYPE_CHECKING:
     from include.model.query_encoder import QueryEncoder
+    from include.model.reader import Reader
 
 
 @dataclass(frozen=True)
 class Search:
-    """How products are looked for: `weight` is BM25's in hybrid search."""
+    """How products are looked for, and what reads them: `weight` is BM25's in hybrid search."""
 
     settings: AnswerSettings
     weight: float | None
     where: Filter | None
+    reader: "Reader | None" = None
 
 
 def find(

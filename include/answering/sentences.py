@@ -30,7 +30,51 @@ SENTENCES: dict[str, dict[str, str]] = {
         "en": "No product has {value}; did you mean {near}?",
         "pt": "Nenhum produto tem {value}; você quis dizer {near}?",
     },
+    "unserved": {
+        "en": "This question seems to be in {question}, which is not served here; the catalogue is in {catalogue}. "
+        "The products whose words are nearest are listed.",
+        "pt": "Esta pergunta parece estar em {question}, que não é atendido aqui; o catálogo está em {catalogue}. "
+        "Os produtos com as palavras mais próximas estão listados.",
+    },
+    "how_to_serve": {
+        "en": "No translator from {question} to {catalogue} is set: ask in {catalogue}, or set one (`translator`).",
+        "pt": "Nenhum tradutor de {question} para {catalogue} está configurado: pergunte em {catalogue}, ou configure "
+        "um (`translator`).",
+    },
+    "not_translated": {
+        "en": "The translator failed, so the question was searched for as it is: {reason}",
+        "pt": "A tradução falhou, e a pergunta foi procurada como está: {reason}",
+    },
+    "machine_translated": {
+        "en": "Machine translation. In the original: {original}",
+        "pt": "Tradução automática. No original: {original}",
+    },
 }
+
+# What languages are called, by ISO 639-1; one that is not here goes by its code.
+NAMES: dict[str, dict[str, str]] = {
+    "en": {
+        **{"ar": "Arabic", "da": "Danish", "de": "German", "el": "Greek", "en": "English", "es": "Spanish"},
+        **{"fi": "Finnish", "fr": "French", "he": "Hebrew", "hi": "Hindi", "hu": "Hungarian", "it": "Italian"},
+        **{"ja": "Japanese", "ko": "Korean", "nl": "Dutch", "no": "Norwegian", "pt": "Portuguese", "ro": "Romanian"},
+        **{"ru": "Russian", "sv": "Swedish", "th": "Thai", "tr": "Turkish", "zh": "Chinese"},
+    },
+    "pt": {
+        **{"ar": "árabe", "da": "dinamarquês", "de": "alemão", "el": "grego", "en": "inglês", "es": "espanhol"},
+        **{"fi": "finlandês", "fr": "francês", "he": "hebraico", "hi": "hindi", "hu": "húngaro", "it": "italiano"},
+        **{"ja": "japonês", "ko": "coreano", "nl": "holandês", "no": "norueguês", "pt": "português", "ro": "romeno"},
+        **{"ru": "russo", "sv": "sueco", "th": "tailandês", "tr": "turco", "zh": "chinês"},
+    },
+}
+
+
+def named(code: str, language: str) -> str:
+    """What a language is called in another.
+
+    >>> named("en", "pt"), named("es", ""), named("eu", "en")
+    ('inglês', 'Spanish', 'eu')
+    """
+    return NAMES.get(language, NAMES["en"]).get(code, code)
 
 
 def say(name: str, language: str = "en", **parts: object) -> str:

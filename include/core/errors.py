@@ -31,6 +31,7 @@ what Airflow does with it:
         - CleaningInterrupted: a process that cleans lines died; the retry converts again.
         - TrainingInterrupted: the training process died; the retry resumes at the checkpoint.
         - GeneratorUnavailable: the language model behind `generator=llm` did not answer.
+        - TranslationFailed: the translator could not translate a question or a quote.
 """
 
 
@@ -157,3 +158,7 @@ class TrainingInterrupted(Transient):
 
 class GeneratorUnavailable(Transient):
     """The language model behind `generator=llm` did not answer."""
+
+
+class TranslationFailed(Transient):
+    """The translator could not translate a question or a quote."""

@@ -15,6 +15,7 @@ BASE_DIRECTORY = Kind("base-directory", 1)  # no artifact: a model where the use
 TOKENS = Kind("tokens", 1)
 NEGATIVES = Kind("negatives", 1)
 MODEL = Kind("model", 2)  # its ONNX copy included, and how it is trained
+READER = Kind("reader", 1)  # its ONNX graph included, and how it is trained
 EVALUATION = Kind("evaluation", 5)  # 5: BM25 and the weight fitted for it are over the terms of the index
 PLAN = Kind("plan", 2)  # 2: the formats of what is built from it
 EMBEDDING = Kind("embedding", 1)  # also how a text becomes a vector; vectors of another number are not copied

@@ -16,7 +16,7 @@ from include.core.settings import (
     RetentionSettings,
     SourceSettings,
 )
-from include.core.train_settings import TrainSettings
+from include.core.train_settings import ReaderSettings, TrainSettings
 
 
 class PresetSettings(Group):
@@ -50,6 +50,7 @@ GROUPS: dict[str, type[Group]] = {
     "convert": ConvertSettings,
     "questions": QuestionSettings,
     "train": TrainSettings,
+    "reader": ReaderSettings,
     "evaluate": EvaluateSettings,
     "embed": EmbedSettings,
     "index": IndexSettings,
@@ -67,6 +68,7 @@ class PipelineSettings(Group):
     convert: ConvertSettings = ConvertSettings()
     questions: QuestionSettings = QuestionSettings()
     train: TrainSettings = TrainSettings()
+    reader: ReaderSettings = ReaderSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
     embed: EmbedSettings = EmbedSettings()
     index: IndexSettings = IndexSettings()

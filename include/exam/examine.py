@@ -1,15 +1,15 @@
 """The exam of a verified version, before anything may publish it: beside the live version, by the same questions.
 
 Both are asked through `include.answering`, extractively, as people will ask them: the new one with the weight of BM25
-that evaluation fitted, the live one with what was published with it. A version that retrieves as well may answer worse,
-and nothing but answers shows it.
+that evaluation fitted and the run's reader, the live one with what was published with it. A version that retrieves as
+well may answer worse, and nothing but answers shows it.
 """
 
 import json
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from include.core import artifacts, kinds
 from include.core.artifacts import Artifact, Workspace
@@ -35,9 +35,22 @@ NEW, LIVE = "new", "live"
 log = logging.getLogger(__name__)
 
 
+class Tested(NamedTuple):
+    """What is examined.
+
+    Attributes:
+        version: Artifact of kind `version`.
+        evaluation: Artifact of kind `evaluation` of its model, which has the weight of BM25.
+        reader: Fingerprint of the reader that answers with it; None for none.
+    """
+
+    version: Path
+    evaluation: Path
+    reader: str | None = None
+
+
 def examine(
-    version: Path,
-    evaluation: Path,
+    tested: Tested,
     questions: Questions,
     settings: PipelineSettings,
     *,
@@ -48,8 +61,7 @@ def examine(
     """Ask the exam of a verified version and of the live one.
 
     Args:
-        version: Artifact of kind `version`.
-        evaluation: Artifact of kind `evaluation` of its model, which has the weight of BM25.
+        tested: The version, with what it is to be published with.
         questions: Those of the part `calibrate` give the new version's threshold, those of `exam` are asked then.
         settings: The index's; evaluation's, whose `tolerance` is the gate's slack; and the share of wrong answers
             that is wished for.
@@ -65,10 +77,10 @@ def examine(
         compare with.
     """
     index, tolerance, wished = settings.index, settings.evaluate.tolerance, settings.questions.wrong_answers
-    name = IndexVersion.read(version, verify=False).name
-    weight = Measured.model_validate(artifacts.read(evaluation, verify=False).stats).fusion["bm25_weight"]
+    name = IndexVersion.read(tested.version, verify=False).name
+    weight = Measured.model_validate(artifacts.read(tested.evaluation, verify=False).stats).fusion["bm25_weight"]
     live = open_store(index, root=root, server=server).live()
-    own = AnswerSettings(top_k=TOP_K, version=name, bm25_weight=weight)
+    own = AnswerSettings(top_k=TOP_K, version=name, bm25_weight=weight, read_with=tested.reader or "none")
     others = None if live in (None, name) else AnswerSettings(top_k=TOP_K, version=str(live))
     exam, practice = chosen(questions.of("exam")), chosen(questions.of("calibrate"))
 
@@ -98,11 +110,18 @@ def examine(
         made = _examined(name, live if LIVE in answers else None, exam, scores, tolerance)
         return made.model_copy(update={"answering": answering}).model_dump()
 
-    shaping = {"bm25_weight": weight, "tolerance": tolerance, "wrong_answers": wished, "top_k": TOP_K}
+    shaping: dict[str, Any] = {
+        "bm25_weight": weight,
+        "tolerance": tolerance,
+        "wrong_answers": wished,
+        "top_k": TOP_K,
+        "reader": tested.reader,
+    }
     inputs = {"version": name, "questions": questions.fingerprint}
     if others is not None:
         entry = published(root, index.collection, str(live))
-        inputs["live"] = str(live) if entry is None else f"{live}, {entry.bm25_weight}, {entry.answering}"
+        known = [] if entry is None else [entry.bm25_weight, entry.answering, entry.reader]
+        inputs["live"] = ", ".join(map(str, [live, *known]))
     made = artifacts.build(root, kinds.EXAM, write, settings=shaping, inputs=inputs)
     _tell(Examined.model_validate(made.stats))
     return made

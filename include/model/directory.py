@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 WEIGHTS = "model.safetensors"
+MULTILINGUAL_PIECES = 60_000  # models of one language have 20,000 to 52,000 word pieces
 REBUILD = "Run fine_tune again (clear the task): it writes the model's directory anew."
 
 
@@ -30,6 +31,15 @@ def model_dim(model: Path) -> int:
     if not isinstance(dim, int) or dim < 1:
         raise BadModel(f"{config} has dim = {dim!r}, expected the dimension of a DistilBERT's vectors.", next_step)
     return dim
+
+
+def reads_many_languages(model: Path) -> bool:
+    """Whether a model's vocabulary is one of many languages: multilingual ones have 100,000 word pieces and more.
+
+    Raises:
+        BadModel: `config.json` is missing or damaged.
+    """
+    return int(read_json(model / "config.json").get("vocab_size", 0)) >= MULTILINGUAL_PIECES
 
 
 def kept_dimensions(model: Path, dimensions: int) -> int:

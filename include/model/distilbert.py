@@ -102,13 +102,27 @@ def hidden_states(weights: Weights, input_ids: Tensor, attention_mask: Tensor) -
     Returns:
         (n, length, dim) in the dtype of `weights`' matrices.
     """
-    rows, length = input_ids.shape
-    dim = weights.words.shape[1]
     dtype = weights.layers[0].output.weight.dtype
-    embedded = functional.embedding(input_ids, weights.words) + weights.positions[:length]
-    state = _dropped(_normed(embedded, weights.norm).to(dtype), weights.dropout).view(rows * length, dim)
-    padding = torch.zeros(attention_mask.shape, dtype=dtype, device=state.device)
-    padding = padding.masked_fill(attention_mask == 0, torch.finfo(dtype).min).view(rows, 1, 1, length)
+    embedded = functional.embedding(input_ids, weights.words) + weights.positions[: input_ids.shape[1]]
+    state = _dropped(_normed(embedded, weights.norm).to(dtype), weights.dropout)
+    return through(weights, state, attention_mask)
+
+
+def through(weights: Weights, state: Tensor, attention_mask: Tensor) -> Tensor:
+    """What `weights.layers` make of the states before them.
+
+    Args:
+        weights: From `cast`; their layers may be some of the model's.
+        state: (n, length, dim) in the dtype of the matrices.
+        attention_mask: (n, length), 1 on word pieces, 0 on padding.
+
+    Returns:
+        (n, length, dim), in the same dtype.
+    """
+    rows, length, dim = state.shape
+    state = state.view(rows * length, dim)
+    padding = torch.zeros(attention_mask.shape, dtype=state.dtype, device=state.device)
+    padding = padding.masked_fill(attention_mask == 0, torch.finfo(state.dtype).min).view(rows, 1, 1, length)
     for layer in weights.layers:
         projected = _linear(state, layer.projections)
         query, key, value = projected.view(rows, length, 3, weights.heads, -1).permute(2, 0, 3, 1, 4)

@@ -1,11 +1,11 @@
-"""The bi-encoder as an ONNX graph: word pieces and mask in, pooled and normalised vectors out.
+"""The bi-encoder as an ONNX graph: word pieces and mask in, pooled and normalised vectors out; and the reader.
 
 Written node by node rather than through `torch.onnx.export`: the graph is thirty lines of DistilBERT,
 the bytes are a function of the weights alone, and it takes a second where both of torch 2.13's
 exporters raise deprecation warnings. Only standard operators (opset 20), so that any runtime reads it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ def write_onnx(weights: Mapping[str, np.ndarray], config: Mapping[str, Any], pat
         config: DistilBERT's configuration; its activation is one of ACTIVATIONS.
         path: The file; its directory exists.
     """
-    from onnx import TensorProto, checker, helper
+    from onnx import TensorProto
 
     graph = _Graph(weights)
     ids, mask = "input_ids", "attention_mask"
@@ -41,15 +41,73 @@ def write_onnx(weights: Mapping[str, np.ndarray], config: Mapping[str, Any], pat
     norm = graph.node("Max", graph.node("ReduceL2", pooled, graph.ints([1])), graph.number(1e-12))
     graph.node("Div", pooled, norm, output="sentence_embedding")
 
+    _write(graph, "distilbert-bi-encoder", (ids, mask), ("sentence_embedding", ["batch", int(config["dim"])]), path)
+
+
+def write_reader_onnx(weights: Mapping[str, np.ndarray], config: Mapping[str, Any], apart: int, path: Path) -> None:
+    """Write the graph of a reader, `include.training.reader_model.ReaderModel`.
+
+    Its inputs are `input_ids`, `positions` and `segments`, (batch, length) int64: the question's word pieces, then
+    the passage's, each with positions from 0; segments are 1, 2, and 0 on padding. Its output is `logits`, (batch,).
+
+    Args:
+        weights: DistilBertModel's, and the head's as `reader.…`, by name, float32.
+        config: DistilBERT's configuration.
+        apart: In the first so many layers a text sees itself alone.
+        path: The file; its directory exists.
+    """
+    from onnx import TensorProto
+
+    graph = _Graph(weights)
+    ids, positions, segments = "input_ids", "positions", "segments"
+    places = graph.node("Gather", graph.weight("embeddings.position_embeddings.weight"), positions)
+    words = graph.node("Gather", graph.weight("embeddings.word_embeddings.weight"), ids)
+    state = graph.layer_norm("embeddings.LayerNorm", graph.node("Add", words, places))
+    seen = graph.node("Cast", segments, to=TensorProto.BOOL)
+    alike = graph.node(
+        "Equal",
+        graph.node("Unsqueeze", segments, graph.ints([1])),
+        graph.node("Unsqueeze", segments, graph.ints([2])),
+    )
+    own = _bias(graph, graph.node("Unsqueeze", alike, graph.ints([1])))  # (batch, 1, length, length)
+    for layer in range(apart):
+        state = _layer(graph, config, layer, state, own)
+    state = graph.node("Add", state, graph.node("Gather", graph.weight("reader.marks"), segments))
+    both = _bias(graph, graph.node("Unsqueeze", seen, graph.ints([1, 2])))
+    for layer in range(apart, int(config["n_layers"])):
+        state = _layer(graph, config, layer, state, both)
+
+    def mean(segment: int) -> str:
+        """Of the states of one text, (batch, dim)."""
+        within = graph.node("Equal", segments, graph.ints([segment]))
+        weight = graph.node("Unsqueeze", graph.node("Cast", within, to=TensorProto.FLOAT), graph.ints([2]))
+        total = graph.node("ReduceSum", graph.node("Mul", state, weight), graph.ints([1]), keepdims=0)
+        return graph.node("Div", total, graph.node("ReduceSum", weight, graph.ints([1]), keepdims=0))
+
+    means = [mean(1), mean(2)]
+    product = graph.node("Mul", *means)
+    lengths = [graph.node("ReduceL2", each, graph.ints([1]), keepdims=0) for each in means]
+    dot = graph.node("ReduceSum", product, graph.ints([1]), keepdims=0)
+    cosine = graph.node("Div", dot, graph.node("Mul", *lengths))
+    first = graph.node("Squeeze", graph.node("Gather", state, graph.ints([0]), axis=1), graph.ints([1]))
+    read = graph.node("Add", first, graph.node("Mul", product, graph.weight("reader.product")))
+    judged = graph.node("Squeeze", graph.linear("reader.head", read), graph.ints([1]))
+    graph.node("Add", judged, graph.node("Mul", cosine, graph.weight("reader.scale")), output="logits")
+    _write(graph, "distilbert-reader", (ids, positions, segments), ("logits", ["batch"]), path)
+
+
+def _write(graph: "_Graph", name: str, inputs: Sequence[str], output: tuple[str, list[str | int]], path: Path) -> None:
+    from onnx import TensorProto, checker, helper
+
     def tensor(name: str, kind: int, shape: list[str | int]) -> Any:
         return helper.make_tensor_value_info(name, kind, shape)
 
     model = helper.make_model(
         helper.make_graph(
             graph.nodes,
-            "distilbert-bi-encoder",
-            [tensor(name, TensorProto.INT64, ["batch", "length"]) for name in (ids, mask)],
-            [tensor("sentence_embedding", TensorProto.FLOAT, ["batch", config["dim"]])],
+            name,
+            [tensor(each, TensorProto.INT64, ["batch", "length"]) for each in inputs],
+            [tensor(output[0], TensorProto.FLOAT, output[1])],
             graph.constants,
         ),
         opset_imports=[helper.make_opsetid("", OPSET)],
@@ -107,28 +165,37 @@ def _transformer(graph: _Graph, config: Mapping[str, Any], ids: str, mask: str) 
     """Add DistilBertModel's forward pass; returns the last hidden states, (batch, length, dim)."""
     from onnx import TensorProto
 
-    heads, dim = int(config["n_heads"]), int(config["dim"])
     length = graph.node("Shape", ids, start=1, end=2)
     positions = graph.node("Slice", graph.weight("embeddings.position_embeddings.weight"), graph.ints([0]), length)
     words = graph.node("Gather", graph.weight("embeddings.word_embeddings.weight"), ids)
     hidden = graph.layer_norm("embeddings.LayerNorm", graph.node("Add", words, positions))
     seen = graph.node("Unsqueeze", graph.node("Cast", mask, to=TensorProto.BOOL), graph.ints([1, 2]))
-    bias = graph.node("Where", seen, graph.number(0.0), graph.number(LOWEST))  # (batch, 1, 1, length)
-    split, joined = graph.ints([0, 0, heads, dim // heads]), graph.ints([0, 0, dim])
+    bias = _bias(graph, seen)  # (batch, 1, 1, length)
     for layer in range(int(config["n_layers"])):
-        name = f"transformer.layer.{layer}"
-
-        def part(which: str, order: list[int], *, name: str = name, hidden: str = hidden) -> str:
-            value = graph.linear(f"{name}.attention.{which}", hidden)
-            return graph.node("Transpose", graph.node("Reshape", value, split), perm=order)
-
-        scores = graph.node("MatMul", part("q_lin", [0, 2, 1, 3]), part("k_lin", [0, 2, 3, 1]))
-        scores = graph.node("Add", graph.node("Mul", scores, graph.number((dim // heads) ** -0.5)), bias)
-        mixed = graph.node("MatMul", graph.node("Softmax", scores, axis=-1), part("v_lin", [0, 2, 1, 3]))
-        mixed = graph.node("Reshape", graph.node("Transpose", mixed, perm=[0, 2, 1, 3]), joined)
-        mixed = graph.linear(f"{name}.attention.out_lin", mixed)
-        hidden = graph.layer_norm(f"{name}.sa_layer_norm", graph.node("Add", mixed, hidden))
-        inner = graph.node(ACTIVATIONS[config["activation"]], graph.linear(f"{name}.ffn.lin1", hidden))
-        outer = graph.linear(f"{name}.ffn.lin2", inner)
-        hidden = graph.layer_norm(f"{name}.output_layer_norm", graph.node("Add", outer, hidden))
+        hidden = _layer(graph, config, layer, hidden, bias)
     return hidden
+
+
+def _bias(graph: _Graph, seen: str) -> str:
+    """What attention's scores get added: nothing where a piece is seen, the lowest number elsewhere."""
+    return graph.node("Where", seen, graph.number(0.0), graph.number(LOWEST))
+
+
+def _layer(graph: _Graph, config: Mapping[str, Any], layer: int, hidden: str, bias: str) -> str:
+    heads, dim = int(config["n_heads"]), int(config["dim"])
+    split, joined = graph.ints([0, 0, heads, dim // heads]), graph.ints([0, 0, dim])
+    name = f"transformer.layer.{layer}"
+
+    def part(which: str, order: list[int]) -> str:
+        value = graph.linear(f"{name}.attention.{which}", hidden)
+        return graph.node("Transpose", graph.node("Reshape", value, split), perm=order)
+
+    scores = graph.node("MatMul", part("q_lin", [0, 2, 1, 3]), part("k_lin", [0, 2, 3, 1]))
+    scores = graph.node("Add", graph.node("Mul", scores, graph.number((dim // heads) ** -0.5)), bias)
+    mixed = graph.node("MatMul", graph.node("Softmax", scores, axis=-1), part("v_lin", [0, 2, 1, 3]))
+    mixed = graph.node("Reshape", graph.node("Transpose", mixed, perm=[0, 2, 1, 3]), joined)
+    mixed = graph.linear(f"{name}.attention.out_lin", mixed)
+    hidden = graph.layer_norm(f"{name}.sa_layer_norm", graph.node("Add", mixed, hidden))
+    inner = graph.node(ACTIVATIONS[config["activation"]], graph.linear(f"{name}.ffn.lin1", hidden))
+    outer = graph.linear(f"{name}.ffn.lin2", inner)
+    return graph.layer_norm(f"{name}.output_layer_norm", graph.node("Add", outer, hidden))

@@ -9,7 +9,7 @@ with: over it, each week would need the one before.
 
 import logging
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from include.core import artifacts, kinds
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 # From what is made to what it is made of: in this order they are removed, so that nothing ever names what is gone.
 KINDS = (
     kinds.EXAM,
-    *(kinds.VERSION, kinds.EDGE, kinds.PLAN, kinds.EMBEDDING, kinds.EVALUATION, kinds.MODEL),
+    *(kinds.VERSION, kinds.EDGE, kinds.PLAN, kinds.EMBEDDING, kinds.EVALUATION, kinds.READER, kinds.MODEL),
     *(kinds.NEGATIVES, kinds.TOKENS, kinds.BASE, kinds.QUESTIONS, kinds.CATALOGUE, kinds.SOURCE, kinds.REPORT),
 )
 FINGERPRINT = re.compile("[0-9a-f]{16}")
@@ -81,7 +81,8 @@ def needed(root: Path, held: Shelf, used: Iterable[str], versions: Iterable[str]
     names = set(versions)
     kept = {f"version/{name}" for name in names} & held.keys()
     found: set[str] = set()
-    waiting = [*used, *kept, *(name for version in names for name, _ in plans_of(version, held))]
+    waiting = [*used, *kept, *_readers(root, names)]
+    waiting += [name for version in names for name, _ in plans_of(version, held)]
     waiting += [name for name, made in held.items() if name.startswith("exam/") and made and _of(made) in names]
     while waiting:
         name = waiting.pop()
@@ -93,6 +94,15 @@ def needed(root: Path, held: Shelf, used: Iterable[str], versions: Iterable[str]
     bases = {f"model/{made.inputs.get('base')}" for made in models}  # a model of ours; not followed further
     cut = {name for name, made in held.items() if name.startswith("tokens/") and made and _about(made) in trained_on}
     return found | cut | bases & held.keys() | set(_evaluations(held, kept))
+
+
+def _readers(root: Path, versions: Collection[str]) -> Iterator[str]:
+    """The readers that were published with versions."""
+    for collection in collections(root):
+        journal = Journal.load(root, collection)
+        for entry in (*journal.history, *([journal.intent] if journal.intent else [])):
+            if entry.version in versions and entry.reader is not None:
+                yield f"{kinds.READER.name}/{entry.reader}"
 
 
 def _of(exam: Artifact) -> str | None:

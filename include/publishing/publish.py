@@ -53,6 +53,7 @@ class Release:
         logical_date: The date that the run stands for, with a time zone.
         run_id: The run's name, for the journal.
         exam: Artifact of kind `exam` of the version; None where there are no questions.
+        reader: Fingerprint of the reader that answers with the version; None where there is none to use.
     """
 
     version: Path
@@ -60,6 +61,7 @@ class Release:
     logical_date: datetime
     run_id: str
     exam: Path | None = None
+    reader: str | None = None
 
 
 def publish(
@@ -112,6 +114,7 @@ def publish(
             sample=is_sample(root / made.catalogue, root),
             exam=None if release.exam is None else release.exam.name,
             answering=None if release.exam is None else _calibrated(release.exam),
+            reader=release.reader,
         )
         previous = live
         if decided.publish and live == name:

@@ -47,7 +47,7 @@ def page(facts: Facts, written_at: datetime) -> str:
         against_live(changes[0] if changes else None),
         _tiles(results),
         retrieval(stats_of(results.evaluate)),
-        answers(stats_of(results.read_questions), stats_of(results.examine)),
+        answers(stats_of(results.read_questions), stats_of(results.examine), stats_of(results.train_reader)),
         training(stats_of(results.fine_tune), facts.history),
         data(stats_of(results.convert)),
         _index(results),

@@ -19,7 +19,7 @@ from include.exam.summary import LESS_IS_BETTER, NAMES, Examined, Figure, Scored
 from include.questions.summary import Fates
 from include.report.charts import interval_chart, line_chart
 from include.report.html import Cell, render
-from include.training.summary import History
+from include.training.summary import History, Reading
 
 MAIN: tuple[MetricName, ...] = ("ndcg@10", "r@10", "p@1")  # the first of them that a protocol has is drawn
 VERDICTS = {"better": "▲ better", "worse": "▼ worse", "same": "≈ within noise"}
@@ -39,8 +39,8 @@ def retrieval(measured: Measured | None) -> Markup:
     )
 
 
-def answers(fates: Fates | None, examined: Examined | None) -> Markup:
-    """What became of the questions file, and the exam of the version and of the live one; nothing without questions."""
+def answers(fates: Fates | None, examined: Examined | None, reader: Reading | None) -> Markup:
+    """What became of the questions file, the exam of both versions, the reader; nothing without questions."""
     if fates is None:
         return Markup()
     exam = None
@@ -56,7 +56,7 @@ def answers(fates: Fates | None, examined: Examined | None) -> Markup:
         [reason, count, ", ".join(str(each["line"]) for each in fates.examples.get(reason, []))]
         for reason, count in fates.reasons.items()
     ]
-    return render("answers", counts=counts | {"parts": fates.parts}, rejected=rejected, exam=exam)
+    return render("answers", counts=counts | {"parts": fates.parts}, rejected=rejected, exam=exam, reader=reader)
 
 
 def _exam_rows(scored: Scored) -> list[list[Any]]:

@@ -55,6 +55,7 @@ class Entry:
         answering: By what it answers, as calibrated by questions: `threshold`, and what it leads to; None where there
             were too few: then the default holds.
         sample: Whether its catalogue is the synthetic sample; None where that was not known.
+        reader: Fingerprint of the reader that answers with it; None where there is none.
     """
 
     version: str
@@ -70,6 +71,7 @@ class Entry:
     sample: bool | None = None
     exam: str | None = None
     answering: dict[str, Any] | None = None
+    reader: str | None = None
 
 
 @dataclass

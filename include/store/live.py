@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from include.core import artifacts
-from include.core.errors import DamagedArtifact
+from include.core.artifacts import Artifact
+from include.core.errors import DamagedArtifact, NoLiveIndex
+from include.core.settings import IndexSettings
 from include.store.protocol import Store
 from include.store.version import IndexVersion
 
@@ -40,3 +42,21 @@ def live_model(store: Store, *, root: Path) -> LiveModel | None:
     except DamagedArtifact as damage:
         log.warning("the model of the live version %s cannot be compared with: %s", live, damage)
         return None
+
+
+def the_live_model(store: Store, index: IndexSettings, *, root: Path) -> Artifact:
+    """The live version's model, for a run with `retrain = never`.
+
+    Raises:
+        NoLiveIndex: There is none that is intact.
+    """
+    live = live_model(store, root=root)
+    if live is None:
+        raise NoLiveIndex(
+            f"retrain is never, which embeds with the live index's model, but collection {index.collection} of store "
+            f"{index.store} has no live version with an intact model.",
+            "Trigger a run with retrain = auto first: it trains a model.",
+        )
+    made = artifacts.read(live.path)
+    log.info("reused the live index's model %s: retrain is never", made.fingerprint)
+    return made

@@ -13,7 +13,7 @@ import sys
 import threading
 from argparse import Namespace
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -51,15 +51,24 @@ def train_in_subprocess(
         VitrineError: Whatever `train` raises, of the same class.
         RuntimeError: The child failed in a way that nobody foresaw; holds its traceback.
     """
-    command = [
-        sys.executable,
-        "-m",
-        "include.training.train",
-        f"--root={root.resolve()}",
-        f"--catalogue={catalogue.resolve()}",
-    ]
-    command += [f"--settings={settings.model_dump_json()}", f"--parent={os.getpid()}", f"--nonce={nonce}"]
+    command = [f"--root={root.resolve()}", f"--catalogue={catalogue.resolve()}"]
+    command += [f"--settings={settings.model_dump_json()}", f"--nonce={nonce}"]
     command += [f"--{name}={path.resolve()}" for name, path in beside._asdict().items() if path is not None]
+    return in_subprocess("include.training.train", command, sink)
+
+
+def in_subprocess(program: str, arguments: Sequence[str], sink: Sink | None) -> Artifact:
+    """Run a program of ours that trains and reports as `run_as_child` does, in a child process.
+
+    Args:
+        program: Its module.
+        arguments: Its command line; `--parent` is added.
+        sink: Receives its progress.
+
+    Raises:
+        As `train_in_subprocess`.
+    """
+    command = [sys.executable, "-m", program, *arguments, f"--parent={os.getpid()}"]
     child = subprocess.Popen(
         command,
         cwd=REPOSITORY,

