@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 PLACEHOLDER = "title is a placeholder"
 MOST_NAMES = 50  # field names counted apart in one block; more would be somebody's data
 FURTHER_NAMES = "(further names)"
+# Nearly all weights are 1.0: these are not converted one by one.
 _ONE = struct.pack("f", 1.0)
 
 
@@ -153,7 +154,6 @@ class RowReader:
             contents.append(content.encode() if content else b"")
             indices += some_indices
             links.append(count := len(some_indices))
-            # Nearly all weights are 1.0: these are not converted one by one.
             weights.append(_ONE * count if some_weights.count(1.0) == count else pack("f", some_weights, count))
             if mends:
                 mended.update(mends)

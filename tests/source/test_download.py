@@ -661,7 +661,7 @@ def test_the_statistics_are_json(server: FileServer, root: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("slip", ["produkts.csv", "Products.csv", "products.CSV.gz", "products.csv/x"])
+@pytest.mark.parametrize("slip", ["pruducts.csv", "Products.csv", "products.CSV.gz", "products.csv/x"])
 def test_a_path_with_a_slip_is_told_with_the_nearest_name(root: Path, tmp_path: Path, slip: str) -> None:
     """A newcomer who wrote a letter wrong was told that there is no such file, and looked elsewhere."""
     (tmp_path / "shop").mkdir()
