@@ -179,8 +179,8 @@ class QuestionSettings(Group):
         0.1,
         title="Wrong answers allowed",
         description="Share, 0-1, of the unanswerable questions that may be answered: the threshold of answers is "
-        "chosen by it, from the file's part `calibrate`, and published with the version. Fewer wrong answers are more "
-        "wrong refusals.",
+        "raised for it above the default, 0.5, by the file's part `calibrate`, and published with the version. Fewer "
+        "wrong answers are more wrong refusals.",
         ge=0,
         le=1,
     )

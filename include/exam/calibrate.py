@@ -1,12 +1,14 @@
 """The threshold that a version answers by, from questions: at most the wished share of wrong answers.
 
-A question that nothing answers is answered wrongly wherever some sentence reaches the threshold. So it is put just
-above the sentences of all such questions but for the wished share of them.
+A question that nothing answers is answered wrongly wherever some sentence reaches the threshold. So it is raised from
+the default to just above the sentences of all such questions but for the wished share of them. It is never lowered:
+that a file's unanswerable questions are easy says nothing of those that people will ask.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from include.answering.answer import THRESHOLD
 from include.evaluation.bootstrap import FEWEST
 from include.exam.summary import Calibrated
 from include.questions.questions import Question
@@ -30,10 +32,10 @@ def calibrated(questions: Sequence[Question], entries: Sequence[Mapping[str, Any
     there = [(score, each.weight) for each, score in told if each.answerable]
     if len(absent) < FEWEST:
         return None
-    allowed, threshold, answered = wished * sum(weight for _, weight in absent), 0.0, 0.0
+    allowed, threshold, answered = wished * sum(weight for _, weight in absent), THRESHOLD, 0.0
     for score, weight in absent:
         answered += weight
-        if score >= 0 and answered > allowed:
+        if score >= threshold and answered > allowed:
             threshold = round(score + STEP, 4)
             break
     return {

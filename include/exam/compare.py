@@ -46,7 +46,7 @@ def by_kind(
 
 
 def gate(compared: Scored, first: str, second: str, tolerance: float) -> Gate:
-    """Whether `first` answers no worse than `second`, beyond noise: by the right product, wrong answers, evidence.
+    """Whether `first` answers no worse than `second`, beyond noise: by each figure of `JUDGED`.
 
     Args:
         compared: Of both.

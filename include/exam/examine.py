@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from include.answering.answer import THRESHOLD
 from include.core import artifacts, kinds
 from include.core.artifacts import Artifact, Workspace
 from include.core.errors import DamagedArtifact, UnknownVersion
@@ -115,6 +116,8 @@ def examine(
         "tolerance": tolerance,
         "wrong_answers": wished,
         "top_k": TOP_K,
+        "least": THRESHOLD,
+        "judged": JUDGED,
         "reader": tested.reader,
     }
     inputs = {"version": name, "questions": questions.fingerprint}

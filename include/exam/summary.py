@@ -19,7 +19,7 @@ NAMES: dict[FigureName, str] = {
     "refused_wrongly": "wrong refusals",
 }
 # By the gate, and by the check of what is live.
-JUDGED: tuple[FigureName, ...] = ("hit@1", "answered_wrongly", "evidence")
+JUDGED: tuple[FigureName, ...] = ("hit@1", "answered_wrongly", "refused_wrongly", "evidence")
 LESS_IS_BETTER = ("answered_wrongly", "refused_wrongly")
 # By figure; of one question, those that apply to it.
 Scores = Mapping[FigureName, float]

@@ -13,7 +13,7 @@ from include.exam.calibrate import calibrated
 from include.questions.questions import Question
 from include.run import Run
 from include.store.journal import Journal
-from tests.exam.people import COUNT, ROWS, asked_of, publish, write_file
+from tests.exam.people import COUNT, ROWS, asked_of, publish, summaries, write_file
 from tests.indexed import INDEX, Shop
 
 
@@ -33,9 +33,18 @@ def test_the_threshold_lets_the_wished_share_through_and_no_more() -> None:
     assert (made["wrong_answers"], made["questions"]) == (0.1, 25)
     assert made["wrong_refusals"] == 0.8
     free = calibrated([*absent[0], *there[0]], [*absent[1], *there[1]], 1.0)
-    assert free is not None and (free["threshold"], free["wrong_refusals"]) == (0.0, 0.2)
+    assert free is not None and (free["threshold"], free["wrong_refusals"]) == (0.5, 0.4)
     none = calibrated(*absent, 0.0)
     assert none is not None and (none["wrong_answers"], none["wrong_refusals"]) == (0.0, None)
+
+
+def test_easy_unanswerable_questions_do_not_lower_the_threshold(
+    shop: Shop, run_of: Callable[..., Run], asked: Path
+) -> None:
+    """A question for submarines says nothing of one for a lamp's warranty, which would be answered with any text."""
+    run = run_of(1, questions=str(asked), wrong_answers=1.0)
+    exam = stages.examine(run, *summaries(shop, 1, run))
+    assert exam is not None and exam["stats"]["answering"]["threshold"] == 0.5
 
 
 def test_too_few_unanswerable_questions_calibrate_nothing() -> None:

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from include.publishing.needed import needed, shelf
 from include.run import Run
 from include.store.journal import Journal
 from include.store.version import IndexVersion
-from tests.exam.people import COUNT, ROWS, publish, stand_in, summaries
+from tests.exam.people import COUNT, ROWS, asked_of, publish, stand_in, summaries, write_file
 from tests.faults.killed import kill_at_point
 from tests.indexed import Shop
 
@@ -57,6 +58,27 @@ def test_a_version_that_answers_worse_is_not_published_though_its_retrieval_is_a
 
     exam, third = publish(shop, 3, run_of(3))
     assert third["published"] and "answers no worse than the live one" in exam["stats"]["gate"]["reason"]
+
+
+def test_a_version_that_refuses_what_the_live_one_answers_is_not_published(
+    shop: Shop, run_of: Callable[..., Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It finds the right products, invents nothing, and is of no use; without evidence only the refusals show it."""
+    rows = [replace(each, evidence=()) for each in asked_of(ROWS, COUNT).all]
+    file = str(write_file(tmp_path / "bare.jsonl", rows))
+    right = stand_in(ROWS, lambda *_: True)
+
+    def answers(texts: list[str], settings: Any, index: Any, **options: Any) -> dict[str, Any]:
+        made: dict[str, Any] = right(texts, settings, index, **options)
+        for each in made["answers"] if settings.version == shop.versions[1] else []:
+            each.update(found=False, answer="", sources=[])
+        return made
+
+    monkeypatch.setattr("include.exam.ask.answer", answers)
+    assert publish(shop, 1, run_of(1, questions=file))[1]["published"]
+    decision = publish(shop, 2, run_of(2, questions=file))[1]
+    assert (decision["published"], shop.live) == (False, 1)
+    assert "wrong refusals 1.000 against 0.000" in decision["reason"]
 
 
 def test_a_person_may_approve_against_the_exam(
