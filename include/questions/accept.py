@@ -90,6 +90,7 @@ class _Reading:
                 row = parse(line)
             except Refused as refused:
                 self._fates.read += 1
+                self._ignored.update(refused.others)
                 self._reject(place, str(refused))
                 continue
             if row is None:
@@ -129,10 +130,11 @@ class _Reading:
         fates.ignored = dict(self._ignored.most_common(MOST_NAMES))
         if not accepted:
             told = ", ".join(f"{reason} ({count:,})" for reason, count in reasons.most_common()) or "there is none"
+            told += f"; its fields {', '.join(fates.ignored)} mean nothing here" if fates.ignored else ""
             raise BadSource(
                 f"No row of the questions file {fates.origin} can be used: {told}.",
-                "Each row needs `question` and `uids` with ids of this catalogue, or `answerable` false; see Questions "
-                "in docs/operations.md. Correct the file or the setting `questions`, then clear the task.",
+                "Each row needs `question` and `uids` with ids of this catalogue, or `answerable` = `false`; see "
+                "Questions in docs/operations.md. Correct the file or the setting `questions`, then clear the task.",
             )
         fates.accepted = len(accepted)
         fates.parts = {name: sum(each.part == name for each in accepted) for name in SHARES}
@@ -146,7 +148,7 @@ class _Reading:
 
     def _of_catalogue(self, products: Path) -> Iterator[Question]:
         """The questions that this catalogue can be asked, with its own uids alone."""
-        known = _known(products, {uid for question, _ in self._found.values() for uid in question.uids})
+        known = known_uids(products, {uid for question, _ in self._found.values() for uid in question.uids})
         ids: set[str] = set()
         for question, place in self._found.values():
             uids = tuple(uid for uid in question.uids if uid in known)
@@ -160,8 +162,8 @@ class _Reading:
                 yield replace(question, uids=uids)
 
 
-def _known(products: Path, wanted: set[str]) -> set[str]:
-    """Which of the ids are products."""
+def known_uids(products: Path, wanted: set[str]) -> set[str]:
+    """Which of the ids are products of a catalogue's Parquet file."""
     values = pa.array(sorted(wanted), pa.string())
     found: set[str] = set()
     with pq.ParquetFile(products, page_checksum_verification=True) as file:

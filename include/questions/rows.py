@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,7 @@ BAD_UIDS = "uids is no list of ids"
 BAD_EVIDENCE = "evidence is no list of texts"
 BAD_ANSWERABLE = "answerable is neither true nor false"
 BAD_WEIGHT = "weight is no number above 0"
-NO_PRODUCT = "answerable, but names no product"
+NO_PRODUCT = "names no product, and no answerable false"
 UNKNOWN_UID = "no product of this catalogue has its uids"
 SAME_ID = "another question has its id"
 
@@ -28,7 +29,15 @@ _YES, _NO = {"true", "yes", "y", "1"}, {"false", "no", "n", "0"}
 
 
 class Refused(Exception):
-    """A row that cannot be used; the message is the reason, short and without the row's own text."""
+    """A row that cannot be used; the message is the reason, short and without the row's own text.
+
+    Attributes:
+        others: Names of its fields that are not `FIELDS`.
+    """
+
+    def __init__(self, reason: str, others: tuple[str, ...] = ()) -> None:
+        super().__init__(reason)
+        self.others = others
 
 
 @dataclass(frozen=True)
@@ -60,17 +69,26 @@ def parse(line: bytes) -> Row | None:
         raise Refused(UNREADABLE) from None
     if not isinstance(row, dict):
         raise Refused(UNREADABLE)
+    others = tuple(str(name) for name in row if name not in FIELDS)
     given = {name: value for name in FIELDS if not _is_empty(value := row.get(name))}
+    try:
+        return Row(_question(given), others)
+    except Refused as refused:
+        raise Refused(str(refused), others) from None
+
+
+def _question(given: Mapping[str, Any]) -> Question:
+    """The question of the fields that have something in them."""
     question = _text(given.get("question"))
     if not question:
         raise Refused(NO_QUESTION)
     if len(question) > LONGEST_QUESTION:
         raise Refused(LONG_QUESTION)
     uids = _texts(given.get("uids"), _BETWEEN_UIDS, BAD_UIDS)
-    answerable = _answerable(given.get("answerable"), bool(uids))
+    answerable = _answerable(given.get("answerable"))
     if answerable and not uids:
         raise Refused(NO_PRODUCT)
-    made = Question(
+    return Question(
         id=_text(given.get("id")) or hashlib.sha256(repr((folded(question), uids)).encode()).hexdigest()[:12],
         question=question,
         uids=uids,
@@ -80,7 +98,6 @@ def parse(line: bytes) -> Row | None:
         weight=_weight(given.get("weight", 1.0)),
         kind=_text(given.get("kind")),
     )
-    return Row(made, tuple(str(name) for name in row if name not in FIELDS))
 
 
 def _is_empty(value: Any) -> bool:
@@ -111,9 +128,9 @@ def _texts(value: Any, between: re.Pattern[str], reason: str) -> tuple[str, ...]
     return tuple(dict.fromkeys(text for text in texts if text))
 
 
-def _answerable(value: Any, default: bool) -> bool:
+def _answerable(value: Any) -> bool:
     if value is None:
-        return default
+        return True
     word = str(value).strip().casefold().removesuffix(".0")
     if word not in _YES | _NO:
         raise Refused(BAD_ANSWERABLE)

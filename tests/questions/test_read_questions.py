@@ -36,6 +36,7 @@ ROWS: list[dict[str, Any]] = [
 BAD: list[tuple[dict[str, Any] | str, str]] = [
     ({"question": " ", "uids": ["0000000000"]}, "no question"),
     ({"question": "Who?", "uids": []} | {"answerable": True}, "names no product"),
+    ({"question": "Whose?", "uid": "0000000000"}, "names no product"),
     ({"question": "What is it?", "uids": ["of another shop"]}, "no product of this catalogue"),
     ({"question": "What is this?", "uids": {"0000000000": 1}}, "no list of ids"),
     ({"question": "Why?", "uids": ["0000000000"], "evidence": [["a"]]}, "no list of texts"),
@@ -141,6 +142,15 @@ def test_a_file_of_another_shop_fails_with_the_reasons(
     assert artifacts.published(run.root, kinds.QUESTIONS) == []
 
 
+def test_a_mistyped_column_does_not_make_every_question_unanswerable(
+    run_on: Callable[..., Run], catalogue: Path, tmp_path: Path
+) -> None:
+    """An exam without a right product would calibrate a threshold that answers nothing."""
+    (tmp_path / "q.csv").write_text("question,uid\nWhich lamp?,0000000001\nWhich tent?,0000000002\n")
+    with pytest.raises(BadSource, match=r"names no product, .*\(2\); its fields uid mean nothing here\."):
+        read_file(run_on(questions=str(tmp_path / "q.csv")), catalogue)
+
+
 def test_without_a_file_nothing_is_done_and_said(
     run_on: Callable[..., Run], catalogue: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -174,6 +184,6 @@ def test_a_tables_words_for_yes_are_read(cell: Any) -> None:
 def test_a_field_that_means_nothing_is_named() -> None:
     """`uid` for `uids` would leave every question without a product."""
     with pytest.raises(Refused, match="names no product"):
-        parse(b'{"question": "Which?", "uid": "a", "answerable": true}')
+        parse(b'{"question": "Which?", "uid": "a"}')
     row = parse(b'{"question": "Which?", "uids": "a", "evidences": ["b"]}')
     assert row is not None and row.others == ("evidences",)
