@@ -56,8 +56,8 @@ def check_live(
             )
         return _unasked(None, f"nothing has been published in collection {index.collection} yet")
     try:
-        _require_whole(live, store, root)
         entry = published(root, index.collection, live)
+        _require_whole(live, None if entry is None else entry.reader, store, root)
         if entry is None or entry.exam is None:
             return _unasked(
                 live,
@@ -72,10 +72,12 @@ def check_live(
         raise VerificationFailed(f"The live version {live} is damaged: {damage.what}", MEND) from damage
 
 
-def _require_whole(live: str, store: Store, root: Path) -> None:
-    """Whether every file of the version is as it was published, and every product is there."""
+def _require_whole(live: str, reader: str | None, store: Store, root: Path) -> None:
+    """Whether every file of the version and of its reader is as it was published, and every product is there."""
     made = IndexVersion.read(IndexVersion.path(root, live))
     artifacts.read(root / made.model)
+    if reader is not None:
+        artifacts.read(artifacts.locate(root, kinds.READER, reader))
     for shard in made.shards:
         if "path" in shard:
             artifacts.read(root / shard["path"])
@@ -96,6 +98,8 @@ def _asked(
     sink: Sink | None,
 ) -> dict[str, Any]:
     exam = [each for each in chosen(questions.of("exam")) if each.id in then]
+    if not exam:
+        return _unasked(live, f"none of the questions that version {live} was published with is of the exam")
     settings = AnswerSettings(top_k=TOP_K, version=live)
     with Progress("check_answers", len(exam), unit="questions", sink=sink) as progress:
         entries = ask(exam, settings, index, progress, root=root, server=server)

@@ -9,10 +9,11 @@ import pytest
 
 from include import stages
 from include.answering.answer import answer
+from include.core import artifacts, kinds
 from include.core.errors import AnswersWorse, Terminal, VerificationFailed
 from include.run import Run
 from include.store.version import IndexVersion
-from tests.exam.people import publish
+from tests.exam.people import ROWS, asked_of, publish, write_file
 from tests.indexed import INDEX, Shop
 
 
@@ -63,6 +64,34 @@ def test_a_damaged_index_fails_the_check_with_the_way_out(live: Shop, what: str)
     with pytest.raises(VerificationFailed, match=r"roll_back.*train_and_index") as caught:
         check(live)
     assert isinstance(caught.value, Terminal), "a retry would only be later"
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_damaged_reader_fails_the_check(shop: Shop, gone: bool) -> None:
+    """Questions are answered without it, by rules that nobody has measured for this version."""
+    made = artifacts.build(
+        shop.root,
+        kinds.READER,
+        lambda space: {"bytes": (space.path / "reader.onnx").write_bytes(bytes(999))},
+        settings={},
+    )
+    shop.publish(1, reader=made.fingerprint)
+    assert check(shop)["version"] == shop.versions[0]
+    if gone:
+        made.path.rename(shop.root / "elsewhere")
+    else:
+        (made.path / "reader.onnx").write_bytes(bytes([1]) * 999)
+    with pytest.raises(VerificationFailed, match=r"roll_back.*train_and_index"):
+        check(shop)
+
+
+def test_an_exam_without_questions_has_checked_nothing(shop: Shop, run_of: Callable[..., Run], tmp_path: Path) -> None:
+    """Three questions may all be of training: a green run that compared nothing looks like a sound index."""
+    file = write_file(tmp_path / "train.jsonl", asked_of(ROWS, 3, "train").all)
+    publish(shop, 1, run_of(1, questions=str(file)))
+    made = check(shop)
+    assert (made["checked"], made["questions"]) == (False, 0)
+    assert "none of the questions" in made["reason"]
 
 
 def test_worse_answers_fail_the_check_with_both_figures(live: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
