@@ -222,6 +222,7 @@ class Candidate(BaseModel):
     evaluate: Summary[Measured]
     verify: Summary[Checked]
     examine: Summary[Examined] | None = None
+    train_reader: Summary[Reading] | None = None
 
 
 class Results(BaseModel):

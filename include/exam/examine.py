@@ -8,10 +8,12 @@ well may answer worse, and nothing but answers shows it.
 import json
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from include.answering.answer import THRESHOLD
+from include.catalogue.schema import PRODUCTS_FILE
 from include.core import artifacts, kinds
 from include.core.artifacts import Artifact, Workspace
 from include.core.errors import DamagedArtifact, UnknownVersion
@@ -24,9 +26,10 @@ from include.exam.calibrate import calibrated
 from include.exam.compare import by_kind, compare, gate
 from include.exam.scoring import score
 from include.exam.summary import JUDGED, NAMES, Examined, FigureName, Scored, Scores
+from include.questions.accept import known_uids
 from include.questions.questions import Question, Questions
 from include.store.connection import ServerConnection
-from include.store.journal import published
+from include.store.journal import Entry, published
 from include.store.stores import open_store
 from include.store.version import IndexVersion
 
@@ -82,11 +85,12 @@ def examine(
     weight = Measured.model_validate(artifacts.read(tested.evaluation, verify=False).stats).fusion["bm25_weight"]
     live = open_store(index, root=root, server=server).live()
     own = AnswerSettings(top_k=TOP_K, version=name, bm25_weight=weight, read_with=tested.reader or "none")
-    others = None if live in (None, name) else AnswerSettings(top_k=TOP_K, version=str(live))
+    others = None if live is None else AnswerSettings(top_k=TOP_K, version=live)
     exam, practice = chosen(questions.of("exam")), chosen(questions.of("calibrate"))
 
     def write(space: Workspace) -> Mapping[str, Any]:
-        total = len(practice) + (1 if others is None else 2) * len(exam)
+        common = [] if others is None else _common(exam, root, str(live))
+        total = len(practice) + len(exam) + len(common)
         with Progress("examine", total, unit="questions", sink=sink) as progress:
 
             def told(asked: Sequence[Question], answering: AnswerSettings, part: str) -> list[dict[str, Any]]:
@@ -96,19 +100,21 @@ def examine(
 
             open_minded = own.model_copy(update={"threshold": 0.0})
             answering = calibrated(practice, told(practice, open_minded, "calibrate"), wished)
-            threshold = None if answering is None else answering["threshold"]
+            threshold = THRESHOLD if answering is None else answering["threshold"]
+            asked = {NEW: exam}
             answers = {NEW: told(exam, own.model_copy(update={"threshold": threshold}), "exam")}
-            if others is not None:
+            if others is not None and common:
                 try:
-                    answers[LIVE] = told(exam, others, "exam")
+                    answers[LIVE] = told(common, others, "live")
+                    asked[LIVE] = common
                 except (DamagedArtifact, UnknownVersion) as damage:
                     log.warning("the live version %s cannot be asked, so nothing is compared with it: %s", live, damage)
         scores = {
-            system: [score(question, each) for question, each in zip(exam, given, strict=True)]
+            system: {each.id: score(each, entry) for each, entry in zip(asked[system], given, strict=True)}
             for system, given in answers.items()
         }
-        _write(space.path / ANSWERS_FILE, exam, answers, scores)
-        made = _examined(name, live if LIVE in answers else None, exam, scores, tolerance)
+        _write(space.path / ANSWERS_FILE, asked, answers, scores)
+        made = _examined(name, live if LIVE in answers else None, asked, scores, tolerance)
         return made.model_copy(update={"answering": answering}).model_dump()
 
     shaping: dict[str, Any] = {
@@ -123,11 +129,44 @@ def examine(
     inputs = {"version": name, "questions": questions.fingerprint}
     if others is not None:
         entry = published(root, index.collection, str(live))
+        if live == name and entry is not None and (kept := _kept(entry, shaping, inputs, root)):
+            log.info("version %s is live with the exam %s of the same questions: nothing is asked", name, entry.exam)
+            return kept
         known = [] if entry is None else [entry.bm25_weight, entry.answering, entry.reader]
         inputs["live"] = ", ".join(map(str, [live, *known]))
     made = artifacts.build(root, kinds.EXAM, write, settings=shaping, inputs=inputs)
     _tell(Examined.model_validate(made.stats))
     return made
+
+
+def _kept(entry: Entry, shaping: Mapping[str, Any], inputs: Mapping[str, str], root: Path) -> Artifact | None:
+    """The exam that the same version was published with, if it was of the same; another would only repeat it."""
+    if entry.exam is None or shaping["bm25_weight"] not in (None, entry.bm25_weight):
+        return None
+    with suppress(DamagedArtifact):
+        made = artifacts.read(artifacts.locate(root, kinds.EXAM, entry.exam))
+        same = json.loads(json.dumps(shaping)) == made.settings
+        if same and all(made.inputs.get(key) == value for key, value in inputs.items()):
+            return made.model_copy(update={"reused": True})
+    return None
+
+
+def _common(exam: list[Question], root: Path, live: str) -> list[Question]:
+    """The questions whose products the live version has too: it cannot find others, which says nothing of either."""
+    try:
+        products = root / IndexVersion.read(IndexVersion.path(root, live)).catalogue / PRODUCTS_FILE
+        known = known_uids(products, {uid for each in exam for uid in each.uids})
+    except (DamagedArtifact, OSError) as damage:
+        log.warning(
+            "which products the live version %s has is not known, so all questions are compared: %s", live, damage
+        )
+        return exam
+    found = [each for each in exam if known.issuperset(each.uids)]
+    if len(found) < len(exam):
+        log.info(
+            "%d questions name products that the live version has not, and are not compared", len(exam) - len(found)
+        )
+    return found
 
 
 def kept_scores(exam: Path) -> dict[str, Scores]:
@@ -145,17 +184,20 @@ def kept_scores(exam: Path) -> dict[str, Scores]:
 def _examined(
     name: str,
     live: str | None,
-    exam: Sequence[Question],
-    scores: Mapping[str, Sequence[Scores]],
+    asked: Mapping[str, Sequence[Question]],
+    scores: Mapping[str, Mapping[str, Scores]],
     tolerance: float,
 ) -> Examined:
-    total = compare(exam, scores, NEW, LIVE)
+    """With figures over the questions that all were asked."""
+    both = asked.get(LIVE, asked[NEW])
+    given = {system: [own[each.id] for each in both] for system, own in scores.items()}
+    total = compare(both, given, NEW, LIVE)
     return Examined(
         version=name,
         live=live,
-        questions=len(exam),
+        questions=len(both),
         total=total,
-        kinds=by_kind(exam, scores, NEW, LIVE),
+        kinds=by_kind(both, given, NEW, LIVE),
         gate=_alone(total) if live is None else gate(total, NEW, LIVE, tolerance),
     )
 
@@ -173,13 +215,13 @@ def told_of(total: Scored) -> list[FigureName]:
 
 def _write(
     file: Path,
-    exam: Sequence[Question],
+    asked: Mapping[str, Sequence[Question]],
     answers: Mapping[str, Sequence[Mapping[str, Any]]],
-    scores: Mapping[str, Sequence[Scores]],
+    scores: Mapping[str, Mapping[str, Scores]],
 ) -> None:
     with file.open("w", encoding="utf-8") as stream:
         for system, given in answers.items():
-            for question, each, figures in zip(exam, given, scores[system], strict=True):
+            for question, each in zip(asked[system], given, strict=True):
                 row = {
                     "version": system,
                     "id": question.id,
@@ -187,7 +229,7 @@ def _write(
                     "found": each["found"],
                     "answer": each["answer"],
                     "products": [product["uid"] for product in each["products"]],
-                    "figures": figures,
+                    "figures": scores[system][question.id],
                 }
                 stream.write(json.dumps(row, ensure_ascii=False) + "\n")
 

@@ -65,8 +65,9 @@ class Examined(BaseModel):
 
     Attributes:
         version: That was asked as `new`.
-        live: As `live`; None where no other version is live, or where it could not be asked.
-        questions: How many were asked.
+        live: As `live`: as it was published, which may be the same version with another threshold or reader; None where
+            none is live, or where it could not be asked.
+        questions: How many were asked, of both; those of products that the live one has not are not compared.
         total: Over all. Figures on products are over the answerable questions.
         kinds: By the questions' kinds, where those are given.
         answering: The version's threshold, by the questions of the part `calibrate`; None where they were too few.

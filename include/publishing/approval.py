@@ -54,7 +54,8 @@ def request_approval(
         return {"asked": False, "reason": f"promote is {evaluate.promote}"}
     found = Candidate.model_validate(results)
     exam = None if found.examine is None else found.examine.path
-    release = Release(found.verify.path, found.evaluate.path, run.logical_date, run.run_id, exam)
+    reader = found.train_reader.fingerprint if found.train_reader and found.train_reader.stats.used else None
+    release = Release(found.verify.path, found.evaluate.path, run.logical_date, run.run_id, exam, reader)
     decided = foresee(release, index, evaluate, run.open_store(), root=run.root)
     if not decided.ask:
         log.info("nobody is asked: %s", decided.reason)

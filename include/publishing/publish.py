@@ -39,7 +39,8 @@ __all__ = ["Release", "foresee", "history", "publish", "roll_back"]
 
 log = logging.getLogger(__name__)
 
-KNOWN = ("bm25_weight", "sample", "exam", "answering")  # of a version, by the run that found it out
+KNOWN = ("bm25_weight", "sample")  # of a version, by the run that found it out
+EXAMINED = ("exam", "answering", "reader")  # likewise, and only together: the threshold is of this reader's scores
 
 
 @dataclass(frozen=True)
@@ -100,22 +101,8 @@ def publish(
         journal = Journal.load(root, index.collection)
         live = store.live()
         journal.settle(live)
-        decided = _decide(asked, release, journal, live, answer, evaluate, root)
-        entry = Entry(
-            name,
-            release.logical_date.isoformat(),
-            release.run_id,
-            now(),
-            live,
-            bm25_weight=_fitted_weight(release.evaluation),
-            approved_by=None if answer is None else answer.by,
-            approved_at=None if answer is None else answer.at,
-            gate=None if gate is None else said(gate),
-            sample=is_sample(root / made.catalogue, root),
-            exam=None if release.exam is None else release.exam.name,
-            answering=None if release.exam is None else _calibrated(release.exam),
-            reader=release.reader,
-        )
+        entry = _entry(asked, release, journal, live, answer, root)
+        decided = _decide(asked, entry, journal, live, answer, evaluate, root)
         previous = live
         if decided.publish and live == name:
             previous = _confirm(journal, entry)
@@ -148,7 +135,8 @@ def foresee(release: Release, index: IndexSettings, evaluate: EvaluateSettings, 
         journal = Journal.load(root, index.collection)
         live = store.live()
         journal.settle(live)
-        return _decide(asked, release, journal, live, None, evaluate, root)
+        entry = _entry(asked, release, journal, live, None, root)
+        return _decide(asked, entry, journal, live, None, evaluate, root)
 
 
 def roll_back(to: str, index: IndexSettings, store: Store, *, root: Path, run_id: str) -> dict[str, Any]:
@@ -217,14 +205,51 @@ def _confirm(journal: Journal, entry: Entry) -> str | None:
     """Journal that a run stands by the version that is live; returns what was live before that version."""
     last = journal.newest(entry.version)
     previous = None if last is None else last.previous
-    if last is None or datetime.fromisoformat(last.logical_date) < datetime.fromisoformat(entry.logical_date):
-        confirmed = replace(entry, previous=previous, action="confirmed")
-        if last is not None:  # what this run does not know, an earlier one may have
-            known = {name: getattr(last, name) for name in KNOWN if getattr(entry, name) is None}
-            confirmed = replace(confirmed, **known)
-        journal.history.append(confirmed)
+    dates = [datetime.fromisoformat(each.logical_date) for each in (last or entry, entry)]
+    if last is None or dates[0] < dates[1] or not _answers_alike(last, entry):
+        journal.history.append(replace(entry, previous=previous, action="confirmed"))
         journal.save()
     return previous
+
+
+def _answers_alike(last: Entry, entry: Entry) -> bool:
+    """Whether questions are answered by the same: weight of BM25, threshold, reader."""
+    first, second = ((each.bm25_weight, (each.answering or {}).get("threshold"), each.reader) for each in (last, entry))
+    return first == second
+
+
+def _entry(
+    asked: tuple[IndexVersion, Gate | None],
+    release: Release,
+    journal: Journal,
+    live: str | None,
+    answer: Approval | None,
+    root: Path,
+) -> Entry:
+    """What the journal would say of the publication; of a live version, with what only an earlier run has known."""
+    made, gate = asked
+    entry = Entry(
+        made.name,
+        release.logical_date.isoformat(),
+        release.run_id,
+        now(),
+        live,
+        bm25_weight=_fitted_weight(release.evaluation),
+        approved_by=None if answer is None else answer.by,
+        approved_at=None if answer is None else answer.at,
+        gate=None if gate is None else said(gate),
+        sample=is_sample(root / made.catalogue, root),
+        exam=None if release.exam is None else release.exam.name,
+        answering=None if release.exam is None else _calibrated(release.exam),
+        reader=release.reader,
+    )
+    last = journal.newest(live) if live == made.name else None
+    if last is None:
+        return entry
+    unknown = [name for name in KNOWN if getattr(entry, name) is None]
+    if entry.exam is None:
+        unknown += EXAMINED
+    return replace(entry, **{name: getattr(last, name) for name in unknown})
 
 
 def _asked_about(release: Release, index: IndexSettings, root: Path) -> tuple[IndexVersion, Gate | None]:
@@ -238,7 +263,7 @@ def _asked_about(release: Release, index: IndexSettings, root: Path) -> tuple[In
 
 def _decide(
     asked: tuple[IndexVersion, Gate | None],
-    release: Release,
+    coming: Entry,
     journal: Journal,
     live: str | None,
     answer: Approval | None,
@@ -256,9 +281,10 @@ def _decide(
         log.info("the catalogue against the live one: %s", change)
     against = objection(change, evaluate, made.collection)
     live_date = None if entry is None else datetime.fromisoformat(entry.logical_date)
-    outdated = older(live, live_date, release.logical_date)
+    outdated = older(live, live_date, datetime.fromisoformat(coming.logical_date))
+    settled = live == made.name and (entry is None or _answers_alike(entry, coming))
     decided = verdict(
-        evaluate, version=made.name, live=live, outdated=outdated, gate=gate, answer=answer, against=against
+        evaluate, settled=settled, live=live, outdated=outdated, gate=gate, answer=answer, against=against
     )
     return replace(decided, change=change, against=against, live=live)
 

@@ -37,7 +37,7 @@ class Verdict:
 def verdict(
     evaluate: EvaluateSettings,
     *,
-    version: str,
+    settled: bool,
     live: str | None,
     outdated: str | None,
     gate: Gate | None,
@@ -47,7 +47,8 @@ def verdict(
     """Decide on one version. The first rule that applies does.
 
     1. `promote = never`: not published.
-    2. It is live already: it stays.
+    2. It is live already, with the same weight of BM25, threshold and reader: it stays. With others it is a publication
+       like any other.
     3. The live version stands for a newer date: not published, whoever approves.
     4. `promote = approval`: a person's answer decides, also against what follows; no answer is no, and so is a yes
        to replacing another version than the one that is live now.
@@ -56,7 +57,7 @@ def verdict(
 
     Args:
         evaluate: `promote`.
-        version: Its fingerprint.
+        settled: Whether it is live as it would be published.
         live: The live version's, None for none.
         outdated: From `older`: why its date keeps it from going live; None where it does not.
         gate: What evaluation and the exam said: `passed`, `reason`; None publishes without a gate.
@@ -65,7 +66,7 @@ def verdict(
     """
     if evaluate.promote == "never":
         return Verdict(False, "promote is never: the version is built and verified, but not published")
-    if live == version:
+    if settled:
         return Verdict(True, "already live")
     if outdated is not None:
         return Verdict(False, outdated)

@@ -20,7 +20,8 @@ from include.store.journal import Journal
 from include.store.version import IndexVersion
 from tests.exam.people import COUNT, ROWS, asked_of, publish, stand_in, summaries, write_file
 from tests.faults.killed import kill_at_point
-from tests.indexed import Shop
+from tests.indexed import Shop, build_version, evaluation
+from tests.small import products, write_catalogue
 
 
 @pytest.fixture
@@ -79,6 +80,79 @@ def test_a_version_that_refuses_what_the_live_one_answers_is_not_published(
     decision = publish(shop, 2, run_of(2, questions=file))[1]
     assert (decision["published"], shop.live) == (False, 1)
     assert "wrong refusals 1.000 against 0.000" in decision["reason"]
+
+
+def test_other_ways_to_answer_by_the_live_version_are_compared_with_those_it_was_published_with(
+    shop: Shop, run_of: Callable[..., Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Mislabelled rows for calibration would have the live index refuse every question, unseen."""
+    knows = stand_in(ROWS, lambda *_: True)
+
+    def answers(texts: list[str], settings: Any, index: Any, **options: Any) -> dict[str, Any]:
+        made: dict[str, Any] = knows(texts, settings, index, **options)
+        for each in made["answers"]:
+            if each["confidence"]["answer"] < (0.5 if settings.threshold is None else settings.threshold):
+                each.update(found=False, answer="", sources=[])
+        return made
+
+    monkeypatch.setattr("include.exam.ask.answer", answers)
+    first, decision = publish(shop, 1, run_of(1))
+    assert decision["published"]
+    wrong = [replace(each, answerable=False, evidence=()) for each in asked_of(ROWS, 200, "calibrate").all if each.uids]
+    file = str(write_file(tmp_path / "wrong.jsonl", [*asked_of(ROWS, COUNT).all, *wrong]))
+    exam, decision = publish(shop, 1, run_of(2, questions=file, wrong_answers=0.0))
+    assert (exam["stats"]["live"], exam["stats"]["answering"]["threshold"]) == (shop.versions[0], 0.8001)
+    assert not decision["published"] and "wrong refusals 1.000 against 0.000" in decision["reason"]
+    run = run_of(3, questions=file, wrong_answers=0.0, promote="approval")
+    version, evaluated, _ = summaries(shop, 1, run)
+    unseen = stages.publish(run, version, evaluated, {"asked": False, "reason": "already live"}, exam)
+    assert not unseen["published"] and "nobody was asked" in unseen["reason"]
+    assert [entry.exam for entry in Journal.load(shop.root, "products").history] == [first["fingerprint"]]
+
+    again, decision = publish(shop, 1, run_of(4))
+    assert (again["fingerprint"], again["reused"]) == (first["fingerprint"], True), "nothing to compare"
+    assert decision["reason"] == "already live"
+
+
+def test_a_run_without_questions_leaves_the_live_versions_reader_and_threshold(
+    shop: Shop, run_of: Callable[..., Run]
+) -> None:
+    """A threshold is of its reader's scores: one without the other answers as nobody measured."""
+    run = run_of(1)
+    version, evaluated, questions = summaries(shop, 1, run)
+    exam = stages.examine(run, version, evaluated, questions)
+    made = artifacts.build(shop.root, kinds.READER, lambda _: {}, settings={})
+    auto = {"asked": False, "reason": "promote is auto"}
+    reader = made.summary() | {"stats": {"used": True}}
+    assert exam and stages.publish(run, version, evaluated, auto, exam, reader)["published"]
+
+    assert stages.publish(run_of(2, questions=None), version, evaluated, auto)["reason"] == "already live"
+    entry = Journal.load(shop.root, "products").history[-1]
+    assert (entry.action, entry.exam, entry.reader) == ("confirmed", exam["fingerprint"], made.fingerprint)
+    stages.publish(run_of(3), version, evaluated, auto, exam)
+    entry = Journal.load(shop.root, "products").history[-1]
+    assert (entry.run_id, entry.reader) == ("run 3", None), "a new exam brings its own"
+
+
+def test_products_that_the_live_version_has_not_are_no_reason(
+    shop: Shop, run_of: Callable[..., Run], tmp_path: Path
+) -> None:
+    """A catalogue that grows would make any version look better than the live one, a bad one too."""
+    rows = products(60)
+    publish(shop, 1, run_of(1))
+    catalogue = write_catalogue(shop.root, rows)
+    version = build_version(shop.root, catalogue, shop.model)
+    run = run_of(2, questions=str(write_file(tmp_path / "more.jsonl", asked_of(rows, COUNT).all)))
+    questions = stages.read_questions(run, artifacts.read(catalogue).summary())
+    evaluated = artifacts.read(evaluation(shop.root, shop.model)).summary()
+    exam = stages.examine(run, version.summary(), evaluated, questions)
+    assert exam is not None
+    common = [each for each in asked_of(rows, COUNT).all if not each.uids or int(each.uids[0]) < len(ROWS)]
+    found = Examined.model_validate(exam["stats"])
+    assert found.questions == len(common) < COUNT
+    assert f"of {sum(each.answerable for each in common)} questions" in found.gate["reason"]
+    lines = (Path(exam["path"]) / "answers.jsonl").read_text().splitlines()
+    assert len(lines) == COUNT + len(common), "the new version is asked all, for the check of what is live"
 
 
 def test_a_person_may_approve_against_the_exam(
