@@ -7,6 +7,7 @@ no product. A question in another language has none of the forms: it is taken as
 import re
 from dataclasses import dataclass
 
+from include.answering import limits
 from include.answering.kinds import KINDS, Kind, counted
 from include.answering.wording import EMPTY, acronyms, is_model, stems, telling
 from include.store.words import words
@@ -118,7 +119,7 @@ class Asks:
 
 def asks(text: str) -> Asks:
     """Read a question."""
-    text = _JOINED.sub(lambda model: model[0].replace("-", ""), text.replace("’", "'"))
+    text = _JOINED.sub(lambda model: model[0].replace("-", ""), " ".join(text.replace("’", "'").split()))
     form, want = _FORM.match(text), _WANT.match(text)
     truth = bool(form and form["truth"] and not want)
     compared = _COMPARED.search(text) is not None and not (form and not form["which"])
@@ -128,8 +129,9 @@ def asks(text: str) -> Asks:
         and not compared
         and bool((form and not form["which"]) or kinds or _TOPIC.search(text) or _INNER.search(text) or _of_model(text))
     )
-    negated = [] if fact else list(_NEGATION.finditer(text))
-    rest = text if fact else _NEGATION.sub(" ", text)
+    rest = text if fact else limits.without(text)
+    negated = [] if fact else list(_NEGATION.finditer(rest))
+    rest = rest if fact else _NEGATION.sub(" ", rest)
     led = want or (None if form and form["which"] else form)
     rest = rest[led.end() :] if led else re.sub(r"^\W*which\b", "", rest, flags=re.IGNORECASE)
     unmeasured, phrase = _INNER.sub(" ", rest), []

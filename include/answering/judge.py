@@ -15,7 +15,7 @@ import numpy as np
 
 from include.answering.asked import Asked
 from include.answering.asks import MEASURES, Asks, asks, modifiers
-from include.answering.limits import contradicts, limit
+from include.answering.limits import Limit, contradicts, keeps, limit
 from include.answering.passages import Passage, Retrieved
 from include.answering.wording import Wording, is_model, lacking, stems, telling, weighted
 from include.core.arrays import Vectors
@@ -140,14 +140,16 @@ def _products(asked: Asks, found: Retrieved, encode: Encode, thresholds: Thresho
     least = thresholds.need if asked.need else thresholds.name
     if asked.need:
         best = max(best, float(found.cosines.max()))
-    lead = {number: _lead(number, asked, titles[number], found) for number in products}
+    lead = {number: _lead(number, asked, titles[number], found, bound) for number in products}
     missing = lacking(naming, *titles, *texts) if best < least else []
     return Judged(_scaled(best, least), False, products, list(lead.values()), _as_written(asked.text, missing))
 
 
-def _lead(product: int, asked: Asks, title: Wording, found: Retrieved) -> int:
-    """The passage to quote for a product: its title, unless a sentence has asked words that the title lacks."""
+def _lead(product: int, asked: Asks, title: Wording, found: Retrieved, bound: Limit | None) -> int:
+    """The passage to quote for a product: its title, unless a sentence has asked words or the limit that it lacks."""
     own = [number for number, passage in enumerate(found.passages) if passage.product == product]
+    if bound and not keeps(found.hits[product].title, bound):
+        own = [number for number in own if keeps(found.passages[number].text, bound)] or own
     if asked.need:
         return max(own, key=lambda number: float(found.scores[number]), default=-1)
     missing = lacking(asked.words, title)

@@ -85,6 +85,10 @@ def test_a_question_for_products_is_one(question: str) -> None:
         ("dishwashers that fit 16 place settings", ["dishwash"]),
         ("sony NP-FH70", ["soni", "npfh70"]),
         ("nail polish my wife can wear", ["nail", "polish"]),
+        ("laptop lighter than 2 kg", ["laptop"]),
+        ("curtains longer than 2 m, blue", ["curtain"]),
+        ("tent for a party, taller than 2 metres", ["tent"]),
+        ("pans no bigger than 20 cm", ["pan"]),
     ],
 )
 def test_the_head_names_the_thing(question: str, head: list[str]) -> None:
@@ -111,7 +115,12 @@ def test_what_somebody_wants_to_do_is_told_from_a_name(question: str, need: bool
 
 @pytest.mark.parametrize(
     ("question", "excluded"),
-    [("weber grill, not gas", ["gas"]), ("fridges except black ones", ["black ones"]), ("is it not heavy?", [])],
+    [
+        ("weber grill, not gas", ["gas"]),
+        ("fridges except black ones", ["black ones"]),
+        ("is it not heavy?", []),
+        ("pans no bigger than 20 cm", []),
+    ],
 )
 def test_what_is_not_wanted_is_no_word_to_look_for(question: str, excluded: list[str]) -> None:
     """ "Not gas" that finds gas grills is the opposite of what was asked."""
