@@ -284,7 +284,7 @@ def test_what_answers_as_well_is_never_taught_as_wrong(root: Path, catalogue: Pa
 
 def test_a_questions_own_answer_does_not_calibrate_it() -> None:
     """A reader that is wrong on a product's questions would be turned around by them, and judged by the result."""
-    plain = [np.array([[1.0, 0.5], [-1.0, 0.5]])] * 9
+    plain = [np.array([[0.3, 0.5], [-0.3, 0.5]])] * 9
     wrong = np.array([[-8.0, 0.5], [8.0, 0.5]])
     weights, found = calibrated([*plain, wrong], [f"product {number}" for number in range(10)])
     assert weights[0] < 0, "what is used has learned from it"
