@@ -50,7 +50,7 @@ def too_few(rows: Sequence[Row]) -> str | None:
     """Why these teach no reader, or prove nothing about it; None where they do."""
     held = held_out(rows)
     for name, side, least in (("train on", ~held, FEWEST_TAUGHT), ("measure it on", held, FEWEST_HELD_OUT)):
-        count, some = _questions(rows, side), [rows[number] for number in np.flatnonzero(side)]
+        count, some = _questions(rows, side), [rows[number] for number in np.flatnonzero(side).tolist()]
         if count < least:
             return f"{count} questions with evidence to {name}, and it needs {least}"
         if min(len({row.product for row in some}), len({row.answer for row in some})) < 2:
@@ -59,7 +59,7 @@ def too_few(rows: Sequence[Row]) -> str | None:
 
 
 def _questions(rows: Sequence[Row], side: Bools) -> int:
-    return len({(rows[number].question, rows[number].product) for number in np.flatnonzero(side)})
+    return len({(rows[number].question, rows[number].product) for number in np.flatnonzero(side).tolist()})
 
 
 @dataclass
