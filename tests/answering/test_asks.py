@@ -129,6 +129,28 @@ def test_what_is_not_wanted_is_no_word_to_look_for(question: str, excluded: list
     assert not {"gas", "black"} & set(read.words)
 
 
+@pytest.mark.parametrize(
+    ("question", "denied", "words"),
+    [
+        ("gluten free bread", ["gluten"], ["bread"]),
+        ("sugar-free gum", ["sugar"], ["gum"]),
+        ("shampoo free of sulfates", ["sulfates"], ["shampoo"]),
+        ("Which kettle is not dishwasher safe?", ["dishwasher safe"], ["kettl"]),
+        ("a stroller that doesn’t have a canopy", ["canopy"], ["stroller"]),
+        ("I don't want a gas grill", [], ["grill"]),
+        ("anything but gas grills", [], ["grill"]),
+        ("phone case with free shipping", [], ["phone", "case", "free", "ship"]),
+        ("Chanel No 5 perfume", [], ["chanel", "5", "perfum"]),
+    ],
+)
+def test_what_a_product_has_to_deny_is_told_from_what_it_has_to_be(
+    question: str, denied: list[str], words: list[str]
+) -> None:
+    """ "Gluten free" that finds bread with gluten is the opposite of what was asked."""
+    read = asks(question)
+    assert (list(read.denied), list(read.words)) == (denied, words)
+
+
 def test_words_that_ask_are_told_from_those_that_name() -> None:
     """The title has the name; what is missing in it is what has to be found."""
     read = asks("What warranty comes with the Duet washer?")
