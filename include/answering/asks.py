@@ -141,7 +141,7 @@ def asks(text: str) -> Asks:
     )
     rest, excluded, denied = (text, [], []) if fact else _wanted(limits.without(text))
     led = want or (None if form and form["which"] else form)
-    rest = rest[led.end() :] if led else re.sub(r"^\W*which\b", "", rest, flags=re.IGNORECASE)
+    rest = rest[led.end() :] if led else re.sub(r"^\W*which(?:\s+ones?)?\b", "", rest, flags=re.IGNORECASE)
     unmeasured, phrase = _INNER.sub(" ", rest), []
     for kind in kinds:
         phrase += [match[0] for match in kind.asked.finditer(text)]

@@ -97,6 +97,8 @@ def judge(
         return _near(found, thresholds)
     read = asks(asked.text)
     of_product = read.which and read.main and not any(Wording(hit.title).has(read.main) for hit in found.hits)
+    if read.fact and not (read.focus or read.kinds or read.options):  # "How are you?"
+        return Judged(0.0)
     if read.fact or of_product:
         return _fact(read, found, encode, thresholds, answering)
     return _products(read, found, encode, thresholds)
@@ -196,6 +198,9 @@ def _fact(asked: Asks, found: Retrieved, encode: Encode, thresholds: Thresholds,
         _rated(asked, missing, passage, float(cosine), thresholds)
         for passage, cosine in zip(passages, near, strict=True)
     ]
+    if not (missing or asked.kinds or asked.options):  # nothing is asked beyond the name, which the title has
+        names = {found.hits[product].title for product in products}
+        rated = [rate if passage.text in names else 0.0 for rate, passage in zip(rated, passages, strict=True)]
     if answering is not None:
         rated = [float(answering[number]) for number in own]
     there = not foreign and (not asked.focus or told >= thresholds.product)

@@ -113,6 +113,19 @@ def test_what_is_not_in_the_catalogue_is_not_found(question: str) -> None:
     assert made["answer"].startswith(NOTHING)
 
 
+@pytest.mark.parametrize("question", ["Who are you?", "which one is best?", "Why?", "How are you", "what is it"])
+def test_a_question_that_names_nothing_has_no_answer(question: str) -> None:
+    """Where nothing is asked, every sentence of the first product is an answer."""
+    made, _ = asked(question, [*KETTLES, hit(3, "All in one printer", "One for all. Why not?")])
+    assert (made["found"], made["answer"]) == (False, NOTHING)
+
+
+@pytest.mark.parametrize("question", ["Who makes the Tolo kettle?", "Is the Tolo kettle of glass?"])
+def test_where_the_title_has_all_that_is_asked_it_is_the_answer(question: str) -> None:
+    """The maker of a kettle is not told by its weight."""
+    assert asked(question, KETTLES)[0]["answer"] == "“Tolo glass kettle” [1]"
+
+
 def test_a_brand_that_is_not_there_is_no_other_brand() -> None:
     """The Bosch toaster's cable says nothing about one by Siemens."""
     made, _ = asked("How long is the cable of the Siemens toaster?", KETTLES)
