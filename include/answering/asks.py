@@ -213,7 +213,7 @@ def _wanted(text: str) -> tuple[str, list[str], list[str]]:
 
 def _of_model(text: str) -> bool:
     """Whether it is something "of" a product with a model number: "contrast ratio of lg 37lg50"."""
-    return re.match(r"^\W*(?:[\w-]+\s+){1,3}of\s", text) is not None and any(map(is_model, telling(text)))
+    return re.match(r"^\W*(?:\w[\w-]*\s+){1,3}of\s", text) is not None and any(map(is_model, telling(text)))
 
 
 def _first(text: str) -> str:
