@@ -18,7 +18,8 @@ from include.answering.asks import MEASURES, Asks, asks, modifiers
 from include.answering.claims import read_denials
 from include.answering.limits import Limit, contradicts, keeps, limit
 from include.answering.passages import Passage, Retrieved
-from include.answering.wording import Wording, is_model, lacking, stems, telling, weighted
+from include.answering.unwanted import denies, unwanted
+from include.answering.wording import Wording, is_model, lacking, stems, weighted
 from include.core.arrays import Vectors
 from include.store.words import words
 
@@ -145,15 +146,8 @@ def _products(asked: Asks, found: Retrieved, encode: Encode, thresholds: Thresho
 
 def _not_excluded(asked: Asks, found: Retrieved) -> list[int]:
     """The products that are not what is not wanted: those that deny it, or else those that affirm it nowhere."""
-    excluded = [set(telling(each)) - {"one"} for each in asked.excluded]
-    titles = [set(stems(read_denials(hit.title)[0])) for hit in found.hits]
-    fitting = [n for n, title in enumerate(titles) if not any(each and each <= title for each in excluded)]
-    denied = set(telling(" ".join(asked.denied)))
-    if not denied:
-        return fitting
-    texts = [tuple(map(stems, read_denials(f"{hit.title}. {hit.content}"))) for hit in found.hits]
-    saying = [n for n in fitting if denied <= set(texts[n][1])]
-    return saying or [n for n in fitting if not denied <= set(texts[n][0])]
+    fitting = [number for number, hit in enumerate(found.hits) if not unwanted(asked, hit.title, hit.content)]
+    return [n for n in fitting if denies(asked, found.hits[n].title, found.hits[n].content)] or fitting
 
 
 def _lead(product: int, asked: Asks, title: Wording, found: Retrieved, bound: Limit | None) -> int:
