@@ -137,9 +137,10 @@ def test_what_a_published_version_was_asked_is_kept(shop: Shop, run_of: Callable
 
 def test_what_a_deleted_version_was_asked_goes_with_it(shop: Shop, run_of: Callable[..., Run]) -> None:
     """A year of nightly runs would keep each night's exam, questions and reader."""
-    first, _ = publish(shop, 1, run_of(1))
+    first = stages.examine(run_of(1), *summaries(shop, 1, run_of(1)))
     reader = artifacts.build(shop.root, kinds.READER, lambda _: {}, settings={}).fingerprint
     shop.publish(1, reader=reader)
+    assert first is not None
     everything = {f"exam/{first['fingerprint']}", f"reader/{reader}"}
     assert everything <= needed(shop.root, shelf(shop.root), [], published_versions(shop.root))
     second, _ = publish(shop, 2, run_of(2, keep_versions=1))
