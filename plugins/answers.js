@@ -180,8 +180,10 @@ function listed(card, name, products, { searched, translated, language }) {
 // What a card says in its own words, in the question's language; English for any other.
 const WORDS = {
   en: { sources: "Sources", nearest: "The nearest products", untitled: "(no title)", note: "Note",
+    mended: ({ searched }) => `Showing results for: ${searched}`,
     translated: ({ searched, translated }) => `Machine translation (${translated.by}). Searched for: ${searched}` },
   pt: { sources: "Fontes", nearest: "Os produtos mais próximos", untitled: "(sem título)", note: "Nota",
+    mended: ({ searched }) => `Mostrando resultados para: ${searched}`,
     translated: ({ searched, translated }) => `Tradução automática (${translated.by}). Procurado: ${searched}` },
 };
 
@@ -201,6 +203,7 @@ function cards(result, run) {
       add(box, "p", each.error.next_step);
       continue;
     }
+    if (Object.keys(each.mended ?? {}).length && !each.translated) add(card, "p", own.mended(each), "facts");
     add(card, "p", each.answer, each.found ? "answer" : "answer none");
     if (each.translated) add(card, "p", own.translated(each), "facts translated");
     if (each.sources.length) listed(card, own.sources, each.sources, each);

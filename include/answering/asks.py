@@ -7,6 +7,7 @@ no product. A question in another language has none of the forms: it is taken as
 import re
 from dataclasses import dataclass
 
+from include.answering import limits
 from include.answering.kinds import KINDS, Kind, counted
 from include.answering.wording import EMPTY, acronyms, is_model, stems, telling
 from include.store.words import words
@@ -134,7 +135,7 @@ class Asks:
 
 def asks(text: str) -> Asks:
     """Read a question."""
-    text = _TAKE_OFF.sub("remove", _PLURAL.sub("ies", text.replace("’", "'")))
+    text = _TAKE_OFF.sub("remove", _PLURAL.sub("ies", " ".join(text.replace("’", "'").split())))
     text = _JOINED.sub(lambda model: model[0].replace("-", ""), text)
     form, want = _FORM.match(text), _WANT.match(text)
     truth = not want and bool(form["truth"] if form else _STATED.search(text))
@@ -153,8 +154,9 @@ def asks(text: str) -> Asks:
             or _of_model(text)
         )
     )
-    negated = [] if fact else list(_NEGATION.finditer(text))
-    rest = text if fact else _NEGATION.sub(" ", text)
+    rest = text if fact else limits.without(text)
+    negated = [] if fact else list(_NEGATION.finditer(rest))
+    rest = rest if fact else _NEGATION.sub(" ", rest)
     led = want or (None if form and form["which"] else form)
     rest = rest[led.end() :] if led else re.sub(r"^\W*which\b", "", rest, flags=re.IGNORECASE)
     wanted = want is not None and re.match(r"\W*(?:something\s+)?to\s", rest) is not None  # "i want to make pasta"

@@ -15,7 +15,7 @@ import numpy as np
 
 from include.answering.asked import Asked
 from include.answering.asks import MEASURES, Asks, asks, modifiers
-from include.answering.limits import contradicts, limit
+from include.answering.limits import Limit, contradicts, keeps, limit, without
 from include.answering.models import unknown_model
 from include.answering.passages import Passage, Retrieved
 from include.answering.phrases import as_written, phrase, untold
@@ -102,7 +102,7 @@ def judge(
     """
     if not found.passages:
         return Judged(0.0)
-    if model := unknown_model(asked.text, found.hits):
+    if model := unknown_model(without(asked.text), found.hits):
         return Judged(ELSEWHERE / 2, lacking=model, why="no_model")
     if (asked.translated["to"] if asked.translated else asked.language) not in SERVED:
         return _near(found, thresholds)
@@ -159,7 +159,7 @@ def _products(asked: Asks, found: Retrieved, encode: Encode, thresholds: Thresho
     least = thresholds.need if asked.need else thresholds.name
     if asked.need:
         best = top
-    lead = {number: _lead(number, asked, titles[number], found) for number in products}
+    lead = {number: _lead(number, asked, titles[number], found, bound) for number in products}
     missing = lacking(naming, *titles, *texts) if best < least else []
     confidence = _scaled(best, least)
     if confidence > 0.5:  # surest where all that is asked for is there
@@ -168,9 +168,11 @@ def _products(asked: Asks, found: Retrieved, encode: Encode, thresholds: Thresho
     return Judged(confidence, False, products, list(lead.values()), lacks, "no_product_with" if lacks else "")
 
 
-def _lead(product: int, asked: Asks, title: Wording, found: Retrieved) -> int:
-    """The passage to quote for a product: its title, unless a sentence has asked words that the title lacks."""
+def _lead(product: int, asked: Asks, title: Wording, found: Retrieved, bound: Limit | None) -> int:
+    """The passage to quote for a product: its title, unless a sentence has asked words or the limit that it lacks."""
     own = [number for number, passage in enumerate(found.passages) if passage.product == product]
+    if bound and not keeps(found.hits[product].title, bound):
+        own = [number for number in own if keeps(found.passages[number].text, bound)] or own
     if asked.need:
         return max(own, key=lambda number: float(found.scores[number]), default=-1)
     missing = lacking(asked.words, title)

@@ -33,7 +33,8 @@ def _measure(
         name,
         re.compile(rf"\b(?:{asked}|(?:how many|in) (?:{units}))\b", re.IGNORECASE),
         re.compile(
-            rf"{NUMBER}(?:\s?(?:x|to|or|-)\s?{NUMBER})*[\s+-]{{0,2}}(?:{units})(?![a-z]){f'|{also}' if also else ''}",
+            rf"{NUMBER}(?:\s?(?:x|to|or|-)\s?{NUMBER}){{0,3}}[\s+-]{{0,2}}(?:{units})(?![a-z])"
+            + (f"|{also}" if also else ""),
             re.IGNORECASE,
         ),
         unless=re.compile(rf"(?:{unless})\W+(?:\w+\W+){{0,3}}$", re.IGNORECASE) if unless else None,
@@ -189,5 +190,7 @@ KINDS = (
 
 def counted(phrase: str, stems: Sequence[str]) -> Kind:
     """A number before what is counted, or a few words before it: "up to 8 handsets", "five brilliant shades"."""
-    given = rf"{NUMBER}(?:[\s+-]+[\w-]+){{0,4}}?[\s+-]+(?:{'|'.join(map(re.escape, stems))})"
+    # A word ends at a space, so that one with dashes is read in one way: many ways take hours on "1 a-a-a-a-…".
+    between = r"[\s+-]+(?:\w[\w-]*[\s+][\s+-]*){0,4}?(?:[\w-]*-)?"
+    given = rf"{NUMBER}{between}(?:{'|'.join(map(re.escape, stems))})"
     return Kind("count", re.compile(re.escape(phrase), re.IGNORECASE), re.compile(given, re.IGNORECASE), measured=True)

@@ -24,17 +24,21 @@ _UNITS = {
 }
 _LEAST = "bigger|larger|more|greater|higher|longer|taller|wider|heavier|faster|over|above|at least|minimum(?: of)?|from"
 _MOST = "smaller|less|fewer|lower|shorter|lighter|under|below|at most|up to|maximum(?: of)?|cheaper"
-_NUMBER = r"(?P<number>\d+(?:[.,]\d+)*)"
+_NUMBER = r"(?<!\d)(?<!\d[.,])(?P<number>\d+(?:[.,]\d+)*)"
 _UNIT = r"(?P<unit>['\"″]|[^\W\d_]+)?"
 _ITSELF = re.compile(r"\b(?:at least|at most|minimum|maximum|up to|from|or|and)\b", re.IGNORECASE)
+_NO = r"(?:(?P<no>\b(?:no|not|never|\w+n['’]t))\s+)?"  # "no bigger than" is a most
+_NAMED = r"(?:\b(?!(?:no|not|never)\b)(?P<named>[^\W\d_]+)\s+)?"
 _BEFORE = re.compile(
-    rf"(?:(?P<named>[^\W\d_]+)\s+)?\b(?:(?P<least>{_LEAST})|(?P<most>{_MOST}))\b(?:\s+than)?\s+{_NUMBER}[\s-]*{_UNIT}",
+    rf"{_NAMED}(?P<limit>{_NO}\b(?:(?P<least>{_LEAST})|(?P<most>{_MOST}))\b(?:\s+than)?\s+{_NUMBER}[\s-]{{0,3}}{_UNIT})",
     re.I,
 )
 _BEHIND = re.compile(
-    rf"(?P<named>[^\W\d_]+\s+)?{_NUMBER}[\s-]*{_UNIT}\s+(?:or|and)\s+(?:(?P<least>{_LEAST}|up)|(?P<most>{_MOST}))\b",
+    rf"{_NAMED}(?P<limit>{_NUMBER}[\s-]{{0,3}}{_UNIT}\s+(?:or|and)\s+{_NO}(?:(?P<least>{_LEAST}|up)|(?P<most>{_MOST}))\b)",
     re.I,
 )
+_VALUE = re.compile(rf"{_NUMBER}[\s-]{{0,3}}{_UNIT}", re.I)
+_WORD_BEFORE = re.compile(r"[^\W\d_]+(?=\s*\Z)")
 
 
 @dataclass(frozen=True)
@@ -60,16 +64,21 @@ class Limit:
 
 def limit(question: str) -> Limit | None:
     """The question's limit; None where it has none that can be compared."""
-    found = _BEFORE.search(question) or _BEHIND.search(question)
+    found = _found(question)
     if not found:
         return None
-    unit = (found["unit"] or found["named"] or "").strip().lower()
+    unit = (found["unit"] or found["named"] or "").lower()
     measure, factor = _UNITS.get(unit, (unit, 1.0))
-    return (
-        Limit(measure, _value(found["number"]) * factor, bool(found["least"]), _ITSELF.search(found[0]) is not None)
-        if measure
-        else None
-    )
+    flipped = bool(found["no"])
+    least = bool(found["least"]) != flipped
+    itself = (_ITSELF.search(found[0]) is not None) != flipped
+    return Limit(measure, _value(found["number"]) * factor, least, itself) if measure else None
+
+
+def without(question: str) -> str:
+    """The question without its limit: "lighter than 2 kg" names no thing."""
+    found = _found(question)
+    return f"{found.string[: found.start('limit')]}; {found.string[found.end() :]}" if found else question
 
 
 def contradicts(title: str, content: str, asked: Limit) -> bool:
@@ -78,12 +87,25 @@ def contradicts(title: str, content: str, asked: Limit) -> bool:
     return bool(values) and not any(asked.allows(value) for value in values)
 
 
+def keeps(text: str, asked: Limit) -> bool:
+    """Whether a text has a value within the limit."""
+    return any(asked.allows(value) for value in _values(text, asked.measure))
+
+
+def _found(question: str) -> re.Match[str] | None:
+    question = " ".join(question.split())
+    return _BEFORE.search(question) or _BEHIND.search(question)
+
+
 def _values(text: str, measure: str) -> list[float]:
     values = []
-    for match in re.finditer(rf"(?P<before>[^\W\d_]+)?\s*{_NUMBER}[\s-]*{_UNIT}", text):
-        kind, factor = _UNITS.get((match["unit"] or "").lower(), ((match["unit"] or "").lower(), 1.0))
-        if kind == measure or (match["before"] or "").lower() == measure:
-            values.append(_value(match["number"]) * (factor if kind == measure else 1.0))
+    for match in _VALUE.finditer(text):
+        unit = (match["unit"] or "").lower()
+        kind, factor = _UNITS.get(unit, (unit, 1.0))
+        if kind == measure:
+            values.append(_value(match["number"]) * factor)
+        elif (before := _WORD_BEFORE.search(text[: match.start()][-30:])) and before[0].lower() == measure:
+            values.append(_value(match["number"]))
     return values
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from include.answering.asked import Asked
+from include.answering.sentences import say
 from include.catalogue.attributes import shown
 from include.core.display import wrapped
 from include.core.errors import BadQuestion
@@ -63,6 +64,8 @@ def as_text(entry: Mapping[str, Any]) -> str:
     lines = [*_labelled("Question: ", entry["question"])]
     if error := entry["error"]:
         return "\n".join([*lines, *_labelled("Not asked: ", error["what"]), *_labelled("Next: ", error["next_step"])])
+    if entry["mended"]:
+        lines += wrapped(say("showing_results_for", entry["language"], searched=entry["searched"]), indent="      ")
     lines += _labelled("Answer: ", entry["answer"])
     products = entry["sources"] or entry["products"]
     if products and not entry["found"]:

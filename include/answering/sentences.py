@@ -42,6 +42,14 @@ SENTENCES: dict[str, dict[str, str]] = {
         "en": "No product has {value}; did you mean {near}?",
         "pt": "Nenhum produto tem {value}; você quis dizer {near}?",
     },
+    "showing_results_for": {
+        "en": "Showing results for: {searched}",
+        "pt": "Mostrando resultados para: {searched}",
+    },
+    "did_you_mean": {
+        "en": "Did you mean: {words}?",
+        "pt": "Você quis dizer: {words}?",
+    },
     "unserved": {
         "en": "This question seems to be in {question}, which is not served here; the catalogue is in {catalogue}. "
         "The products whose words are nearest are listed.",

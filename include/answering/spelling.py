@@ -9,11 +9,12 @@ What else is replaced by the nearest word of the index that begins with the same
 if it ends with the same letter too; of several the one that ends so, then the most frequent. Or it is cut into two
 words that stand together in some product ("harddrive"). Two words are made one where no product has them together and
 some have the one word ("kitchen aid"). The new word must stand beside another of the question's in some product, if
-those are in any: "chanel lipstick" is not "channel lipstick".
+those are in any: "chanel lipstick" is not "channel lipstick". Where none of them is in any, or there are none, a
+shorter word may be a brand that is not sold ("chanel", "stihl chainsaw"): it stays, and the nearest word is offered.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -22,13 +23,14 @@ from rapidfuzz import process
 from rapidfuzz.distance import OSA, JaroWinkler
 
 from include.answering.asked import Asked
+from include.answering.sentences import say
 from include.store.searcher import Searcher
 from include.store.terms import NONE, Terms, empty_words, fold, stop_words
 from include.store.version import IndexVersion
 from include.store.vocabulary import VOCABULARY_FILE, Vocabulary
 
 SHORTEST = 5  # letters of a word that is mended
-LONG = 8  # letters from which two changes are one mistake
+LONG = 8  # letters from which two changes are one mistake, and a word is no brand that is one change from another
 ALIKE = 0.91  # by Jaro and Winkler, of words that differ by two changes: "stroller" is not "stronger"
 CLEAR = 3  # of a word of less than SURE letters, a nearest one must be so many times as frequent as the next
 SURE = 6
@@ -83,10 +85,16 @@ class Spelling:
         if self._foreign(asked.text):
             return asked
         mended = dict((*self._split(asked.text), *self._single(asked.text)))
-        if mended:
-            out_of_place = self._out_of_place(_put(mended, asked.text), mended.values())
-            mended = {wrong: right for wrong, right in mended.items() if right not in out_of_place}
-        return replace(asked, text=_put(mended, asked.text), mended={**asked.mended, **mended})
+        fits = self._in_place(_put(mended, asked.text), mended)
+        offered = [right for wrong, right in mended.items() if fits[wrong] is None]
+        mended = {wrong: right for wrong, right in mended.items() if fits[wrong]}
+        warnings = (say("did_you_mean", asked.language, words=", ".join(offered)),) if offered else ()
+        return replace(
+            asked,
+            text=_put(mended, asked.text),
+            mended={**asked.mended, **mended},
+            warnings=(*asked.warnings, *warnings),
+        )
 
     def _foreign(self, text: str) -> bool:
         """Whether the question's empty words are those of another language."""
@@ -143,19 +151,26 @@ class Spelling:
                 return f"{one} {two}"
         return None
 
-    def _out_of_place(self, text: str, new: Iterable[str]) -> set[str]:
-        """Which of the new words stand beside no other word of the question in the products that fit it best."""
+    def _in_place(self, text: str, mended: Mapping[str, str]) -> dict[str, bool | None]:
+        """By mistyped word whether the new one fits: it stands beside another word of the question in some product.
+
+        Where no other word of the question is in the products that fit it best: None for a word that may be a brand.
+
+        Args:
+            text: The question with all new words.
+            mended: The new words by those that they are for.
+        """
         asked = set(self._terms.question(text).split())
-        found = [
-            asked.intersection(self._terms.product(hit.title, hit.content).split())
-            for hit in self._searcher.bm25(text, SEEN)
-        ]
-        misplaced = set()
-        for word in new:
-            own = set(self._terms.question(word).split())
-            if any(each - own for each in found) and not any(own & each and each - own for each in found):
-                misplaced.add(word)
-        return misplaced
+        hits = self._searcher.bm25(text, SEEN) if mended else []
+        found = [asked.intersection(self._terms.product(hit.title, hit.content).split()) for hit in hits]
+        fits: dict[str, bool | None] = {}
+        for wrong, right in mended.items():
+            own = set(self._terms.question(right).split())
+            if any(each - own for each in found):
+                fits[wrong] = any(own & each and each - own for each in found)
+            else:
+                fits[wrong] = True if len(wrong) >= LONG else None
+        return fits
 
     def _together(self, one: str, two: str) -> bool:
         pattern = re.compile(rf"(?<!\w){re.escape(one)}\W?{re.escape(two)}", re.IGNORECASE)

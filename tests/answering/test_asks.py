@@ -95,6 +95,10 @@ def test_a_question_for_products_is_one(question: str) -> None:
         ("nail polish my wife can wear", ["nail", "polish"]),
         ("i wear contacts, which eyeliner is ok", ["eyelin"]),
         ("show me 3 radar detectors", ["radar", "detector"]),
+        ("laptop lighter than 2 kg", ["laptop"]),
+        ("curtains longer than 2 m, blue", ["curtain"]),
+        ("tent for a party, taller than 2 metres", ["tent"]),
+        ("pans no bigger than 20 cm", ["pan"]),
     ],
 )
 def test_the_head_names_the_thing(question: str, head: list[str]) -> None:
@@ -129,6 +133,7 @@ def test_what_somebody_wants_to_do_is_told_from_a_name(question: str, need: bool
         ("grill without gas or black lids", ["gas", "black lids"]),
         ("fridges except black ones", ["black ones"]),
         ("is it not heavy?", []),
+        ("pans no bigger than 20 cm", []),
     ],
 )
 def test_what_is_not_wanted_is_no_word_to_look_for(question: str, excluded: list[str]) -> None:

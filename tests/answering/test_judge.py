@@ -243,6 +243,8 @@ GRILLS = [
         ("a grill over 2 kW", ["u0", "u1", "u3"]),
         ("a grill under 2 kW", ["u0", "u1"]),
         ("GRILL", ["u0", "u1", "u3"]),
+        ("grill cheaper than 300 euros", ["u0", "u1", "u3"]),
+        ("grill with no more than 2 kW", ["u0", "u1"]),
     ],
 )
 def test_products_are_listed_without_those_that_are_excluded_and_one_of_a_family(
@@ -252,6 +254,12 @@ def test_products_are_listed_without_those_that_are_excluded_and_one_of_a_family
     made, _ = asked(question, GRILLS)
     assert [each["uid"] for each in made["sources"]] == uids
     assert len(made["products"]) == 4
+
+
+def test_the_sentence_that_keeps_a_limit_is_quoted() -> None:
+    """ "Lighter than 2 kg" was taken for a name, and a laptop of 1500 g for none."""
+    hits = [hit(0, "Acme laptop", "It is quiet. It weighs 1500 g."), hit(1, "Bolt laptop", "It weighs 3 kg.")]
+    assert asked("laptop lighter than 2 kg", hits)[0]["answer"] == "“It weighs 1500 g.” [1]"
 
 
 def test_a_uid_is_a_name() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from include.answering.answer import answer
 from include.answering.asked import Asked
+from include.answering.questions import as_text
 from include.answering.spelling import Spelling
 from include.core.settings import AnswerSettings, IndexSettings
 from include.store.stores import open_store
@@ -20,7 +21,16 @@ TITLES = [
     *("wireless headphones by sennheiser", "wireless headphones by sony", "external hard drive", "portable hard drive"),
     *("kitchenaid blender, red", "kitchenaid mixer, red", "bagless upright vacuum", "an upright vacuum by hoover"),
     *("tv box", "gps receiver with one channel", "tv receiver with one channel", "lipstick, matte", "blu-ray player"),
-    *("a stronger pole", "stronger glue", "glass coffee maker", "steel coffee maker", "the candle", "bluray disc"),
+    *(
+        "it is still sure to write",
+        "still sure to last",
+        "a stronger pole",
+        "stronger glue",
+        "glass coffee maker",
+        "steel coffee maker",
+        "the candle",
+        "bluray disc",
+    ),
 ]
 MODELS_OWN = {"xbox", "kindle", "guitar", "cancel"}
 
@@ -84,6 +94,15 @@ def test_what_was_not_mistyped_stays(spelling: Spelling, question: str) -> None:
     assert spelling.mend(Asked.as_written(question)) == Asked.as_written(question)
 
 
+@pytest.mark.parametrize(
+    ("question", "offered"), [("chanel", "channel"), ("shure", "sure"), ("Stihl chainsaw?", "still")]
+)
+def test_a_brand_that_is_not_sold_is_not_mended_away(spelling: Spelling, question: str, offered: str) -> None:
+    """Danger: who asks for a brand is answered with whatever is spelt like it."""
+    made = spelling.mend(Asked.as_written(question))
+    assert (made.text, made.mended, made.warnings) == (question, {}, (f"Did you mean: {offered}?",))
+
+
 def test_the_vocabulary_reads_back_what_was_written(tmp_path: Path) -> None:
     """Counts are of products, not of occurrences; a letter without words has none."""
     assert write_vocabulary(["red red kettle", "Kettle é 5", ""], tmp_path / "words.tsv") == 4
@@ -102,4 +121,6 @@ def test_an_answer_says_what_was_mended_and_leads_with_a_named_uid(tmp_path: Pat
     questions = ["a silvr kettle of wood", "0000000021?"]
     typo, uid = answer(questions, AnswerSettings(), IndexSettings(), root=shop.root)["answers"]
     assert (typo["searched"], typo["mended"]) == ("a silver kettle of wood", {"silvr": "silver"})
+    assert "\nShowing results for: a silver kettle of wood\nAnswer: " in as_text(typo)
+    assert "Showing results" not in as_text(uid)
     assert (typo["question"], uid["products"][0]["uid"], uid["mended"]) == (questions[0], "0000000021", {})

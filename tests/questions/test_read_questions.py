@@ -84,7 +84,9 @@ def read_file(run: Run, catalogue: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("name", "written"), [("q.jsonl", as_lines), ("q.csv", as_csv), ("q.parquet", as_parquet)], ids=str
+    ("name", "written"),
+    [("q.jsonl", as_lines), ("q.csv", as_csv), ("q.parquet", as_parquet)],
+    ids=["lines", "csv", "parquet"],
 )
 def test_the_same_questions_come_out_of_every_form_of_file(
     name: str, written: Callable[[list[Any]], bytes], run_on: Callable[..., Run], catalogue: Path, tmp_path: Path
