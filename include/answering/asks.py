@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 
 from include.answering import limits
+from include.answering.claims import FREE
 from include.answering.kinds import KINDS, Kind, counted
 from include.answering.wording import EMPTY, acronyms, is_model, stems, telling
 from include.store.words import words
@@ -37,10 +38,18 @@ _COMPARED = re.compile(
     re.IGNORECASE,
 )
 _COUNTED = re.compile(r"\b(?:how many|numbers? of)\s+((?:[\w'-]+\s*){1,3})", re.IGNORECASE)
-_NOT = r"(?:not|nor?|without|except|excluding|never|\w+n't|minus|other than)"
+_NOT = (
+    r"(?:not|nor|no(?!\.?\s?\d)|without|except|excluding|never|\w+n't|minus|other than|(?:anything|everything|all) but)"
+)
 _WORD = rf"(?!(?:{_NOT}|or|and|but)\b)[\w-]+"  # a word of what is not wanted
-_UNWANTED = rf"(?:(?:a|an|the|any|in|for|with|on|of)\s+)*({_WORD}(?:\s+{_WORD})?)"
+_UNWANTED = rf"(?:(?:a|an|the|any|in|for|with|on|of|want|need|like|have|to|be|buy)\s+)*({_WORD}(?:\s+{_WORD})?)"
 _NEGATION = re.compile(rf"\b{_NOT}\s+{_UNWANTED}((?:\s*,?\s*\bor\s+{_UNWANTED})*)", re.IGNORECASE)
+# What a product has to deny: "gluten free", "that is not dishwasher safe".
+_DENIED = re.compile(
+    rf"{FREE}|(?<!\bi )(?<!\bwe )(?<!\byou )\b(?:(?:is|are|does|do|can|will) not|(?:is|are|does|do|ca|wo)n't) "
+    r"(?:(?:a|an|the|any|have|need|contain|use|be|too|very) )*(?P<not>[\w-]+(?: [\w-]+)?)",
+    re.IGNORECASE,
+)
 _CLAUSE = re.compile(
     r"\b(?:for|so|that|which|who|with|without|to|when|while|where|because|under|over|above|below|between|bigger|larger|"
     r"smaller|less|more|higher|lower|at least|at most|than|from|not|no|except|in|on|by|of|i|my|we|you|he|she|they)\b|"
@@ -75,7 +84,7 @@ _MANY = re.compile(r"^\W*(?:\d|two|three|four|five|six)\s+(?=[^\W\d])", re.IGNOR
 _PLURAL = re.compile(r"(?<=\w[^\W\daeiou])ys\b")  # "batterys"
 _TAKE_OFF = re.compile(r"\b(?:take|get|wash)\s+off\b", re.IGNORECASE)  # "off" alone says nothing
 _NUMBER = re.compile(r"(?<!\w)\d+(?:[.,]\d+)*(?!\w*\d)(?!\w*[^\W\d_]\w*\d)")  # of no model number
-_JOINED = re.compile(r"\b(?=[\w-]*\d)(?=[\w-]*[^\W\d_])\w+(?:-\w+)+\b")
+_JOINED = re.compile(r"(?<![\w-])(?=[\w-]*\d)(?=[\w-]*[^\W\d_])\w+(?:-\w+)+\b")
 # Words for measures: what asks for a kind beside them is a word of its own, of "shelf life" the shelf.
 MEASURES = frozenset(
     telling(
@@ -90,7 +99,7 @@ MEASURES = frozenset(
     )
 )
 _WHERE = frozenset(telling("home house day today"))  # where and when somebody does something: any product's
-_EITHER = re.compile(r"\b([\w-]+) or ([\w-]+)", re.IGNORECASE)
+_EITHER = re.compile(r"(?<![\w-])([\w-]+) or ([\w-]+)", re.IGNORECASE)
 _NAMED_AFTER = frozenset(["the", "my", "your", "our", "this", "of", "for", "from", "does", "do", "is", "are", "on"])
 
 
@@ -112,7 +121,8 @@ class Asks:
         which: It begins with "which …": products where these are called so, else a fact.
         main: Of "what warranty …" and "which filter …" the thing asked for.
         options: Of "black or silver" both, one of which has to be in the answer.
-        excluded: Phrases that a product must not have.
+        excluded: Phrases that a product must not have in its title.
+        denied: Phrases that a product must deny, or at least nowhere affirm: "gluten" of "gluten free".
         numbers: In the question: a passage that repeats one gives no answer.
     """
 
@@ -130,6 +140,7 @@ class Asks:
     main: str
     options: tuple[str, ...]
     excluded: tuple[str, ...]
+    denied: tuple[str, ...]
     numbers: frozenset[str]
 
 
@@ -154,11 +165,9 @@ def asks(text: str) -> Asks:
             or _of_model(text)
         )
     )
-    rest = text if fact else limits.without(text)
-    negated = [] if fact else list(_NEGATION.finditer(rest))
-    rest = rest if fact else _NEGATION.sub(" ", rest)
+    rest, excluded, denied = (text, [], []) if fact else _wanted(limits.without(text))
     led = want or (None if form and form["which"] else form)
-    rest = rest[led.end() :] if led else re.sub(r"^\W*which\b", "", rest, flags=re.IGNORECASE)
+    rest = rest[led.end() :] if led else re.sub(r"^\W*which(?:\s+ones?)?\b", "", rest, flags=re.IGNORECASE)
     wanted = want is not None and re.match(r"\W*(?:something\s+)?to\s", rest) is not None  # "i want to make pasta"
     rest = _MANY.sub("", rest) if want else rest
     unmeasured, phrase = _INNER.sub(" ", rest), []
@@ -182,7 +191,8 @@ def asks(text: str) -> Asks:
         which=bool(form and form["which"]) and not fact,
         main=_first(main[1]) if main and not kinds else "",
         options=tuple(stems(f"{either[1]} {either[2]}")) if either and either[2].lower() != "not" else (),
-        excluded=tuple(phrase for each in negated for phrase in [each[1], *_further(each[2])]),
+        excluded=tuple(excluded),
+        denied=tuple(denied),
         numbers=frozenset(_NUMBER.findall(text)),
     )
 
@@ -219,9 +229,20 @@ def _kinds(text: str, form: re.Match[str] | None) -> tuple[Kind, ...]:
     return tuple(found)
 
 
+def _wanted(text: str) -> tuple[str, list[str], list[str]]:
+    """A text without what is not wanted; what a product must not be, and what it must deny."""
+    denied = [match[1] or match[2] or match["not"] for match in _DENIED.finditer(text)]
+    rest = _DENIED.sub(" ", text)
+    excluded = [each for match in _NEGATION.finditer(rest) for each in [match[1], *_further(match[2])]]
+    rest = _NEGATION.sub(" ", rest)
+    if not telling(rest):  # "anything but gas grills": other grills
+        rest = " ".join(each.split()[-1] for each in excluded if len(telling(each)) > 1)
+    return rest, excluded, denied
+
+
 def _of_model(text: str) -> bool:
     """Whether it is something "of" a product with a model number: "contrast ratio of lg 37lg50"."""
-    return re.match(r"^\W*(?:[\w-]+\s+){1,3}of\s", text) is not None and any(map(is_model, telling(text)))
+    return re.match(r"^\W*(?:\w[\w-]*\s+){1,3}of\s", text) is not None and any(map(is_model, telling(text)))
 
 
 def _further(text: str) -> list[str]:
