@@ -248,15 +248,21 @@ def _share(
 def _soft(
     asked: Asks, titles: Sequence[Wording], texts: Sequence[Wording], found: Retrieved, encode: Encode
 ) -> dict[str, set[str]]:
-    """By word that no product has, the stems of the titles' words that mean the same."""
-    missing = [word for word in lacking(asked.words, *titles, *texts) if not any(map(str.isdigit, word))]
+    """By word that no product has whole, the stems of the titles' words that mean the same."""
+    whole = {word for word in asked.words if any(text.has(word) == 1 for text in (*titles, *texts))}
+    missing = [word for word in asked.words if word not in whole and not any(map(str.isdigit, word))]
     there = sorted({each for hit in found.hits[:SOFT_PRODUCTS] for each in words(hit.title) if len(each) > 2})
     if not missing or not there:
         return {}
     vectors = encode([*(_as_written(asked.text, [word]) for word in missing), *there])
     near = vectors[: len(missing)] @ vectors[len(missing) :].T
     return {
-        word: {stem for n in np.flatnonzero(near[row] >= SOFT) for stem in stems(there[n])}
+        word: {
+            stem
+            for n in np.flatnonzero(near[row] >= SOFT)
+            for stem in stems(there[n])
+            if not word.startswith(stem) and not word.endswith(stem)  # a coat is no raincoat, dew no dewalt
+        }
         for row, word in enumerate(missing)
     }
 

@@ -162,6 +162,27 @@ def test_the_sentence_that_keeps_a_limit_is_quoted() -> None:
     assert asked("laptop lighter than 2 kg", hits)[0]["answer"] == "“It weighs 1500 g.” [1]"
 
 
+PARTS = [
+    hit(0, "Portable speaker", "Bass of a home theater. A dew alternative."),
+    hit(1, "Patent leather shoes", "With rounded steering wheels of metal."),
+    hit(2, "Creamy eye shadow", "It goes on with a brush, in two coats."),
+]
+
+
+@pytest.mark.parametrize(
+    "question", ["tables", "tent", "heater", "wheelchair", "raincoat", "toothbrushes", "dewalt", "eyewear", "dowsha"]
+)
+def test_a_part_of_another_word_is_no_such_thing(question: str) -> None:
+    """A table is nothing of a portable speaker; the letters of two words in a row are no third one."""
+    assert not asked(question, PARTS)[0]["found"]
+
+
+@pytest.mark.parametrize("question", ["eyeshadow", "eyeshadows", "eye-shadow", "creamy eyeshadow"])
+def test_two_words_are_one_written_together(question: str) -> None:
+    """People write a compound either way."""
+    assert asked(question, PARTS)[0]["sources"][0]["uid"] == "u2"
+
+
 def test_a_uid_is_a_name() -> None:
     """Who copies it from a list wants that product, and its facts."""
     assert asked("u1", KETTLES)[0]["sources"][0]["uid"] == "u1"
