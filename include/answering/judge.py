@@ -173,10 +173,7 @@ def _fact(asked: Asks, found: Retrieved, encode: Encode, thresholds: Thresholds,
     first = products[0]
     missing = lacking(asked.focus, titles[first])
     told = _share(asked.focus, titles[first], texts[first], {})
-    foreign = any(
-        not texts[first].has(word) and titles[first].has(following) and word in asked.focus
-        for word, following in modifiers(asked)
-    )
+    foreign = _is_another(asked, titles[first], texts[first], titles)
     own = [number for number, passage in enumerate(found.passages) if passage.product in products]
     own = sorted(own, key=lambda number: -float(found.scores[number]))[:READ]
     passages = [found.passages[number] for number in own]
@@ -197,6 +194,21 @@ def _fact(asked: Asks, found: Retrieved, encode: Encode, thresholds: Thresholds,
     return Judged(
         max(rated, default=0.0), True, products if there else [], answers or [own[n] for n in order[:1]], phrase
     )
+
+
+def _is_another(asked: Asks, title: Wording, text: Wording, titles: Sequence[Wording]) -> bool:
+    """Whether a product is not the one that is named: of another brand, or of that brand another thing.
+
+    Of "the canon dishwasher" no canon camera, where other products are dishwashers: elsewhere it may be a synonym.
+    """
+    for word, thing in modifiers(asked):
+        if word in asked.focus and title.has(thing) and not text.has(word):
+            return True
+        names = asked.focus[asked.focus.index(word) :] if word in asked.focus else ()
+        alone = names[1:2] == (thing,) and not any(title.has(each) for each in names[1:])
+        if alone and title.has(word) and not text.has(thing) and any(each.has(thing) == 1 for each in titles):
+            return True
+    return False
 
 
 def _rated(asked: Asks, missing: Sequence[str], passage: Passage, near: float, thresholds: Thresholds) -> float:

@@ -39,6 +39,15 @@ FACTS = [
     ("Does it take AA or AAA batteries?", []),
     ("mp3 player battery playback time", ["time"]),
     ("HOW HEAVY IS THE TENT???", ["weight"]),
+    ("What colour is the power washer?", ["colour"]),
+    ("What colour is the Acme range hood?", ["colour"]),
+    ("how much does the speed skipping rope weigh", ["weight"]),
+    ("how much does the gas range cost", ["money"]),
+    ("what colour lid has the power blender", ["colour"]),
+    ("What is the weight capacity of the stool?", ["weight", "volume"]),
+    ("what are the dimensions and weight of the crate", ["length", "weight"]),
+    ("how long is the cable and how heavy is it", ["length", "weight", "time"]),
+    ("How many cubic feet does the K30 hold?", ["volume"]),
 ]
 PRODUCTS = [
     "vegan nail polishes",

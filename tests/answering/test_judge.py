@@ -119,6 +119,25 @@ def test_a_brand_that_is_not_there_is_no_other_brand() -> None:
     assert not made["found"]
 
 
+@pytest.mark.parametrize(
+    "question", ["How many slices does the Mika toaster take?", "How many litres does the Bosch kettle hold?"]
+)
+def test_another_thing_of_the_brand_is_not_what_was_named(question: str) -> None:
+    """A camera's megapixels are not those of the brand's dishwasher, which is not sold."""
+    bosch = hit(3, "Bosch cool box", "It holds 20 litres. It has two slices of ice.")
+    mika = hit(4, "Mika bread box", "It takes twelve slices.")
+    made, _ = asked(question, [bosch, mika, *KETTLES])
+    assert not made["found"]
+
+
+def test_a_second_kind_of_answer_names_the_thing() -> None:
+    """ "Range" and "power" ask for numbers elsewhere; "cubic" is a word of the unit."""
+    hood = hit(0, "Acme range hood", "It is 30 inches wide. The finish is white.")
+    fridge = hit(1, "Acme fridge K30", "25.0 cu . ft. in all.")
+    assert asked("What colour is the Acme range hood?", [hood, fridge])[0]["answer"] == "“The finish is white.” [1]"
+    assert "25.0 cu . ft." in asked("How many cubic feet is the K30?", [hood, fridge])[0]["answer"]
+
+
 def test_a_denial_does_not_make_a_product_fit() -> None:
     """ "It is not dishwasher safe" led the answer to "Which kettle is dishwasher safe?"."""
     made, _ = asked("Which kettle is dishwasher safe?", KETTLES)
