@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from include.answering import limits
+from include.answering.claims import FREE
 from include.answering.kinds import KINDS, Kind, counted
 from include.answering.wording import EMPTY, acronyms, is_model, stems, telling
 from include.store.words import words
@@ -39,8 +40,15 @@ _COMPARED = re.compile(
 )
 _COUNTED = re.compile(r"\b(?:how many|numbers? of)\s+((?:[\w'-]+\s*){1,3})", re.IGNORECASE)
 _NEGATION = re.compile(
-    r"\b(?:not|no|without|except|excluding|never|\w+n't|minus|other than)\s+"
-    r"(?:(?:a|an|the|any|in|for|with|on|of)\s+)*([\w-]+(?:\s+[\w-]+)?)",
+    r"\b(?:not|no(?!\.?\s?\d)|without|except|excluding|never|\w+n't|minus|other than|"
+    r"(?:anything|everything|all) but)\s+"
+    r"(?:(?:a|an|the|any|in|for|with|on|of|want|need|like|have|to|be|buy)\s+)*([\w-]+(?:\s+[\w-]+)?)",
+    re.IGNORECASE,
+)
+# What a product has to deny: "gluten free", "that is not dishwasher safe".
+_DENIED = re.compile(
+    rf"{FREE}|(?<!\bi )(?<!\bwe )(?<!\byou )\b(?:(?:is|are|does|do|can|will) not|(?:is|are|does|do|ca|wo)n't) "
+    r"(?:(?:a|an|the|any|have|need|contain|use|be|too|very) )*(?P<not>[\w-]+(?: [\w-]+)?)",
     re.IGNORECASE,
 )
 _CLAUSE = re.compile(
@@ -61,7 +69,7 @@ _NEED = re.compile(
     r"\w+ (?:a|an|the|my|our|your|his|her|their|up|out|off|away|down)\b)",
     re.IGNORECASE,
 )
-_JOINED = re.compile(r"\b(?=[\w-]*\d)(?=[\w-]*[^\W\d_])\w+(?:-\w+)+\b")
+_JOINED = re.compile(r"(?<![\w-])(?=[\w-]*\d)(?=[\w-]*[^\W\d_])\w+(?:-\w+)+\b")
 _JOINS = re.compile(r"(?:^|\b(?:and|or|in)\b|,)\W*$", re.IGNORECASE)  # before a second kind that is asked for
 # Words for measures: what asks for a kind beside them is a word of its own, of "shelf life" the shelf.
 MEASURES = frozenset(
@@ -76,7 +84,7 @@ MEASURES = frozenset(
         "voltage volts volume wattage watts weigh weighing weighs weight weights when wide width year "
     )
 )
-_EITHER = re.compile(r"\b([\w-]+) or ([\w-]+)", re.IGNORECASE)
+_EITHER = re.compile(r"(?<![\w-])([\w-]+) or ([\w-]+)", re.IGNORECASE)
 _NAMED_AFTER = frozenset(["the", "my", "your", "our", "this", "of", "for", "from", "does", "do", "is", "are", "on"])
 
 
@@ -98,7 +106,8 @@ class Asks:
         which: It begins with "which …": products where these are called so, else a fact.
         main: Of "what warranty …" and "which filter …" the thing asked for.
         options: Of "black or silver" both, one of which has to be in the answer.
-        excluded: Phrases that a product must not have.
+        excluded: Phrases that a product must not have in its title.
+        denied: Phrases that a product must deny, or at least nowhere affirm: "gluten" of "gluten free".
         numbers: In the question: a passage that repeats one gives no answer.
     """
 
@@ -116,6 +125,7 @@ class Asks:
     main: str
     options: tuple[str, ...]
     excluded: tuple[str, ...]
+    denied: tuple[str, ...]
     numbers: frozenset[str]
 
 
@@ -131,11 +141,9 @@ def asks(text: str) -> Asks:
         and not compared
         and bool((form and not form["which"]) or kinds or _TOPIC.search(text) or _INNER.search(text) or _of_model(text))
     )
-    rest = text if fact else limits.without(text)
-    negated = [] if fact else list(_NEGATION.finditer(rest))
-    rest = rest if fact else _NEGATION.sub(" ", rest)
+    rest, excluded, denied = (text, [], []) if fact else _wanted(limits.without(text))
     led = want or (None if form and form["which"] else form)
-    rest = rest[led.end() :] if led else re.sub(r"^\W*which\b", "", rest, flags=re.IGNORECASE)
+    rest = rest[led.end() :] if led else re.sub(r"^\W*which(?:\s+ones?)?\b", "", rest, flags=re.IGNORECASE)
     unmeasured, phrase = _INNER.sub(" ", rest), []
     for kind in kinds:
         phrase += [match[0] for match in kind.asked.finditer(text)]
@@ -156,7 +164,8 @@ def asks(text: str) -> Asks:
         which=bool(form and form["which"]) and not fact,
         main=_first(main[1]) if main and not kinds else "",
         options=tuple(stems(f"{either[1]} {either[2]}")) if either and either[2].lower() != "not" else (),
-        excluded=tuple(each[1] for each in negated),
+        excluded=tuple(excluded),
+        denied=tuple(denied),
         numbers=frozenset(re.findall(r"\d+(?:[.,]\d+)*", text)),
     )
 
@@ -217,9 +226,20 @@ def _names_a_thing(text: str, end: int) -> bool:
     return following is not None and any(word not in MEASURES for word in telling(following[1]))
 
 
+def _wanted(text: str) -> tuple[str, list[str], list[str]]:
+    """A text without what is not wanted; what a product must not be, and what it must deny."""
+    denied = [match[1] or match[2] or match["not"] for match in _DENIED.finditer(text)]
+    rest = _DENIED.sub(" ", text)
+    excluded = [match[1] for match in _NEGATION.finditer(rest)]
+    rest = _NEGATION.sub(" ", rest)
+    if not telling(rest):  # "anything but gas grills": other grills
+        rest = " ".join(each.split()[-1] for each in excluded if len(telling(each)) > 1)
+    return rest, excluded, denied
+
+
 def _of_model(text: str) -> bool:
     """Whether it is something "of" a product with a model number: "contrast ratio of lg 37lg50"."""
-    return re.match(r"^\W*(?:[\w-]+\s+){1,3}of\s", text) is not None and any(map(is_model, telling(text)))
+    return re.match(r"^\W*(?:\w[\w-]*\s+){1,3}of\s", text) is not None and any(map(is_model, telling(text)))
 
 
 def _first(text: str) -> str:

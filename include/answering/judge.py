@@ -15,9 +15,11 @@ import numpy as np
 
 from include.answering.asked import Asked
 from include.answering.asks import MEASURES, Asks, asks, modifiers
+from include.answering.claims import read_denials
 from include.answering.limits import Limit, contradicts, keeps, limit
 from include.answering.passages import Passage, Retrieved
-from include.answering.wording import Wording, is_model, lacking, stems, telling, weighted
+from include.answering.unwanted import denies, unwanted
+from include.answering.wording import Wording, is_model, lacking, stems, weighted
 from include.core.arrays import Vectors
 from include.store.words import words
 
@@ -33,9 +35,6 @@ IN_CONTENT = 0.9  # of a naming word that the content has, not the title
 READ = 12  # passages of the named products that are read for a fact, the most relevant
 SOFT = 0.72  # cosine of two words that mean the same: "fridge" and "refrigerator" 0.96, "ipad" and "ipod" 0.53
 SOFT_PRODUCTS = 5  # the first so many, whose titles' words are compared by meaning
-_NEGATED = re.compile(
-    r"\b(?:not|no|never|without|isn't|aren't|doesn't|don't|cannot|can't)\s+(?:[\w'-]+\s+){0,2}?[\w'-]+", re.I
-)
 
 
 @dataclass(frozen=True)
@@ -99,6 +98,8 @@ def judge(
         return _near(found, thresholds)
     read = asks(asked.text)
     of_product = read.which and read.main and not any(Wording(hit.title).has(read.main) for hit in found.hits)
+    if read.fact and not (read.focus or read.kinds or read.options):  # "How are you?"
+        return Judged(0.0)
     if read.fact or of_product:
         return _fact(read, found, encode, thresholds, answering)
     return _products(read, found, encode, thresholds)
@@ -116,7 +117,7 @@ def _near(found: Retrieved, thresholds: Thresholds) -> Judged:
 def _products(asked: Asks, found: Retrieved, encode: Encode, thresholds: Thresholds) -> Judged:
     """A question for products: those that have the words which name the thing, and contradict nothing."""
     titles = [Wording(f"{hit.title} {hit.uid}") for hit in found.hits]
-    texts = [Wording(_NEGATED.sub(" ", hit.content)) for hit in found.hits]
+    texts = [Wording(read_denials(hit.content)[0]) for hit in found.hits]
     naming = asked.words if asked.need else asked.head or asked.words
     soft = _soft(asked, titles, texts, found, encode)
     thing = "" if asked.need or len(naming) < 2 else naming[-1]
@@ -124,12 +125,10 @@ def _products(asked: Asks, found: Retrieved, encode: Encode, thresholds: Thresho
     shares = [_share(naming, title, text, soft, thing, more) for title, text in zip(titles, texts, strict=True)]
     whole = [_share(asked.words, title, text, soft) for title, text in zip(titles, texts, strict=True)]
     bound = limit(asked.text)
-    excluded = [set(telling(each)) for each in asked.excluded]
     fitting = [
         number
-        for number, hit in enumerate(found.hits)
-        if not (bound and contradicts(hit.title, hit.content, bound))
-        and not any(each and each <= titles[number].stems for each in excluded)
+        for number in _not_excluded(asked, found)
+        if not (bound and contradicts(found.hits[number].title, found.hits[number].content, bound))
     ]
     if not fitting:
         return Judged(0.0)
@@ -145,6 +144,12 @@ def _products(asked: Asks, found: Retrieved, encode: Encode, thresholds: Thresho
     return Judged(_scaled(best, least), False, products, list(lead.values()), _as_written(asked.text, missing))
 
 
+def _not_excluded(asked: Asks, found: Retrieved) -> list[int]:
+    """The products that are not what is not wanted: those that deny it, or else those that affirm it nowhere."""
+    fitting = [number for number, hit in enumerate(found.hits) if not unwanted(asked, hit.title, hit.content)]
+    return [n for n in fitting if denies(asked, found.hits[n].title, found.hits[n].content)] or fitting
+
+
 def _lead(product: int, asked: Asks, title: Wording, found: Retrieved, bound: Limit | None) -> int:
     """The passage to quote for a product: its title, unless a sentence has asked words or the limit that it lacks."""
     own = [number for number, passage in enumerate(found.passages) if passage.product == product]
@@ -153,7 +158,7 @@ def _lead(product: int, asked: Asks, title: Wording, found: Retrieved, bound: Li
     if asked.need:
         return max(own, key=lambda number: float(found.scores[number]), default=-1)
     missing = lacking(asked.words, title)
-    told = [(len(missing) - len(lacking(missing, Wording(_NEGATED.sub(" ", found.passages[n].text))))) for n in own]
+    told = [(len(missing) - len(lacking(missing, Wording(read_denials(found.passages[n].text)[0])))) for n in own]
     if missing and max(told, default=0) > 0:
         return max(zip(told, (float(found.scores[n]) for n in own), own, strict=True))[2]
     return next((n for n in own if found.passages[n].text == found.hits[product].title), own[0] if own else -1)
@@ -184,6 +189,9 @@ def _fact(asked: Asks, found: Retrieved, encode: Encode, thresholds: Thresholds,
         _rated(asked, missing, passage, float(cosine), thresholds)
         for passage, cosine in zip(passages, near, strict=True)
     ]
+    if not (missing or asked.kinds or asked.options):  # nothing is asked beyond the name, which the title has
+        names = {found.hits[product].title for product in products}
+        rated = [rate if passage.text in names else 0.0 for rate, passage in zip(rated, passages, strict=True)]
     if answering is not None:
         rated = [float(answering[number]) for number in own]
     there = not foreign and (not asked.focus or told >= thresholds.product)

@@ -156,6 +156,6 @@ KINDS = (
 def counted(phrase: str, stems: Sequence[str]) -> Kind:
     """A number before what is counted, or a few words before it: "up to 8 handsets", "five brilliant shades"."""
     # A word ends at a space, so that one with dashes is read in one way: many ways take hours on "1 a-a-a-a-…".
-    between = r"[\s+-]+(?:\w[\w-]*[\s+][\s+-]*){0,4}?(?:[\w-]*-)?"
+    between = r"[\s+-]+(?:\w[\w-]*[\s+][\s+-]*){0,4}?(?:\w[\w-]*-)?"
     given = rf"{NUMBER}{between}(?:{'|'.join(map(re.escape, stems))})"
     return Kind("count", re.compile(re.escape(phrase), re.IGNORECASE), re.compile(given, re.IGNORECASE), measured=True)

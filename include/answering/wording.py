@@ -24,7 +24,7 @@ def _names(text: str) -> frozenset[str]:
 EMPTY = _names(
     "a about actually all also am an and any anything are aren as at available be been being best both brand "
     "brands but buy by called can come comes could d did do does doesn doing don done each either else ever every "
-    "everything find for free from get gets getting give given go goes good got great had has have having help how i "
+    "everything find for from get gets getting give given go goes good got great had has have having help how i "
     "if in into is isn it item items its just kind kinds let like line list ll looking m made make makes many may "
     "me might model models more most much must my named need needs no non not of off offer offers on only or "
     "other our out over please product products put range re really recommend s same sell shall she should show "

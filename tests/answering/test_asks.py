@@ -1,11 +1,15 @@
 """What a question asks for: the table of examples that the rules are held to."""
 
 import time
+from collections.abc import Callable
 
 import pytest
 
+from include.answering import limits
 from include.answering.asks import MOST_WORDS, asks
-from include.answering.kinds import KINDS
+from include.answering.claims import quantities, read_denials
+from include.answering.kinds import KINDS, counted
+from include.answering.passages import sentences
 from include.questions.questions import LONGEST_QUESTION
 
 FACTS = [
@@ -138,6 +142,28 @@ def test_what_is_not_wanted_is_no_word_to_look_for(question: str, excluded: list
     assert not {"gas", "black"} & set(read.words)
 
 
+@pytest.mark.parametrize(
+    ("question", "denied", "words"),
+    [
+        ("gluten free bread", ["gluten"], ["bread"]),
+        ("sugar-free gum", ["sugar"], ["gum"]),
+        ("shampoo free of sulfates", ["sulfates"], ["shampoo"]),
+        ("Which kettle is not dishwasher safe?", ["dishwasher safe"], ["kettl"]),
+        ("a stroller that doesn’t have a canopy", ["canopy"], ["stroller"]),
+        ("I don't want a gas grill", [], ["grill"]),
+        ("anything but gas grills", [], ["grill"]),
+        ("phone case with free shipping", [], ["phone", "case", "free", "ship"]),
+        ("Chanel No 5 perfume", [], ["chanel", "5", "perfum"]),
+    ],
+)
+def test_what_a_product_has_to_deny_is_told_from_what_it_has_to_be(
+    question: str, denied: list[str], words: list[str]
+) -> None:
+    """ "Gluten free" that finds bread with gluten is the opposite of what was asked."""
+    read = asks(question)
+    assert (list(read.denied), list(read.words)) == (denied, words)
+
+
 def test_words_that_ask_are_told_from_those_that_name() -> None:
     """The title has the name; what is missing in it is what has to be found."""
     read = asks("What warranty comes with the Duet washer?")
@@ -201,3 +227,50 @@ def test_the_longest_question_is_read_in_no_time(part: str) -> None:
     read = asks((part * LONGEST_QUESTION)[:LONGEST_QUESTION])
     assert time.monotonic() - began < 1
     assert len(read.words) <= MOST_WORDS
+
+
+RUNS = [
+    "-",
+    " ",
+    "1",
+    "a",
+    "'",
+    "“",
+    "漢",
+    "1 ",
+    "1-",
+    "a-",
+    "1,",
+    "1 x ",
+    "no ",
+    "where is ",
+    "how much is ",
+    "is not ",
+]
+READERS: dict[str, Callable[[str], object]] = {
+    "question": asks,
+    "limit": limits.limit,
+    "values": lambda text: limits.contradicts(text, text, limits.Limit("length", 1.0, True, True)),
+    "denials": read_denials,
+    "count": lambda text: list(counted("how many", ["handset"]).given.finditer(text)),
+    "kinds": lambda text: [kind.given.search(text) for kind in KINDS],
+    "quantities": quantities,
+    "sentences": sentences,
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("before", ["", "1 "])
+def test_a_text_four_times_as_long_takes_about_four_times_as_long(reader: str, before: str) -> None:
+    """Danger: 40 dashes behind a number took nine seconds, in a question as in any product's text."""
+
+    def took(run: str, length: int) -> float:
+        text = (before + run * length)[:length] + "§"
+        began = time.process_time()
+        READERS[reader](text)
+        return time.process_time() - began
+
+    for run in RUNS:
+        took(run, 30)  # an exponential pattern would not come to an end at 1,000
+        short = max(min(took(run, 1000) for _ in range(3)), 0.001)
+        assert min(took(run, 4000) for _ in range(3)) < 9 * short, (run, short)
