@@ -22,7 +22,7 @@ from tests.small import products
 WEIGHT = "How heavy is silver kettle number 14?"
 
 
-def rows(count: int = 60) -> list[Row]:
+def rows(count: int = 90) -> list[Row]:
     """What the sample's products tell, asked for."""
     known = {each.uid: (each.title, each.content) for each in products(count)}
     asked = []
