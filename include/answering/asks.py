@@ -5,6 +5,7 @@ no product. A question in another language has none of the forms: it is taken as
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from include.answering import limits
@@ -85,11 +86,12 @@ _PLURAL = re.compile(r"(?<=\w[^\W\daeiou])ys\b")  # "batterys"
 _TAKE_OFF = re.compile(r"\b(?:take|get|wash)\s+off\b", re.IGNORECASE)  # "off" alone says nothing
 _NUMBER = re.compile(r"(?<!\w)\d+(?:[.,]\d+)*(?!\w*\d)(?!\w*[^\W\d_]\w*\d)")  # of no model number
 _JOINED = re.compile(r"(?<![\w-])(?=[\w-]*\d)(?=[\w-]*[^\W\d_])\w+(?:-\w+)+\b")
+_JOINS = re.compile(r"(?:^|\b(?:and|or|in)\b|,)\W*$", re.IGNORECASE)  # before a second kind that is asked for
 # Words for measures: what asks for a kind beside them is a word of its own, of "shelf life" the shelf.
 MEASURES = frozenset(
     telling(
         "accessories amount area big box btu btus capacity centimetres cm cms cold color colors colour colours "
-        "consumption cost costs country cups date days db dba decibels deep degrees depth diameter dimension "
+        "consumption cost costs country cubic cups date days db dba decibels deep degrees depth diameter dimension "
         "dimensions duration expensive fabric far fast feet frequency gallons gb grams heavy height hertz high "
         "horsepower hot hours how inches included kg kwh kwhs large lbs length level life litres long loud made "
         "many material materials mb megapixels memory meters metres minutes ml mp much noisy number old origin "
@@ -222,11 +224,35 @@ def _kinds(text: str, form: re.Match[str] | None) -> tuple[Kind, ...]:
         return not form["which"] or not telling(before[form.end("which") :])
 
     count = _COUNTED.search(text)
-    found = [kind for kind in KINDS if (match := kind.asked.search(text)) and asked_by(match)]
+    matches = [(kind, match) for kind in KINDS if (match := kind.asked.search(text)) and asked_by(match)]
+    found = _beside_the_first(text, matches)
     if count and not any(kind.given.search(f"1 {count[1]}") for kind in found):
         what = telling(count[1])[:2]
         return (counted(count[0], what),) if what else tuple(found)
     return tuple(found)
+
+
+def _beside_the_first(text: str, matches: Sequence[tuple[Kind, re.Match[str]]]) -> list[Kind]:
+    """The kind that is asked for first, and those at the same words or joined to it: "weight capacity", "… and price".
+
+    What comes later names: "what colour is the gas range"; but of "how much does … weigh" the last one asks. One that
+    stands before a word which is no measure names too, if another does not: "how much does the power washer cost".
+    """
+    last_first = re.match(r"\W*how much (?:do|does|did)\b", text, re.IGNORECASE) is not None
+    alone = [each for each in matches if not _names_a_thing(text, each[1].end())] or matches
+    found: list[Kind] = []
+    end = 0
+    for kind, match in sorted(alone, key=lambda each: each[1].start(), reverse=last_first):
+        if not found or (not last_first and (match.start() < end or _JOINS.search(text[end : match.start()]))):
+            found.append(kind)
+            end = max(end, match.end())
+    return [kind for kind in KINDS if kind in found]
+
+
+def _names_a_thing(text: str, end: int) -> bool:
+    """Whether the next word, behind a space alone, says what a thing is."""
+    following = re.match(r"\s+([\w-]+)", text[end:])
+    return following is not None and any(word not in MEASURES for word in telling(following[1]))
 
 
 def _wanted(text: str) -> tuple[str, list[str], list[str]]:

@@ -202,10 +202,7 @@ def _fact(asked: Asks, found: Retrieved, encode: Encode, thresholds: Thresholds,
     missing = lacking(asked.focus, titles[first])
     nowhere = lacking(asked.focus, *titles, *texts)
     told = _share(asked.focus, titles[first], texts[first], {})
-    foreign = any(
-        not texts[first].has(word) and titles[first].has(following) and word in asked.focus
-        for word, following in modifiers(asked)
-    )
+    foreign = _is_another(asked, titles[first], texts[first], titles)
     own = [number for number, passage in enumerate(found.passages) if passage.product in products]
     own = sorted(own, key=lambda number: -float(found.scores[number]))[:READ]
     passages = [found.passages[number] for number in own]
@@ -237,6 +234,21 @@ def _fact(asked: Asks, found: Retrieved, encode: Encode, thresholds: Thresholds,
         lacks,
         why if lacks else "does_not_tell_it",
     )
+
+
+def _is_another(asked: Asks, title: Wording, text: Wording, titles: Sequence[Wording]) -> bool:
+    """Whether a product is not the one that is named: of another brand, or of that brand another thing.
+
+    Of "the canon dishwasher" no canon camera, where other products are dishwashers: elsewhere it may be a synonym.
+    """
+    for word, thing in modifiers(asked):
+        if word in asked.focus and title.has(thing) and not text.has(word):
+            return True
+        names = asked.focus[asked.focus.index(word) :] if word in asked.focus else ()
+        alone = names[1:2] == (thing,) and not any(title.has(each) for each in names[1:])
+        if alone and title.has(word) and not text.has(thing) and any(each.has(thing) == 1 for each in titles):
+            return True
+    return False
 
 
 def _rated(asked: Asks, missing: Sequence[str], passage: Passage, near: float, thresholds: Thresholds) -> float:
@@ -294,15 +306,21 @@ def _share(
 def _soft(
     asked: Asks, titles: Sequence[Wording], texts: Sequence[Wording], found: Retrieved, encode: Encode
 ) -> dict[str, set[str]]:
-    """By word that no product has, the stems of the titles' words that mean the same."""
-    missing = [word for word in lacking(asked.words, *titles, *texts) if not any(map(str.isdigit, word))]
+    """By word that no product has whole, the stems of the titles' words that mean the same."""
+    whole = {word for word in asked.words if any(text.has(word) == 1 for text in (*titles, *texts))}
+    missing = [word for word in asked.words if word not in whole and not any(map(str.isdigit, word))]
     there = sorted({each for hit in found.hits[:SOFT_PRODUCTS] for each in words(hit.title) if len(each) > 2})
     if not missing or not there:
         return {}
     vectors = encode([*(as_written(asked.text, [word]) for word in missing), *there])
     near = vectors[: len(missing)] @ vectors[len(missing) :].T
     return {
-        word: {stem for n in np.flatnonzero(near[row] >= SOFT) for stem in stems(there[n])}
+        word: {
+            stem
+            for n in np.flatnonzero(near[row] >= SOFT)
+            for stem in stems(there[n])
+            if not word.startswith(stem) and not word.endswith(stem)  # a coat is no raincoat, dew no dewalt
+        }
         for row, word in enumerate(missing)
     }
 

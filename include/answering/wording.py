@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import Stemmer
 
 OTHERWISE = 0.9  # of a word that the product says otherwise: its scent, where it is asked how it smells
-PART = 0.8  # of a word that only begins or ends like the product's
+PART = 0.6  # of a word that only begins or ends like the product's: alone it names nothing, "table" of "portable"
 _SHORTEST_PART = 4  # letters
 _SHORTEST_JOINED = 6  # letters of a word that may be two in the product: "eyeshadow", "eye shadow"
 _VOWELS = frozenset("aeiouy")
@@ -101,7 +101,8 @@ class Wording:
     def __init__(self, text: str) -> None:
         self.stems = frozenset(stems(text))
         self._spaced = f" {' '.join(self.stems)} "
-        self._joined = "".join(words(text))
+        self._written = f" {' '.join(words(text))} "
+        self._joined = self._written.replace(" ", "")
 
     def has(self, word: str) -> float:
         """How surely the text has a question's stem: 1, `PART`, or 0."""
@@ -114,22 +115,25 @@ class Wording:
         numbered = any(map(str.isdigit, word))
         if numbered and len(word) >= 3 and word in self._joined:
             return 1.0
-        if len(word) >= _SHORTEST_JOINED and word in self._joined:
+        if len(word) >= _SHORTEST_JOINED and word in self._joined and self._run_together(word):
             return 1.0
         if numbered:
             return 0.0
         return PART if self._alike(word) else 0.0
 
+    def _run_together(self, word: str) -> bool:
+        """Whether some of its words are this one, whole but for an ending: "eye shadows", not "dew alternative"."""
+        return re.search(rf" {' ?'.join(map(re.escape, word))}(?:e?s|e|ers?|ing|y)? ", self._written) is not None
+
     def _alike(self, word: str) -> bool:
-        """Whether one of its words begins or ends with this one, or this one with one of its words."""
+        """Whether one of its words begins or ends with this one, or this one ends with one of its words."""
         if len(word) == 2:  # "tv" of "hdtv"
             return not set(word) & _VOWELS and any(len(each) == 4 and each.endswith(word) for each in self.stems)
         if len(word) == 3:  # "dsc" of "dscw300"
             return any(each.startswith(word) and is_model(each) for each in self.stems)
         if len(word) < _SHORTEST_PART:
             return False
-        cuts = range(_SHORTEST_PART, len(word))
-        parts = {word[:cut] for cut in cuts} | {word[-cut:] for cut in cuts}
+        parts = {word[-cut:] for cut in range(_SHORTEST_PART, len(word))}
         return f" {word}" in self._spaced or f"{word} " in self._spaced or not parts.isdisjoint(self.stems)
 
 

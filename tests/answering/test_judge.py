@@ -232,6 +232,25 @@ def test_a_brand_that_is_not_there_is_no_other_brand() -> None:
     assert not made["found"]
 
 
+@pytest.mark.parametrize(
+    "question", ["How many slices does the Mika toaster take?", "How many litres does the Bosch kettle hold?"]
+)
+def test_another_thing_of_the_brand_is_not_what_was_named(question: str) -> None:
+    """A camera's megapixels are not those of the brand's dishwasher, which is not sold."""
+    bosch = hit(3, "Bosch cool box", "It holds 20 litres. It has two slices of ice.")
+    mika = hit(4, "Mika bread box", "It takes twelve slices.")
+    made, _ = asked(question, [bosch, mika, *KETTLES])
+    assert not made["found"]
+
+
+def test_a_second_kind_of_answer_names_the_thing() -> None:
+    """ "Range" and "power" ask for numbers elsewhere; "cubic" is a word of the unit."""
+    hood = hit(0, "Acme range hood", "It is 30 inches wide. The finish is white.")
+    fridge = hit(1, "Acme fridge K30", "25.0 cu . ft. in all.")
+    assert asked("What colour is the Acme range hood?", [hood, fridge])[0]["answer"] == "“The finish is white.” [1]"
+    assert "25.0 cu . ft." in asked("How many cubic feet is the K30?", [hood, fridge])[0]["answer"]
+
+
 def test_a_denial_does_not_make_a_product_fit() -> None:
     """ "It is not dishwasher safe" led the answer to "Which kettle is dishwasher safe?"."""
     made, _ = asked("Which kettle is dishwasher safe?", KETTLES)
@@ -310,6 +329,27 @@ def test_the_sentence_that_keeps_a_limit_is_quoted() -> None:
     """ "Lighter than 2 kg" was taken for a name, and a laptop of 1500 g for none."""
     hits = [hit(0, "Acme laptop", "It is quiet. It weighs 1500 g."), hit(1, "Bolt laptop", "It weighs 3 kg.")]
     assert asked("laptop lighter than 2 kg", hits)[0]["answer"] == "“It weighs 1500 g.” [1]"
+
+
+PARTS = [
+    hit(0, "Portable speaker", "Bass of a home theater. A dew alternative."),
+    hit(1, "Patent leather shoes", "With rounded steering wheels of metal."),
+    hit(2, "Creamy eye shadow", "It goes on with a brush, in two coats."),
+]
+
+
+@pytest.mark.parametrize(
+    "question", ["tables", "tent", "heater", "wheelchair", "raincoat", "toothbrushes", "dewalt", "eyewear", "dowsha"]
+)
+def test_a_part_of_another_word_is_no_such_thing(question: str) -> None:
+    """A table is nothing of a portable speaker; the letters of two words in a row are no third one."""
+    assert not asked(question, PARTS)[0]["found"]
+
+
+@pytest.mark.parametrize("question", ["eyeshadow", "eyeshadows", "eye-shadow", "creamy eyeshadow"])
+def test_two_words_are_one_written_together(question: str) -> None:
+    """People write a compound either way."""
+    assert asked(question, PARTS)[0]["sources"][0]["uid"] == "u2"
 
 
 def test_a_uid_is_a_name() -> None:
