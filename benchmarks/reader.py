@@ -40,6 +40,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=DATA, help="a folder with the two files")
     parser.add_argument("--root", type=Path, help="a data directory to keep; a temporary one where it is not given")
     parser.add_argument("--epochs", type=int, default=ReaderSettings().reader_epochs)
+    parser.add_argument("--quick", action="store_true", help="one pass over every third question")
     options = parser.parse_args()
     if absent := [name for name in (TRAIN, TEST) if not (options.data / name).is_file()]:
         print(f"{options.data} lacks {' and '.join(absent)}: nothing to measure.")
@@ -48,8 +49,11 @@ def main() -> None:
         root = options.root or Path(folder)
         tested = list(questions(options.data / TEST))
         taught = rows(options.data / TRAIN, {folded(question) for question, _, _ in tested})
+        settings = ReaderSettings(reader_epochs=options.epochs)
+        if options.quick:
+            taught, settings = taught[::3], ReaderSettings(reader_epochs=1)
         base = resolve_base(MINILM_PACKAGE, root=root).path
-        made = train_in_subprocess(taught, base, ReaderSettings(reader_epochs=options.epochs), root=root)
+        made = train_in_subprocess(taught, base, settings, root=root)
         show(tested, base, Reader(made.path), len(taught), made.seconds, options.json)
 
 

@@ -32,6 +32,7 @@ def preflight(run: Run) -> list[str]:
 
     Raises:
         BadSettings: `filter_file` cannot be read.
+        BadSource: There is no questions file, where it is a path.
         BadModel: There is no such base model.
         OlderDate: The live version is of a newer date, and `older_dates` is `refuse`.
         StoreUnavailable: The store did not answer.
@@ -95,6 +96,15 @@ def filter_file(run: Run) -> None:
         read_filter_pairs(Path(run.settings.evaluate.filter_file), {})
 
 
+def questions(run: Run) -> None:
+    """Whether a questions file on this machine is there; another is reached when it is fetched."""
+    from include.source.download import is_path, reach
+
+    place = run.settings.questions.questions
+    if place is not None and is_path(dated := run.dated(place)):
+        reach(dated)
+
+
 def base_model(run: Run) -> None:
     """Whether there is such a base model, as far as that can be told without fetching it."""
     from include.model.base import check_base
@@ -144,7 +154,7 @@ def sample(run: Run) -> str | None:
     )
 
 
-CHECKS: list[Check] = [filter_file, base_model, promotion, date, sample]
+CHECKS: list[Check] = [filter_file, questions, base_model, promotion, date, sample]
 
 
 def _live(run: Run) -> tuple[str | None, Entry | None]:

@@ -26,11 +26,10 @@ from include.core.progress import Sink
 from include.core.train_settings import ReaderSettings
 from include.questions.questions import read
 from include.training.process import in_subprocess, run_as_child
-from include.training.reader_rows import Row
+from include.training.reader_rows import Row, too_few
 
 log = logging.getLogger("include.reading")  # __name__ is __main__ when this is the program
 
-FEWEST = 40  # rows: fewer teach and prove nothing
 MOST_OTHERS = 12  # of a product's sentences, the first ones
 SHARED = 0.6  # of its words: a sentence that has so many in common with the evidence may be the evidence
 
@@ -54,8 +53,9 @@ def rows(
         for text in evidence if known else ():
             uid = next((uid for uid in known if text.lower() in products[uid][1].lower()), known[0])
             title, content = products[uid]
-            others = tuple(_titled(title, each) for each in sentences(content) if not _alike(each, text))[:MOST_OTHERS]
-            found.append(Row(question, uid, _titled(title, text), others))
+            others = [each for each in sentences(content) if not any(_alike(each, one) for one in evidence)]
+            titled = tuple(_titled(title, each) for each in others[:MOST_OTHERS])
+            found.append(Row(question, uid, _titled(title, text), titled))
     return found
 
 
@@ -92,8 +92,8 @@ def train(
         log.info("no reader: %s", "reader is never" if settings.reader == "never" else "there is no questions file")
         return None
     taught = rows_of(questions, catalogue)
-    if len(taught) < FEWEST:
-        log.warning("no reader: %d questions to train on have evidence, and it needs %d", len(taught), FEWEST)
+    if (reason := too_few(taught)) is not None:
+        log.warning("no reader: %s", reason)
         return None
     return train_in_subprocess(taught, model, settings, root=root, sink=sink)
 

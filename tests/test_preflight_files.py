@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from include import stages
-from include.core.errors import BadModel, BadSettings, Terminal
+from include.core.errors import BadModel, BadSettings, BadSource, Terminal
 from include.core.forms import pipeline_settings
 from include.core.settings import MINILM_PACKAGE
 from include.run import Run
@@ -38,6 +38,7 @@ def bare(place: Path) -> Path:
         ("filter_file", lambda place: place / "filter_label_test.txt", BadSettings, "cannot be read"),
         ("filter_file", bare, BadSettings, "directory"),
         ("filter_file", junk, BadSettings, "Line 1"),
+        ("questions", lambda place: place / "questions.jsonl", BadSource, "questions.jsonl"),
         ("base_model", lambda place: place / "no-model", BadModel, "does not exist"),
         ("base_model", bare, BadModel, "has no config.json"),
         ("base_model", lambda _: "distilbert-base-uncased@main", BadModel, "pinned to a commit"),

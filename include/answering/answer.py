@@ -237,9 +237,11 @@ def _with_threshold(settings: AnswerSettings, entry: Entry | None, reader: Reade
     """The settings with the threshold of answers that holds, and where that is from."""
     if settings.threshold is not None:
         return settings, "the form"
-    # What was calibrated with a reader says nothing of scores without it.
-    if entry is not None and entry.answering is not None and (entry.reader is None) == (reader is None):
-        return settings.model_copy(update={"threshold": entry.answering["threshold"]}), "calibration"
+    if entry is not None and entry.answering is not None:
+        asked = entry.reader if settings.read_with == "published" else settings.read_with
+        # What was calibrated with a reader says nothing of scores without it, or of another's.
+        if entry.reader == (None if reader is None else asked):
+            return settings.model_copy(update={"threshold": entry.answering["threshold"]}), "calibration"
     return settings.model_copy(update={"threshold": THRESHOLD}), "default"
 
 
@@ -248,7 +250,13 @@ def _reader(settings: AnswerSettings, entry: Entry | None, root: Path) -> Path |
     mark = settings.read_with
     if mark == "published":
         mark = "none" if entry is None or entry.reader is None else entry.reader
-    return None if mark == "none" else artifacts.locate(root, kinds.READER, mark)
+    path = None if mark == "none" else artifacts.locate(root, kinds.READER, mark)
+    if path is not None and settings.read_with != "published" and not path.exists():
+        raise BadSettings(
+            f"read_with = {mark!r}: there is no such reader in {path.parent}.",
+            "Give the fingerprint of one that is there, or `published`, or `none`.",
+        )
+    return path
 
 
 def _tell(narrowed: Narrowed) -> None:

@@ -6,7 +6,6 @@ hour", and no sum or difference is found where the source has only its parts.
 """
 
 import re
-from collections.abc import Iterable
 
 import regex
 
@@ -67,10 +66,16 @@ _NAME = regex.compile(
 _STARTS = re.compile(r"(?:^|[.!?:;]\s|\n)[\W\d_]*\Z")
 _CLAUSE = re.compile(r"[,;:!?()]|\.\s|\s[-–—]\s|\b(?:but|and|while|although|though|however|yet)\b", re.IGNORECASE)
 _NOT = re.compile(
-    r"\b(?:not(?! only| just| merely)|no|never|without|cannot|neither|nor|non|lacks?|excludes?|excluding)\b|n['’]t\b",
+    r"\b(?:not(?! only| just| merely)|no(?!\.?\s?\d)|"  # "No 5" is a name
+    r"never|without|cannot|neither|nor|non|lacks?|excludes?|excluding)\b|n['’]t\b",
     re.IGNORECASE,
 )
-_FREE = re.compile(r"([^\W_]+)[\s-]free\b", re.IGNORECASE)
+FREE = (  # without something
+    r"\b([^\W_]+)[\s-]free\b(?! (?:of|from|with|shipping|delivery|returns?|gifts?|samples?|trial))|"
+    r"\bfree (?:of|from) ((?:[^\W_]+ or )?[^\W_]+)"
+)
+_FREE = re.compile(FREE, re.IGNORECASE)
+_ABSENT = re.compile(r"\W+(?:yet |always )?(?:included|supplied|provided|available|required|needed)\b", re.IGNORECASE)
 
 
 def quantities(text: str) -> set[Quantity]:
@@ -122,21 +127,31 @@ def _quantity(found: re.Match[str]) -> Quantity:
 
 
 def _polarity(text: str) -> dict[str, set[bool]]:
-    """Of each word that carries meaning, whether it is denied, affirmed, or both in turn.
-
-    A denial reaches to the end of its clause; "BPA-free" denies BPA.
-    """
+    """Of each word that carries meaning, whether it is denied, affirmed, or both in turn."""
     found: dict[str, set[bool]] = {}
-
-    def note(words: Iterable[str], denied: bool) -> None:
-        for word in words:
+    for denied, part in zip((False, True), read_denials(text), strict=True):
+        for word in keywords(part):
             found.setdefault(word, set()).add(denied)
-
-    for clause in _CLAUSE.split(text):
-        for freed in _FREE.finditer(clause):
-            note(keywords(freed[1]), True)
-        rest = _FREE.sub(" ", clause)
-        denial = _NOT.search(rest)
-        note(keywords(rest[: denial.start()] if denial else rest), False)
-        note(keywords(rest[denial.end() :]) if denial else (), True)
     return found
+
+
+def read_denials(text: str) -> tuple[str, str]:
+    """What a text affirms, and what it denies.
+
+    A denial reaches to the end of its clause, "not included" over the whole of it; "BPA-free" denies BPA.
+
+    >>> read_denials("It is BPA-free and does not leak. Batteries not included.")
+    ('It is     does  ', 'BPA  leak Batteries   included.')
+    """
+    affirmed, denied = [], []
+    for clause in _CLAUSE.split(text):
+        denied += [freed[1] or freed[2] for freed in _FREE.finditer(clause)]
+        rest = _FREE.sub(" ", clause)
+        if denial := _NOT.search(rest):
+            before, behind = rest[: denial.start()], rest[denial.end() :]
+            absent = _ABSENT.match(behind)
+            affirmed.append("" if absent else before)
+            denied += [before, behind] if absent else [behind]
+        else:
+            affirmed.append(rest)
+    return " ".join(affirmed), " ".join(denied)

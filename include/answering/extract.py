@@ -1,5 +1,6 @@
 """What is answered from the passages that answer, and the question's entry in the result."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -8,15 +9,19 @@ import numpy as np
 
 from include.answering.asked import Asked
 from include.answering.judge import Judged
-from include.answering.passages import Retrieved
+from include.answering.kinds import COLOUR
+from include.answering.models import is_code
+from include.answering.passages import LONGEST, Retrieved
 from include.answering.reply import NOTHING, Reply
 from include.answering.sentences import say
-from include.answering.wording import is_model, stems
+from include.answering.wording import EMPTY
 from include.catalogue.attributes import bounded
+from include.store.protocol import Hit
+from include.store.words import words
 
 QUOTES = 3  # sentences in an answer to a question for a fact
 LISTED = 5  # products in an answer to a question for products
-ALIKE = 0.8  # of the words of two titles: variants of one model, of which one is listed
+_ENDS = re.compile(r"[.!?;。！？।॥؟۔][\"'”’)\]]*$")  # of a text that ends as a sentence does
 
 
 def extract(asked: Asked, retrieved: Retrieved, judged: Judged, threshold: float) -> Reply:
@@ -29,8 +34,10 @@ def extract(asked: Asked, retrieved: Retrieved, judged: Judged, threshold: float
         quoted.setdefault(passage.text, passage.product)
     kept = list(quoted.items())[: QUOTES if judged.fact else LISTED]
     cited = list(dict.fromkeys(product for _, product in kept))
-    text = " ".join(f"“{text}” [{cited.index(product) + 1}]" for text, product in kept)
-    return Reply(text, cited, [])
+    said = [f"“{_marked(text, retrieved.hits[product])}” [{cited.index(product) + 1}]" for text, product in kept]
+    if not judged.fact and (further := len(judged.products) - len(cited)) > 0:
+        said.append(say("more", asked.language, count=further))
+    return Reply(" ".join(said), cited, [])
 
 
 def entry(
@@ -63,25 +70,43 @@ def entry(
 def _nothing(asked: Asked, retrieved: Retrieved, judged: Judged) -> str:
     """That nothing answers, and what was looked for."""
     nothing = say("nothing", asked.language)
-    if not judged.lacking:
+    if not judged.why:
         return nothing
-    if judged.fact and judged.products:
-        title = retrieved.hits[judged.products[0]].title
-        return f"{nothing} {say('does_not_tell', asked.language, title=title, lacking=judged.lacking)}"
-    return f"{nothing} {say('no_product_with', asked.language, lacking=judged.lacking)}"
+    title = retrieved.hits[judged.products[0] if judged.products else 0].title
+    return f"{nothing} {say(judged.why, asked.language, title=title, lacking=judged.lacking)}"
+
+
+def _marked(text: str, hit: Hit) -> str:
+    """The text with "…" where it was cut out of a longer sentence of the product."""
+    if len(text) < LONGEST // 2 or text == hit.title:
+        return text
+    content = " ".join(hit.content.split())
+    at = content.find(text)
+    if at < 0:
+        return text
+    before, behind = content[:at].rstrip(), content[at + len(text) :].lstrip()
+    begins = not before or _ENDS.search(before) or before == hit.title or len(before) < LONGEST // 2
+    ends = not behind or _ENDS.search(text) or behind[0] in "•·▪●◦‣*/"
+    return f"{'' if begins else '…'}{text}{'' if ends else '…'}"
 
 
 def _varied(retrieved: Retrieved, passages: Sequence[int]) -> list[int]:
-    """The passages without those of a product whose title is nearly that of one before it."""
+    """The passages without those of a product that is one before it in another colour, by its title."""
     kept: list[int] = []
     titles: list[frozenset[str]] = []
     for number in passages:
-        title = retrieved.hits[retrieved.passages[number].product].title
-        own = frozenset(word for word in stems(title) if not is_model(word))
-        if all(len(own & other) < ALIKE * max(len(own | other), 1) for other in titles):
+        title = frozenset(words(retrieved.hits[retrieved.passages[number].product].title))
+        if not any(_variants(title, other) for other in titles):
             kept.append(number)
-            titles.append(own)
+            titles.append(title)
     return kept
+
+
+def _variants(title: frozenset[str], other: frozenset[str]) -> bool:
+    """Whether two titles' words differ in a colour, and in nothing else but model numbers."""
+    apart = {word for word in title ^ other if word not in EMPTY and word not in ("finish", "finished")}
+    colours = {word for word in apart if COLOUR.fullmatch(word)}
+    return not apart or (bool(colours) and all(is_code(word) for word in apart - colours))
 
 
 def _products(retrieved: Retrieved, judged: Judged) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ from include.store.words import words
 
 log = logging.getLogger(__name__)
 
-_QUOTE = re.compile(r"(“)([^”]+)(”)")
+_QUOTE = re.compile(r"(“)(.+?)(”)(?= \[\d+\])", re.DOTALL)  # up to its citation: it may have a ” of its own, 13”
 _SENTENCES = re.compile(r"(\s*)((?:[^\s\[]|\s+(?!\s*\[)|\[(?!\d+\]))+)(\s*)")  # what stands between two citations
 
 

@@ -5,7 +5,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 NUMBER = (
     r"(?<![\w.,/-])(?:\d+(?:[.,]\d+)*(?:\s?/\s?\d+)?|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|"
@@ -25,12 +25,18 @@ class Kind:
     measured: bool = False  # a number with a unit: one that only repeats the question's numbers gives nothing
 
 
-def _measure(name: str, asked: str, units: str, *, unless: str = "", needs: Sequence[tuple[str, str]] = ()) -> Kind:
-    """A number with a unit; the unit's own name in the question asks for it too, where it counts something."""
+def _measure(
+    name: str, asked: str, units: str, *, unless: str = "", needs: Sequence[tuple[str, str]] = (), also: str = ""
+) -> Kind:
+    """A number with a unit, or `also`; the unit's own name in the question asks for it too, where it counts."""
     return Kind(
         name,
         re.compile(rf"\b(?:{asked}|(?:how many|in) (?:{units}))\b", re.IGNORECASE),
-        re.compile(rf"{NUMBER}(?:\s?(?:x|to|or|-)\s?{NUMBER}){{0,3}}[\s+-]{{0,2}}(?:{units})(?![a-z])", re.IGNORECASE),
+        re.compile(
+            rf"{NUMBER}(?:\s?(?:x|to|or|-)\s?{NUMBER}){{0,3}}[\s+-]{{0,2}}(?:{units})(?![a-z])"
+            + (f"|{also}" if also else ""),
+            re.IGNORECASE,
+        ),
         unless=re.compile(rf"(?:{unless})\W+(?:\w+\W+){{0,3}}$", re.IGNORECASE) if unless else None,
         needs=tuple(
             (re.compile(rf"\b(?:{how})\b", re.IGNORECASE), re.compile(rf"\b(?:{word})\b|\d\W*[x×]\W*\d", re.IGNORECASE))
@@ -46,6 +52,7 @@ _COLOURS = (
     "natural|medium|light|dark|fair|deep|porcelain|sand|honey|caramel|mocha|chocolate|wine|ruby|pearl|champagne|bisque|"
     "tan|burgundy|maroon|magenta|cyan|lilac|lavender|khaki|olive|rose|mauve|ebony|espresso|walnut|cherry|oak"
 )
+COLOUR = re.compile(_COLOURS, re.IGNORECASE)
 _MATERIALS = (
     "steel|aluminiu?m|iron|glass|wood(?:en)?|oak|walnut|bamboo|plastic|polyester|cotton|wool|leather|nylon|ceramic|"
     "porcelain|silicone|rubber|copper|brass|titanium|carbon|neoprene|mdf|marble|granite|silk|linen|canvas|vinyl|velvet|"
@@ -56,19 +63,34 @@ _COUNTRIES = (
     "spain|spanish|portug\\w+|england|british|u\\.k\\.|uk|ireland|swiss|switzerland|sweden|swedish|denmark|danish|poland|"
     "polish-made|turkey|turkish|china|chinese|japan\\w*|korea\\w*|taiwan\\w*|india\\w*|vietnam\\w*|thailand|australia\\w*"
 )
+_LENGTHS = (
+    r"'+|\"|″|inch(?:es)?|in\b\.?|ft|feet|foot|cms?|centimet(?:re|er)s?|mms?|millimet(?:re|er)s?|m|met(?:re|er)s?|"
+    r"yards?|km|miles?"
+)
+_VOLUMES = (
+    r"ml|millilit(?:re|er)s?|cl|l|lit(?:re|er)s?|(?:fl\W{0,3})?oz|ounces?|gallons?|gal|quarts?|qt|pints?|cu|cubic|"
+    r"gb|tb|mb"
+)
 
 KINDS = (
     _measure(
         "length",
         r"how (?:long|tall|wide|high|deep|thick|far|big|large)|dimensions?|height|width|depth|length|diameter|"
         r"thickness|(?:screen|paper) size|inches|cms?|range",
-        r"'+|\"|″|inch(?:es)?|in\b\.?|ft|feet|foot|cms?|centimet(?:re|er)s?|mms?|millimet(?:re|er)s?|m|met(?:re|er)s?|"
-        r"yards?|km|miles?",
+        _LENGTHS,
         needs=(
             (r"how wide|width", r"wide|width"),
             (r"how (?:tall|high)|height", r"tall|high|height|raise|elevat\w+"),
             (r"how deep|depth", r"deep|depth"),
             (r"how (?:big|large)|dimensions?", r"dimensions?|measures?|diagonal|diameter|size|screen|tvs?"),
+        ),
+    ),
+    replace(  # not asked for by "how many ml", as a measure is
+        _measure("size", "size", f"{_LENGTHS}|{_VOLUMES}"),
+        asked=re.compile(
+            r"\b(?:(?<!screen )(?<!paper )(?<!memory )(?<!storage )(?<!disk )(?<!drive )(?<!what )sizes?|"
+            r"what sizes?(?=\W*$|\W+(?:is|are|was|of|in|does|do|the)\b))\b",
+            re.IGNORECASE,
         ),
     ),
     _measure(
@@ -85,8 +107,7 @@ KINDS = (
     _measure(
         "volume",
         r"capacity|volume|how much (?:water|liquid)",
-        r"ml|millilit(?:re|er)s?|cl|l|lit(?:re|er)s?|(?:fl\W{0,3})?oz|ounces?|gallons?|gal|quarts?|qt|pints?|cups?|"
-        r"cu|cubic|kg|lbs?|sheets?|place|persons?|people|gb|tb|mb",
+        f"{_VOLUMES}|kg|lbs?|sheets?|place|persons?|people|cups?",
     ),
     _measure(
         "power",
@@ -96,7 +117,12 @@ KINDS = (
     _measure("energy", r"kwhs?|power consumption|energy (?:use|usage|consumption)", r"kwhs?|kilowatt|w|watts?"),
     _measure("noise", r"decibels?|dba?|how (?:loud|noisy|quiet)|noise level", r"dba?|decibels?|sones?"),
     _measure("voltage", r"voltage|volts?", r"v|volts?|vac|vdc"),
-    _measure("frequency", r"frequency|refresh rate|hertz", r"hz|khz|mhz|ghz|hertz"),
+    _measure(
+        "frequency",
+        r"frequenc(?:y|ies)|refresh rate|hertz",
+        r"hz|khz|mhz|ghz|hertz",
+        also=rf"\b[af]m\b\D{{0,30}}{NUMBER}",
+    ),
     _measure("speed", r"how fast|speeds?|rpm", r"rpm|mph|kmh|km/h|mbps|gbps|kbps|fps|ppm|pages? per"),
     _measure("temperature", r"temperature|degrees|how hot|how cold", r"°|degrees?|º|celsius|fahrenheit|f|c"),
     _measure(
@@ -146,6 +172,15 @@ KINDS = (
         re.compile(rf"\b(?:{_MATERIALS})\b", re.IGNORECASE),
     ),
     Kind(
+        "use",
+        re.compile(
+            r"\b(?:which|what) [\w-]+ (?:can |will |does |do )?(?:works?|fits?|(?:is|are) compatible)\b(?: with\b)?|"
+            r"\bcompatible with (?:what|which)\b",
+            re.IGNORECASE,
+        ),
+        re.compile(r"\b(?:compat\w+|works? (?:with|in|on)|fits?|(?:designed|made|use) (?:for|with)|for use)\b", re.I),
+    ),
+    Kind(
         "contents",
         re.compile(r"\b(?:accessories|what(?: is|'s| are)? included|in the box|what comes with)\b", re.IGNORECASE),
         re.compile(r"\b(?:includes?|included|including|comes? with|supplied|contents)\b", re.IGNORECASE),
@@ -156,6 +191,6 @@ KINDS = (
 def counted(phrase: str, stems: Sequence[str]) -> Kind:
     """A number before what is counted, or a few words before it: "up to 8 handsets", "five brilliant shades"."""
     # A word ends at a space, so that one with dashes is read in one way: many ways take hours on "1 a-a-a-a-…".
-    between = r"[\s+-]+(?:\w[\w-]*[\s+][\s+-]*){0,4}?(?:[\w-]*-)?"
+    between = r"[\s+-]+(?:\w[\w-]*[\s+][\s+-]*){0,4}?(?:\w[\w-]*-)?"
     given = rf"{NUMBER}{between}(?:{'|'.join(map(re.escape, stems))})"
     return Kind("count", re.compile(re.escape(phrase), re.IGNORECASE), re.compile(given, re.IGNORECASE), measured=True)

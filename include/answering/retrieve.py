@@ -10,7 +10,7 @@ from include.answering.asked import Asked
 from include.answering.asks import asks
 from include.answering.limits import contradicts, limit
 from include.answering.passages import Retrieved, score
-from include.answering.wording import Wording, telling
+from include.answering.unwanted import unwanted
 from include.core.arrays import Vectors
 from include.core.settings import AnswerSettings
 from include.store.filters import Filter
@@ -77,13 +77,12 @@ def _unfit(text: str) -> Callable[[Hit], bool] | None:
 
     Such products are retrieved all the same, behind the others: a search by words and meaning likes them best.
     """
-    bound, excluded = limit(text), [set(telling(each)) for each in asks(text).excluded]
-    if bound is None and not excluded:
+    bound, read = limit(text), asks(text)
+    if bound is None and not read.excluded and not read.denied:
         return None
 
     def contradicting(hit: Hit) -> bool:
-        title = Wording(hit.title).stems
-        return any(each and each <= title for each in excluded) or (
+        return unwanted(read, hit.title, hit.content) or (
             bound is not None and contradicts(hit.title, hit.content, bound)
         )
 

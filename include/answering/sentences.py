@@ -11,12 +11,24 @@ SENTENCES: dict[str, dict[str, str]] = {
         "pt": "Nada no catálogo responde a isto.",
     },
     "does_not_tell": {
-        "en": "Found: “{title}”. Its text does not tell: {lacking}.",
-        "pt": "Encontrado: “{title}”. O seu texto não diz: {lacking}.",
+        "en": "Found: “{title}”. Its text does not tell “{lacking}”.",
+        "pt": "Encontrado: “{title}”. O seu texto não diz “{lacking}”.",
+    },
+    "does_not_tell_it": {
+        "en": "Found: “{title}”. Its text does not tell.",
+        "pt": "Encontrado: “{title}”. O seu texto não o diz.",
+    },
+    "no_model": {
+        "en": "There is no “{lacking}” in the catalogue; the nearest is “{title}”.",
+        "pt": "Não há “{lacking}” no catálogo; o mais próximo é “{title}”.",
+    },
+    "more": {
+        "en": "And {count} more.",
+        "pt": "E mais {count}.",
     },
     "no_product_with": {
-        "en": "No product was found with: {lacking}.",
-        "pt": "Não foi encontrado nenhum produto com: {lacking}.",
+        "en": "No product was found with “{lacking}”.",
+        "pt": "Não foi encontrado nenhum produto com “{lacking}”.",
     },
     "nothing_left": {
         "en": "The filter leaves no product to answer from: {filter}",

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from functools import cache
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from include.store.words import words
@@ -10,7 +11,8 @@ from include.store.words import words
 if TYPE_CHECKING:
     import Stemmer
 
-PART = 0.8  # of a word that only begins or ends like the product's
+OTHERWISE = 0.9  # of a word that the product says otherwise: its scent, where it is asked how it smells
+PART = 0.6  # of a word that only begins or ends like the product's: alone it names nothing, "table" of "portable"
 _SHORTEST_PART = 4  # letters
 _SHORTEST_JOINED = 6  # letters of a word that may be two in the product: "eyeshadow", "eye shadow"
 _VOWELS = frozenset("aeiouy")
@@ -22,16 +24,31 @@ def _names(text: str) -> frozenset[str]:
 
 # Words of a question that say nothing about what it asks for.
 EMPTY = _names(
-    "a about actually all also am an and any anything are aren as at available be been being best both brand "
-    "brands but buy by called can come comes could d did do does doesn doing don done each either else ever every "
-    "everything find for free from get gets getting give given go goes good got great had has have having help how i "
-    "if in into is isn it item items its just kind kinds let like line list ll looking m made make makes many may "
-    "me might model models more most much must my named need needs no non not of off offer offers on only or "
-    "other our out over please product products put range re really recommend s same sell shall she should show "
-    "so some something sort such suggest t tell than that the their them then there these they thing things this "
-    "those to too type types us use used uses using ve very want was we well were what when where which while who "
-    "whose why will with within without won would you your yours"
+    "a about actually all also am an and any anything are aren as at available be been being best both brand brands "
+    "but buy by called can come comes could d did do does doesn doing don done each either else ever every everything "
+    "find for from get gets getting give given go goes good got great had has have having help how i if in into "
+    "is isn it item items its just kind kinds let like line list ll looking m made make makes many may me might model "
+    "models more most much must my named need needs no non not of off offer offers ok okay on only or other our out "
+    "over own please product products put range re really recommend right s same sell shall she should show so some "
+    "something sort such suggest t tell than that the their them then there these they thing things this those to too "
+    "type types us use used uses using ve very want was we well were what when where which while who whose why will "
+    "with within without won work works would you your yours"
 )
+# Other words for what is asked, in texts about products of any kind: verbs, and the nouns of their facts.
+_MEANT = {
+    "smell": "scent scented fragrance fragranced aroma odour odor perfume",
+    "perfume": "scent fragrance",
+    "scent": "fragrance perfume smell",
+    "fragrance": "scent perfume",
+    "stay": "last hold wear",
+    "last": "hold stay wear",
+    "hold": "last",
+    "cost": "price",
+    "weigh": "weight",
+    "compatible": "fit fits works",
+    "contacts": "lens lenses",
+    "spaghetti": "pasta",
+}
 _DIGITS_AND_LETTERS = re.compile(r"(?=.*\d)(?=.*[^\W\d_])")
 
 
@@ -52,6 +69,12 @@ def telling(text: str) -> list[str]:
     return list(dict.fromkeys(_stemmer().stemWords([word for word in words(text) if word not in EMPTY])))
 
 
+@cache
+def _meant() -> dict[str, frozenset[str]]:
+    """By stem the stems of the other words."""
+    return {stems(word)[0]: frozenset(stems(others)) for word, others in _MEANT.items()}
+
+
 def acronyms(text: str) -> dict[str, list[str]]:
     """The initials of three and more words in a row, with their stems: "sun protection factor" gives `spf`."""
     found = words(text)
@@ -59,6 +82,12 @@ def acronyms(text: str) -> dict[str, list[str]]:
     return {
         "".join(word[0] for word in run): stems(" ".join(run)) for run in runs if not any(word in EMPTY for word in run)
     }
+
+
+def neighbours(text: str) -> set[tuple[str, str]]:
+    """Pairs of words that carry meaning and stand side by side, as stems: "the cigarette lighter"."""
+    found = [(word in EMPTY, stem) for word, stem in zip(words(text), stems(text), strict=True)]
+    return {(one, two) for (empty, one), (vacant, two) in pairwise(found) if not empty and not vacant}
 
 
 def is_model(word: str) -> bool:
@@ -72,7 +101,8 @@ class Wording:
     def __init__(self, text: str) -> None:
         self.stems = frozenset(stems(text))
         self._spaced = f" {' '.join(self.stems)} "
-        self._joined = "".join(words(text))
+        self._written = f" {' '.join(words(text))} "
+        self._joined = self._written.replace(" ", "")
 
     def has(self, word: str) -> float:
         """How surely the text has a question's stem: 1, `PART`, or 0."""
@@ -80,25 +110,30 @@ class Wording:
             word = word[:-1]
         if word in self.stems:
             return 1.0
+        if not _meant().get(word, frozenset()).isdisjoint(self.stems):
+            return OTHERWISE
         numbered = any(map(str.isdigit, word))
         if numbered and len(word) >= 3 and word in self._joined:
             return 1.0
-        if len(word) >= _SHORTEST_JOINED and word in self._joined:
+        if len(word) >= _SHORTEST_JOINED and word in self._joined and self._run_together(word):
             return 1.0
         if numbered:
             return 0.0
         return PART if self._alike(word) else 0.0
 
+    def _run_together(self, word: str) -> bool:
+        """Whether some of its words are this one, whole but for an ending: "eye shadows", not "dew alternative"."""
+        return re.search(rf" {' ?'.join(map(re.escape, word))}(?:e?s|e|ers?|ing|y)? ", self._written) is not None
+
     def _alike(self, word: str) -> bool:
-        """Whether one of its words begins or ends with this one, or this one with one of its words."""
+        """Whether one of its words begins or ends with this one, or this one ends with one of its words."""
         if len(word) == 2:  # "tv" of "hdtv"
             return not set(word) & _VOWELS and any(len(each) == 4 and each.endswith(word) for each in self.stems)
         if len(word) == 3:  # "dsc" of "dscw300"
             return any(each.startswith(word) and is_model(each) for each in self.stems)
         if len(word) < _SHORTEST_PART:
             return False
-        cuts = range(_SHORTEST_PART, len(word))
-        parts = {word[:cut] for cut in cuts} | {word[-cut:] for cut in cuts}
+        parts = {word[-cut:] for cut in range(_SHORTEST_PART, len(word))}
         return f" {word}" in self._spaced or f"{word} " in self._spaced or not parts.isdisjoint(self.stems)
 
 

@@ -319,7 +319,9 @@ class IndexSettings(Group):
         "auto",
         title="Language of the words",
         description="Words are found by their stems, and a question's empty words are not searched for, as they are in "
-        "this language. `auto`: what the catalogue's texts say, and `none`, words as they are, where none stands out.",
+        "this language. `auto`: what the catalogue's texts say; `none`, words as they are, where none stands out. "
+        "It knows Danish, Dutch, English, French, German, Italian, Norwegian, Portuguese, Russian, Spanish, Swedish "
+        "and Turkish.",
     )
     hnsw_m: int = Field(16, title="HNSW m", description="Links of a node; more is better and larger.", ge=4, le=128)
     hnsw_ef_construct: int = Field(

@@ -81,9 +81,10 @@ def needed(root: Path, held: Shelf, used: Iterable[str], versions: Iterable[str]
     names = set(versions)
     kept = {f"version/{name}" for name in names} & held.keys()
     found: set[str] = set()
-    waiting = [*used, *kept, *_readers(root, names)]
+    there = {name for name in names if f"version/{name}" in held}
+    waiting = [*used, *kept, *_readers(root, there)]
     waiting += [name for version in names for name, _ in plans_of(version, held)]
-    waiting += [name for name, made in held.items() if name.startswith("exam/") and made and _of(made) in names]
+    waiting += [name for name, made in held.items() if name.startswith("exam/") and made and _of(made) in there]
     while waiting:
         name = waiting.pop()
         if name not in found:

@@ -36,7 +36,7 @@ class Question:
         answerable: Whether the catalogue answers it. One that is not, and names products, asks them for what their
             texts do not tell.
         lang: ISO 639-1; empty where it is not told.
-        weight: What it counts in training and in the exam, above 0.
+        weight: What it counts in the exam, above 0; in training all count the same.
         kind: By which the exam is told apart, such as "model number"; may be empty.
     """
 

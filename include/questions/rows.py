@@ -1,10 +1,12 @@
 """One row of a questions file: its fields, checked, or the reason why it cannot be used."""
 
+import ast
 import hashlib
 import json
 import math
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,17 +117,24 @@ def _text(value: Any) -> str:
 def _texts(value: Any, between: re.Pattern[str], reason: str) -> tuple[str, ...]:
     """A list of texts, each once: an array, one text, or, as a table's cell has them, an array or texts in a row."""
     if isinstance(value, str):
-        try:
-            written = json.loads(value) if value.lstrip().startswith("[") else None
-        except (ValueError, RecursionError):
-            written = None
-        value = written if isinstance(written, list) else between.split(value)
+        written = _array(value)
+        value = between.split(value) if written is None else written
     elif value is None or not isinstance(value, list):
         value = [] if value is None else [value]
     texts = [_text(each) for each in value]
     if not all(text or each == "" for text, each in zip(texts, value, strict=True)):
         raise Refused(reason)
     return tuple(dict.fromkeys(text for text in texts if text))
+
+
+def _array(text: str) -> list[Any] | None:
+    """The list that a table's cell has written out, as JSON or, as pandas does, as Python; None where it has none."""
+    if text.lstrip().startswith("["):
+        for read in (json.loads, ast.literal_eval):
+            with suppress(ValueError, SyntaxError, RecursionError, MemoryError):
+                found = read(text.strip())
+                return found if isinstance(found, list) else None
+    return None
 
 
 def _answerable(value: Any) -> bool:

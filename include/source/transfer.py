@@ -33,7 +33,7 @@ Format = Literal[
 ]
 WANTED = (
     "Vitrine takes JSON, CSV, Parquet, Arrow or Excel, also packed (.gz, .bz2, .xz, .zst), alone or in a ZIP or tar: "
-    "correct the setting `source`, then trigger again."
+    "correct the setting that names it (`source`, or `questions`), then trigger again."
 )
 
 
@@ -210,10 +210,10 @@ def sniff(head: bytes, origin: str) -> Format:
         return packed.name.lower()  # type: ignore[return-value]  # each is one of Format
     if not head.removeprefix(BYTE_ORDER_MARK).strip():
         blank = "it begins with nothing but white space" if head else "the file is empty"
-        raise BadSource(f"{origin} is not a catalogue: {blank}.", WANTED)
+        raise BadSource(f"{origin} has no rows: {blank}.", WANTED)
     form = form_of(head)
     if isinstance(form, FileKind):
-        raise BadSource(f"{origin} is not a catalogue: it is {form.name}.", form.next_step(origin))
+        raise BadSource(f"{origin} has no rows that can be read: it is {form.name}.", form.next_step(origin))
     if isinstance(form, TableForm):
         return "parquet" if "Parquet" in form.name else "arrow"
     return "jsonl" if form is JSON_LINES else "text"

@@ -31,13 +31,13 @@ class Beside(NamedTuple):
     questions: Path | None = None
 
     def to_train_on(self) -> list[Question]:
-        """The questions; none where there is no file."""
-        return [] if self.questions is None else read(self.questions).of("train")
+        """The answerable questions; none where there is no file."""
+        return [] if self.questions is None else [each for each in read(self.questions).of("train") if each.answerable]
 
     @property
     def mark(self) -> str | None:
-        """What identifies the questions, whatever else their file and their catalogue hold; None without any."""
-        asked = self.to_train_on()
+        """What identifies what is learned from the questions, whatever else their file holds; None without any."""
+        asked = [(each.question, each.uids[:MOST_PRODUCTS], each.evidence) for each in self.to_train_on()]
         return hashlib.sha256(repr(asked).encode()).hexdigest()[:16] if asked else None
 
 

@@ -4,9 +4,8 @@ A step takes some questions, each with a passage that answers and `NEGATIVES` th
 softmax over a question's passages (listwise), for their order, and the cross-entropy of each alone, smoothed, for what
 a score means between questions. A killed training goes on at its last checkpoint, to the same bits.
 
-The questions of some products are held out. On them it is measured against today's relevance, and its logits become
-probabilities, together with that relevance (J. Platt, "Probabilistic Outputs for Support Vector Machines", 1999). One
-that does not rank better beyond noise is kept, but not used: it costs time with each question.
+The questions of some products are held out. On them its logits become probabilities and it is measured against today's
+relevance; see `reader_gate.py`.
 """
 
 import json
@@ -22,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from include.core import artifacts, kinds
-from include.core.arrays import AnyFloats, Bools, Floats, Ints, Vectors
+from include.core.arrays import Ints, Vectors
 from include.core.artifacts import Artifact, Workspace
 from include.core.errors import TrainingDiverged
 from include.core.files import write_json
@@ -30,10 +29,10 @@ from include.core.progress import Progress, Sink
 from include.core.train_settings import ReaderSettings
 from include.model.directory import WEIGHTS, require_finite
 from include.model.onnx_export import write_reader_onnx
-from include.model.reader import PASSAGE_TOKENS, QUESTION_TOKENS, READER_CONFIG, READER_FILE, probabilities
+from include.model.reader import PASSAGE_TOKENS, QUESTION_TOKENS, READER_CONFIG, READER_FILE
 from include.training.checkpoint import Checkpoints
-from include.training.reader_figures import Group, difference, measure
-from include.training.reader_rows import Passages, Row
+from include.training.reader_gate import calibrated, judged
+from include.training.reader_rows import Passages, Row, held_out
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -45,7 +44,6 @@ log = logging.getLogger(__name__)
 # How well passages answer a question today: cosines with it, (passages,), and their texts.
 Relevance = Callable[[str, Vectors, Sequence[str]], Vectors]
 
-HELD_OUT = 15  # per cent of the products
 MOST_HELD_OUT = 400  # questions
 NEGATIVES = 3  # passages that do not answer, for each question of a step
 BATCH = 12  # questions of a step
@@ -56,7 +54,6 @@ SCALE_RATE = 5e-3  # of the cosine's scale and the offset
 WARMUP = 30  # steps; of a short training a tenth
 CHECKPOINT_STEPS = 25
 REFUSED = 0.1  # of the answerable held-out questions: that is where a score begins to count as an answer
-RIDGE = 0.1  # on the weights of calibration: a few held-out questions must not make them wild
 SEED = 1
 
 
@@ -72,7 +69,7 @@ def train_reader(
     """Train a reader, in this process.
 
     Args:
-        rows: Questions with their answers; a few dozen at least, of several products.
+        rows: Questions with their answers; `reader_rows.too_few` has nothing to say of them.
         model: Artifact of kind `model`, or the directory of a bi-encoder: where the reader starts from.
         settings: Epochs, learning rate, layers.
         root: The data directory.
@@ -125,7 +122,7 @@ class _Job:
         others = [text for row in self.rows for text in row.others]
         asked, answers, wrong = (encoder.encode(each, stage="read passages") for each in (*texts, others))
         passages = Passages(self.rows, asked, answers, wrong)
-        held = _held_out(self.rows)
+        held = held_out(self.rows)
         taught, tested = np.flatnonzero(~held), np.flatnonzero(held)[:MOST_HELD_OUT]
         reader = ReaderModel(encoder, self.settings.reader_layers)
         questions = reader.states(texts[0], QUESTION_TOKENS)
@@ -142,8 +139,7 @@ class _Job:
             for row, some in zip(tested, candidates, strict=True)
         ]
         seen = [np.column_stack(each) for each in zip(logits, today, strict=True)]
-        weights = _logistic(np.concatenate(seen), np.concatenate([np.arange(len(each)) == 0 for each in seen]))
-        found = [probabilities(each, weights) for each in seen]
+        weights, found = calibrated(seen, [self.rows[row].product for row in tested])
         least = float(np.quantile([each.max() for each in found], REFUSED))
         _save(reader, path, {"weights": weights.tolist(), "least": least, "apart": reader.apart})
         return {
@@ -152,7 +148,7 @@ class _Job:
             "first_loss": round(float(np.mean(losses[: len(losses) // 10 + 1])), 4),
             "last_loss": round(float(np.mean(losses[-(len(losses) // 10 + 1) :])), 4),
             "seconds_training": round(time.monotonic() - began, 1),
-            **_judged(found, today),
+            **judged(found, today),
         }
 
     def _fit(
@@ -214,12 +210,6 @@ class _Job:
         return losses
 
 
-def _held_out(rows: Sequence[Row]) -> "np.ndarray":
-    """Which rows' products are held out: by a hash, so that it is the same products in every file."""
-    marks = [int(sha256(row.product.encode()).hexdigest()[:8], 16) % 100 for row in rows]
-    return np.array(marks) < HELD_OUT
-
-
 def _batches(rows: Ints, lengths: Ints, random: np.random.Generator) -> Iterator[Ints]:
     """The rows in batches of like length, in random order."""
     order = random.permutation(rows)
@@ -254,52 +244,6 @@ def _loss(logits: "Tensor") -> "Tensor":
     weights[:, 0] = ANSWER_WEIGHT
     order = functional.cross_entropy(logits, torch.zeros(len(logits), dtype=torch.long))
     return order + functional.binary_cross_entropy_with_logits(logits, labels, weight=weights)
-
-
-def _logistic(seen: AnyFloats, answers: Bools) -> Floats:
-    """Weights with which `probabilities` makes probabilities of logits and relevance; Platt's targets.
-
-    Args:
-        seen: (passages, 2).
-        answers: (passages,): whether each answers.
-    """
-    features = np.column_stack([seen, np.ones(len(seen))]).astype(np.float64)
-    positives = int(answers.sum())
-    targets = np.where(answers, (positives + 1) / (positives + 2), 1 / (len(answers) - positives + 2))
-    weights = np.array([1.0, 0.0, 0.0])
-    for _ in range(200):  # Newton's method, in steps of at most 1: convex
-        said = probabilities(seen, weights)
-        curve = (features * (said * (1 - said))[:, None]).T @ features + RIDGE * np.eye(3)
-        move = np.clip(np.linalg.solve(curve, features.T @ (said - targets) + RIDGE * weights), -1, 1)
-        weights = weights - move
-        if np.abs(move).max() < 1e-9:
-            break
-    return weights
-
-
-def _judged(scores: Sequence[Floats], today: Sequence[Vectors]) -> dict[str, Any]:
-    """The figures of both, and whether the reader is used."""
-    ours, theirs = _groups(scores), _groups(today)
-    apart = difference(ours, theirs)
-    value, low, high = apart["ndcg"]
-    used = low > 0
-    word = "better than" if used else "not told apart from" if high >= 0 else "worse than"
-    reason = (
-        f"by nDCG on {len(scores)} held-out questions the reader is {word} today's relevance ({value:+.3f}, 95 % "
-        f"interval {low:+.3f} to {high:+.3f})" + ("" if used else ": it is not used")
-    )
-    log.log(logging.INFO if used else logging.WARNING, "%s", reason)
-    return {
-        "figures": {"reader": measure(ours), "relevance": measure(theirs), "difference": apart},
-        "used": used,
-        "reason": reason,
-    }
-
-
-def _groups(scores: Sequence[AnyFloats]) -> list[Group]:
-    """Each held-out question with its answer, and again without it."""
-    with_answer = [(np.arange(len(each)) == 0, each) for each in scores]
-    return with_answer + [(np.zeros(len(each) - 1, bool), each[1:]) for each in scores if len(each) > 1]
 
 
 def _save(reader: "ReaderModel", path: Path, config: dict[str, Any]) -> None:

@@ -7,10 +7,14 @@ well answer it and is left out.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 
 import numpy as np
 
-from include.core.arrays import Floats, Ints, Vectors
+from include.core.arrays import Bools, Floats, Ints, Vectors
+
+HELD_OUT, MOST = 15, 50  # per cent of the products that are held out; up to so many where questions are few
+FEWEST_TAUGHT, FEWEST_HELD_OUT = 40, 30  # questions: fewer teach and prove nothing
 
 ALIKE = 0.5  # cosine of two questions: above it, what answers one may answer the other
 NEAREST = 40  # passages of other products that are drawn from
@@ -33,6 +37,29 @@ class Row:
     product: str
     answer: str
     others: tuple[str, ...] = ()
+
+
+def held_out(rows: Sequence[Row]) -> Bools:
+    """Which rows' products are held out: by a hash, so that a product's fate is about the same in every file."""
+    marks = np.array([int(sha256(row.product.encode()).hexdigest()[:8], 16) % 100 for row in rows], np.int64)
+    enough = (share for share in range(HELD_OUT, MOST) if _questions(rows, marks < share) >= FEWEST_HELD_OUT)
+    return marks < next(enough, MOST)
+
+
+def too_few(rows: Sequence[Row]) -> str | None:
+    """Why these teach no reader, or prove nothing about it; None where they do."""
+    held = held_out(rows)
+    for name, side, least in (("train on", ~held, FEWEST_TAUGHT), ("measure it on", held, FEWEST_HELD_OUT)):
+        count, some = _questions(rows, side), [rows[number] for number in np.flatnonzero(side).tolist()]
+        if count < least:
+            return f"{count} questions with evidence to {name}, and it needs {least}"
+        if min(len({row.product for row in some}), len({row.answer for row in some})) < 2:
+            return f"the questions to {name} are about one product, or have one answer, and it needs several"
+    return None
+
+
+def _questions(rows: Sequence[Row], side: Bools) -> int:
+    return len({(rows[number].question, rows[number].product) for number in np.flatnonzero(side).tolist()})
 
 
 @dataclass
@@ -69,10 +96,12 @@ class Passages:
         Returns:
             Positions in `texts`, those of the product by their cosine with the question, likewise the others.
         """
-        unlike = among[self.questions[among] @ self.questions[row] <= ALIKE]
-        unlike = unlike[[self.rows[each].answer != self.rows[row].answer for each in unlike]]
+        others = among[[self.rows[each].answer != self.rows[row].answer for each in among]]
+        unlike = others[self.questions[others] @ self.questions[row] <= ALIKE]
         same = self._products[unlike] == self.rows[row].product
         own = np.concatenate([self._own[row], unlike[same]])
+        if not len(own) and not len(unlike):  # all ask about the same: then the product makes the difference
+            return own, self._by_cosine(row, others)[:NEAREST]
         return self._by_cosine(row, own), self._by_cosine(row, unlike[~same])[:NEAREST]
 
     def drawn(self, row: int, wrong: tuple[Ints, Ints], count: int, random: np.random.Generator) -> Ints:

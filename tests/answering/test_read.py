@@ -9,7 +9,7 @@ import pytest
 from include import reading
 from include.answering.answer import answer
 from include.core import artifacts, kinds
-from include.core.errors import BadModel
+from include.core.errors import BadModel, BadSettings
 from include.core.settings import AnswerSettings, IndexSettings
 from include.core.train_settings import ReaderSettings
 from include.model.reader import READER_FILE, Reader
@@ -22,7 +22,7 @@ from tests.small import products
 WEIGHT = "How heavy is silver kettle number 14?"
 
 
-def rows(count: int = 60) -> list[Row]:
+def rows(count: int = 90) -> list[Row]:
     """What the sample's products tell, asked for."""
     known = {each.uid: (each.title, each.content) for each in products(count)}
     asked = []
@@ -100,6 +100,14 @@ def test_a_damaged_reader_does_not_silence_the_shop(shop: tuple[Shop, Path], cap
     assert "without the reader" in caplog.text and "again" in caplog.text
     shutil.rmtree(path)
     assert {**asked(made), "seconds": 0} == {**without, "seconds": 0}
+
+
+def test_a_reader_that_is_asked_for_and_not_there_fails_the_run(shop: tuple[Shop, Path]) -> None:
+    """A typing error in the form must not pass for an answer that the reader gave."""
+    made, _ = shop
+    made.publish(1)
+    with pytest.raises(BadSettings, match="0000000000000000"):
+        asked(made, read_with="0" * 16)
 
 
 def test_pruning_spares_the_reader_of_a_published_version(shop: tuple[Shop, Path]) -> None:

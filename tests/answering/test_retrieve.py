@@ -26,6 +26,7 @@ ROWS = [
     [
         ("weber gas grill", "gas"),
         ("weber grill, not gas", "coal"),
+        ("weber grills that are not gas", "coal"),
         ("samsung television 46 inch lcd", "small"),
         ("samsung lcd television bigger than 50 inches", "large"),
     ],

@@ -13,8 +13,9 @@ from include import stages
 from include.answering.answer import answer
 from include.core import artifacts, kinds
 from include.exam.ask import BATCH
+from include.exam.examine import ANSWERS_FILE
 from include.exam.summary import Examined
-from include.publishing.needed import needed, shelf
+from include.publishing.needed import needed, published_versions, shelf
 from include.run import Run
 from include.store.journal import Journal
 from include.store.version import IndexVersion
@@ -228,6 +229,39 @@ def test_what_a_published_version_was_asked_is_kept(shop: Shop, run_of: Callable
     kept = needed(shop.root, shelf(shop.root), [], [shop.versions[0]])
     assert f"exam/{exam['fingerprint']}" in kept
     assert f"questions/{artifacts.read(Path(exam['path'])).inputs['questions']}" in kept
+
+
+def test_what_a_deleted_version_was_asked_goes_with_it(shop: Shop, run_of: Callable[..., Run]) -> None:
+    """A year of nightly runs would keep each night's exam, questions and reader."""
+    first = stages.examine(run_of(1), *summaries(shop, 1, run_of(1)))
+    reader = artifacts.build(shop.root, kinds.READER, lambda _: {}, settings={}).fingerprint
+    shop.publish(1, reader=reader)
+    assert first is not None
+    everything = {f"exam/{first['fingerprint']}", f"reader/{reader}"}
+    assert everything <= needed(shop.root, shelf(shop.root), [], published_versions(shop.root))
+    second, _ = publish(shop, 2, run_of(2, keep_versions=1))
+    kept = needed(shop.root, shelf(shop.root), [], published_versions(shop.root))
+    assert not (shop.root / "version" / shop.versions[0]).exists()
+    assert not everything & kept and f"exam/{second['fingerprint']}" in kept
+
+
+def test_of_too_many_questions_those_are_asked_that_a_hash_draws(
+    shop: Shop, run_of: Callable[..., Run], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A file has its unanswerable questions last, and none of them was asked."""
+    asked = sorted(asked_of(ROWS, COUNT).all, key=lambda each: not each.answerable)
+    file = write_file(shop.root.parent / "sorted.jsonl", asked)
+    monkeypatch.setattr("include.exam.ask.MOST", COUNT // 2)
+    exam, _ = publish(shop, 1, run_of(1, questions=str(file)))
+    assert exam["stats"]["questions"] == COUNT // 2
+    assert {"answerable", "unanswerable"} == drawn(exam)
+    assert f"{COUNT // 2} of {COUNT} questions are asked" in caplog.text
+
+
+def drawn(exam: dict[str, Any]) -> set[str]:
+    """Which questions an exam has asked."""
+    rows = [json.loads(line) for line in (Path(exam["path"]) / ANSWERS_FILE).read_text().splitlines()]
+    return {"unanswerable" if "submarine" in row["question"] else "answerable" for row in rows}
 
 
 SCRIPT = """

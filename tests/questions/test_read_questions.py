@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -71,6 +72,12 @@ def as_csv(rows: list[Any]) -> bytes:
     return text.getvalue().encode()
 
 
+def as_frame(rows: list[Any]) -> bytes:
+    """CSV as pandas writes a column of lists."""
+    frame = pd.DataFrame(rows)
+    return frame.assign(uids=frame["uids"].map(str)).to_csv(index=False).encode()
+
+
 def as_parquet(rows: list[Any]) -> bytes:
     stream = io.BytesIO()
     names = ("question", "uids", "evidence", "answerable", "lang", "weight", "id", "kind")
@@ -86,8 +93,8 @@ def read_file(run: Run, catalogue: Path) -> dict[str, Any]:
 
 @pytest.mark.parametrize(
     ("name", "written"),
-    [("q.jsonl", as_lines), ("q.csv", as_csv), ("q.parquet", as_parquet)],
-    ids=["lines", "csv", "parquet"],
+    [("q.jsonl", as_lines), ("q.csv", as_csv), ("frame.csv", as_frame), ("q.parquet", as_parquet)],
+    ids=["lines", "csv", "frame", "parquet"],
 )
 def test_the_same_questions_come_out_of_every_form_of_file(
     name: str, written: Callable[[list[Any]], bytes], run_on: Callable[..., Run], catalogue: Path, tmp_path: Path

@@ -74,6 +74,25 @@ def test_every_language_has_a_stemmer_and_every_list_is_of_one() -> None:
         ("Hervidor eléctrico de vidrio con base para té y una tapa", "spanish"),
         ("Wasserkocher aus Glas mit 1,7 Litern und einem Fuß", "german"),
         ("Чайник электрический из стекла с подсветкой и на 2 литра", "russian"),
+        ("Elkedel af rustfrit stål til te og kaffe. Den er nem at rengøre, fordi den slukker selv.", "danish"),
+        ("Vannkoker av rustfritt stål til te og kaffe. Den er lett å rengjøre, og slår seg av selv.", "norwegian"),
+        (
+            "Bullidor d'acer inoxidable per a te i cafè. És fàcil de netejar i s'apaga sol quan l'aigua bull. No conté "
+            "BPA. La taula és de fusta de roure i té quatre calaixos amb guies metàl·liques. Es munta en mitja hora "
+            "sense eines. Jaqueta impermeable amb caputxa per a nens, amb butxaques laterals i cremallera.",
+            NONE,
+        ),
+        (
+            "Ketel baja tahan karat untuk teh dan kopi. Mudah dibersihkan dan mati sendiri saat air mendidih. Meja ini "
+            "terbuat dari kayu jati dan memiliki empat laci dengan rel logam.",
+            NONE,
+        ),
+        (
+            "Czajnik ze stali nierdzewnej do herbaty i kawy. Jest łatwy do czyszczenia i wyłącza się sam, gdy woda się "
+            "zagotuje. Stół jest z drewna dębowego. Kurtka przeciwdeszczowa z kapturem dla dzieci, z kieszeniami i "
+            "zamkiem. Lampa biurkowa z regulacją jasności. Dywan z wełny, łatwy do prania.",
+            NONE,
+        ),
         ("sony np-fh70", NONE),
         ("電気ケトル ガラス製です", NONE),
         ("", NONE),

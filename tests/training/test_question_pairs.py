@@ -1,6 +1,7 @@
 """include/training/question_pairs.py: training learns from people's questions, and from no question of the exam."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -92,3 +93,22 @@ def test_fine_tune_trains_on_the_part_train_alone(
     assert trained(train[:10])["fingerprint"] not in (first["fingerprint"], plain["fingerprint"])
     only_exam = trained(exam)
     assert (only_exam["fingerprint"], only_exam["reused"]) == (plain["fingerprint"], True)
+
+
+def test_what_is_not_learned_from_trains_nothing_anew(
+    run_with: Callable[..., Run], catalogue: Path, tmp_path: Path
+) -> None:
+    """Hours of training, and another index, because somebody named the kinds of his questions."""
+    known = artifacts.read(catalogue).summary()
+    asked = [each for each in asked_of(ROWS, 20, "train").all if each.answerable]
+    none = [replace(each, answerable=False, uids=()) for each in asked]
+
+    def trained(asked: list[Question]) -> str:
+        run = run_with(questions=str(write_file(tmp_path / "q.jsonl", asked)))
+        return str(stages.fine_tune(run, known, stages.read_questions(run, known))["fingerprint"])
+
+    first = trained(asked)
+    told = [replace(each, id=f"x{each.id}", kind="named", lang="en", weight=2.0) for each in asked]
+    assert trained(told) == trained([*asked, *asked_of(ROWS, 20, "train").all]) == first
+    assert trained([replace(each, evidence=("other words",)) for each in asked]) != first
+    assert trained(none) == stages.fine_tune(run_with(), known)["fingerprint"]

@@ -3,22 +3,32 @@
 import json
 import os
 import signal
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from include import reading, stages
+from include.core import artifacts
 from include.core.artifacts import Artifact
 from include.core.errors import BadModel, TrainingInterrupted
+from include.core.forms import pipeline_settings
 from include.core.train_settings import ReaderSettings
 from include.model.encoder import Encoder
 from include.model.reader import PASSAGE_TOKENS, QUESTION_TOKENS, READER_CONFIG, READER_FILE, Reader
-from include.reading import train_in_subprocess
+from include.questions.questions import Question
+from include.reading import rows_of, train_in_subprocess
+from include.run import Run
 from include.training import reader as training
 from include.training.reader import train_reader
 from include.training.reader_figures import difference, measure
-from include.training.reader_rows import Row
+from include.training.reader_gate import calibrated
+from include.training.reader_rows import FEWEST_HELD_OUT, Row, held_out
+from tests.exam.people import DATE, write_file
+from tests.small import products
 
 SETTINGS = ReaderSettings(reader_epochs=20, reader_learning_rate=2e-3, reader_layers=1)
 ASKED = {"capacity": "holds {} litres", "colour": "comes in {}", "weight": "weighs {} kg"}
@@ -26,7 +36,7 @@ ASKED = {"capacity": "holds {} litres", "colour": "comes in {}", "weight": "weig
 NONE = np.full(9, 0.5, np.float32)  # relevance that says nothing
 
 
-def rows(count: int = 60) -> list[Row]:
+def rows(count: int = 90) -> list[Row]:
     """Questions about three things; the product tells all three, one of which answers."""
     found = []
     for number in range(count):
@@ -195,5 +205,95 @@ def test_the_artifact_names_what_it_was_made_of(made: Artifact) -> None:
     """What pruning and the report read."""
     assert set(made.inputs) == {"weights", "rows"}
     assert made.settings == {"reader_epochs": 20, "reader_learning_rate": 2e-3, "reader_layers": 1}
-    assert made.stats["questions"] + made.stats["held_out"] == 60
+    assert made.stats["questions"] + made.stats["held_out"] == 90
     assert json.loads((made.path / READER_CONFIG).read_text())["apart"] == 1
+
+
+@pytest.fixture
+def learned(
+    root: Path, catalogue: Path, tiny_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., dict[str, Any] | None]:
+    """A function that gives what the stage makes of a questions file; the training itself takes place here."""
+
+    def here(rows: Any, model: Path, settings: ReaderSettings, *, root: Path, **_: Any) -> Artifact:
+        return train_reader(rows, model, settings, root=root, relevance=nothing_known)
+
+    monkeypatch.setattr(reading, "train_in_subprocess", here)
+
+    def learn(asked: list[Question]) -> dict[str, Any] | None:
+        conf = {"questions": str(write_file(tmp_path / "q.jsonl", asked)), "reader_epochs": 1, "reader_layers": 1}
+        run, known = Run(pipeline_settings(conf), root, "r", DATE), artifacts.read(catalogue).summary()
+        made = stages.read_questions(run, known)
+        return stages.train_reader(run, known, {"path": str(tiny_base)}, made)
+
+    return learn
+
+
+def about(count: int, kinds: int = 5) -> list[Question]:
+    """300 questions with evidence, about so many products."""
+    some = products(60)[:count]
+    asked = []
+    for number in range(300):
+        row, kind = some[number % count], number % kinds
+        evidence = row.content.split(". ")[number % 3]
+        asked.append(Question(f"q{number}", f"{'please ' * kind}what is {number} of it", (row.uid,), (evidence,)))
+    return asked
+
+
+@pytest.mark.parametrize("count", [1, 2, 60])
+def test_questions_about_few_products_do_not_end_the_run(
+    learned: Callable[..., dict[str, Any] | None], caplog: pytest.LogCaptureFixture, count: int
+) -> None:
+    """Someone who begins with a file about his best sellers must get his index, without a reader."""
+    made = learned(about(count))
+    if count < 60:
+        assert made is None and "no reader: " in caplog.text and "and it needs" in caplog.text
+    else:
+        assert made is not None and made["stats"]["held_out"] >= FEWEST_HELD_OUT
+
+
+def test_texts_that_answer_one_question_are_one_question(
+    learned: Callable[..., dict[str, Any] | None], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Twenty questions with five texts each are not a hundred: nothing could be proven by them."""
+    asked = [replace(each, evidence=("It is red.", "of steel", "of wood", "9 kg", "blue")) for each in about(60)[:50]]
+    assert learned(asked) is None
+    assert "questions with evidence to" in caplog.text
+
+
+def test_questions_that_are_all_alike_have_wrong_passages_still(tiny_base: Path, root: Path) -> None:
+    """The same question for each product: what tells another product's warranty does not answer it."""
+    alike = [Row("what is its warranty", f"product {number}", f"lamp {number}. {number} years") for number in range(80)]
+    settings = ReaderSettings(reader_epochs=1, reader_layers=1)
+    made = train_reader(alike, tiny_base, settings, root=root, relevance=nothing_known)
+    assert made.stats["questions"] + made.stats["held_out"] == 80 and made.stats["first_loss"] > 0
+
+
+def test_what_answers_as_well_is_never_taught_as_wrong(root: Path, catalogue: Path, tmp_path: Path) -> None:
+    """A question with two right sentences: each was among those that do not answer, for the other."""
+    row = products(60)[7]
+    first, second, third = row.content.removesuffix(".").split(". ")
+    asked = [Question(f"q{number}", f"what is {number} of it", (row.uid,), (first, second)) for number in range(20)]
+    run = Run(pipeline_settings({"questions": str(write_file(tmp_path / "q.jsonl", asked))}), root, "r", DATE)
+    made = stages.read_questions(run, artifacts.read(catalogue).summary())
+    assert made is not None
+    taught = rows_of(Path(made["path"]), catalogue)
+    assert taught and all(first not in text and second not in text for each in taught for text in each.others)
+    assert all(third in " ".join(each.others) for each in taught)
+
+
+def test_a_questions_own_answer_does_not_calibrate_it() -> None:
+    """A reader that is wrong on a product's questions would be turned around by them, and judged by the result."""
+    plain = [np.array([[0.3, 0.5], [-0.3, 0.5]])] * 9
+    wrong = np.array([[-8.0, 0.5], [8.0, 0.5]])
+    weights, found = calibrated([*plain, wrong], [f"product {number}" for number in range(10)])
+    assert weights[0] < 0, "what is used has learned from it"
+    assert found[-1][0] < found[-1][1], "what is judged has not"
+
+
+def test_the_same_products_are_held_out_of_any_large_file() -> None:
+    """About one in seven; of a small file as many as prove something."""
+    marks = held_out(rows(1000))
+    assert 0.1 < marks.mean() < 0.2
+    assert held_out(rows(1200))[:1000].tolist() == marks.tolist()
+    assert held_out(rows(80)).sum() >= FEWEST_HELD_OUT
