@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from include.answering.asked import Asked
 from include.answering.extract import entry, extract
 from include.answering.foreign import Reading
-from include.answering.judge import Judged, Thresholds, judge
+from include.answering.judge import judge
+from include.answering.judged import Judged, Thresholds
 from include.answering.language import CODES
 from include.answering.llm import Writer
 from include.answering.llm_connection import LlmConnection

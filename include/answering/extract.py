@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from include.answering.asked import Asked
-from include.answering.judge import Judged
+from include.answering.judged import Judged
 from include.answering.kinds import COLOUR
 from include.answering.models import is_code
 from include.answering.passages import LONGEST, Retrieved

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from include.answering.asked import Asked
 from include.answering.extract import entry, extract
-from include.answering.judge import Judged, Thresholds, judge
+from include.answering.judge import judge
+from include.answering.judged import Judged, Thresholds
 from include.answering.passages import Retrieved, score
 from include.answering.reply import NOTHING
 from include.core.arrays import Vectors
