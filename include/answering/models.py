@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from include.answering.wording import EMPTY, Wording, is_model, stems
 from include.store.protocol import Hit
+from include.store.terms import empty_words, fold, stop_words
 from include.store.words import words
 
 
@@ -58,13 +59,19 @@ def _is_model(token: str, before: str, behind: Sequence[str], titles: Sequence[W
     code = "".join(words(token))
     if not any(map(str.isdigit, code)) or _QUANTITY.fullmatch(code) or re.search(r"\d[.,/]\d|['″]", token):
         return False
-    named = before.isalpha() and before not in _NO_NAME and any(title.has(stems(before)[0]) == 1 for title in titles)
+    name = before.isalpha() and before not in _NO_NAME and not _is_empty(before)
+    named = name and any(title.has(stems(before)[0]) == 1 for title in titles)
     if is_model(code):
         return named or len(code) > 3
     counts = bool(behind) and re.fullmatch(
         r"and|or|to|x|-|gb|tb|mb|in|inch|ft|cm|mm|\w+s|w\w*|mega\w+", behind[0], re.I
     )
     return named and 2 <= len(code) <= 5 and not counts
+
+
+def _is_empty(word: str) -> bool:
+    """Whether it is an empty word of any language: "a copa de 1998" names no model of "de"."""
+    return any(fold(word) in empty_words(language) for language in stop_words())
 
 
 def _for_another(before: Sequence[str], titles: Sequence[Wording]) -> bool:
