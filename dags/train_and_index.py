@@ -18,18 +18,15 @@
 | approve | where *Promote* is `approval`, waits for a person: see below | answer |
 | publish | moves the alias in one step; earlier versions stay | decision |
 | prune | frees the disk of what neither a published version nor one of the last *Runs kept* needs | MiB |
-| report | one page, also the run's **Report** tab; of a run that failed: why, and what next | |
-| outcome | is red, and with it the run, unless publish has succeeded: also if the run was marked as failed | |
+| report, outcome | one page, also the run's **Report** tab; red, and with it the run, unless publish has succeeded | |
 
 **Progress** of a task: its log, and its *state store* (`progress`). **Nothing is done twice**: an output is found again
 by the fingerprint of its inputs and settings, and logged as `reused`.
 
-* **Retry**: open the failed task, *Clear task*. It goes on where it was; an error that cannot heal fails at once and
-  says what to do.
+* **Retry**: open the failed task, *Clear task*: it goes on where it was. The log says what to do first.
 * **Schedule**: `VITRINE_SCHEDULE` (cron; default Sunday 03:00 UTC; `none` for no schedule); unpause the DAG.
 * **Backfill**: `airflow backfill create --dag-id train_and_index --from-date 2026-11-01 --to-date 2026-11-08` makes a
-  run for each tick of the schedule between the two midnights: seven if it is daily (`0 3 * * *`), one if weekly.
-  Write `{date}` into *Catalogue* to read each day's file. An older date never replaces a newer live index.
+  run for each tick between the two midnights: seven if daily. `{date}` in *Catalogue* reads each day's file.
 * **Try things out** in a *Collection* of their own; a sample never replaces a real catalogue by itself.
 * **Approve**: *Required Actions* (on the start page, on the DAG and on the run) lists the runs that wait, each with its
   figures; the run's *Report* tab has the rest. *Approve* publishes, also against the gate; *Reject* keeps the version.

@@ -44,10 +44,10 @@ def judge(
     """
     if not found.passages:
         return Judged(0.0)
-    if model := unknown_model(without(asked.text), found.hits):
-        return Judged(ELSEWHERE / 2, lacking=model, why="no_model")
     if (asked.translated["to"] if asked.translated else asked.language) not in SERVED:
         return _near(found, thresholds)
+    if model := unknown_model(without(asked.text), found.hits):
+        return Judged(ELSEWHERE / 2, lacking=model, why="no_model")
     read = asks(asked.text)
     of_product = read.which and read.main and not any(Wording(hit.title).has(read.main) for hit in found.hits)
     if read.fact and not (read.focus or read.kinds or read.options):  # "How are you?"

@@ -117,15 +117,7 @@ def examine(
         made = _examined(name, live if LIVE in answers else None, asked, scores, tolerance)
         return made.model_copy(update={"answering": answering}).model_dump()
 
-    shaping: dict[str, Any] = {
-        "bm25_weight": weight,
-        "tolerance": tolerance,
-        "wrong_answers": wished,
-        "top_k": TOP_K,
-        "least": THRESHOLD,
-        "judged": JUDGED,
-        "reader": tested.reader,
-    }
+    shaping = _shaping(weight, tolerance, wished, tested.reader)
     inputs = {"version": name, "questions": questions.fingerprint}
     if others is not None:
         entry = published(root, index.collection, str(live))
@@ -137,6 +129,19 @@ def examine(
     made = artifacts.build(root, kinds.EXAM, write, settings=shaping, inputs=inputs)
     _tell(Examined.model_validate(made.stats))
     return made
+
+
+def _shaping(weight: float | None, tolerance: float, wished: float, reader: str | None) -> dict[str, Any]:
+    """What shapes an exam's figures beside the version and the questions."""
+    return {
+        "bm25_weight": weight,
+        "tolerance": tolerance,
+        "wrong_answers": wished,
+        "top_k": TOP_K,
+        "least": THRESHOLD,
+        "judged": JUDGED,
+        "reader": reader,
+    }
 
 
 def _kept(entry: Entry, shaping: Mapping[str, Any], inputs: Mapping[str, str], root: Path) -> Artifact | None:

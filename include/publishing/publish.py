@@ -14,24 +14,21 @@ finishes what it began.
 import logging
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
-from include.core import artifacts
-from include.core.errors import BadSettings, UnknownVersion, VerificationFailed
+from include.core.errors import UnknownVersion
 from include.core.settings import EvaluateSettings, IndexSettings
-from include.evaluation.summary import Gate, Measured
-from include.exam.summary import Examined
+from include.evaluation.summary import Gate
 from include.index.checks import require_count
 from include.publishing.catalogue_change import compare, is_sample, objection
+from include.publishing.release import Release, asked_about, calibrated, fitted_weight, require_same_collection
 from include.publishing.retention import delete_old
-from include.publishing.verdict import Verdict, older, said, together, verdict
+from include.publishing.verdict import Verdict, older, said, verdict
 from include.results import Approval, Decision
-from include.store.journal import Entry, Journal, history, now, publishing, require_aware
+from include.store.journal import Entry, Journal, history, now, publishing
 from include.store.protocol import Store
 from include.store.version import IndexVersion
 
@@ -41,28 +38,6 @@ log = logging.getLogger(__name__)
 
 KNOWN = ("bm25_weight", "sample")  # of a version, by the run that found it out
 EXAMINED = ("exam", "answering", "reader")  # likewise, and only together: the threshold is of this reader's scores
-
-
-@dataclass(frozen=True)
-class Release:
-    """A verified version that a run would make live.
-
-    Attributes:
-        version: Artifact of kind `version`.
-        evaluation: Artifact of kind `evaluation` whose statistics hold `gate: {"passed", "reason"}`; None
-            publishes without a gate.
-        logical_date: The date that the run stands for, with a time zone.
-        run_id: The run's name, for the journal.
-        exam: Artifact of kind `exam` of the version; None where there are no questions.
-        reader: Fingerprint of the reader that answers with the version; None where there is none to use.
-    """
-
-    version: Path
-    evaluation: Path | None
-    logical_date: datetime
-    run_id: str
-    exam: Path | None = None
-    reader: str | None = None
 
 
 def publish(
@@ -93,7 +68,7 @@ def publish(
             all points.
         ArtifactBusy: Another publication holds the lock.
     """
-    made, gate = asked = _asked_about(release, index, root)
+    made, gate = asked = asked_about(release, index, root)
     name = made.name
     told = None if approval is None else Approval.model_validate(approval)
     answer = told if told and told.asked else None
@@ -130,7 +105,7 @@ def foresee(release: Release, index: IndexSettings, evaluate: EvaluateSettings, 
     Raises:
         As `publish`, but for the points in the store.
     """
-    asked = _asked_about(release, index, root)
+    asked = asked_about(release, index, root)
     with publishing(root, index.collection):
         journal = Journal.load(root, index.collection)
         live = store.live()
@@ -181,7 +156,7 @@ def roll_back(to: str, index: IndexSettings, store: Store, *, root: Path, run_id
                 f"Kept are: {', '.join(others) or 'none'}.",
             )
         made = IndexVersion.read(IndexVersion.path(root, name))
-        _require_same_collection(made, index)
+        require_same_collection(made, index)
         back = replace(restored, run_id=run_id, published_at=now(), previous=live, action="rolled back")
         _move(journal, back, made, store)
     log.info("rolled back from version %s to %s", live, name)
@@ -234,13 +209,13 @@ def _entry(
         release.run_id,
         now(),
         live,
-        bm25_weight=_fitted_weight(release.evaluation),
+        bm25_weight=fitted_weight(release.evaluation),
         approved_by=None if answer is None else answer.by,
         approved_at=None if answer is None else answer.at,
         gate=None if gate is None else said(gate),
         sample=is_sample(root / made.catalogue, root),
         exam=None if release.exam is None else release.exam.name,
-        answering=None if release.exam is None else _calibrated(release.exam),
+        answering=None if release.exam is None else calibrated(release.exam),
         reader=release.reader,
     )
     last = journal.newest(live) if live == made.name else None
@@ -250,15 +225,6 @@ def _entry(
     if entry.exam is None:
         unknown += EXAMINED
     return replace(entry, **{name: getattr(last, name) for name in unknown})
-
-
-def _asked_about(release: Release, index: IndexSettings, root: Path) -> tuple[IndexVersion, Gate | None]:
-    """The version and its gate, checked against each other and the settings."""
-    require_aware(release.logical_date)
-    made = IndexVersion.read(release.version)
-    _require_same_collection(made, index)
-    evaluated = None if release.evaluation is None else _gate(release.evaluation, made, root)
-    return made, together(evaluated, None if release.exam is None else _exam_gate(release.exam, made))
 
 
 def _decide(
@@ -292,63 +258,3 @@ def _decide(
 def _date(journal: Journal, version: str) -> str:
     entry = journal.newest(version)
     return "an unknown date" if entry is None else entry.logical_date
-
-
-def _gate(evaluation: Path, version: IndexVersion, root: Path) -> Gate:
-    """The evaluation's decision on the version's model.
-
-    Raises:
-        VerificationFailed: There is none, or it is about another model.
-    """
-    made = artifacts.read(evaluation)
-    model = artifacts.read(root / version.model, verify=False).fingerprint
-    if made.inputs.get("model", model) != model:
-        raise VerificationFailed(
-            f"{evaluation} evaluates model {made.inputs['model']}, version {version.name} has model {model}.",
-            "Clear evaluate and publish, so that both are of this run's model.",
-        )
-    try:
-        return TypeAdapter(Gate).validate_python(made.stats.get("gate"))
-    except ValidationError as error:
-        raise VerificationFailed(
-            f"{evaluation} has no gate (passed, reason) in its statistics, so nothing says that the model may go live.",
-            "Clear evaluate and run it again.",
-        ) from error
-
-
-def _exam_gate(exam: Path, version: IndexVersion) -> Gate:
-    """The exam's decision on the version.
-
-    Raises:
-        VerificationFailed: It is of another version.
-    """
-    found = Examined.model_validate(artifacts.read(exam).stats)
-    if found.version != version.name:
-        raise VerificationFailed(
-            f"{exam} is the exam of version {found.version}, not of {version.name}.",
-            "Clear examine and publish, so that both are of this run's version.",
-        )
-    return found.gate
-
-
-def _calibrated(exam: Path) -> dict[str, Any] | None:
-    """By what the version answers, as the exam's questions have it; None where they were too few."""
-    found = Examined.model_validate(artifacts.read(exam, verify=False).stats).answering
-    return None if found is None else dict(found)
-
-
-def _fitted_weight(evaluation: Path | None) -> float | None:
-    """BM25's weight in hybrid search that the evaluation fitted; None where it fitted none."""
-    if evaluation is None:
-        return None
-    return Measured.model_validate(artifacts.read(evaluation, verify=False).stats).fusion["bm25_weight"]
-
-
-def _require_same_collection(made: IndexVersion, index: IndexSettings) -> None:
-    for name in ("store", "collection"):
-        if getattr(made, name) != getattr(index, name):
-            raise BadSettings(
-                f"Version {made.name} was built for {name} {getattr(made, name)!r}, the settings say "
-                f"{getattr(index, name)!r}.",
-                "Use the settings that the run was planned with.",
-            )

@@ -54,4 +54,4 @@ def test_hits_keep_their_texts() -> None:
 def test_the_setting_names_the_weight_that_stands_in() -> None:
     """Two defaults would drift apart."""
     assert AnswerSettings().bm25_weight is None
-    assert f"; {BM25_WEIGHT} where it fitted none" in str(AnswerSettings.model_fields["bm25_weight"].description)
+    assert f"; {BM25_WEIGHT} where there was none" in str(AnswerSettings.model_fields["bm25_weight"].description)
