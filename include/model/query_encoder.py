@@ -6,15 +6,12 @@ and transformers, which take six seconds to import.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from include.core.errors import BadModel
 from include.model.directory import REBUILD, encodable, load_tokenizer, require_dimensions, stored_max_tokens
-
-if TYPE_CHECKING:
-    pass
+from include.model.onnx_session import open_session
 
 ONNX_FILE = "onnx/model.onnx"
 BATCH = 32  # texts that go through the model at once
@@ -38,22 +35,14 @@ class QueryEncoder:
     """
 
     def __init__(self, path: Path, *, threads: int = 2, dimensions: int = 0) -> None:
-        import onnxruntime
-
         self.max_tokens = stored_max_tokens(path)
         self.tokenizer = load_tokenizer(path, self.max_tokens)
         self.tokenizer.enable_padding()
         file = path / ONNX_FILE
-        if not file.is_file():
-            raise BadModel(f"{file} is missing: {path} cannot encode questions.", REBUILD)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        try:
-            self._session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-            whole = int(self._session.get_outputs()[0].shape[-1])
-        except Exception as error:  # ONNX Runtime's errors have no common base
-            raise BadModel(f"{file} cannot be loaded ({type(error).__name__}: {error}).", REBUILD) from error
+        self._session = open_session(file, threads, REBUILD)
+        whole = self._session.get_outputs()[0].shape[-1]
+        if not isinstance(whole, int):
+            raise BadModel(f"{file} gives vectors of no fixed length ({whole!r}).", REBUILD)
         require_dimensions(dimensions, whole)
         self.dim = dimensions or whole
 

@@ -11,6 +11,7 @@ import numpy as np
 from include.core.arrays import AnyFloats, Floats, Vectors
 from include.core.errors import BadModel
 from include.model.directory import encodable, load_tokenizer, read_json
+from include.model.onnx_session import open_session
 
 READER_FILE = "onnx/reader.onnx"
 READER_CONFIG = "reader.json"
@@ -36,24 +37,13 @@ class Reader:
     """
 
     def __init__(self, path: Path, *, threads: int = 2) -> None:
-        import onnxruntime
-
         self._tokenizer = load_tokenizer(path, PASSAGE_TOKENS)
         config = read_json(path / READER_CONFIG, REBUILD)
         numbers = [*config.get("weights", []), config.get("least")]
         if len(numbers) != 4 or not all(isinstance(each, float) for each in numbers):
             raise BadModel(f"{path / READER_CONFIG} has weights and least {numbers!r}, expected 3 and 1.", REBUILD)
         self._weights, self.least = np.array(numbers[:3]), float(numbers[3])
-        file = path / READER_FILE
-        if not file.is_file():
-            raise BadModel(f"{file} is missing: {path} cannot read passages.", REBUILD)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        try:
-            self._session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # ONNX Runtime's errors have no common base
-            raise BadModel(f"{file} cannot be loaded ({type(error).__name__}: {error}).", REBUILD) from error
+        self._session = open_session(path / READER_FILE, threads, REBUILD)
 
     def score(self, question: str, passages: Sequence[str], relevance: Vectors) -> Vectors:
         """How likely each passage answers the question.
