@@ -3,7 +3,10 @@
 import json
 import os
 import signal
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -129,28 +132,48 @@ def test_a_reader_that_ranks_no_better_than_relevance_is_not_used(tiny_base: Pat
     assert "not told apart from today's relevance" in made.stats["reason"] and "not used" in made.stats["reason"]
 
 
+@contextmanager
+def killed_at_its_first_checkpoint(root: Path) -> Iterator[None]:
+    """SIGKILL the training process as soon as it has kept something; progress is told too seldom to aim by."""
+    ended = threading.Event()
+
+    def kill() -> None:
+        while not ended.is_set():
+            if any(root.rglob("step-*")):
+                for child in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
+                    with suppress(OSError):
+                        if b"include.reading" in Path(f"/proc/{child}/cmdline").read_bytes():
+                            os.kill(int(child), signal.SIGKILL)
+                            return
+            time.sleep(0.002)
+
+    watcher = threading.Thread(target=kill, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()
+
+
 def test_a_killed_training_goes_on_to_the_same_bits(
     made: Artifact, tiny_base: Path, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """kill -9 of the child in the middle: the retry resumes, and ends as an undisturbed run does."""
     whole = train_in_subprocess(rows(), tiny_base, SETTINGS, root=root / "whole")
-    steps: list[int] = []
-
-    def kill(snapshot: dict[str, Any]) -> None:
-        if snapshot["unit"] == "steps":
-            steps.append(snapshot["done"])
-            if snapshot["done"] > training.CHECKPOINT_STEPS and snapshot["done"] < snapshot["total"]:
-                children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-                for child in children:
-                    if b"include.reading" in Path(f"/proc/{child}/cmdline").read_bytes():
-                        os.kill(int(child), signal.SIGKILL)
-
-    with pytest.raises(TrainingInterrupted, match="SIGKILL"):
-        train_in_subprocess(rows(), tiny_base, SETTINGS.model_copy(update={"reader_epochs": 30}), root=root, sink=kill)
-    assert not list((root / "reader").glob("[!.]*/manifest.json"))
-    steps.clear()
     settings = SETTINGS.model_copy(update={"reader_epochs": 30})
-    after = train_in_subprocess(rows(), tiny_base, settings, root=root, sink=lambda each: steps.append(each["done"]))
+    with killed_at_its_first_checkpoint(root), pytest.raises(TrainingInterrupted, match="SIGKILL"):
+        train_in_subprocess(rows(), tiny_base, settings, root=root)
+    assert not list((root / "reader").glob("[!.]*/manifest.json"))
+    steps: list[int] = []
+    after = train_in_subprocess(
+        rows(),
+        tiny_base,
+        settings,
+        root=root,
+        sink=lambda each: steps.append(each["done"]) if each["unit"] == "steps" else None,
+    )
+    assert steps[0] >= training.CHECKPOINT_STEPS, "it began again"
     again = train_in_subprocess(rows(), tiny_base, settings, root=root / "whole")
     assert (after.path / READER_FILE).read_bytes() == (again.path / READER_FILE).read_bytes()
     assert whole.fingerprint == made.fingerprint
