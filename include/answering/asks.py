@@ -29,6 +29,15 @@ _WANT = re.compile(
     r"looking for|list|find(?: me)?|give me|search(?: for)?|where can i (?:find|buy|get)|any|everything)\b",
     re.IGNORECASE,
 )
+_ABOUT = re.compile(  # a product is to be told of, whatever is known
+    r"^\W*(?:"
+    r"what(?:'s| is| are)?(?: (?:do|can|could) (?:you|we))?(?: (?:is|know|known|say|tell(?: me)?))* about|"
+    r"(?:(?:can|could) you )?(?:please )?(?:tell|say)(?: me| us)?(?: (?:more|something|all|everything))? about|"
+    r"(?:(?:can|could) you )?(?:please )?describe|"
+    r"(?:more |any )?(?:information|info|details?) (?:on|about|of)|"
+    r"what(?:'s| is| are))\b",
+    re.IGNORECASE,
+)
 _INNER = re.compile(
     r"\b(?:how (?:many|much|long|tall|wide|high|deep|heavy|big|large)|what (?:is|are|does))\b", re.IGNORECASE
 )
@@ -126,6 +135,7 @@ class Asks:
         excluded: Phrases that a product must not have in its title.
         denied: Phrases that a product must deny, or at least nowhere affirm: "gluten" of "gluten free".
         numbers: In the question: a passage that repeats one gives no answer.
+        about: It asks to be told of a product: where nothing beyond its name is asked, all its passages answer.
     """
 
     text: str
@@ -144,14 +154,16 @@ class Asks:
     excluded: tuple[str, ...]
     denied: tuple[str, ...]
     numbers: frozenset[str]
+    about: bool
 
 
 def asks(text: str) -> Asks:
     """Read a question."""
     text = _TAKE_OFF.sub("remove", _PLURAL.sub("ies", " ".join(text.replace("’", "'").split())))
     text = _JOINED.sub(lambda model: model[0].replace("-", ""), text)
-    form, want = _FORM.match(text), _WANT.match(text)
-    truth = not want and bool(form["truth"] if form else _STATED.search(text))
+    about = _ABOUT.match(text)
+    form, want = _FORM.match(text), None if about else _WANT.match(text)
+    truth = not (want or about) and bool(form["truth"] if form else _STATED.search(text))
     compared = _COMPARED.search(text) is not None and not (form and not form["which"])
     kinds = () if truth or want or compared else _kinds(text, form)
     fact = (
@@ -159,6 +171,7 @@ def asks(text: str) -> Asks:
         and not compared
         and bool(
             truth
+            or about
             or (form and not form["which"])
             or _FITS.match(text)
             or kinds
@@ -168,7 +181,7 @@ def asks(text: str) -> Asks:
         )
     )
     rest, excluded, denied = (text, [], []) if fact else _wanted(limits.without(text))
-    led = want or (None if form and form["which"] else form)
+    led = about or want or (None if form and form["which"] else form)
     rest = rest[led.end() :] if led else re.sub(r"^\W*which(?:\s+ones?)?\b", "", rest, flags=re.IGNORECASE)
     wanted = want is not None and re.match(r"\W*(?:something\s+)?to\s", rest) is not None  # "i want to make pasta"
     rest = _MANY.sub("", rest) if want else rest
@@ -196,6 +209,7 @@ def asks(text: str) -> Asks:
         excluded=tuple(excluded),
         denied=tuple(denied),
         numbers=frozenset(_NUMBER.findall(text)),
+        about=about is not None,
     )
 
 

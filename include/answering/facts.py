@@ -50,11 +50,15 @@ def judge_fact(
         _rated(asked, missing, passage, float(cosine), thresholds)
         for passage, cosine in zip(passages, near, strict=True)
     ]
-    if not (missing or asked.kinds or asked.options):  # nothing is asked beyond the name, which the title has
-        names = {found.hits[product].title for product in products}
-        rated = [rate if passage.text in names else 0.0 for rate, passage in zip(rated, passages, strict=True)]
-    if answering is not None:
+    beyond = bool(missing or asked.kinds or asked.options)  # the name, which the title has
+    if answering is not None and (beyond or not asked.about):
         rated = [float(answering[number]) for number in own]
+    elif not beyond:
+        names = {found.hits[product].title for product in products}
+        rest = asked.about and any(passage.text not in names for passage in passages)
+        rated = [
+            rate if (passage.text in names) != rest else 0.0 for rate, passage in zip(rated, passages, strict=True)
+        ]
     there = not foreign and (not asked.focus or told >= thresholds.product)
     if not there:
         rated = [min(rate, ELSEWHERE) for rate in rated]

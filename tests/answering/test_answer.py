@@ -99,6 +99,16 @@ def test_quotes_the_sentence_that_answers(shop: Path, mode: str) -> None:
         assert first["rank"] == 1
 
 
+def test_what_is_known_of_a_product_is_told(shop: Path) -> None:
+    """`make demo SOURCE=…` asks this of a catalogue that it does not know; no text says "known"."""
+    asked = [f"{form} {each.title}?" for each in FLAGSHIPS for form in ("What is known about", "Tell me about")]
+    for question, made in zip(asked, ask(shop, *asked), strict=True):
+        assert made["found"], made
+        assert made["sources"][0]["title"] in question
+        assert {source["title"] for source in made["sources"]} == {made["sources"][0]["title"]}
+        assert made["answer"].replace(made["sources"][0]["title"], "").count(" ") > 5, "more than its name"
+
+
 def test_quotes_are_verbatim_and_every_marker_has_its_source(shop: Path) -> None:
     """A marker that points at another product is a false source."""
     (made,) = ask(shop, "red kettle made of steel", threshold=0.2, top_k=8)

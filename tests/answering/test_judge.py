@@ -69,6 +69,9 @@ def asked(question: str, hits: Sequence[Hit], language: str = "") -> tuple[dict[
         ("what country is the Tolo kettle made in", "u1", "Made in Portugal."),
         ("Is the Mika kettle dishwasher safe?", "u0", "It is not dishwasher safe."),
         ("what is the tolo kettle made of", "u1", "Tolo glass kettle"),
+        ("What is known about the Tolo glass kettle?", "u1", "It weighs 900 g."),
+        ("can you describe the bosch toaster", "u2", "It takes two slices."),
+        ("details of the mika kettle", "u0", "It boils fast."),
         ("IS THE MIKA KETTLE DISHWASHER SAFE???!!! 😀😀", "u0", "It is not dishwasher safe."),
     ],
 )
