@@ -1,7 +1,7 @@
 """What is answered from the passages that answer, and the question's entry in the result."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -11,7 +11,7 @@ from include.answering.asked import Asked
 from include.answering.judged import Judged
 from include.answering.kinds import COLOUR
 from include.answering.models import is_code
-from include.answering.passages import LONGEST, Retrieved
+from include.answering.passages import LONGEST, Passage, Retrieved, attribute_texts
 from include.answering.reply import NOTHING, Reply
 from include.answering.sentences import say
 from include.answering.wording import EMPTY
@@ -112,12 +112,13 @@ def _variants(title: frozenset[str], other: frozenset[str]) -> bool:
 def _products(retrieved: Retrieved, judged: Judged) -> list[dict[str, Any]]:
     """All products by rank, each with its sentence that answers best; with its title where it has none."""
     best: dict[int, str] = {}
-    by_score = np.argsort(-retrieved.scores, kind="stable").tolist()
+    shown = [{hit.title} for hit in retrieved.hits]  # beside the snippet
     # Beside the title of a product that is listed stands its best sentence, beside a fact the sentence that tells it.
-    for number in [*(judged.passages if judged.fact else ()), *by_score]:
-        passage = retrieved.passages[number]
-        if passage.text != retrieved.hits[passage.product].title:
-            best.setdefault(passage.product, passage.text)
+    for number in judged.passages if judged.fact else ():
+        _prefer(best, shown, retrieved.passages[number])
+    shown = [{hit.title, *attribute_texts(hit)} for hit in retrieved.hits]
+    for number in np.argsort(-retrieved.scores, kind="stable").tolist():
+        _prefer(best, shown, retrieved.passages[number])
     return [
         {
             "uid": hit.uid,
@@ -129,3 +130,9 @@ def _products(retrieved: Retrieved, judged: Judged) -> list[dict[str, Any]]:
         }
         for rank, (hit, cosine) in enumerate(zip(retrieved.hits, retrieved.cosines, strict=True), 1)
     ]
+
+
+def _prefer(best: dict[int, str], shown: Sequence[Collection[str]], passage: Passage) -> None:
+    """Take a passage for its product's snippet, unless there is one, or it says what stands beside it already."""
+    if passage.text not in shown[passage.product]:
+        best.setdefault(passage.product, passage.text)

@@ -167,13 +167,18 @@ def encode(texts: Sequence[str], encoder: "QueryEncoder") -> Vectors:
     return encoded[[place[text] for text in texts]]
 
 
+def attribute_texts(hit: Hit) -> list[str]:
+    """A product's attributes as passages: "brand: Sony"."""
+    return [shown({name: value}) for name, value in bounded(hit.attributes).items()]
+
+
 def _candidates(question: str, hits: Sequence[Hit]) -> tuple[list[Passage], Vectors]:
     """The sentences worth encoding, in order of product and place, and their word overlap with the question."""
     passages: list[Passage] = []
     seen: set[str] = set()
     for product, hit in enumerate(hits):
         # Many contents begin with their title, which is a passage of its own.
-        told = [shown({name: value}) for name, value in bounded(hit.attributes).items()]
+        told = attribute_texts(hit)
         for text in [hit.title, *sentences(hit.content.removeprefix(hit.title)), *told]:
             if not text.strip():
                 continue

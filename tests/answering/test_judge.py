@@ -456,3 +456,12 @@ def test_a_hundred_long_products_are_judged_in_no_time() -> None:
     judge(Asked.as_written(question), found, encoder.encode, Thresholds())
     assert time.monotonic() - began < 5
     assert isinstance(found, Retrieved)
+
+
+def test_a_snippet_does_not_repeat_the_attributes_beside_it() -> None:
+    """Under "brand: Sony · price: 9" a card said "brand: Sony" once more, and no word of the text."""
+    radio = hit(0, "K5 radio", "It has two speakers.", brand="Sony", price=9.0)
+    made, _ = asked("sony radios", [radio])
+    assert [each["snippet"] for each in made["products"]] == ["It has two speakers."]
+    made, _ = asked("What is the price of the K5 radio?", [radio])
+    assert made["sources"][0]["snippet"].startswith("price:"), "where it is the answer"
