@@ -5,6 +5,7 @@ Gives the same figures as the `include.training.reader_model.ReaderModel` that w
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from include.core.arrays import AnyFloats, Floats, Vectors
 from include.core.errors import BadModel
 from include.model.directory import encodable, load_tokenizer, read_json
 from include.model.onnx_session import open_session
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
 
 READER_FILE = "onnx/reader.onnx"
 READER_CONFIG = "reader.json"
@@ -22,7 +26,7 @@ REBUILD = "Run train_reader again (clear the task): it writes the reader's direc
 
 
 class Reader:
-    """Says how likely a passage answers a question, on the CPU.
+    """Says how likely a passage answers a question, on the CPU. Safe to use from several threads.
 
     Args:
         path: Artifact of kind `reader`.
@@ -37,7 +41,8 @@ class Reader:
     """
 
     def __init__(self, path: Path, *, threads: int = 2) -> None:
-        self._tokenizer = load_tokenizer(path, PASSAGE_TOKENS)
+        # Each with its own limit: a tokenizer is used by several threads at once as long as none of them changes it.
+        self._asked, self._read = load_tokenizer(path, QUESTION_TOKENS), load_tokenizer(path, PASSAGE_TOKENS)
         config = read_json(path / READER_CONFIG, REBUILD)
         numbers = [*config.get("weights", []), config.get("least")]
         if len(numbers) != 4 or not all(isinstance(each, float) for each in numbers):
@@ -61,8 +66,8 @@ class Reader:
 
     def logits(self, question: str, passages: Sequence[str]) -> Vectors:
         """What the model says before calibration: (passages,) float32."""
-        asked = self._ids([question], QUESTION_TOKENS)[0]
-        read = self._ids(passages, PASSAGE_TOKENS)
+        asked = _ids(self._asked, [question])[0]
+        read = _ids(self._read, passages)
         order = sorted(range(len(read)), key=lambda place: len(read[place]))
         found = np.empty(len(read), np.float32)
         for start in range(0, len(order), BATCH):
@@ -70,9 +75,9 @@ class Reader:
             found[batch] = self._session.run(None, _inputs(asked, [read[place] for place in batch]))[0]
         return found
 
-    def _ids(self, texts: Sequence[str], limit: int) -> list[list[int]]:
-        self._tokenizer.enable_truncation(limit)
-        return [each.ids for each in self._tokenizer.encode_batch_fast(encodable(texts))]
+
+def _ids(tokenizer: "Tokenizer", texts: Sequence[str]) -> list[list[int]]:
+    return [each.ids for each in tokenizer.encode_batch_fast(encodable(texts))]
 
 
 def probabilities(seen: AnyFloats, weights: Floats) -> Floats:
