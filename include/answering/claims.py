@@ -9,7 +9,7 @@ import re
 
 import regex
 
-from include.answering.passages import keywords
+from include.answering.wording import keywords
 
 Quantity = tuple[str, str]  # a number in its plainest form, and its unit's; no unit is ""
 
