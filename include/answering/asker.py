@@ -18,7 +18,7 @@ from include.answering.asked import Asked
 from include.answering.extract import entry, extract
 from include.answering.foreign import Reading
 from include.answering.judge import judge
-from include.answering.judged import Judged, Thresholds
+from include.answering.judged import THRESHOLD, Judged, Thresholds
 from include.answering.language import CODES
 from include.answering.llm import Writer
 from include.answering.llm_connection import LlmConnection
@@ -51,7 +51,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-THRESHOLD = 0.5  # of answers, where none was calibrated
 _Write: TypeAlias = Callable[[Asked, Retrieved, Judged], Reply]
 
 
@@ -273,7 +272,7 @@ class Asker:
             model = Writer(llm, similarity(self.encoder), fallback=settings.llm_fallback)
 
         def write(asked: Asked, retrieved: Retrieved, judged: Judged) -> Reply:
-            extracted = extract(asked, retrieved, judged, settings.threshold or 0.0)
+            extracted = extract(asked, retrieved, reading.lacking(asked, judged), settings.threshold or 0.0)
             titles = {hit.title for hit in retrieved.hits}
             if model is not None and extracted.cited:
                 text = asked.text if asked.translated else asked.question

@@ -8,6 +8,7 @@ from include.core.arrays import Vectors
 
 Encode = Callable[[Sequence[str]], Vectors]
 
+THRESHOLD = 0.5  # of answers, where none was calibrated: the least confidence that is one
 SAME_NAME = 0.85  # of the best product's share of the naming words, of which others count too
 THING_IN_CONTENT = 0.5  # of the last naming word, where only the content has it: the microphone of "usb microphone"
 IN_CONTENT = 0.9  # of another naming word
@@ -37,6 +38,9 @@ class Thresholds:
     relevance: float = 0.35
 
 
+BETWEEN = "”, “"  # of the words that are lacking
+
+
 @dataclass(frozen=True)
 class Judged:
     """What answers a question.
@@ -46,7 +50,7 @@ class Judged:
         fact: A fact was asked for, else products.
         products: Those that the answer may be taken from, by rank.
         passages: Of the answer, the best first.
-        lacking: What no text tells, in the question's words.
+        lacking: What no text tells, in the words that were searched for; several with `BETWEEN` between them.
         why: Of the sentences that which says so; empty where nothing can be told.
     """
 
