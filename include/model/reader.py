@@ -87,12 +87,9 @@ def probabilities(seen: AnyFloats, weights: Floats) -> Floats:
 
 
 def _inputs(question: list[int], passages: Sequence[list[int]]) -> dict[str, np.ndarray]:
-    """The graph's inputs, each (passages, longest pair) int64."""
-    shape = (len(passages), len(question) + max(map(len, passages)))
-    ids, positions, segments = (np.zeros(shape, np.int64) for _ in range(3))
-    split = len(question)
-    ids[:, :split], positions[:, :split], segments[:, :split] = question, np.arange(split), 1
+    """The graph's inputs, all int64."""
+    ids = np.zeros((len(passages), max(map(len, passages))), np.int64)
+    mask = np.zeros_like(ids)
     for row, passage in enumerate(passages):
-        end = split + len(passage)
-        ids[row, split:end], positions[row, split:end], segments[row, split:end] = passage, np.arange(len(passage)), 2
-    return {"input_ids": ids, "positions": positions, "segments": segments}
+        ids[row, : len(passage)], mask[row, : len(passage)] = passage, 1
+    return {"question": np.array([question], np.int64), "passages": ids, "mask": mask}
