@@ -19,16 +19,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from include.answering.wording import Wording, telling
 from include.catalogue.attributes import bounded, shown
 from include.core.arrays import Vectors
 from include.store.protocol import Hit
-from include.store.words import words
 
 if TYPE_CHECKING:
     from include.model.query_encoder import QueryEncoder
 
 ENCODED_AT_ONCE = 8  # sentences of like length: less padding, a fifth faster than 32 on real products
-MOST_SENTENCES = 48  # encoded for a question; the rest is left out by word overlap
+MOST_SENTENCES = 12  # encoded for a question, beside titles: most of an answer's time. More find no more.
 LONGEST = 240  # characters: a longer run is cut at a semicolon, comma or space
 OVERLAP_WEIGHT = 0.3  # from 0.2 to 0.4, P@1 on the choosing half differs by one question
 
@@ -53,13 +53,6 @@ _ALWAYS = "。！？｡।॥؟۔"
 _STOP = re.compile(rf"(?:[.!?]+|[{_ALWAYS}]+)[\"'”’)\]」』）】]*")
 _SPACE = re.compile(r"\s+")
 
-# Words of a question that say nothing about what it asks for.
-_COMMON = _names(
-    "a about all also am an and any are as at be been but by can could did do does for from had has have how i if in "
-    "into is it its just me my of on or our so than that the their them then there these they this to up was we were "
-    "what when where which who why will with would you your"
-)
-
 
 @dataclass(frozen=True)
 class Passage:
@@ -75,6 +68,11 @@ class Passage:
     product: int
     text: str
     scored: str
+
+    @property
+    def is_title(self) -> bool:
+        """Whether it is the product's title itself."""
+        return self.text == self.scored
 
 
 @dataclass(frozen=True)
@@ -104,11 +102,6 @@ def sentences(text: str) -> list[str]:
     return found
 
 
-def keywords(text: str) -> list[str]:
-    """The words that carry meaning, with common English endings removed, in order."""
-    return [_stem(word) for word in words(text) if word not in _COMMON]
-
-
 def word_overlap(question: str, candidates: Sequence[str]) -> NDArray[np.float32]:
     """For each candidate the share, 0-1, of the question's words that it has, rare words counting more.
 
@@ -117,15 +110,15 @@ def word_overlap(question: str, candidates: Sequence[str]) -> NDArray[np.float32
     Returns:
         (candidates,) float32; zeros where the question has no word that carries meaning.
     """
-    held = [frozenset(keywords(candidate)) for candidate in candidates]
+    held = [Wording(candidate) for candidate in candidates]
     total = 0.0
-    shares = np.zeros(len(held), dtype=np.float32)
-    for word in dict.fromkeys(keywords(question)):
-        having = np.fromiter((word in each for each in held), dtype=bool, count=len(held))
-        count = int(having.sum())
+    shares = np.zeros(len(held), np.float32)
+    for word in telling(question):
+        having = np.fromiter((each.has(word) for each in held), np.float32, len(held))
+        count = np.count_nonzero(having)
         weight = math.log1p((len(held) - count + 0.5) / (count + 0.5))
         total += weight
-        shares[having] += weight
+        shares += np.float32(weight) * having
     return shares / np.float32(total or 1.0)
 
 
@@ -145,16 +138,26 @@ def score(
     vectors: Vectors,
     retrieved: Sequence[tuple[list[Hit], Vectors]],
     encoder: "QueryEncoder",
+    given: Sequence[Sequence[re.Pattern[str]]] | None = None,
 ) -> list[Retrieved]:
-    """Score the sentences of all questions' products; every distinct sentence is encoded once."""
-    candidates = [_candidates(question, hits) for question, (hits, _) in zip(questions, retrieved, strict=True)]
-    encoded = encode([passage.scored for passages, _ in candidates for passage in passages], encoder)
-    begin = 0
+    """Score the sentences of all questions' products; every distinct sentence is encoded once.
+
+    Args:
+        questions: The questions.
+        vectors: (questions, dim) float32, their vectors.
+        retrieved: For each its products, and their cosines with it.
+        encoder: Of the index.
+        given: For each what an answer to it has, such as a number with a unit; nothing where it is left out.
+    """
+    candidates = [
+        _candidates(question, hits, answers)
+        for question, (hits, _), answers in zip(questions, retrieved, given or [()] * len(questions), strict=True)
+    ]
+    encoded = iter(encode([one.scored for passages, _ in candidates for one in passages if not one.is_title], encoder))
     scored = []
     for vector, (hits, cosines), (passages, overlaps) in zip(vectors, retrieved, candidates, strict=True):
-        own = encoded[begin : begin + len(passages)] @ vector
-        begin += len(passages)
-        scored.append(Retrieved(hits, cosines, passages, relevance(own, overlaps)))
+        own = [cosines[one.product] if one.is_title else next(encoded) @ vector for one in passages]
+        scored.append(Retrieved(hits, cosines, passages, relevance(np.array(own, np.float32), overlaps)))
     return scored
 
 
@@ -172,8 +175,11 @@ def attribute_texts(hit: Hit) -> list[str]:
     return [shown({name: value}) for name, value in bounded(hit.attributes).items()]
 
 
-def _candidates(question: str, hits: Sequence[Hit]) -> tuple[list[Passage], Vectors]:
-    """The sentences worth encoding, in order of product and place, and their word overlap with the question."""
+def _candidates(question: str, hits: Sequence[Hit], given: Sequence[re.Pattern[str]]) -> tuple[list[Passage], Vectors]:
+    """The passages worth encoding, in order of product and place, and their word overlap with the question.
+
+    All titles, and the sentences that have what an answer has, then those that share most words with the question.
+    """
     passages: list[Passage] = []
     seen: set[str] = set()
     for product, hit in enumerate(hits):
@@ -187,10 +193,12 @@ def _candidates(question: str, hits: Sequence[Hit]) -> tuple[list[Passage], Vect
                 seen.add(scored)
                 passages.append(Passage(product, text, scored))
     overlaps = word_overlap(question, [passage.scored for passage in passages])
-    if len(passages) > MOST_SENTENCES:
-        kept = np.sort(np.argsort(-overlaps, kind="stable")[:MOST_SENTENCES])
-        passages, overlaps = [passages[number] for number in kept], overlaps[kept]
-    return passages, overlaps
+    worth = [
+        -overlap - any(each.search(passage.text) for each in given) if not passage.is_title else -math.inf
+        for passage, overlap in zip(passages, overlaps.tolist(), strict=True)
+    ]
+    kept = np.sort(np.argsort(worth, kind="stable")[: len(hits) + MOST_SENTENCES])
+    return [passages[number] for number in kept], overlaps[kept]
 
 
 def pieces(line: str) -> Iterator[str]:
@@ -236,10 +244,3 @@ def _cut(piece: str) -> Iterator[str]:
         begin += end
     if rest := piece[begin:].strip():
         yield rest
-
-
-def _stem(word: str) -> str:
-    for ending in ("ing", "ies", "es", "ed", "s"):
-        if word.endswith(ending) and len(word) - len(ending) >= 3:
-            return word[: -len(ending)]
-    return word

@@ -51,7 +51,8 @@ def scored(
     asked: Sequence[Asked], vectors: Vectors, found: Sequence[tuple[list[Hit], Vectors]], encoder: "QueryEncoder"
 ) -> list[Retrieved]:
     """What was found, with the products' sentences and how well each fits the question."""
-    return score([each.text for each in asked], vectors, found, encoder)
+    given = [[kind.given for kind in asks(each.text).kinds] for each in asked]
+    return score([each.text for each in asked], vectors, found, encoder, given)
 
 
 def _found(text: str, vector: Vectors, searcher: Searcher, search: Search) -> tuple[list[Hit], Vectors]:

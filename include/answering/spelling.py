@@ -14,10 +14,9 @@ shorter word may be a brand that is not sold ("chanel", "stihl chainsaw"): it st
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 
 from rapidfuzz import process
 from rapidfuzz.distance import OSA, JaroWinkler
@@ -26,8 +25,7 @@ from include.answering.asked import Asked
 from include.answering.sentences import say
 from include.store.searcher import Searcher
 from include.store.terms import NONE, Terms, empty_words, fold, stop_words
-from include.store.version import IndexVersion
-from include.store.vocabulary import VOCABULARY_FILE, Vocabulary
+from include.store.vocabulary import Vocabulary
 
 SHORTEST = 5  # letters of a word that is mended
 LONG = 8  # letters from which two changes are one mistake, and a word is no brand that is one change from another
@@ -40,25 +38,6 @@ LOOKED_AT = 5  # products in which two words are looked for together
 MOST_MENDED = 8  # unknown words of a question that are looked at: more are no typing mistakes
 
 _WORD = re.compile(r"[^\W\d_]+")
-
-
-def mended(
-    asked: Sequence[Asked], version: IndexVersion, searcher: Searcher, common: Callable[[str], bool], root: Path
-) -> Sequence[Asked]:
-    """The questions with their mistyped words mended, where the version has a vocabulary.
-
-    Args:
-        asked: The questions.
-        version: What is asked.
-        searcher: The version, open.
-        common: Whether a word is one of the model's own.
-        root: The data directory.
-    """
-    file = IndexVersion.path(root, version.name) / VOCABULARY_FILE
-    if version.language is None or not file.exists():
-        return asked
-    spelling = Spelling(Vocabulary(file), searcher, version.language, common)
-    return [spelling.mend(each) for each in asked]
 
 
 class Spelling:

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from include.answering.claims import contradicts, missing_names, missing_quantities
-from include.answering.passages import keywords, sentences
+from include.answering.passages import sentences
+from include.answering.wording import keywords
 from include.catalogue.attributes import AttributeValue, bounded, shown
 from include.store.protocol import Hit
 

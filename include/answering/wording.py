@@ -22,17 +22,21 @@ def _names(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-# Words of a question that say nothing about what it asks for.
-EMPTY = _names(
-    "a about actually all also am an and any anything are aren as at available be been being best both brand brands "
-    "but buy by called can come comes could d did do does doesn doing don done each either else ever every everything "
-    "find for from get gets getting give given go goes good got great had has have having help how i if in into "
-    "is isn it item items its just kind kinds let like line list ll looking m made make makes many may me might model "
-    "models more most much must my named need needs no non not of off offer offers ok okay on only or other our out "
-    "over own please product products put range re really recommend right s same sell shall she should show so some "
-    "something sort such suggest t tell than that the their them then there these they thing things this those to too "
-    "type types us use used uses using ve very want was we well were what when where which while who whose why will "
-    "with within without won work works would you your yours"
+# Words that say nothing of a thing, in any sentence.
+COMMON = _names(
+    "a about all also am an and any are as at be been but by can could did do does for from had has have how i if "
+    "in into is it its just me my of on or our so than that the their them then there these they this to was "
+    "we were what when where which who why will with would you your"
+)
+# And of a question what says nothing about what it asks for.
+EMPTY = COMMON | _names(
+    "actually anything aren available being best both brand brands buy called come comes d doesn doing don done "
+    "each either else ever every everything find get gets getting give given go goes good got great having help "
+    "isn item items kind kinds let like line list ll looking m made make makes many may might model models more "
+    "most much must named need needs no non not off offer offers ok okay only other out over own please product "
+    "products put range re really recommend right s same sell shall she should show some something sort such "
+    "suggest t tell thing things those too type types us use used uses using ve very want well while whose within "
+    "without won work works yours"
 )
 # Other words for what is asked, in texts about products of any kind: verbs, and the nouns of their facts.
 _MEANT = {
@@ -64,8 +68,13 @@ def stems(text: str) -> list[str]:
     return list(_stemmer().stemWords(words(text)))
 
 
+def keywords(text: str) -> list[str]:
+    """The stems of a sentence's words but for `COMMON`, in order."""
+    return list(_stemmer().stemWords([word for word in words(text) if word not in COMMON]))
+
+
 def telling(text: str) -> list[str]:
-    """The stems of the words that carry meaning, each once, in order."""
+    """The stems of a question's words that carry meaning, each once, in order."""
     return list(dict.fromkeys(_stemmer().stemWords([word for word in words(text) if word not in EMPTY])))
 
 
