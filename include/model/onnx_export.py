@@ -160,7 +160,7 @@ class _Graph:
         self.constants: list[Any] = []
         self.weights = weights
         self._integers = integers
-        self._quantised: dict[str, tuple[str, str, str]] = {}
+        self._quantised: dict[str, list[str]] = {}
         self._known: set[str] = set()
 
     def node(self, kind: str, *inputs: str, output: str = "", **attributes: Any) -> str:
@@ -207,7 +207,7 @@ class _Graph:
         from onnx import TensorProto
 
         if value not in self._quantised:
-            self._quantised[value] = tuple(self._several("DynamicQuantizeLinear", 3, value))  # one for three products
+            self._quantised[value] = self._several("DynamicQuantizeLinear", 3, value)  # one for three products
         rounded, scale, zero = self._quantised[value]
         matrix = self.weights[f"{name}.weight"].T
         scales = np.maximum(np.abs(matrix).max(0), 1e-12) / LARGEST

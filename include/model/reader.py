@@ -15,6 +15,7 @@ from include.model.onnx_session import open_session
 
 READER_FILE = "onnx/reader.onnx"
 READER_CONFIG = "reader.json"
+INPUTS = ["question", "passages", "mask"]  # of the graph
 QUESTION_TOKENS = 40  # word pieces, CLS and SEP included
 PASSAGE_TOKENS = 64
 BATCH = 8  # pairs of like length that go through the model at once
@@ -33,7 +34,7 @@ class Reader:
             were held out from its training have none.
 
     Raises:
-        BadModel: A file of it is missing or damaged.
+        BadModel: A file of it is missing or damaged, or of an earlier version of this program.
     """
 
     def __init__(self, path: Path, *, threads: int = 2) -> None:
@@ -44,6 +45,8 @@ class Reader:
             raise BadModel(f"{path / READER_CONFIG} has weights and least {numbers!r}, expected 3 and 1.", REBUILD)
         self._weights, self.least = np.array(numbers[:3]), float(numbers[3])
         self._session = open_session(path / READER_FILE, threads, REBUILD)
+        if (inputs := [each.name for each in self._session.get_inputs()]) != INPUTS:
+            raise BadModel(f"{path / READER_FILE} takes {inputs}, expected {INPUTS}: it has another form.", REBUILD)
 
     def score(self, question: str, passages: Sequence[str], relevance: Vectors) -> Vectors:
         """How likely each passage answers the question.
@@ -92,4 +95,4 @@ def _inputs(question: list[int], passages: Sequence[list[int]]) -> dict[str, np.
     mask = np.zeros_like(ids)
     for row, passage in enumerate(passages):
         ids[row, : len(passage)], mask[row, : len(passage)] = passage, 1
-    return {"question": np.array([question], np.int64), "passages": ids, "mask": mask}
+    return dict(zip(INPUTS, (np.array([question], np.int64), ids, mask), strict=True))

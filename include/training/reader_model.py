@@ -126,7 +126,8 @@ class ReaderModel(nn.Module):
         of_question = of_question[:, :asked]
         nearest = alike.masked_fill(~of_passage[:, None], -1.0).amax(-1)
         weight = self.pick(state[:, :asked]).squeeze(-1).masked_fill(~of_question, NEVER).softmax(-1)
-        return (weight * nearest * of_question).sum(-1)
+        found: Tensor = (weight * nearest * of_question).sum(-1)
+        return found
 
     def predict(self, pairs: Sequence[tuple[Tensor, Tensor]]) -> np.ndarray:
         """Logits of any number of pairs, without gradients: (pairs,) float32."""

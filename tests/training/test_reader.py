@@ -23,6 +23,7 @@ from include.core.forms import pipeline_settings
 from include.core.train_settings import ReaderSettings
 from include.model.encoder import Encoder
 from include.model.onnx_export import write_reader_onnx
+from include.model.query_encoder import ONNX_FILE
 from include.model.reader import PASSAGE_TOKENS, QUESTION_TOKENS, READER_CONFIG, READER_FILE, Reader
 from include.questions.questions import Question
 from include.reading import rows_of, train_in_subprocess
@@ -199,16 +200,23 @@ def test_a_broken_reader_says_what_to_do(
     made: Artifact, tmp_path: Path, file: str, content: bytes | None, said: str
 ) -> None:
     """Answering meets it long after training: the message must name the task."""
-    import shutil
-
-    copy = tmp_path / "reader"
-    shutil.copytree(made.path, copy)
+    copy = shutil.copytree(made.path, tmp_path / "reader")
     (copy / file).unlink()
     if content is not None:
         (copy / file).write_bytes(content)
     with pytest.raises(BadModel, match=said) as raised:
         Reader(copy)
     assert file.rpartition("/")[2] in raised.value.what and "again" in raised.value.next_step
+
+
+def test_a_reader_of_an_earlier_form_says_what_to_do(made: Artifact, tiny_base: Path, tmp_path: Path) -> None:
+    """After an upgrade the live version may have one: it is told when it is opened, not at the first question."""
+    Encoder.load(tiny_base, device="cpu").save(tmp_path / "base")
+    copy = shutil.copytree(made.path, tmp_path / "reader")
+    (tmp_path / "base" / ONNX_FILE).replace(copy / READER_FILE)
+    with pytest.raises(BadModel, match="another form") as raised:
+        Reader(copy)
+    assert "train_reader" in raised.value.next_step
 
 
 def test_figures_of_a_known_case() -> None:
