@@ -103,7 +103,7 @@ def write_reader_onnx(
     judged = graph.node("Add", judged, met)
     graph.node("Add", judged, graph.node("Mul", cosine, graph.weight("reader.scale")), output="logits")
     shape = ["batch", "length"]
-    inputs = {question: [1, "question length"], passages: shape, mask: shape}
+    inputs: dict[str, Sequence[str | int]] = {question: [1, "question length"], passages: shape, mask: shape}
     _write(graph, "distilbert-reader", inputs, ("logits", ["batch"]), path)
 
 
