@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 READER_FILE = "onnx/reader.onnx"
 READER_CONFIG = "reader.json"
+INPUTS = ["question", "passages", "mask"]  # of the graph
 QUESTION_TOKENS = 40  # word pieces, CLS and SEP included
 PASSAGE_TOKENS = 64
 BATCH = 8  # pairs of like length that go through the model at once
@@ -37,7 +38,7 @@ class Reader:
             were held out from its training have none.
 
     Raises:
-        BadModel: A file of it is missing or damaged.
+        BadModel: A file of it is missing or damaged, or of an earlier version of this program.
     """
 
     def __init__(self, path: Path, *, threads: int = 2) -> None:
@@ -49,6 +50,8 @@ class Reader:
             raise BadModel(f"{path / READER_CONFIG} has weights and least {numbers!r}, expected 3 and 1.", REBUILD)
         self._weights, self.least = np.array(numbers[:3]), float(numbers[3])
         self._session = open_session(path / READER_FILE, threads, REBUILD)
+        if (inputs := [each.name for each in self._session.get_inputs()]) != INPUTS:
+            raise BadModel(f"{path / READER_FILE} takes {inputs}, expected {INPUTS}: it has another form.", REBUILD)
 
     def score(self, question: str, passages: Sequence[str], relevance: Vectors) -> Vectors:
         """How likely each passage answers the question.
@@ -92,12 +95,9 @@ def probabilities(seen: AnyFloats, weights: Floats) -> Floats:
 
 
 def _inputs(question: list[int], passages: Sequence[list[int]]) -> dict[str, np.ndarray]:
-    """The graph's inputs, each (passages, longest pair) int64."""
-    shape = (len(passages), len(question) + max(map(len, passages)))
-    ids, positions, segments = (np.zeros(shape, np.int64) for _ in range(3))
-    split = len(question)
-    ids[:, :split], positions[:, :split], segments[:, :split] = question, np.arange(split), 1
+    """The graph's inputs, all int64."""
+    ids = np.zeros((len(passages), max(map(len, passages))), np.int64)
+    mask = np.zeros_like(ids)
     for row, passage in enumerate(passages):
-        end = split + len(passage)
-        ids[row, split:end], positions[row, split:end], segments[row, split:end] = passage, np.arange(len(passage)), 2
-    return {"input_ids": ids, "positions": positions, "segments": segments}
+        ids[row, : len(passage)], mask[row, : len(passage)] = passage, 1
+    return dict(zip(INPUTS, (np.array([question], np.int64), ids, mask), strict=True))
