@@ -1,27 +1,38 @@
-"""How long one question takes in process: mended, encoded, and its products found, over many synthetic products.
+"""How long one question takes in process, over many synthetic products: mended, encoded, found, read, judged.
 
 The vectors are random, which is the hardest case for the graph; the texts are made of words as frequent as a language's
-(Zipf), with model numbers. The base model encodes. With `--data` the index is kept for the next call.
+(Zipf), with model numbers. The base model encodes, and is the reader too, untrained. An invented word is several word
+pieces, so what is read of the products that were found are as many common words of the model's, in sentences of twelve.
+With `--data` the index is kept for the next call.
 """
 
 import argparse
 import statistics
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks._compare import figure, machine
 from include.answering.asked import Asked
+from include.answering.judge import judge
+from include.answering.judged import Thresholds
+from include.answering.passages import encode
+from include.answering.read import read_passages
+from include.answering.retrieve import Search, find, scored
 from include.answering.spelling import Spelling
-from include.core.settings import MINILM_PACKAGE, IndexSettings
+from include.core.settings import MINILM_PACKAGE, AnswerSettings, IndexSettings
 from include.model.base import resolve_base
 from include.model.query_encoder import QueryEncoder
+from include.model.reader import Reader
 from include.store.edge import EdgeStore
-from include.store.protocol import PointBatch, point_id
+from include.store.protocol import BM25_WEIGHT, Hit, PointBatch, point_id
 from include.store.terms import Terms
 from include.store.vocabulary import VOCABULARY_FILE, Vocabulary, write_vocabulary
 
@@ -29,6 +40,7 @@ DIM = 384
 WORDS = 200_000  # of the invented language
 LETTERS = np.array(list("etaoinshrdlucmwfgypbvk"))
 BATCH = 1000
+READING = ("sentences", "reader", "judge")
 
 
 def main() -> None:
@@ -60,33 +72,69 @@ def main() -> None:
         encoder = QueryEncoder(model)
         with closing(store.open("any", shards, language="english")) as searcher:
             spelling = Spelling(Vocabulary(root / VOCABULARY_FILE), searcher, "english", encoder.knows)
-            taken: dict[str, list[float]] = {
-                "spelling": [],
-                "one word mended": [],
-                "encode": [],
-                "search": [],
-                "all": [],
-            }
+            reader, common = Reader(untrained(root)), common_words(encoder)
+            search = Search(AnswerSettings(top_k=10), BM25_WEIGHT, None, reader)
+            taken: dict[str, list[float]] = defaultdict(list)
             for number, question in enumerate(questions(words, options.questions + 50)):
                 laps = [time.perf_counter()]
-                asked = spelling.mend(Asked.as_written(question))
+                asked = [spelling.mend(Asked.as_written(question))]
                 laps.append(time.perf_counter())
-                [vector] = encoder.encode([asked.text])
+                vectors = encoder.encode([asked[0].text])
                 laps.append(time.perf_counter())
-                searcher.hybrid(vector, asked.text, 10)
-                searcher.named(asked.text)
+                found = find(asked, vectors, searcher, search)
                 laps.append(time.perf_counter())
-                if number >= 50:  # the first ones read the index from the disk
-                    spelt = "one word mended" if number % 3 == 0 else "spelling"
-                    for step, seconds in zip((spelt, "encode", "search"), np.diff(laps), strict=True):
-                        taken[step].append(float(seconds))
-                    if number % 3:
-                        taken["all"].append(laps[-1] - laps[0])
+                found = [([readable(hit, common) for hit in hits], cosines) for hits, cosines in found]
+                laps.append(time.perf_counter())
+                retrieved = scored(asked, vectors, found, encoder)
+                laps.append(time.perf_counter())
+                told = read_passages(asked, retrieved, reader)
+                laps.append(time.perf_counter())
+                judge(asked[0], retrieved[0], partial(encode, encoder=encoder), Thresholds(), told[0])
+                laps.append(time.perf_counter())
+                if number < 50:  # the first ones read the index from the disk
+                    continue
+                spelt = "one word mended" if number % 3 == 0 else "spelling"
+                took = dict(zip((spelt, "encode", "search", "", *READING), np.diff(laps).tolist(), strict=True))
+                del took[""]  # the texts' replacement
+                for step, seconds in took.items():
+                    taken[step].append(seconds)
+                if number % 3:
+                    taken["all but reading"].append(sum(took[step] for step in (spelt, "encode", "search")))
+                    taken["all without the reader"].append(sum(took.values()) - took["reader"])
+                    taken["all"].append(sum(took.values()))
         for step, each_took in taken.items():
-            target = {"all": 30.0, "one word mended": 20.0}.get(step)
+            target = {"all but reading": 30.0, "one word mended": 20.0, "all": 150.0}.get(step)
             for name, value in (("p50", statistics.median(each_took)), ("p95", float(np.quantile(each_took, 0.95)))):
                 goal = target if name == "p95" else None
                 figure(f"{step}, {name}", 1000 * value, "ms", goal, least=False, as_json=options.json)
+
+
+def untrained(root: Path) -> Path:
+    """A reader that was never trained, which takes as long as another."""
+    from include.core.train_settings import ReaderSettings
+    from include.model.encoder import Encoder
+    from include.training.reader import save
+    from include.training.reader_model import ReaderModel
+
+    if not (root / "reader").exists():
+        encoder = Encoder.load(root / "query-model", device="cpu")
+        model = ReaderModel(encoder, ReaderSettings().reader_layers)
+        save(model, root / "reader", {"weights": [1.0, 1.0, 0.0], "least": 0.5, "apart": model.apart})
+    return root / "reader"
+
+
+def common_words(encoder: QueryEncoder) -> list[str]:
+    """Words of the model's own, each one word piece, the shortest first."""
+    known = [word for word in encoder.tokenizer.get_vocab() if word.isascii() and word.isalpha() and len(word) > 2]
+    return sorted(known, key=lambda word: (len(word), word))[:5000]
+
+
+def readable(hit: Hit, common: list[str]) -> Hit:
+    """A product with as many words in its content, all of them common."""
+    random = np.random.default_rng([4, *hit.uid.encode()])
+    drawn = [common[number] for number in random.integers(0, len(common), len(hit.content.split()))]
+    sentences = [" ".join(drawn[start : start + 12]).capitalize() for start in range(0, len(drawn), 12)]
+    return replace(hit, title=" ".join(drawn[:8]), content=". ".join(sentences) + ".")
 
 
 def vocabulary() -> np.ndarray:

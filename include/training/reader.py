@@ -141,7 +141,7 @@ class _Job:
         seen = [np.column_stack(each) for each in zip(logits, today, strict=True)]
         weights, found = calibrated(seen, [self.rows[row].product for row in tested])
         least = float(np.quantile([each.max() for each in found], REFUSED))
-        _save(reader, path, {"weights": weights.tolist(), "least": least, "apart": reader.apart})
+        save(reader, path, {"weights": weights.tolist(), "least": least, "apart": reader.apart})
         return {
             "questions": len(taught),
             "held_out": len(tested),
@@ -247,14 +247,21 @@ def _loss(logits: "Tensor") -> "Tensor":
     return order + functional.binary_cross_entropy_with_logits(logits, labels, weight=weights)
 
 
-def _save(reader: "ReaderModel", path: Path, config: dict[str, Any]) -> None:
-    from safetensors.numpy import save
+def save(reader: "ReaderModel", path: Path, config: dict[str, Any]) -> None:
+    """Write what `include.model.reader.Reader` opens.
+
+    Args:
+        reader: In any state of its training.
+        path: A directory; made if there is none.
+        config: `weights` (of logit and relevance, and what is added), `least`, `apart`.
+    """
+    from safetensors.numpy import save as tensors
 
     encoder = reader.encoder
     encoder.save(path)
     (path / "onnx" / "model.onnx").unlink()  # of vectors, which a reader does not give
     weights = {name: value.detach().float().cpu().numpy() for name, value in encoder.model.state_dict().items()}
     weights |= reader.head_weights()
-    (path / WEIGHTS).write_bytes(save(weights, metadata={"format": "pt"}))
+    (path / WEIGHTS).write_bytes(tensors(weights, metadata={"format": "pt"}))
     write_reader_onnx(weights, encoder.model.config.to_dict(), reader.apart, path / READER_FILE, integers=True)
     write_json(path / READER_CONFIG, config)
