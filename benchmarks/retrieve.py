@@ -1,7 +1,6 @@
 """How long one question takes in process, over many synthetic products: mended, encoded, found, read, judged.
 
-The vectors are random, which is the hardest case for the graph; the texts are made of words as frequent as a language's
-(Zipf), with model numbers. The base model encodes, and is the reader too, untrained. An invented word is several word
+The index is that of `_synthetic.py`. The base model is the reader too, untrained. An invented word is several word
 pieces, so what is read of the products that were found are as many common words of the model's, in sentences of twelve.
 With `--data` the index is kept for the next call.
 """
@@ -11,7 +10,6 @@ import statistics
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
@@ -20,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks._compare import figure, machine
+from benchmarks._synthetic import publish, questions
 from include.answering.asked import Asked
 from include.answering.judge import judge
 from include.answering.judged import Thresholds
@@ -27,19 +26,14 @@ from include.answering.passages import encode
 from include.answering.read import read_passages
 from include.answering.retrieve import Search, find, scored
 from include.answering.spelling import Spelling
-from include.core.settings import MINILM_PACKAGE, AnswerSettings, IndexSettings
-from include.model.base import resolve_base
+from include.core.settings import AnswerSettings, IndexSettings
 from include.model.query_encoder import QueryEncoder
 from include.model.reader import Reader
 from include.store.edge import EdgeStore
-from include.store.protocol import BM25_WEIGHT, Hit, PointBatch, point_id
-from include.store.terms import Terms
-from include.store.vocabulary import VOCABULARY_FILE, Vocabulary, write_vocabulary
+from include.store.protocol import BM25_WEIGHT, Hit
+from include.store.version import IndexVersion
+from include.store.vocabulary import VOCABULARY_FILE, Vocabulary
 
-DIM = 384
-WORDS = 200_000  # of the invented language
-LETTERS = np.array(list("etaoinshrdlucmwfgypbvk"))
-BATCH = 1000
 READING = ("sentences", "reader", "judge")
 
 
@@ -53,29 +47,18 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         root = options.data or Path(folder)
-        model = root / "query-model"
-        if not model.exists():
-            from include.model.encoder import Encoder
-
-            Encoder.load(resolve_base(MINILM_PACKAGE, root=root).path, max_tokens=128).save(model)
-        store, words = EdgeStore(IndexSettings(), root=root), vocabulary()
-        each = options.products // options.shards
         began = time.monotonic()
-        shards = [
-            store.upsert("any", number, products(words, number, each), inputs={"synthetic": f"{number} of {each}"})
-            for number in range(options.shards)
-        ]
-        print(f"{machine()}\nindex: {time.monotonic() - began:.0f} s for {each * options.shards:,} products")
-        if not (root / VOCABULARY_FILE).exists():
-            texts = (row["content"] for batch in products(words, 0, each) for row in batch.payloads)
-            write_vocabulary(texts, root / VOCABULARY_FILE)
-        encoder = QueryEncoder(model)
-        with closing(store.open("any", shards, language="english")) as searcher:
-            spelling = Spelling(Vocabulary(root / VOCABULARY_FILE), searcher, "english", encoder.knows)
-            reader, common = Reader(untrained(root)), common_words(encoder)
+        version = publish(root, options.products, options.shards, IndexSettings())
+        print(f"{machine()}\nindex: {time.monotonic() - began:.0f} s for {version.points:,} products")
+        encoder = QueryEncoder(root / version.model)
+        words = Vocabulary(IndexVersion.path(root, version.name) / VOCABULARY_FILE)
+        store = EdgeStore(IndexSettings(), root=root)
+        with closing(store.open(version.name, version.shards, language=version.language)) as searcher:
+            spelling = Spelling(words, searcher, "english", encoder.knows)
+            reader, common = Reader(untrained(root, root / version.model)), common_words(encoder)
             search = Search(AnswerSettings(top_k=10), BM25_WEIGHT, None, reader)
             taken: dict[str, list[float]] = defaultdict(list)
-            for number, question in enumerate(questions(words, options.questions + 50)):
+            for number, question in enumerate(questions(options.questions + 50)):
                 laps = [time.perf_counter()]
                 asked = [spelling.mend(Asked.as_written(question))]
                 laps.append(time.perf_counter())
@@ -109,7 +92,7 @@ def main() -> None:
                 figure(f"{step}, {name}", 1000 * value, "ms", goal, least=False, as_json=options.json)
 
 
-def untrained(root: Path) -> Path:
+def untrained(root: Path, model: Path) -> Path:
     """A reader that was never trained, which takes as long as another."""
     from include.core.train_settings import ReaderSettings
     from include.model.encoder import Encoder
@@ -117,9 +100,8 @@ def untrained(root: Path) -> Path:
     from include.training.reader_model import ReaderModel
 
     if not (root / "reader").exists():
-        encoder = Encoder.load(root / "query-model", device="cpu")
-        model = ReaderModel(encoder, ReaderSettings().reader_layers)
-        save(model, root / "reader", {"weights": [1.0, 1.0, 0.0], "least": 0.5, "apart": model.apart})
+        reader = ReaderModel(Encoder.load(model, device="cpu"), ReaderSettings().reader_layers)
+        save(reader, root / "reader", {"weights": [1.0, 1.0, 0.0], "least": 0.5, "apart": reader.apart})
     return root / "reader"
 
 
@@ -135,42 +117,6 @@ def readable(hit: Hit, common: list[str]) -> Hit:
     drawn = [common[number] for number in random.integers(0, len(common), len(hit.content.split()))]
     sentences = [" ".join(drawn[start : start + 12]).capitalize() for start in range(0, len(drawn), 12)]
     return replace(hit, title=" ".join(drawn[:8]), content=". ".join(sentences) + ".")
-
-
-def vocabulary() -> np.ndarray:
-    """Invented words, the most frequent first: (words,) text."""
-    random = np.random.default_rng(1)
-    lengths = random.integers(3, 11, WORDS)
-    return np.array(["".join(random.choice(LETTERS, length)) for length in lengths])
-
-
-def products(words: np.ndarray, shard: int, count: int) -> Iterator[PointBatch]:
-    """A shard's points."""
-    random, terms = np.random.default_rng([2, shard]), Terms("english")
-    for start in range(0, count, BATCH):
-        size = min(BATCH, count - start)
-        vectors = random.normal(size=(size, DIM)).astype(np.float32)
-        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-        drawn = words[np.minimum(random.zipf(1.2, (size, 80)), WORDS) - 1]
-        payloads = []
-        for row in range(size):
-            uid = f"S{shard}{start + row:08d}"
-            title = " ".join(drawn[row, :8]) + f" XK-{random.integers(100, 9999)}{drawn[row, 0][:1]}"
-            content = " ".join(drawn[row])
-            payloads.append({"uid": uid, "title": title, "content": content, "text": terms.product(title, content)})
-        uids = [payload["uid"] for payload in payloads]
-        yield PointBatch(uids, [point_id(uid) for uid in uids], vectors, payloads)
-
-
-def questions(words: np.ndarray, count: int) -> Iterator[str]:
-    """Questions of six words, of which every third has one with a letter too much."""
-    random = np.random.default_rng(3)
-    for number in range(count):
-        asked = list(words[np.minimum(random.zipf(1.2, 6), WORDS) - 1])
-        if number % 3 == 0:
-            word = str(random.choice(words[100:20_000]))
-            asked[0] = word[:3] + "q" + word[3:] + "et"[: max(0, 6 - len(word))]
-        yield f"which {' '.join(asked[:3])} is for {' '.join(asked[3:])}?"
 
 
 if __name__ == "__main__":
