@@ -18,7 +18,7 @@ from include.answering.asked import Asked
 from include.answering.extract import entry, extract
 from include.answering.foreign import Reading
 from include.answering.judge import judge
-from include.answering.judged import Judged, Thresholds
+from include.answering.judged import THRESHOLD, Judged, Thresholds
 from include.answering.language import CODES
 from include.answering.llm import Writer
 from include.answering.llm_connection import LlmConnection
@@ -49,7 +49,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-THRESHOLD = 0.5  # of answers, where none was calibrated
 _Write: TypeAlias = Callable[[Asked, Retrieved, Judged], Reply]
 
 

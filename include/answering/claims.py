@@ -9,50 +9,11 @@ import re
 
 import regex
 
+from include.answering.units import UNITS, number
 from include.answering.wording import keywords
 
 Quantity = tuple[str, str]  # a number in its plainest form, and its unit's; no unit is ""
 
-_UNITS = {  # how a unit may be written, by its plainest form
-    "in": "in inch inches ″ \" ''",
-    "ft": "ft foot feet ′ '",
-    "yd": "yd yard yards",
-    "mm": "mm millimetre millimetres millimeter millimeters",
-    "cm": "cm centimetre centimetres centimeter centimeters",
-    "m": "m metre metres meter meters",
-    "kg": "kg kgs kilo kilos kilogram kilograms",
-    "g": "g gram grams",
-    "mg": "mg milligram milligrams",
-    "lb": "lb lbs pound pounds",
-    "oz": "oz ounce ounces",
-    "ml": "ml millilitre millilitres milliliter milliliters",
-    "l": "l litre litres liter liters",
-    "gal": "gal gallon gallons",
-    "qt": "qt quart quarts",
-    "w": "w watt watts",
-    "kw": "kw kilowatt kilowatts",
-    "v": "v volt volts",
-    "a": "amp amps ampere amperes",
-    "mah": "mah",
-    "hz": "hz hertz",
-    "khz": "khz",
-    "mhz": "mhz",
-    "ghz": "ghz",
-    "mb": "mb megabyte megabytes",
-    "gb": "gb gigabyte gigabytes",
-    "tb": "tb terabyte terabytes",
-    "mp": "mp megapixel megapixels",
-    "°": "° degree degrees",
-    "%": "% percent",
-    "year": "year years yr yrs",
-    "month": "month months",
-    "week": "week weeks",
-    "day": "day days",
-    "hour": "hour hours hr hrs",
-    "minute": "minute minutes min mins",
-    "second": "second seconds sec secs",
-}
-_PLAINEST = {written: unit for unit, ways in _UNITS.items() for written in ways.split()}
 _COUNTS = ["two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
 _COUNTED = {word: str(number) for number, word in enumerate(_COUNTS, 2)}
 _NUMBER = re.compile(
@@ -90,11 +51,11 @@ def quantities(text: str) -> set[Quantity]:
 def missing_quantities(claimed: str, source: str) -> list[str]:
     """The numbers of `claimed` that `source` does not have, or has with another unit; as they are shown."""
     held = quantities(source)
-    numbers = {number for number, unit in held if not unit}
+    bare = {value for value, unit in held if not unit}
     return [
-        f"{number} {unit}".strip()
-        for number, unit in sorted(quantities(claimed))
-        if (number, unit) not in held and number not in (numbers if unit else {each for each, _ in held})
+        f"{value} {unit}".strip()
+        for value, unit in sorted(quantities(claimed))
+        if (value, unit) not in held and value not in (bare if unit else {each for each, _ in held})
     ]
 
 
@@ -117,13 +78,9 @@ def contradicts(claimed: str, passage: str) -> bool:
 
 
 def _quantity(found: re.Match[str]) -> Quantity:
-    unit = _PLAINEST.get((found["unit"] or "").lower(), "")
-    if found["word"]:
-        return _COUNTED[found["word"].lower()], unit
-    digits = found["digits"]
-    whole = re.fullmatch(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?", digits)
-    plain = digits.replace(",", "") if whole else digits.replace(",", ".")
-    return f"{float(plain):.10g}", unit
+    unit = UNITS.get((found["unit"] or "").lower())
+    counted = _COUNTED.get((found["word"] or "").lower())
+    return counted or f"{number(found['digits']):.10g}", unit.name if unit else ""
 
 
 def _polarity(text: str) -> dict[str, set[bool]]:

@@ -8,6 +8,7 @@ from include.core.arrays import Vectors
 
 Encode = Callable[[Sequence[str]], Vectors]
 
+THRESHOLD = 0.5  # of answers, where none was calibrated: the least confidence that is one
 SAME_NAME = 0.85  # of the best product's share of the naming words, of which others count too
 THING_IN_CONTENT = 0.5  # of the last naming word, where only the content has it: the microphone of "usb microphone"
 IN_CONTENT = 0.9  # of another naming word

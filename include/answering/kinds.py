@@ -7,6 +7,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from include.answering.units import any_of
+
 NUMBER = (
     r"(?<![\w.,/-])(?:\d+(?:[.,]\d+)*(?:\s?/\s?\d+)?|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|"
     r"fifteen|twenty|thirty|forty|fifty|hundred)"
@@ -63,14 +65,9 @@ _COUNTRIES = (
     "spain|spanish|portug\\w+|england|british|u\\.k\\.|uk|ireland|swiss|switzerland|sweden|swedish|denmark|danish|poland|"
     "polish-made|turkey|turkish|china|chinese|japan\\w*|korea\\w*|taiwan\\w*|india\\w*|vietnam\\w*|thailand|australia\\w*"
 )
-_LENGTHS = (
-    r"'+|\"|″|inch(?:es)?|in\b\.?|ft|feet|foot|cms?|centimet(?:re|er)s?|mms?|millimet(?:re|er)s?|m|met(?:re|er)s?|"
-    r"yards?|km|miles?"
-)
-_VOLUMES = (
-    r"ml|millilit(?:re|er)s?|cl|l|lit(?:re|er)s?|(?:fl\W{0,3})?oz|ounces?|gallons?|gal|quarts?|qt|pints?|cu|cubic|"
-    r"gb|tb|mb"
-)
+_LENGTHS = rf"'+|in\b\.?|{any_of('length')}"
+_MEMORY = f"{any_of('memory')}|kb|kilobytes?"
+_VOLUMES = rf"{any_of('volume')}|cl|(?:fl\W{{0,3}})?oz|ounces?|pints?|cu|cubic|{_MEMORY}"
 
 KINDS = (
     _measure(
@@ -101,7 +98,7 @@ KINDS = (
     _measure(
         "weight",
         r"how heavy|weights?|weighs?|weighing",
-        r"kgs?|kilos?|kilograms?|g|grams?|lbs?|pounds?|oz|ounces?|tons?|tonnes?",
+        f"{any_of('weight')}|tons?|tonnes?",
         unless="supports?|holds?|carr(?:y|ies)|capacity|loads?|up to",
     ),
     _measure(
@@ -129,13 +126,13 @@ KINDS = (
         "time",
         r"how long|duration|how (?:soon|quickly)|(?:battery|playback|talk|standby|response|burn|drying|cooking|running|"
         r"charging|recording|warm.?up) (?:\w+ )?(?:life|time)|shelf life|what age|age (?:range|recommendation)|how old",
-        r"ms|milliseconds?|s|secs?|seconds?|mins?|minutes?|h|hrs?|hours?|days?|weeks?|months?|years?|yrs?",
+        f"{any_of('time')}|ms|milliseconds?|s|h",
     ),
     _measure(
         "memory",
         r"(?:how much|amount of) (?:\w+ )?(?:memory|storage|ram)|(?:memory|storage|hard (?:disk|drive)) "
         r"(?:size|capacity)|how (?:big|large) is the (?:hard )?(?:disk|drive)",
-        r"gb|mb|tb|kb|gigabytes?|megabytes?|terabytes?",
+        _MEMORY,
     ),
     _measure("pixels", r"megapixels?|mp|resolution", r"megapixels?|mp|pixels?|p|x\s?\d{3,4}"),
     _measure("percentage", r"percent(?:age)?|how much of", r"%|percent"),

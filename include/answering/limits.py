@@ -3,25 +3,8 @@
 import re
 from dataclasses import dataclass
 
-# Units that are compared: what they measure, and how many of its first unit they are.
-_UNITS = {
-    **dict.fromkeys(("'", '"', "″", "inch", "inches", "in"), ("length", 2.54)),
-    **dict.fromkeys(("ft", "feet", "foot"), ("length", 30.48)),
-    **dict.fromkeys(("cm", "centimetres", "centimeters"), ("length", 1.0)),
-    **dict.fromkeys(("mm", "millimetres", "millimeters"), ("length", 0.1)),
-    **dict.fromkeys(("m", "metre", "metres", "meter", "meters"), ("length", 100.0)),
-    **dict.fromkeys(("mb", "megabytes"), ("memory", 0.001)),
-    **dict.fromkeys(("gb", "gigabytes", "gigabyte"), ("memory", 1.0)),
-    **dict.fromkeys(("tb", "terabytes", "terabyte"), ("memory", 1000.0)),
-    **dict.fromkeys(("g", "gram", "grams"), ("weight", 0.001)),
-    **dict.fromkeys(("kg", "kilo", "kilos", "kilograms"), ("weight", 1.0)),
-    **dict.fromkeys(("lb", "lbs", "pound", "pounds"), ("weight", 0.4536)),
-    **dict.fromkeys(("oz", "ounce", "ounces"), ("weight", 0.02835)),
-    **dict.fromkeys(("ml", "millilitres", "milliliters"), ("volume", 0.001)),
-    **dict.fromkeys(("l", "litre", "litres", "liter", "liters"), ("volume", 1.0)),
-    **dict.fromkeys(("w", "watt", "watts"), ("power", 1.0)),
-    **dict.fromkeys(("kw", "kilowatts"), ("power", 1000.0)),
-}
+from include.answering.units import UNITS, number
+
 _LEAST = "bigger|larger|more|greater|higher|longer|taller|wider|heavier|faster|over|above|at least|minimum(?: of)?|from"
 _MOST = "smaller|less|fewer|lower|shorter|lighter|under|below|at most|up to|maximum(?: of)?|cheaper"
 _NUMBER = r"(?<!\d)(?<!\d[.,])(?P<number>\d+(?:[.,]\d+)*)"
@@ -68,11 +51,11 @@ def limit(question: str) -> Limit | None:
     if not found:
         return None
     unit = (found["unit"] or found["named"] or "").lower()
-    measure, factor = _UNITS.get(unit, (unit, 1.0))
+    measure, factor = _measured(unit)
     flipped = bool(found["no"])
     least = bool(found["least"]) != flipped
     itself = (_ITSELF.search(found[0]) is not None) != flipped
-    return Limit(measure, _value(found["number"]) * factor, least, itself) if measure else None
+    return Limit(measure, number(found["number"]) * factor, least, itself) if measure else None
 
 
 def without(question: str) -> str:
@@ -101,19 +84,17 @@ def _values(text: str, measure: str) -> list[float]:
     values = []
     for match in _VALUE.finditer(text):
         unit = (match["unit"] or "").lower()
-        kind, factor = _UNITS.get(unit, (unit, 1.0))
+        kind, factor = _measured(unit)
         if kind == measure:
-            values.append(_value(match["number"]) * factor)
+            values.append(number(match["number"]) * factor)
         elif (before := _WORD_BEFORE.search(text[: match.start()][-30:])) and before[0].lower() == measure:
-            values.append(_value(match["number"]))
+            values.append(number(match["number"]))
     return values
 
 
-def _value(number: str) -> float:
-    """A number as people write it: "1,000" is a thousand, "2.5" and "2,5" are two and a half."""
-    grouped = re.fullmatch(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?", number)
-    text = number.replace(",", "") if grouped else number.replace(",", ".")
-    try:
-        return float(text)
-    except ValueError:  # "1.2.3"
-        return float(re.sub(r"[.,]", "", text))
+def _measured(unit: str) -> tuple[str, float]:
+    """What a word behind a number measures, and how many of that measure's first unit it is; else the word itself."""
+    known = UNITS["in"] if unit == "'" else UNITS.get(unit)  # of televisions and cables: "37 ' lcd"
+    if known is None:
+        return unit, 1.0
+    return (known.name, 1.0) if known.factor is None else (known.measure, known.factor)

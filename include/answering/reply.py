@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from include.answering.sentences import say
+from include.answering.units import any_of
 from include.store.words import words
 
 NOTHING = say("nothing")
@@ -37,9 +38,7 @@ _CITATION = re.compile(  # `*+` takes no item back: the time stays in proportion
     rf"( ?)[\[【［]\s?({_ITEM}(?:{_AND}{_ITEM})*+)\s?((?::\d{{1,4}})?†[^\]】［\[【］]{{0,80}})?[\]】］]", re.IGNORECASE
 )
 _UNIT = re.compile(
-    r"[\s-]?(?:inch(?:es)?|foot|feet|ft|yards?|mm|cm|met(?:re|er)s?|kg|grams?|mg|lbs?|pounds?|oz|ounces?|ml|lit(?:re|er)s?|"
-    r"gallons?|quarts?|cups?|watts?|kw|volts?|amps?|mah|wh|hz|khz|mhz|ghz|gb|tb|mb|degrees?|percent|years?|months?|weeks?|"
-    r"days?|hours?|hrs?|minutes?|mins?|seconds?|secs?|pieces?|pcs|pages?|stars?|people|persons?)\b"
+    rf"[\s-]?(?:(?!in\b)(?:{any_of(shortest=2)})|cups?|wh|pieces?|pcs|pages?|stars?|people|persons?)\b"
     r"|[\s-]?in(?=\s*(?:[.,;)]|$))|\s?[%°″\"×]|\s?x\s?[\[\d]",
     re.IGNORECASE,
 )

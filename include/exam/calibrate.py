@@ -8,7 +8,7 @@ that a file's unanswerable questions are easy says nothing of those that people 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from include.answering.asker import THRESHOLD
+from include.answering.judged import THRESHOLD
 from include.evaluation.bootstrap import FEWEST
 from include.exam.summary import Calibrated
 from include.questions.questions import Question

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from include.answering.asker import THRESHOLD
+from include.answering.judged import THRESHOLD
 from include.catalogue.schema import PRODUCTS_FILE
 from include.core import artifacts, kinds
 from include.core.artifacts import Artifact, Workspace

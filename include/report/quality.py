@@ -5,6 +5,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from include.answering.judged import THRESHOLD
 from include.evaluation.summary import (
     Difference,
     Example,
@@ -15,7 +16,7 @@ from include.evaluation.summary import (
     interval,
     label,
 )
-from include.exam.summary import LESS_IS_BETTER, NAMES, Examined, Figure, Scored
+from include.exam.summary import LESS_IS_BETTER, NAMES, Calibrated, Examined, Figure, Scored
 from include.questions.summary import Fates
 from include.report.charts import interval_chart, line_chart
 from include.report.html import Cell, render
@@ -49,7 +50,7 @@ def answers(fates: Fates | None, examined: Examined | None, reader: Reading | No
         exam = {
             "gate": examined.gate["reason"],
             "tables": {part: _exam_rows(scored) for part, scored in parts.items()},
-            "about": f"{examined.questions:,} questions",
+            "threshold": _threshold(examined.answering),
         }
     counts = fates.model_dump(include={"read", "accepted", "rejected", "merged", "unknown_uids", "answerable"})
     rejected = [
@@ -57,6 +58,19 @@ def answers(fates: Fates | None, examined: Examined | None, reader: Reading | No
         for reason, count in fates.reasons.items()
     ]
     return render("answers", counts=counts | {"parts": fates.parts}, rejected=rejected, exam=exam, reader=reader)
+
+
+def _threshold(found: Calibrated | None) -> dict[str, str]:
+    """The threshold of answers, and what it leads to."""
+    if found is None:
+        return {"threshold": f"{THRESHOLD}, the default: too few unanswerable questions to calibrate by"}
+    shares = {"answered wrongly": found["wrong_answers"], "refused wrongly": found["wrong_refusals"]}
+    told = {name: f"{share:.0%}" for name, share in shares.items() if share is not None}
+    return {
+        "threshold": f"{found['threshold']:g}, by {found['questions']:,} questions kept for calibration",
+        "wished": f"at most {found['wished']:.0%} of what nothing answers is answered",
+        **told,
+    }
 
 
 def _exam_rows(scored: Scored) -> list[list[Any]]:

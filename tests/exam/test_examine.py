@@ -178,6 +178,9 @@ def test_a_person_may_approve_against_the_exam(
     (page,) = (shop.root / "report").glob("*/report.html")
     text = page.read_text()
     assert "Answers, before and after" in text and "The exam, absent" in text
+    answering = exam["stats"]["answering"]
+    least = f"{answering['threshold']:g}, by {answering['questions']}" if answering else "0.5, the default: too few"
+    assert "How sure an answer must be" in text and least in text
     yes = {"asked": True, "approved": True, "by": "ana", "at": "2026-01-02", "live": shop.versions[0]}
     assert evaluated and exam
     decision = stages.publish(run, version, evaluated, yes, exam)
