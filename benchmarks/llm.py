@@ -10,7 +10,8 @@
    The model is a stand-in that quotes a product and plants an unsupported sentence behind it, and a real small one
    where requirements-llm.txt is installed.
 
-`--data` is a data directory to keep, as that of `benchmarks.answers`; `--questions` are asked, all of them by default.
+`--data` is a data directory to keep, as that of `benchmarks.answers`; `--questions` are asked, all of them by default;
+`--said` is a file for what the models wrote, one JSON object a sentence.
 """
 
 import argparse
@@ -21,7 +22,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -64,6 +65,7 @@ class Cited:
     precise: int = 0
     planted: int = 0
     passed: int = 0  # of the planted
+    said: list[dict[str, Any]] = field(default_factory=list)
 
     def check(self, question: str, said: Sequence[Statement], hits: Sequence[Hit], supports: Supports) -> Any:
         """Stands in for `supported`, and counts."""
@@ -79,6 +81,8 @@ class Cited:
             self.passed += planted and recalled
             self.sentences += 1
             self.recalled += recalled
+            uids = [hits[product].uid for product in statement.cited]
+            self.said.append({"question": question, "said": statement.text, "cited": uids, "supported": recalled})
             self.citations += len(statement.cited)
             for product in statement.cited:
                 rest = [each for each in statement.cited if each != product]
@@ -104,6 +108,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one JSON line a figure")
     parser.add_argument("--data", type=Path, help="a data directory to keep; a temporary one where it is not given")
     parser.add_argument("--questions", type=int, default=1000, help="of the exam, spread over it")
+    parser.add_argument("--said", type=Path, help="where to write what the models said")
     options = parser.parse_args()
     exam = SHARED / "questions-real-trn.jsonl"
     if not exam.exists():
@@ -122,12 +127,14 @@ def main() -> None:
         asked = [json.loads(line)["question"] for line in exam.read_text(encoding="utf-8").splitlines()]
         asked = asked[:: max(1, len(asked) // options.questions)][: options.questions]
         with serving(Quoter()) as endpoint:
-            cited_figures("stand-in", asked, root, endpoint, report)
+            said = cited_figures("stand-in", asked, root, endpoint, report)
         if reason := why_not():
             print(f"No small model: {reason}", file=sys.stderr)
-            return
-        with serving(SmallModel()) as small:
-            cited_figures("SmolLM2-135M", asked, root, small, report)
+        else:
+            with serving(SmallModel()) as small:
+                said += cited_figures("SmolLM2-135M", asked, root, small, report)
+        if options.said:
+            options.said.write_text("".join(json.dumps(each) + "\n" for each in said), encoding="utf-8")
 
 
 def live_encoder(root: Path) -> QueryEncoder:
@@ -177,8 +184,10 @@ def check_figures(supports: Supports, report: Callable[[str, float], None]) -> N
         report(f"check, {len(found)} sentences, {kind}: pass", float(np.mean(found)))
 
 
-def cited_figures(name: str, asked: Sequence[str], root: Path, endpoint: Endpoint, report: Callable[..., None]) -> None:
-    """Citation recall and precision of a model's answers, and what the check leaves of them."""
+def cited_figures(
+    name: str, asked: Sequence[str], root: Path, endpoint: Endpoint, report: Callable[..., None]
+) -> list[dict[str, Any]]:
+    """Citation recall and precision of a model's answers, and what the check leaves of them; what it said."""
     connection = endpoint.connection(prompt_tokens=1000, max_tokens=120, timeout=600, patience=600)
     settings = AnswerSettings(generator="llm")
     counted = Cited()
@@ -193,12 +202,15 @@ def cited_figures(name: str, asked: Sequence[str], root: Path, endpoint: Endpoin
     report(f"{title}: citation precision of {counted.citations}", counted.precise / max(counted.citations, 1))
     if counted.planted:
         report(f"{title}: planted sentences that pass, of {counted.planted}", counted.passed / counted.planted)
+    sentences, removed = (sum(each["generator"][count] for each in written) for count in ("sentences", "unsupported"))
+    report(f"{title}: removed as unsupported, of {sentences} sentences", removed / max(sentences, 1))
     report(f"{title}: quotes stand in", float(np.mean([each["generator"]["fallback"] for each in written])))
     for unit in ("prompt_tokens", "completion_tokens"):
         counts = [each["generator"][unit] for each in written if each["generator"][unit] is not None]
         if counts:
             report(f"{title}: {unit}, median", float(np.median(counts)), "tokens")
     report(f"{title}: seconds, median", float(np.median([each["generator"]["seconds"] for each in written])), "s")
+    return counted.said
 
 
 if __name__ == "__main__":

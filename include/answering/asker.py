@@ -254,7 +254,7 @@ class Asker:
             model = Writer(llm, similarity(self.encoder), fallback=settings.llm_fallback)
 
         def write(asked: Asked, retrieved: Retrieved, judged: Judged) -> Reply:
-            extracted = extract(asked, retrieved, judged, settings.threshold or 0.0)
+            extracted = extract(asked, retrieved, reading.lacking(asked, judged), settings.threshold or 0.0)
             titles = {hit.title for hit in retrieved.hits}
             if model is not None and extracted.cited:
                 text = asked.text if asked.translated else asked.question

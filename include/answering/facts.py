@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 
 from include.answering.asks import MEASURES, Asks, modifiers
-from include.answering.judged import Encode, Judged, Thresholds, share
+from include.answering.judged import BETWEEN, Encode, Judged, Thresholds, share
 from include.answering.passages import Passage, Retrieved
 from include.answering.phrases import as_written, phrase, untold
 from include.answering.wording import Wording, is_model, lacking, weighted
@@ -66,7 +66,7 @@ def judge_fact(
     answers = [own[n] for n in order if rated[n] >= 0.5]
     lacks, why = untold(asked, missing, titles[first]), "does_not_tell"
     if not there and nowhere:
-        lacks, why = "”, “".join(as_written(asked.text, nowhere).split()), "no_product_with"
+        lacks, why = BETWEEN.join(as_written(asked.text, nowhere).split()), "no_product_with"
     return Judged(
         max(rated, default=0.0),
         True,

@@ -10,10 +10,11 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from include.answering.asked import Asked
+from include.answering.judged import BETWEEN, Judged
 from include.answering.language import detect
 from include.answering.reply import Reply
 from include.answering.sentences import named, say
-from include.answering.translation import Known, Translator, nothing_known
+from include.answering.translation import LANGUAGES, Known, Translator, nothing_known
 from include.core.errors import VitrineError
 from include.store.words import words
 
@@ -57,6 +58,22 @@ class Reading:
         by = {"from": language, "to": self.catalogue, "by": translator.name}
         return replace(asked, text=text, translated=by)
 
+    def lacking(self, asked: Asked, judged: Judged) -> Judged:
+        """What is judged, with what no text tells in the question's own words, or back in its language."""
+        translator = self._from(self.catalogue, asked.language) if asked.translated else None
+        if translator is None:
+            return judged
+        written = set(words(asked.question))
+        try:
+            own = [
+                each if written.issuperset(words(each)) else translator.translate(each, self.catalogue, asked.language)
+                for each in judged.lacking.split(BETWEEN)
+            ]
+        except VitrineError as error:
+            log.warning("what is lacking stays in the catalogue's language: %s", error)
+            return judged
+        return replace(judged, lacking=BETWEEN.join(own))
+
     def reply(self, asked: Asked, reply: Reply, titles: Collection[str]) -> Reply:
         """A reply in the question's language: quotes, or all that a language model wrote, and below in the original.
 
@@ -93,5 +110,6 @@ class Reading:
             "question": named(asked.language, asked.language),
             "catalogue": named(self.catalogue, asked.language),
         }
-        warning = say("how_to_serve", asked.language, **names)
+        offered = {asked.language, self.catalogue} == LANGUAGES
+        warning = say("how_to_serve" if offered else "no_translator", asked.language, **names)
         return replace(asked, unserved=say("unserved", asked.language, **names), warnings=(warning,))

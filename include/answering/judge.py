@@ -13,7 +13,7 @@ from include.answering.asked import Asked
 from include.answering.asks import Asks, asks
 from include.answering.claims import read_denials
 from include.answering.facts import ELSEWHERE, judge_fact
-from include.answering.judged import SAME_NAME, WORDS_OF_NEED, Encode, Judged, Thresholds, scaled, share
+from include.answering.judged import BETWEEN, SAME_NAME, WORDS_OF_NEED, Encode, Judged, Thresholds, scaled, share
 from include.answering.limits import Limit, contradicts, keeps, limit, without
 from include.answering.models import unknown_model
 from include.answering.passages import Retrieved
@@ -106,7 +106,7 @@ def _products(asked: Asks, found: Retrieved, encode: Encode, thresholds: Thresho
     confidence = scaled(best, least)
     if confidence > 0.5:  # surest where all that is asked for is there
         confidence = 0.5 + (confidence - 0.5) * most
-    lacks = "”, “".join(as_written(asked.text, missing).split())
+    lacks = BETWEEN.join(as_written(asked.text, missing).split())
     return Judged(confidence, False, products, list(lead.values()), lacks, "no_product_with" if lacks else "")
 
 

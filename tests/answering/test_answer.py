@@ -330,6 +330,7 @@ def test_where_nothing_is_supported_the_quotes_stand_in(shop: Path, endpoint: En
         ]
         assert made["generator"]["fallback"]
         assert "quotes the products' sentences instead" in made["warnings"][-1]
+        assert "The model's only sentence was removed as unsupported: " in " ".join(made["warnings"])
         assert "evil" not in json.dumps(made)
 
 
@@ -347,6 +348,7 @@ def test_a_real_small_model_is_held_to_the_products(shop: Path, small_model: Sma
         assert 0 < generator["completion_tokens"] <= 120
         if generator["fallback"]:
             assert each["answer"] == plainly["answer"]
+            assert generator["unsupported"] == generator["sentences"]
             assert each["warnings"]
         else:
             assert each["found"] == ("[1]" in each["answer"])

