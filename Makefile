@@ -21,7 +21,7 @@ export GIVEN_YES = $(value YES)
 export GIVEN_UPGRADE = $(value UPGRADE)
 .DEFAULT_GOAL := help
 
-.PHONY: help demo up down user airflow translator prune test test-quick coverage fuzz lint format settings lock bench clean distclean \
+.PHONY: help demo up down user airflow translator serve prune test test-quick coverage fuzz lint format settings lock bench clean distclean \
 	same-python no-large-files
 
 help:  ## this list
@@ -44,6 +44,9 @@ airflow: .venv/run  ## the airflow command on the Airflow of `make up`: ARGS='da
 
 translator: .venv/run  ## install the optional English-Portuguese translator (read Languages in docs/operations.md first)
 	@$(PY) -m pip install --quiet -r requirements-translate.txt -c constraints.txt
+
+serve: .venv/run  ## answer questions over HTTP from a process that stays (VITRINE_SERVING_PORT=8090)
+	@$(RUN) -m include.serving
 
 prune: .venv/run  ## remove old outputs that nothing needs (ARGS=--dry-run: only show what would go, and how much it frees)
 	@$(RUN) -m include.publishing.prune_command

@@ -1,19 +1,23 @@
 """The production files: no engine runs here, so what can be known without one is checked."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
 from include.core.environment import REPOSITORY
+from include.core.errors import BadSettings
 from include.local import server
+from include.serving.deployment import Deployment
 
 COMPOSE = REPOSITORY / "docker-compose.yaml"
 EXAMPLE = REPOSITORY / ".env.example"
@@ -21,7 +25,7 @@ DOCKERFILE = REPOSITORY / "Dockerfile"
 ONE_SHOT = {"airflow-init"}
 SERVICES = {
     *("postgres", "redis", "qdrant", "airflow-init", "api-server", "scheduler", "dag-processor", "triggerer"),
-    *("worker", "worker-questions", "worker-gpu"),
+    *("worker", "worker-questions", "worker-gpu", "serving"),
 }
 SECRETS = {
     *("POSTGRES_PASSWORD", "REDIS_PASSWORD", "AIRFLOW_FERNET_KEY", "AIRFLOW_JWT_SECRET", "AIRFLOW_API_SECRET_KEY"),
@@ -82,7 +86,7 @@ def test_the_schema_check_sees_a_misspelt_key(compose: dict[str, Any]) -> None:
 def test_has_every_service(services: dict[str, Any]) -> None:
     """A missing dag-processor or triggerer leaves DAGs unseen or deferred tasks asleep."""
     assert set(services) == SERVICES
-    assert {name for name, service in services.items() if service.get("profiles")} == {"worker-gpu"}
+    assert {name for name, service in services.items() if service.get("profiles")} == {"worker-gpu", "serving"}
 
 
 def test_every_secret_is_required_and_says_why() -> None:
@@ -108,8 +112,25 @@ def test_no_secret_is_written_out(services: dict[str, Any]) -> None:
 def test_ports_are_on_loopback_only(services: dict[str, Any]) -> None:
     """A port published on 0.0.0.0 passes by the host's firewall."""
     published = [(name, port) for name, service in services.items() for port in service.get("ports", [])]
-    assert published == [("api-server", "127.0.0.1:8080:8080")]
+    assert published == [("api-server", "127.0.0.1:8080:8080"), ("serving", "127.0.0.1:8090:8090")]
     assert not any(service.get("network_mode") == "host" for service in services.values())
+
+
+def test_the_resident_asker_has_what_it_needs_and_no_secret_more(services: dict[str, Any]) -> None:
+    """It is what a shop's visitors reach: it may read the vector store, and knows nothing of Airflow's database."""
+    serving = services["serving"]
+    environment = {name: str(value) for name, value in serving["environment"].items()}
+    assert {name for name in SECRETS if f"{name}-value" in str(environment)} == {"QDRANT_READ_ONLY_API_KEY"}
+    assert not [name for name in environment if name.startswith("AIRFLOW__")]
+    with patch.dict(os.environ, environment):
+        with pytest.raises(BadSettings, match="there are no keys"):
+            Deployment.from_environment()
+        os.environ["VITRINE_SERVING_KEYS"] = 24 * "k"
+        made = Deployment.from_environment()
+    assert made.server is not None
+    assert (made.server.url, made.server.api_key) == ("http://qdrant:6333", "QDRANT_READ_ONLY_API_KEY-value")
+    assert (made.serving.serving_host, made.serving.serving_port, made.index.store) == ("0.0.0.0", 8090, "server")
+    assert serving["entrypoint"][-2:] == ["-m", "include.serving"]
 
 
 def test_images_are_pinned_to_a_full_version(services: dict[str, Any]) -> None:
@@ -155,7 +176,7 @@ def test_mounted_volumes_are_declared_and_data_is_shared(compose: dict[str, Any]
 
 def test_airflow_is_set_up_for_production(services: dict[str, Any]) -> None:
     """SimpleAuthManager lets everybody in; a bare postgresql:// asks for a driver that is not installed."""
-    for name in SERVICES - {"postgres", "redis", "qdrant"}:
+    for name in SERVICES - {"postgres", "redis", "qdrant", "serving"}:
         environment = services[name]["environment"]
         assert environment["AIRFLOW__CORE__AUTH_MANAGER"].endswith(".FabAuthManager")
         assert environment["AIRFLOW__CORE__EXECUTOR"] == "CeleryExecutor"

@@ -34,12 +34,14 @@ from include.answering.spelling import Spelling
 from include.answering.support import similarity
 from include.answering.translation import nothing_known, translator_for
 from include.core import artifacts
+from include.core.arrays import Vectors
 from include.core.errors import BadQuestion, BadSettings
 from include.core.settings import AnswerSettings, IndexSettings
 from include.model.directory import reads_many_languages
 from include.model.reader import Reader
 from include.store.connection import ServerConnection
 from include.store.journal import Entry
+from include.store.protocol import Hit
 from include.store.searcher import Searcher
 from include.store.stores import open_store
 from include.store.version import IndexVersion
@@ -68,26 +70,34 @@ class Laps:
         """Seconds since the beginning."""
         return time.monotonic() - self._began
 
+    def milliseconds(self) -> dict[str, float]:
+        """Of each step, for the result."""
+        return {step: round(1000 * seconds, 1) for step, seconds in self.seconds.items()}
+
 
 @dataclass
 class Asker:
-    """One version, open for questions; closed by `close`, or at the end of a `with`.
+    """One version, open for questions; closed by `close`, or at the end of a `with`. Safe to use from several threads.
 
     Attributes:
         version: Its description.
         searcher: The version itself.
         published: What was published with it; None where it never was.
         root: The data directory.
+        threads: Of each model, within one operator: 1 where as many questions as processors are answered at once.
     """
 
     version: IndexVersion
     searcher: Searcher
     published: Entry | None
     root: Path
+    threads: int = 2
     _readers: dict[Path, Reader | None] = field(default_factory=dict)
 
     @classmethod
-    def open(cls, wanted: str, index: IndexSettings, *, root: Path, server: ServerConnection | None = None) -> Self:
+    def open(
+        cls, wanted: str, index: IndexSettings, *, root: Path, server: ServerConnection | None = None, threads: int = 2
+    ) -> Self:
         """Open a version.
 
         Args:
@@ -95,6 +105,7 @@ class Asker:
             index: Where it is: store and collection.
             root: The data directory.
             server: Needed for `store="server"`.
+            threads: See the class.
 
         Raises:
             NoLiveIndex: Nothing has been published.
@@ -102,7 +113,7 @@ class Asker:
             BadSettings: `store="server"` without a connection.
         """
         version, searcher = open_version(open_store(index, root=root, server=server), wanted, index, root)
-        return cls(version, searcher, published_with(root, index.collection, version.name), root)
+        return cls(version, searcher, published_with(root, index.collection, version.name), root, threads)
 
     def close(self) -> None:
         """Give back what the version holds open."""
@@ -133,7 +144,7 @@ class Asker:
         laps = laps or Laps()
         read = checked(questions)
         require_generator(settings, llm)
-        reading = self._reading(settings.translator)
+        reading = self.reading(settings.translator)
         asked: Sequence[Asked] = [reading.read(question) for question in read if isinstance(question, str)]
         laps.end("read questions")
         bm25 = weight(settings, self.published)
@@ -149,7 +160,7 @@ class Asker:
         else:
             written = _all_written(found, narrowed, self._writing(settings, llm, reading), shared)
         laps.end("generate")
-        milliseconds = {step: round(1000 * seconds, 1) for step, seconds in laps.seconds.items()}
+        milliseconds = laps.milliseconds()
         log.info("version %s, milliseconds: %s", self.version.name, milliseconds)
         _tell(narrowed)
         answers = iter(written)
@@ -173,7 +184,7 @@ class Asker:
         """The version's model."""
         from include.model.query_encoder import QueryEncoder
 
-        return QueryEncoder(self._model, dimensions=self.version.dim)
+        return QueryEncoder(self._model, threads=self.threads, dimensions=self.version.dim)
 
     @cached_property
     def _remembering(self) -> Remembering:
@@ -182,6 +193,10 @@ class Asker:
     @cached_property
     def _model(self) -> Path:
         return artifacts.read(self.root / self.version.model, verify=False).path
+
+    @cached_property
+    def _multilingual(self) -> bool:
+        return reads_many_languages(self._model)
 
     @cached_property
     def _vocabulary(self) -> Vocabulary | None:
@@ -194,13 +209,13 @@ class Asker:
             return None
         return Spelling(self._vocabulary, self.searcher, self.version.language, self.encoder.knows)
 
-    def _reading(self, translator: str) -> Reading:
+    def reading(self, translator: str) -> Reading:
         """How questions are read; the language of a version made before is not known, and none is translated."""
         known = nothing_known if self._vocabulary is None else self._vocabulary.count
         return Reading(
             CODES.get(self.version.language or "", ""),
             translator_for(translator, known),
-            multilingual=reads_many_languages(self._model),
+            multilingual=self._multilingual,
             known=known,
         )
 
@@ -209,7 +224,7 @@ class Asker:
         if path is None:
             return None
         if path not in self._readers:
-            self._readers[path] = open_reader(path)
+            self._readers[path] = open_reader(path, threads=self.threads)
         return self._readers[path]
 
     def _with_threshold(self, settings: AnswerSettings, reader: Reader | None) -> tuple[AnswerSettings, str]:
@@ -226,15 +241,7 @@ class Asker:
 
     def _retrieve(self, asked: Sequence[Asked], search: Search, laps: Laps) -> list[tuple[Asked, Retrieved, Judged]]:
         """Each question as it is searched for, its products and passages, and what of them answers."""
-        encoder = self.encoder
-        laps.end("load model")
-        if self._spelling is not None:
-            asked = [self._spelling.mend(each) for each in asked]
-        laps.end("spelling")
-        vectors = encoder.encode([each.text for each in asked])
-        laps.end("encode")
-        found = find(asked, vectors, self.searcher, search)
-        laps.end("search")
+        asked, vectors, found = self.find(asked, search, laps)
         retrieved = scored(asked, vectors, found, self._remembering)
         laps.end("score sentences")
         answering = read_passages(asked, retrieved, search.reader)
@@ -246,6 +253,21 @@ class Asker:
         ]
         laps.end("judge")
         return list(zip(asked, retrieved, judged, strict=True))
+
+    def find(
+        self, asked: Sequence[Asked], search: Search, laps: Laps
+    ) -> tuple[Sequence[Asked], Vectors, list[tuple[list[Hit], Vectors]]]:
+        """The questions mended, their vectors, (questions, dim) float32, and of each its products and cosines."""
+        encoder = self.encoder
+        laps.end("load model")
+        if self._spelling is not None:
+            asked = [self._spelling.mend(each) for each in asked]
+        laps.end("spelling")
+        vectors = encoder.encode([each.text for each in asked])
+        laps.end("encode")
+        found = find(asked, vectors, self.searcher, search)
+        laps.end("search")
+        return asked, vectors, found
 
     def _writing(self, settings: AnswerSettings, llm: LlmConnection | None, reading: Reading) -> _Write:
         """What writes this run's answers; a language model is not asked where no sentence answers."""

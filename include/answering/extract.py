@@ -120,16 +120,15 @@ def _products(retrieved: Retrieved, judged: Judged) -> list[dict[str, Any]]:
     for number in np.argsort(-retrieved.scores, kind="stable").tolist():
         _prefer(best, shown, retrieved.passages[number])
     return [
-        {
-            "uid": hit.uid,
-            "title": hit.title,
-            "score": round(float(cosine), 4),
-            "rank": rank,
-            "snippet": best.get(rank - 1, hit.title),
-            **({"attributes": bounded(hit.attributes)} if hit.attributes else {}),
-        }
+        product(hit, cosine, rank, snippet=best.get(rank - 1, hit.title))
         for rank, (hit, cosine) in enumerate(zip(retrieved.hits, retrieved.cosines, strict=True), 1)
     ]
+
+
+def product(hit: Hit, cosine: float, rank: int, **more: str) -> dict[str, Any]:
+    """A product as a result has it: `uid`, `title`, `score`, `rank`, then `more`, and `attributes` if it has any."""
+    own = {"uid": hit.uid, "title": hit.title, "score": round(float(cosine), 4), "rank": rank, **more}
+    return {**own, "attributes": bounded(hit.attributes)} if hit.attributes else own
 
 
 def _prefer(best: dict[int, str], shown: Sequence[Collection[str]], passage: Passage) -> None:

@@ -18,12 +18,17 @@ log = logging.getLogger(__name__)
 READ = 12  # passages of a question that are read, the most relevant; the others count as no answer
 
 
-def open_reader(path: Path | None) -> Reader | None:
-    """The reader there; None without one, or where it is damaged: relevance decides then, and the log says so."""
+def open_reader(path: Path | None, *, threads: int = 2) -> Reader | None:
+    """The reader there; None without one, or where it is damaged: relevance decides then, and the log says so.
+
+    Args:
+        path: Artifact of kind `reader`.
+        threads: See `Reader`.
+    """
     if path is None:
         return None
     try:
-        return Reader(artifacts.read(path, verify=False).path)
+        return Reader(artifacts.read(path, verify=False).path, threads=threads)
     except (BadModel, DamagedArtifact) as fault:
         log.warning("Sentences are chosen without the reader: %s %s", fault.what, fault.next_step)
         return None

@@ -1,6 +1,7 @@
 """Vectors that were computed before: other questions find the same products, and ask for the same words."""
 
 from collections.abc import Sequence
+from threading import Lock
 from typing import Protocol
 
 import numpy as np
@@ -22,7 +23,7 @@ class Encodes(Protocol):
 
 
 class Remembering:
-    """An encoder that keeps the vectors of the texts that it had last.
+    """An encoder that keeps the vectors of the texts that it had last; several threads may use it.
 
     Args:
         encoder: Makes those that are not kept.
@@ -32,6 +33,7 @@ class Remembering:
     def __init__(self, encoder: Encodes, most: int = MOST) -> None:
         self._encoder = encoder
         self._most = most
+        self._lock = Lock()
         self._kept: dict[str, Vectors] = {}  # the one that was wanted last is the last
 
     @property
@@ -41,10 +43,15 @@ class Remembering:
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """The texts' vectors, (n, dim) float32, in their order."""
-        found = {text: self._kept.pop(text) for text in dict.fromkeys(texts) if text in self._kept}
-        unknown = [text for text in dict.fromkeys(texts) if text not in found]
+        wanted = dict.fromkeys(texts)
+        with self._lock:
+            found = {text: self._kept[text] for text in wanted if text in self._kept}
+        unknown = [text for text in wanted if text not in found]
         found |= zip(unknown, self._encoder.encode(unknown), strict=True)
-        self._kept |= found
-        while len(self._kept) > self._most:
-            del self._kept[next(iter(self._kept))]
+        with self._lock:
+            for text in wanted:
+                self._kept.pop(text, None)
+                self._kept[text] = found[text]
+            while len(self._kept) > self._most:
+                del self._kept[next(iter(self._kept))]
         return np.stack([found[text] for text in texts]) if texts else np.empty((0, self.dim), np.float32)

@@ -63,7 +63,13 @@ DRIVE_COOKIES = Variable(
     "A cookies.txt (Netscape form) of a browser that is signed in to Google, for Drive files that need a login or "
     "whose quota is used up.",
 )
-VARIABLES = (DATA, SCHEDULE, CHECK_SCHEDULE, GPU_QUEUE, ANSWER_QUEUE, PORT, DRIVE_COOKIES)
+SERVING_KEYS = Variable(
+    "VITRINE_SERVING_KEYS",
+    "",
+    "API keys of the resident asker, separated by spaces or commas, each of 24 characters or more: `openssl rand -hex "
+    "24`. A file (`serving_key_file`) is better kept.",
+)
+VARIABLES = (DATA, SCHEDULE, CHECK_SCHEDULE, GPU_QUEUE, ANSWER_QUEUE, PORT, DRIVE_COOKIES, SERVING_KEYS)
 
 
 def data_directory() -> Path:

@@ -456,3 +456,62 @@ class AnswerSettings(Group):
         description="`live`, or the fingerprint of a version that is still kept.",
         pattern=r"^(live|[0-9a-f]{16})$",
     )
+
+
+class ServingSettings(Group):
+    """The resident asker, `python -m include.serving`; its keys are in the environment variable of `SERVING_KEYS`."""
+
+    section: ClassVar[str] = "serving"
+
+    serving_host: str = Field(
+        "127.0.0.1",
+        title="Address",
+        description="Where the resident asker listens: an address of this machine. Any but a loopback one needs keys.",
+        pattern=r"^[0-9A-Za-z.:_-]{1,253}$",
+    )
+    serving_port: int = Field(8090, title="Port", description="That it listens on.", ge=1, le=65_535)
+    serving_key_file: str | None = Field(
+        None,
+        title="File of keys",
+        description="Path of a file with one API key a line, such as a mounted secret; `#` begins a comment. They "
+        "count beside those of `VITRINE_SERVING_KEYS`. Read at the start. Empty: no file; without any key, whoever "
+        "reaches the port may ask.",
+        max_length=2000,
+    )
+    serving_origins: str | None = Field(
+        None,
+        title="Origins",
+        description="Web pages that may ask from a browser (CORS), separated by commas: `https://shop.example`. Empty: "
+        "none.",
+        pattern=r"^https?://[^\s,/]+(\s*,\s*https?://[^\s,/]+)*$",
+        max_length=2000,
+    )
+    serving_rate: int = Field(
+        1200,
+        title="Requests a minute",
+        description="For each key, without keys for each address; beyond them a request is refused with 429. 0: no "
+        "limit.",
+        ge=0,
+        le=1_000_000,
+    )
+    serving_timeout: float = Field(
+        30.0,
+        title="Longest request",
+        description="Seconds from a request's last byte to its reply; then it is refused with 504.",
+        gt=0,
+        le=600,
+    )
+    serving_max_body: int = Field(
+        262_144,
+        title="Longest body",
+        description="Bytes of a request; a longer one is refused with 413.",
+        ge=1024,
+        le=16_777_216,
+    )
+    serving_threads: int = Field(
+        0,
+        title="Requests at once",
+        description="That are worked on, each with one thread of the model; others wait. 0: one for each processor.",
+        ge=0,
+        le=64,
+    )

@@ -18,7 +18,7 @@ BATCH = 32  # texts that go through the model at once
 
 
 class QueryEncoder:
-    """Turns a few short texts into vectors, on the CPU.
+    """Turns a few short texts into vectors, on the CPU. Safe to use from several threads.
 
     Args:
         path: A directory that `include.model.encoder.Encoder.save` wrote.

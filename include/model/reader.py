@@ -5,6 +5,7 @@ Gives the same figures as the `include.training.reader_model.ReaderModel` that w
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,8 +14,12 @@ from include.core.errors import BadModel
 from include.model.directory import encodable, load_tokenizer, read_json
 from include.model.onnx_session import open_session
 
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
 READER_FILE = "onnx/reader.onnx"
 READER_CONFIG = "reader.json"
+INPUTS = ["question", "passages", "mask"]  # of the graph
 QUESTION_TOKENS = 40  # word pieces, CLS and SEP included
 PASSAGE_TOKENS = 64
 BATCH = 8  # pairs of like length that go through the model at once
@@ -22,7 +27,7 @@ REBUILD = "Run train_reader again (clear the task): it writes the reader's direc
 
 
 class Reader:
-    """Says how likely a passage answers a question, on the CPU.
+    """Says how likely a passage answers a question, on the CPU. Safe to use from several threads.
 
     Args:
         path: Artifact of kind `reader`.
@@ -33,17 +38,20 @@ class Reader:
             were held out from its training have none.
 
     Raises:
-        BadModel: A file of it is missing or damaged.
+        BadModel: A file of it is missing or damaged, or of an earlier version of this program.
     """
 
     def __init__(self, path: Path, *, threads: int = 2) -> None:
-        self._tokenizer = load_tokenizer(path, PASSAGE_TOKENS)
+        # Each with its own limit: a tokenizer is used by several threads at once as long as none of them changes it.
+        self._asked, self._read = load_tokenizer(path, QUESTION_TOKENS), load_tokenizer(path, PASSAGE_TOKENS)
         config = read_json(path / READER_CONFIG, REBUILD)
         numbers = [*config.get("weights", []), config.get("least")]
         if len(numbers) != 4 or not all(isinstance(each, float) for each in numbers):
             raise BadModel(f"{path / READER_CONFIG} has weights and least {numbers!r}, expected 3 and 1.", REBUILD)
         self._weights, self.least = np.array(numbers[:3]), float(numbers[3])
         self._session = open_session(path / READER_FILE, threads, REBUILD)
+        if (inputs := [each.name for each in self._session.get_inputs()]) != INPUTS:
+            raise BadModel(f"{path / READER_FILE} takes {inputs}, expected {INPUTS}: it has another form.", REBUILD)
 
     def score(self, question: str, passages: Sequence[str], relevance: Vectors) -> Vectors:
         """How likely each passage answers the question.
@@ -61,8 +69,8 @@ class Reader:
 
     def logits(self, question: str, passages: Sequence[str]) -> Vectors:
         """What the model says before calibration: (passages,) float32."""
-        asked = self._ids([question], QUESTION_TOKENS)[0]
-        read = self._ids(passages, PASSAGE_TOKENS)
+        asked = _ids(self._asked, [question])[0]
+        read = _ids(self._read, passages)
         order = sorted(range(len(read)), key=lambda place: len(read[place]))
         found = np.empty(len(read), np.float32)
         for start in range(0, len(order), BATCH):
@@ -70,9 +78,9 @@ class Reader:
             found[batch] = self._session.run(None, _inputs(asked, [read[place] for place in batch]))[0]
         return found
 
-    def _ids(self, texts: Sequence[str], limit: int) -> list[list[int]]:
-        self._tokenizer.enable_truncation(limit)
-        return [each.ids for each in self._tokenizer.encode_batch_fast(encodable(texts))]
+
+def _ids(tokenizer: "Tokenizer", texts: Sequence[str]) -> list[list[int]]:
+    return [each.ids for each in tokenizer.encode_batch_fast(encodable(texts))]
 
 
 def probabilities(seen: AnyFloats, weights: Floats) -> Floats:
@@ -87,12 +95,9 @@ def probabilities(seen: AnyFloats, weights: Floats) -> Floats:
 
 
 def _inputs(question: list[int], passages: Sequence[list[int]]) -> dict[str, np.ndarray]:
-    """The graph's inputs, each (passages, longest pair) int64."""
-    shape = (len(passages), len(question) + max(map(len, passages)))
-    ids, positions, segments = (np.zeros(shape, np.int64) for _ in range(3))
-    split = len(question)
-    ids[:, :split], positions[:, :split], segments[:, :split] = question, np.arange(split), 1
+    """The graph's inputs, all int64."""
+    ids = np.zeros((len(passages), max(map(len, passages))), np.int64)
+    mask = np.zeros_like(ids)
     for row, passage in enumerate(passages):
-        end = split + len(passage)
-        ids[row, split:end], positions[row, split:end], segments[row, split:end] = passage, np.arange(len(passage)), 2
-    return {"input_ids": ids, "positions": positions, "segments": segments}
+        ids[row, : len(passage)], mask[row, : len(passage)] = passage, 1
+    return dict(zip(INPUTS, (np.array([question], np.int64), ids, mask), strict=True))

@@ -49,8 +49,8 @@ NEGATIVES = 3  # passages that do not answer, for each question of a step
 BATCH = 12  # questions of a step
 SMOOTHING = 0.05  # of the labels: some of what we take for no answer is one
 ANSWER_WEIGHT = 1.5  # of a passage that answers, in the cross-entropy
-HEAD_FACTOR = 5.0  # the head's learning rate is so many times that of the layers
-SCALE_RATE = 5e-3  # of the cosine's scale and the offset
+HEAD_FACTOR = 5.0  # the heads' learning rate is so many times that of the layers
+SCALE_RATE = 5e-3  # of the scales and the offset
 WARMUP = 30  # steps; of a short training a tenth
 CHECKPOINT_STEPS = 25
 REFUSED = 0.1  # of the answerable held-out questions: that is where a score begins to count as an answer
@@ -225,10 +225,11 @@ def _adamw(reader: "ReaderModel", rate: float) -> Any:
     import torch
 
     layers = [each for each in reader.transformer.parameters() if each.requires_grad]
+    heads = [reader.head.weight, reader.pick.weight, reader.marks]
     groups = [
         {"params": layers, "lr": rate, "weight_decay": 0.01},
-        {"params": [reader.head.weight, reader.marks], "lr": rate * HEAD_FACTOR, "weight_decay": 0.01},
-        {"params": [reader.head.bias, reader.scale], "lr": SCALE_RATE, "weight_decay": 0.0},
+        {"params": heads, "lr": rate * HEAD_FACTOR, "weight_decay": 0.01},
+        {"params": [reader.head.bias, reader.scale, reader.late], "lr": SCALE_RATE, "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(groups, fused=True)
 
@@ -255,5 +256,5 @@ def _save(reader: "ReaderModel", path: Path, config: dict[str, Any]) -> None:
     weights = {name: value.detach().float().cpu().numpy() for name, value in encoder.model.state_dict().items()}
     weights |= reader.head_weights()
     (path / WEIGHTS).write_bytes(save(weights, metadata={"format": "pt"}))
-    write_reader_onnx(weights, encoder.model.config.to_dict(), reader.apart, path / READER_FILE)
+    write_reader_onnx(weights, encoder.model.config.to_dict(), reader.apart, path / READER_FILE, integers=True)
     write_json(path / READER_CONFIG, config)

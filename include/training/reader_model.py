@@ -4,8 +4,10 @@ A DistilBERT whose first layers read question and passage apart, as the bi-encod
 whose last layers read them together (Q. Cao et al., DeFormer, 2020, arXiv:2005.00697). The first layers stay as they
 are, so that training computes their states once for each text and not in every step.
 
-The logit is `scale` times the cosine of the two mean states, which is the bi-encoder's own opinion, plus what a linear
-head makes of the first state and of the product of the means. At the start the head is nought: an untrained reader
+The logit adds up three things: `scale` times the cosine of the two mean states, which is the bi-encoder's own opinion;
+`late` times how well the question's word pieces are met by the passage's nearest ones, in the mean (O. Khattab and
+M. Zaharia, ColBERT, 2020, arXiv:2004.12832), weighted by a softmax of what `pick` makes of each; and what a linear head
+makes of the first state and of the product of the means. At the start head and `pick` are nought: an untrained reader
 ranks about as the bi-encoder does, and training begins from there.
 """
 
@@ -26,8 +28,10 @@ if TYPE_CHECKING:
     from include.model.encoder import Encoder
 
 BATCH_TOKENS = 4096
-START_SCALE = 8.0  # of the cosine
-START_OFFSET = -3.0  # few passages answer
+START_SCALE = 4.0  # of the cosine
+START_LATE = 8.0  # of the word pieces' nearest
+START_OFFSET = -6.0  # few passages answer
+NEVER = -1e9  # before a softmax
 PRODUCT_SCALE = 8.0  # the states' products are small numbers
 
 
@@ -52,6 +56,9 @@ class ReaderModel(nn.Module):
         nn.init.zeros_(self.head.weight)
         nn.init.constant_(self.head.bias, START_OFFSET)
         self.scale = nn.Parameter(torch.tensor(START_SCALE))
+        self.late = nn.Parameter(torch.tensor(START_LATE))
+        self.pick = nn.Linear(dim, 1, bias=False)
+        nn.init.zeros_(self.pick.weight)
         self.marks = nn.Parameter(torch.zeros(3, dim))  # added to a state: of padding, question, passage
 
     def states(self, texts: Sequence[str], limit: int) -> list[Tensor]:
@@ -101,8 +108,26 @@ class ReaderModel(nn.Module):
         question, passage = mean(1), mean(2)
         cosine = functional.cosine_similarity(question, passage)
         read = self.head(state[:, 0] + PRODUCT_SCALE * question * passage).squeeze(-1)
-        logits: Tensor = self.scale * cosine + read
+        inner = (place > split) & (place < ends - 1), (place > 0) & (place < split - 1)  # without CLS and SEP
+        logits: Tensor = self.scale * cosine + read + self.late * self._met(state, *inner)
         return logits
+
+    def _met(self, state: Tensor, of_passage: Tensor, of_question: Tensor) -> Tensor:
+        """How well the question's word pieces are met by the passage's nearest: (pairs,), cosines.
+
+        Args:
+            state: (pairs, length, dim).
+            of_passage: (pairs, length), which are the passage's.
+            of_question: Likewise.
+        """
+        unit = functional.normalize(state, dim=-1)
+        asked = int(of_question.sum(1).max()) + 2
+        alike = unit[:, :asked] @ unit.transpose(1, 2)
+        of_question = of_question[:, :asked]
+        nearest = alike.masked_fill(~of_passage[:, None], -1.0).amax(-1)
+        weight = self.pick(state[:, :asked]).squeeze(-1).masked_fill(~of_question, NEVER).softmax(-1)
+        found: Tensor = (weight * nearest * of_question).sum(-1)
+        return found
 
     def predict(self, pairs: Sequence[tuple[Tensor, Tensor]]) -> np.ndarray:
         """Logits of any number of pairs, without gradients: (pairs,) float32."""
@@ -118,6 +143,6 @@ class ReaderModel(nn.Module):
 
     def head_weights(self) -> dict[str, np.ndarray]:
         """What the reader has beside DistilBERT's weights, by name, float32."""
-        named = {"head.weight": self.head.weight, "head.bias": self.head.bias, "scale": self.scale, "marks": self.marks}
+        named = {name: value for name, value in self.named_parameters() if not name.startswith("transformer.")}
         found = {f"reader.{name}": value.detach().float().cpu().numpy() for name, value in named.items()}
         return {**found, "reader.product": np.array(PRODUCT_SCALE, np.float32)}

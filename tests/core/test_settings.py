@@ -15,12 +15,19 @@ from include.core.environment import REPOSITORY
 from include.core.errors import BadSettings
 from include.core.forms import allowed, environment, form_fields, from_form, parse, pipeline_settings, reference
 from include.core.pipeline_settings import GROUPS, PRESETS, START, PipelineSettings, PresetSettings
-from include.core.settings import AnswerSettings, ConvertSettings, Group, IndexSettings, SourceSettings
+from include.core.settings import (
+    AnswerSettings,
+    ConvertSettings,
+    Group,
+    IndexSettings,
+    ServingSettings,
+    SourceSettings,
+)
 from include.core.train_settings import TrainSettings
 from tests.small import few
 
 PIPELINE: list[type[Group]] = [PresetSettings, *GROUPS.values()]
-EVERY: list[type[Group]] = [*PIPELINE, AnswerSettings]
+EVERY: list[type[Group]] = [*PIPELINE, AnswerSettings, ServingSettings]
 OPTIONAL = [(group, name) for group in EVERY for name, info in group.model_fields.items() if info.default is None]
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import threading
 import time
@@ -21,6 +22,8 @@ from include.core.errors import BadModel, TrainingInterrupted
 from include.core.forms import pipeline_settings
 from include.core.train_settings import ReaderSettings
 from include.model.encoder import Encoder
+from include.model.onnx_export import write_reader_onnx
+from include.model.query_encoder import ONNX_FILE
 from include.model.reader import PASSAGE_TOKENS, QUESTION_TOKENS, READER_CONFIG, READER_FILE, Reader
 from include.questions.questions import Question
 from include.reading import rows_of, train_in_subprocess
@@ -85,10 +88,10 @@ def test_a_score_is_a_probability(made: Artifact) -> None:
     assert Reader(made.path).score("what is the weight", [], NONE[:0]).shape == (0,)
 
 
-def test_onnx_gives_what_torch_gives(made: Artifact, tiny_base: Path) -> None:
+def test_onnx_gives_what_torch_gives(made: Artifact, tmp_path: Path) -> None:
     """Two implementations of one model: passages of several lengths, in one batch and alone."""
     import torch
-    from safetensors.torch import load_file
+    from safetensors.numpy import load_file
 
     from include.training.reader_model import ReaderModel
 
@@ -96,23 +99,26 @@ def test_onnx_gives_what_torch_gives(made: Artifact, tiny_base: Path) -> None:
     model = ReaderModel(encoder, SETTINGS.reader_layers)
     saved = load_file(made.path / "model.safetensors")
     with torch.no_grad():
-        for name, value in (("weight", model.head.weight), ("bias", model.head.bias)):
-            value.copy_(saved[f"reader.head.{name}"])
-        model.scale.copy_(saved["reader.scale"])
-        model.marks.copy_(saved["reader.marks"])
-    question = "what is the weight of the red kettle?"
+        for name, value in model.named_parameters():
+            if not name.startswith("transformer."):
+                value.copy_(torch.from_numpy(saved[f"reader.{name}"]))
+    exact = shutil.copytree(made.path, tmp_path / "exact")
+    write_reader_onnx(saved, encoder.model.config.to_dict(), model.apart, exact / READER_FILE, integers=False)
     told = [
         "weighs 3 kg",
         "it comes in red, blue and green, and holds 3 litres",
         "3",
+        "",
         *("red kettle " * n for n in range(1, 20)),
     ]
-    states = model.states([question], QUESTION_TOKENS)[0], model.states(told, PASSAGE_TOKENS)
-    expected = model.predict([(states[0], each) for each in states[1]])
-    found = Reader(made.path)
-    np.testing.assert_allclose(found.logits(question, told), expected, atol=1e-4)
-    alone = np.concatenate([found.logits(question, [each]) for each in told])
-    np.testing.assert_allclose(alone, expected, atol=1e-4)
+    for question in ("what is the weight of the red kettle?", "weight", ""):
+        states = model.states([question], QUESTION_TOKENS)[0], model.states(told, PASSAGE_TOKENS)
+        expected = model.predict([(states[0], each) for each in states[1]])
+        found, rounded = Reader(exact), Reader(made.path)
+        np.testing.assert_allclose(found.logits(question, told), expected, atol=1e-4)
+        alone = np.concatenate([found.logits(question, [each]) for each in told])
+        np.testing.assert_allclose(alone, expected, atol=1e-4)
+        assert np.corrcoef(rounded.logits(question, told), expected)[0, 1] > 0.98
 
 
 def test_it_is_made_once(made: Artifact, tiny_base: Path) -> None:
@@ -194,16 +200,23 @@ def test_a_broken_reader_says_what_to_do(
     made: Artifact, tmp_path: Path, file: str, content: bytes | None, said: str
 ) -> None:
     """Answering meets it long after training: the message must name the task."""
-    import shutil
-
-    copy = tmp_path / "reader"
-    shutil.copytree(made.path, copy)
+    copy = shutil.copytree(made.path, tmp_path / "reader")
     (copy / file).unlink()
     if content is not None:
         (copy / file).write_bytes(content)
     with pytest.raises(BadModel, match=said) as raised:
         Reader(copy)
     assert file.rpartition("/")[2] in raised.value.what and "again" in raised.value.next_step
+
+
+def test_a_reader_of_an_earlier_form_says_what_to_do(made: Artifact, tiny_base: Path, tmp_path: Path) -> None:
+    """After an upgrade the live version may have one: it is told when it is opened, not at the first question."""
+    Encoder.load(tiny_base, device="cpu").save(tmp_path / "base")
+    copy = shutil.copytree(made.path, tmp_path / "reader")
+    (tmp_path / "base" / ONNX_FILE).replace(copy / READER_FILE)
+    with pytest.raises(BadModel, match="another form") as raised:
+        Reader(copy)
+    assert "train_reader" in raised.value.next_step
 
 
 def test_figures_of_a_known_case() -> None:

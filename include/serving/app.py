@@ -1,0 +1,77 @@
+"""The application: its addresses, and what stands before them."""
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, Security
+from fastapi.exceptions import RequestValidationError
+from fastapi.security import HTTPBearer
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.middleware.body_limit import RequestBodyLimitMiddleware
+from starlette.middleware.cors import CORSMiddleware
+
+from include.core.errors import VitrineError
+from include.serving import refusals
+from include.serving.deployment import Deployment
+from include.serving.guard import OPEN, Guard
+from include.serving.metrics import Counted, Metrics
+from include.serving.service import Service, threads
+from include.serving.versions import OpenVersions
+
+ABOUT = (
+    "Questions, searches and counts over the live version of a product catalogue. Errors are "
+    '`{"error": {"what", "next_step"}}`. Every result is described under "What a question gives back" in '
+    "docs/operations.md."
+)
+PATHS = ("/ask", "/search", "/facets", "/live", "/health", "/metrics")
+
+
+def create_app(deployment: Deployment) -> FastAPI:
+    """An application, whose versions open when it starts and close when it ends.
+
+    Raises:
+        BadSettings: `store="server"` without a connection.
+    """
+    versions = OpenVersions(
+        deployment.index,
+        deployment.answering,
+        root=deployment.root,
+        server=deployment.server,
+        threads=1 if threads(deployment) > 1 else 2,
+    )
+    metrics = Metrics(versions, (*PATHS, *OPEN))
+    service = Service(deployment, versions, metrics)
+
+    @asynccontextmanager
+    async def open_while_running(_: FastAPI) -> AsyncIterator[None]:
+        await run_in_threadpool(versions.start)
+        try:
+            yield
+        finally:
+            await run_in_threadpool(service.close)
+            await run_in_threadpool(versions.close)
+
+    app = FastAPI(title="Vitrine", description=ABOUT, lifespan=open_while_running, redoc_url=None)
+    for path in PATHS:
+        method = getattr(service, path[1:])
+        key = [Security(HTTPBearer(auto_error=False))] if path not in OPEN else []
+        app.add_api_route(path, method, methods=["POST" if path == "/ask" else "GET"], dependencies=key)
+    app.add_exception_handler(VitrineError, refusals.of_ours)
+    app.add_exception_handler(RequestValidationError, refusals.of_validation)
+    app.add_exception_handler(HTTPException, refusals.of_http)
+    app.add_exception_handler(Exception, refusals.unforeseen)
+    # The last one added is met first.
+    app.add_middleware(RequestBodyLimitMiddleware, max_body_size=deployment.serving.serving_max_body)
+    app.add_middleware(Guard, serving=deployment.serving, keys=deployment.keys)
+    if origins := deployment.serving.serving_origins:
+        allowed = re.split(r"\s*,\s*", origins)
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=allowed,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type"],
+        )
+    app.add_middleware(Counted, metrics=metrics)
+    return app

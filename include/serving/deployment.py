@@ -1,0 +1,121 @@
+"""What a deployment of the resident asker sets: by the environment, as everywhere."""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Self
+
+from include.answering.translation import translator_for
+from include.core.environment import SERVING_KEYS, data_directory
+from include.core.errors import BadSettings
+from include.core.forms import environment, parse
+from include.core.settings import AnswerSettings, Group, IndexSettings, ServingSettings
+from include.serving.requests import PER_REQUEST
+from include.store.connection import ServerConnection
+
+SHORTEST_KEY = 24  # characters: `openssl rand -hex 24` makes twice as many
+MAKE_ONE = "Make one with `openssl rand -hex 24`."
+CONNECTION = "AIRFLOW_CONN_QDRANT_DEFAULT"  # as Airflow takes the connection from the environment, in its JSON form
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """How a server runs.
+
+    Attributes:
+        serving: Where it listens, and whom it lets in.
+        index: The store and collection that it answers from.
+        answering: How questions are answered where a request says nothing else.
+        root: The data directory.
+        server: The Qdrant server of `store="server"`.
+        keys: Of which a request needs one; none: it needs none.
+    """
+
+    serving: ServingSettings
+    index: IndexSettings
+    answering: AnswerSettings
+    root: Path
+    server: ServerConnection | None = None
+    keys: Sequence[str] = field(default=(), repr=False)  # secrets
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """What the environment says; what it says of a language model is not for requests that cannot wait.
+
+        Raises:
+            BadSettings: A value is refused, a key is too short, the translator is not installed, or everyone could ask
+                from another machine.
+        """
+        serving = parse(ServingSettings, environment(ServingSettings))
+        index = _part(IndexSettings, ("store", "collection"))
+        answering = _part(AnswerSettings, (*PER_REQUEST, "translator", "read_with"))
+        translator_for(answering.translator)
+        keys = read_keys(serving.serving_key_file)
+        if not keys and not loopback(serving.serving_host):
+            raise BadSettings(
+                f"serving_host = {serving.serving_host!r} lets other machines ask, and there are no keys.",
+                f"Give keys by {SERVING_KEYS.name} or serving_key_file, or listen on 127.0.0.1. {MAKE_ONE}",
+            )
+        server = server_connection() if index.store == "server" else None
+        return cls(serving, index, answering, data_directory(), server, keys)
+
+
+def _part(group: Any, names: Sequence[str]) -> Any:
+    given: dict[str, Any] = environment(group)
+    made: Group = parse(group, {name: value for name, value in given.items() if name in names})
+    return made
+
+
+def read_keys(file: str | None) -> list[str]:
+    """The keys of the environment and of the file.
+
+    Raises:
+        BadSettings: The file cannot be read, or a key is too short or odd. No key is in the message.
+    """
+    found = [(f"Key {number} of {SERVING_KEYS.name}", key) for number, key in enumerate(_environment_keys(), 1)]
+    if file is not None:
+        try:
+            lines = Path(file).read_text(encoding="utf-8").splitlines()
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or type(error).__name__
+            raise BadSettings(f"serving_key_file = {file!r} cannot be read: {reason}.", "Correct its path.") from None
+        cut = [(f"Line {number} of {file}", line.partition("#")[0].strip()) for number, line in enumerate(lines, 1)]
+        found += [(name, key) for name, key in cut if key]
+    for name, key in found:
+        if len(key) < SHORTEST_KEY or not key.isascii() or not key.isprintable() or " " in key:
+            raise BadSettings(f"{name} is no key of {SHORTEST_KEY} ASCII characters or more, without spaces.", MAKE_ONE)
+    return [key for _, key in found]
+
+
+def _environment_keys() -> list[str]:
+    return SERVING_KEYS.given.replace(",", " ").split()
+
+
+def loopback(host: str) -> bool:
+    """Whether only this machine can reach an address."""
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def server_connection() -> ServerConnection:
+    """The Qdrant server of Airflow's connection, as the environment has it.
+
+    Raises:
+        BadSettings: The variable is not set, or not in Airflow's JSON form. No secret is in the message.
+    """
+    fix = f"Set {CONNECTION} to its JSON form, as docker-compose.yaml does, or choose store = 'embedded'."
+    try:
+        told = json.loads(os.environ.get(CONNECTION, ""))
+        extra = told.get("extra") or {}
+        extra = json.loads(extra) if isinstance(extra, str) else extra
+        host, port, password, schema, login = (
+            told.get(name) for name in ("host", "port", "password", "schema", "login")
+        )
+    except (ValueError, AttributeError):
+        raise BadSettings(f"store = 'server' needs {CONNECTION}, which is not set, or not JSON.", fix) from None
+    return ServerConnection.from_fields(host, port, password, extra, schema=schema, login=login)

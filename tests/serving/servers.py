@@ -1,0 +1,72 @@
+"""A server in this process, and one in a process of its own."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+from fastapi.testclient import TestClient
+
+from include.core.environment import REPOSITORY
+from include.core.settings import AnswerSettings, ServingSettings
+from include.serving.app import create_app
+from include.serving.deployment import Deployment
+from tests.indexed import INDEX
+
+KEY, OTHER_KEY = "k" * 24, "0123456789abcdef01234567"
+
+
+@contextmanager
+def served(root: Path, *keys: str, **serving: Any) -> Iterator[TestClient]:
+    """A client of a server in this process, as `127.0.0.1`; the settings are those of `ServingSettings`, shortened."""
+    settings = ServingSettings(**{f"serving_{name}": value for name, value in serving.items()})
+    app = create_app(Deployment(settings, INDEX, AnswerSettings(), root, None, keys))
+    with TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False) as made:
+        yield made
+
+
+@contextmanager
+def running(root: Path, log: Path, **environment: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """A server in a process of its own that is ready, with its address; ended at the end."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "include.serving"],
+            cwd=REPOSITORY,
+            env=clean({"VITRINE_DATA": str(root), "VITRINE_SERVING_PORT": str(port), **environment}),
+            stdout=output,
+            stderr=output,
+        )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        _wait_for(address, process, log)
+        yield process, address
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+
+
+def clean(environment: Mapping[str, str]) -> dict[str, str]:
+    """This process's environment without settings of Vitrine's but those given."""
+    return {**{name: value for name, value in os.environ.items() if not name.startswith("VITRINE_")}, **environment}
+
+
+def _wait_for(address: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    until = time.monotonic() + 90
+    while True:
+        try:
+            httpx.get(f"{address}/health")
+            return
+        except httpx.TransportError:
+            if process.poll() is not None or time.monotonic() > until:
+                raise AssertionError(log.read_text()) from None
+            time.sleep(0.1)
