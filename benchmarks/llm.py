@@ -210,7 +210,7 @@ def cited_figures(
         if counts:
             report(f"{title}: {unit}, median", float(np.median(counts)), "tokens")
     report(f"{title}: seconds, median", float(np.median([each["generator"]["seconds"] for each in written])), "s")
-    return counted.said
+    return [{"model": name, **each} for each in counted.said]
 
 
 if __name__ == "__main__":

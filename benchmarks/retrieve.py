@@ -1,34 +1,25 @@
-"""How long one question takes in process: mended, encoded, and its products found, over many synthetic products.
-
-The vectors are random, which is the hardest case for the graph; the texts are made of words as frequent as a language's
-(Zipf), with model numbers. The base model encodes. With `--data` the index is kept for the next call.
+"""How long one question takes in process: mended, encoded, and its products found, over many synthetic products
+(`_synthetic.py`). With `--data` the index is kept for the next call.
 """
 
 import argparse
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks._compare import figure, machine
+from benchmarks._synthetic import publish, questions
 from include.answering.asked import Asked
 from include.answering.spelling import Spelling
-from include.core.settings import MINILM_PACKAGE, IndexSettings
-from include.model.base import resolve_base
+from include.core.settings import IndexSettings
 from include.model.query_encoder import QueryEncoder
 from include.store.edge import EdgeStore
-from include.store.protocol import PointBatch, point_id
-from include.store.terms import Terms
-from include.store.vocabulary import VOCABULARY_FILE, Vocabulary, write_vocabulary
-
-DIM = 384
-WORDS = 200_000  # of the invented language
-LETTERS = np.array(list("etaoinshrdlucmwfgypbvk"))
-BATCH = 1000
+from include.store.version import IndexVersion
+from include.store.vocabulary import VOCABULARY_FILE, Vocabulary
 
 
 def main() -> None:
@@ -41,25 +32,14 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         root = options.data or Path(folder)
-        model = root / "query-model"
-        if not model.exists():
-            from include.model.encoder import Encoder
-
-            Encoder.load(resolve_base(MINILM_PACKAGE, root=root).path, max_tokens=128).save(model)
-        store, words = EdgeStore(IndexSettings(), root=root), vocabulary()
-        each = options.products // options.shards
         began = time.monotonic()
-        shards = [
-            store.upsert("any", number, products(words, number, each), inputs={"synthetic": f"{number} of {each}"})
-            for number in range(options.shards)
-        ]
-        print(f"{machine()}\nindex: {time.monotonic() - began:.0f} s for {each * options.shards:,} products")
-        if not (root / VOCABULARY_FILE).exists():
-            texts = (row["content"] for batch in products(words, 0, each) for row in batch.payloads)
-            write_vocabulary(texts, root / VOCABULARY_FILE)
-        encoder = QueryEncoder(model)
-        with closing(store.open("any", shards, language="english")) as searcher:
-            spelling = Spelling(Vocabulary(root / VOCABULARY_FILE), searcher, "english", encoder.knows)
+        version = publish(root, options.products, options.shards, IndexSettings())
+        print(f"{machine()}\nindex: {time.monotonic() - began:.0f} s for {version.points:,} products")
+        encoder = QueryEncoder(root / version.model)
+        words = Vocabulary(IndexVersion.path(root, version.name) / VOCABULARY_FILE)
+        store = EdgeStore(IndexSettings(), root=root)
+        with closing(store.open(version.name, version.shards, language=version.language)) as searcher:
+            spelling = Spelling(words, searcher, "english", encoder.knows)
             taken: dict[str, list[float]] = {
                 "spelling": [],
                 "one word mended": [],
@@ -67,7 +47,7 @@ def main() -> None:
                 "search": [],
                 "all": [],
             }
-            for number, question in enumerate(questions(words, options.questions + 50)):
+            for number, question in enumerate(questions(options.questions + 50)):
                 laps = [time.perf_counter()]
                 asked = spelling.mend(Asked.as_written(question))
                 laps.append(time.perf_counter())
@@ -87,42 +67,6 @@ def main() -> None:
             for name, value in (("p50", statistics.median(each_took)), ("p95", float(np.quantile(each_took, 0.95)))):
                 goal = target if name == "p95" else None
                 figure(f"{step}, {name}", 1000 * value, "ms", goal, least=False, as_json=options.json)
-
-
-def vocabulary() -> np.ndarray:
-    """Invented words, the most frequent first: (words,) text."""
-    random = np.random.default_rng(1)
-    lengths = random.integers(3, 11, WORDS)
-    return np.array(["".join(random.choice(LETTERS, length)) for length in lengths])
-
-
-def products(words: np.ndarray, shard: int, count: int) -> Iterator[PointBatch]:
-    """A shard's points."""
-    random, terms = np.random.default_rng([2, shard]), Terms("english")
-    for start in range(0, count, BATCH):
-        size = min(BATCH, count - start)
-        vectors = random.normal(size=(size, DIM)).astype(np.float32)
-        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-        drawn = words[np.minimum(random.zipf(1.2, (size, 80)), WORDS) - 1]
-        payloads = []
-        for row in range(size):
-            uid = f"S{shard}{start + row:08d}"
-            title = " ".join(drawn[row, :8]) + f" XK-{random.integers(100, 9999)}{drawn[row, 0][:1]}"
-            content = " ".join(drawn[row])
-            payloads.append({"uid": uid, "title": title, "content": content, "text": terms.product(title, content)})
-        uids = [payload["uid"] for payload in payloads]
-        yield PointBatch(uids, [point_id(uid) for uid in uids], vectors, payloads)
-
-
-def questions(words: np.ndarray, count: int) -> Iterator[str]:
-    """Questions of six words, of which every third has one with a letter too much."""
-    random = np.random.default_rng(3)
-    for number in range(count):
-        asked = list(words[np.minimum(random.zipf(1.2, 6), WORDS) - 1])
-        if number % 3 == 0:
-            word = str(random.choice(words[100:20_000]))
-            asked[0] = word[:3] + "q" + word[3:] + "et"[: max(0, 6 - len(word))]
-        yield f"which {' '.join(asked[:3])} is for {' '.join(asked[3:])}?"
 
 
 if __name__ == "__main__":

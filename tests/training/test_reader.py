@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -86,6 +87,17 @@ def test_a_score_is_a_probability(made: Artifact) -> None:
     assert found.dtype == np.float32 and found.shape == (3,)
     assert found[0] > 0.5 > found[1:].max() and 0 <= found.min() <= found.max() <= 1
     assert Reader(made.path).score("what is the weight", [], NONE[:0]).shape == (0,)
+
+
+def test_several_threads_get_what_one_gets(made: Artifact) -> None:
+    """Danger: a tokenizer whose limit one thread changes cuts, or refuses, the texts of another."""
+    reader = Reader(made.path)
+    passages = ["It weighs 3 kg and holds 3 litres. " * 20, "It comes in 3 colours."]
+    alone = reader.logits("what is the weight " * 20, passages)
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda _: reader.logits("what is the weight " * 20, passages), range(400)))
+    for each in together:
+        np.testing.assert_allclose(each, alone, rtol=1e-5)
 
 
 def test_onnx_gives_what_torch_gives(made: Artifact, tmp_path: Path) -> None:
