@@ -6,6 +6,7 @@ Airflow-only code of all DAGs; the logic is in `include/stages.py`. (Not a DAG f
 import functools
 import logging
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -22,13 +23,14 @@ from include.core.space import no_space_explained
 
 log = logging.getLogger(__name__)
 
+ONE_QUESTION = 900  # seconds, as much as questions have ever had
 # A pool and a queue of their own: what a person waits for does not stand in line behind the pipeline's hours.
 QUESTIONS: dict[str, Any] = {"pool": "questions", "queue": ANSWER_QUEUE.value}
 
 
-def form(*groups: type[Group], only: Iterable[str] | None = None) -> dict[str, Param]:
-    """The Trigger form's fields, from the settings' own titles, ranges and defaults."""
-    return {name: Param(**field) for name, field in form_fields(groups, only).items()}
+def form(*groups: type[Group], only: Iterable[str] | None = None, **instead: Any) -> dict[str, Param]:
+    """The Trigger form's fields, from the settings' own titles, ranges and defaults; `instead` holds for all."""
+    return {name: Param(**{**field, **instead}) for name, field in form_fields(groups, only).items()}
 
 
 def stage(function: Callable[..., Any], *, hours: float, **options: Any) -> Any:
@@ -86,6 +88,14 @@ def logical_date(dag_run: Any) -> datetime:
     """The date that a run stands for; of a run without one, when it was to start."""
     found: datetime = dag_run.logical_date or dag_run.run_after or datetime.now(UTC)
     return found
+
+
+def one_question() -> AbstractContextManager[object]:
+    """The time limit of a question: in a task that may take a day for a file, one that hangs is stopped as before."""
+    from airflow.sdk.execution_time.timeout import timeout
+
+    limit: AbstractContextManager[object] = timeout(ONE_QUESTION, "Timeout of a question")
+    return limit
 
 
 def progress_sink() -> Callable[[Snapshot], None]:

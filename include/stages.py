@@ -113,11 +113,8 @@ def train_reader(run: Run, catalogue: Summary, model: Summary, questions: Summar
     """Train the reader on the questions that come with evidence; nothing where there are none, or `reader = never`."""
     from include.reading import train
 
-    asked, paths = (
-        None if questions is None else Path(questions["path"]),
-        (Path(catalogue["path"]), Path(model["path"])),
-    )
-    made = train(asked, paths[0], paths[1], run.settings.reader, root=run.root, sink=run.sink)
+    asked = None if questions is None else Path(questions["path"])
+    made = train(asked, Path(catalogue["path"]), Path(model["path"]), run.settings.reader, root=run.root, sink=run.sink)
     return None if made is None else made.summary()
 
 
@@ -128,14 +125,8 @@ def evaluate(run: Run, catalogue: Summary, model: Summary) -> Summary:
     from include.store.live import live_model
 
     live = live_model(run.open_store(), root=run.root)
-    return evaluate.evaluate(
-        Path(catalogue["path"]),
-        Path(model["path"]),
-        run.settings,
-        root=run.root,
-        live=live,
-        sink=run.sink,
-    ).summary()
+    made = Path(catalogue["path"]), Path(model["path"])
+    return evaluate.evaluate(*made, run.settings, root=run.root, live=live, sink=run.sink).summary()
 
 
 @recorded
@@ -153,13 +144,8 @@ def embed(run: Run, shard: Summary) -> Summary:
     """Turn a shard's products into vectors; texts that this model has seen before are copied."""
     from include.index import embed
 
-    made = embed.embed(
-        Path(shard["plan"]),
-        shard["shard"],
-        root=run.root,
-        batch_tokens=run.settings.embed.embed_batch_tokens,
-        sink=run.sink,
-    )
+    place, tokens = Path(shard["plan"]), run.settings.embed.embed_batch_tokens
+    made = embed.embed(place, shard["shard"], root=run.root, batch_tokens=tokens, sink=run.sink)
     return {**shard, "embedding": made.summary()}
 
 
@@ -168,15 +154,9 @@ def upsert(run: Run, embedded: Summary) -> Summary:
     """Load a shard's vectors and payloads into the vector store, under ids that a retry repeats."""
     from include.index import upsert
 
-    loaded = upsert.upsert(
-        Path(embedded["plan"]),
-        embedded["shard"],
-        Path(embedded["embedding"]["path"]),
-        run.settings.index,
-        run.open_store(),
-        root=run.root,
-        sink=run.sink,
-    )
+    plan, vectors = Path(embedded["plan"]), Path(embedded["embedding"]["path"])
+    index, store = run.settings.index, run.open_store()
+    loaded = upsert.upsert(plan, embedded["shard"], vectors, index, store, root=run.root, sink=run.sink)
     return {**embedded, "upsert": loaded}
 
 
@@ -303,6 +283,20 @@ def answer_question(
     for each in found["answers"]:
         log.log(logging.WARNING if each["error"] else logging.INFO, "%s", as_text(each))
     return found
+
+
+def answer_file(place: str, settings: AnswerSettings, index: IndexSettings, **given: Any) -> Summary:
+    """Answer a file of questions by one version of the index; in the summary, `file` is the path of the answers.
+
+    Args:
+        place: Where the questions are.
+        settings, index: As of one question.
+        given: Data directory, run, connections, sink: see `include.batch.answer_file`.
+    """
+    from include.batch import answer_file
+
+    made = answer_file.answer_file(place, settings, index, **given).summary()
+    return {**made, "file": str(Path(made["path"]) / made["stats"]["file"])}
 
 
 def check_answers(

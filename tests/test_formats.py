@@ -17,14 +17,21 @@ from include.core import kinds
 from include.core.artifacts import Kind
 from include.core.environment import REPOSITORY
 from include.core.pipeline_settings import PipelineSettings
-from include.core.settings import ConvertSettings, EmbedSettings, EvaluateSettings, IndexSettings, SourceSettings
+from include.core.settings import (
+    AnswerSettings,
+    ConvertSettings,
+    EmbedSettings,
+    EvaluateSettings,
+    IndexSettings,
+    SourceSettings,
+)
 from include.core.train_settings import ReaderSettings, TrainSettings
 from include.store.live import live_model
 from include.store.stores import open_store
 from tests.indexed import INDEX, answers, build_version, day
 from tests.small import copy_data, products, publish_model, write_catalogue
 
-INDEXED = {"embedding", "edge", "plan", "version", "exam", "server plan", "server version"}
+INDEXED = {"embedding", "edge", "plan", "version", "exam", "answers", "server plan", "server version"}
 MODEL = {"model", "evaluation", *INDEXED}
 
 # Constant in include/core/kinds.py -> kinds of output that its number must change; all others must stay.
@@ -40,12 +47,13 @@ CHANGES: dict[str, set[str]] = {
     "MODEL": MODEL,
     "READER": {"reader"},
     "EVALUATION": {"evaluation"},
-    "PLAN": {"plan", "version", "exam", "server plan", "server version"},
+    "PLAN": {"plan", "version", "exam", "answers", "server plan", "server version"},
     "EMBEDDING": INDEXED,
-    "EDGE": {"edge", "plan", "version", "exam"},
+    "EDGE": {"edge", "plan", "version", "exam", "answers"},
     "SERVER": {"server plan", "server version"},
-    "VERSION": {"plan", "version", "exam", "server plan", "server version"},  # a plan has its name
+    "VERSION": {"plan", "version", "exam", "answers", "server plan", "server version"},  # a plan has its name
     "EXAM": {"exam"},
+    "ANSWERS": {"answers"},
     "REPORT": {"report"},
 }
 # Numbers that are in no fingerprint of their own, and why that is right.
@@ -116,6 +124,7 @@ class Line:
 
     def run(self) -> dict[str, str]:
         """The fingerprint of each kind of output."""
+        from include.batch.answer_file import answer_file
         from include.catalogue.convert import convert
         from include.catalogue.schema import PRODUCTS_FILE
         from include.evaluation.evaluate import evaluate
@@ -165,9 +174,11 @@ class Line:
         exam = examine(Tested(version.path, measured.path), read(questions.path), PipelineSettings(), root=root)
         rows = [Row("how heavy?", str(number), f"it weighs {number} kg", ("it is red",)) for number in range(40)]
         reader = train_reader(rows, start, ReaderSettings(reader_epochs=1), root=root, relevance=todays)
+        by_name = AnswerSettings(version=version.fingerprint)
+        answered = answer_file(str(file), by_name, INDEX, root=root, run_id="r")
         made = (source, catalogue, questions, negatives, tokens, model, measured, plan, vectors, version, exam, reader)
         return {
-            **{each.kind: each.fingerprint for each in made},
+            **{each.kind: each.fingerprint for each in (*made, answered)},
             "base": base.fingerprint,
             "base-directory": content_fingerprint(self.base),
             "edge": Path(loaded["path"]).name,

@@ -27,6 +27,7 @@ from include.answering.opening import open_version, published_with, reader_path,
 from include.answering.passages import Retrieved, encode
 from include.answering.questions import checked, refused
 from include.answering.read import open_reader, read_passages
+from include.answering.remembered import Remembering
 from include.answering.reply import Reply
 from include.answering.retrieve import Search, find, scored
 from include.answering.spelling import Spelling
@@ -186,6 +187,10 @@ class Asker:
         return QueryEncoder(self._model, threads=self.threads, dimensions=self.version.dim)
 
     @cached_property
+    def _remembering(self) -> Remembering:
+        return Remembering(self.encoder)
+
+    @cached_property
     def _model(self) -> Path:
         return artifacts.read(self.root / self.version.model, verify=False).path
 
@@ -236,13 +241,12 @@ class Asker:
 
     def _retrieve(self, asked: Sequence[Asked], search: Search, laps: Laps) -> list[tuple[Asked, Retrieved, Judged]]:
         """Each question as it is searched for, its products and passages, and what of them answers."""
-        encoder = self.encoder
         asked, vectors, found = self.find(asked, search, laps)
-        retrieved = scored(asked, vectors, found, encoder)
+        retrieved = scored(asked, vectors, found, self._remembering)
         laps.end("score sentences")
         answering = read_passages(asked, retrieved, search.reader)
         laps.end("read sentences")
-        encode_all = partial(encode, encoder=encoder)
+        encode_all = partial(encode, encoder=self._remembering)
         judged = [
             judge(each, own, encode_all, Thresholds(), told)
             for each, own, told in zip(asked, retrieved, answering, strict=True)

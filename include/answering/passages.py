@@ -14,18 +14,15 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from include.answering.remembered import Encodes
 from include.answering.wording import Wording, telling
 from include.catalogue.attributes import bounded, shown
 from include.core.arrays import Vectors
 from include.store.protocol import Hit
-
-if TYPE_CHECKING:
-    from include.model.query_encoder import QueryEncoder
 
 ENCODED_AT_ONCE = 8  # sentences of like length: less padding, a fifth faster than 32 on real products
 MOST_SENTENCES = 12  # encoded for a question, beside titles: most of an answer's time. More find no more.
@@ -137,7 +134,7 @@ def score(
     questions: Sequence[str],
     vectors: Vectors,
     retrieved: Sequence[tuple[list[Hit], Vectors]],
-    encoder: "QueryEncoder",
+    encoder: Encodes,
     given: Sequence[Sequence[re.Pattern[str]]] | None = None,
 ) -> list[Retrieved]:
     """Score the sentences of all questions' products; every distinct sentence is encoded once.
@@ -161,7 +158,7 @@ def score(
     return scored
 
 
-def encode(texts: Sequence[str], encoder: "QueryEncoder") -> Vectors:
+def encode(texts: Sequence[str], encoder: Encodes) -> Vectors:
     """The texts' vectors, (n, dim) float32; each distinct one is encoded once, among others of like length."""
     distinct = sorted(set(texts), key=len)
     place = {text: number for number, text in enumerate(distinct)}

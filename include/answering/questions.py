@@ -20,6 +20,30 @@ def split_lines(text: str) -> list[str]:
     return [line.strip() for line in text.split("\n") if line.strip()] or [""]
 
 
+def one_of(question: str, file: str | None, *, untouched: str) -> str | None:
+    """The file of questions, if one is to be answered; None for the question.
+
+    Args:
+        question: As the form has it.
+        file: Likewise.
+        untouched: The question that the form begins with: beside a file it counts as none.
+
+    Raises:
+        BadQuestion: Both are given, or neither.
+    """
+    asked, place = question.strip(), (file or "").strip()
+    if not asked and not place:
+        raise BadQuestion(
+            "There is neither a question nor a file of questions.", "Give `question` or `questions_file`."
+        )
+    if place and asked not in ("", untouched):
+        raise BadQuestion(
+            f"There are both a question, {asked[:SHOWN]!r}, and a file of questions.",
+            "Leave one out: add the question to the file, or empty `questions_file`.",
+        )
+    return place or None
+
+
 def checked(questions: Sequence[str]) -> list[str | BadQuestion]:
     """Each question as it is asked, or the reason why it cannot be.
 

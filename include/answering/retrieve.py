@@ -10,6 +10,7 @@ from include.answering.asked import Asked
 from include.answering.asks import asks
 from include.answering.limits import contradicts, limit
 from include.answering.passages import Retrieved, score
+from include.answering.remembered import Encodes
 from include.answering.unwanted import unwanted
 from include.core.arrays import Vectors
 from include.core.settings import AnswerSettings
@@ -19,7 +20,6 @@ from include.store.protocol import Hit
 from include.store.searcher import Searcher
 
 if TYPE_CHECKING:
-    from include.model.query_encoder import QueryEncoder
     from include.model.reader import Reader
 
 
@@ -48,7 +48,7 @@ def find(
 
 
 def scored(
-    asked: Sequence[Asked], vectors: Vectors, found: Sequence[tuple[list[Hit], Vectors]], encoder: "QueryEncoder"
+    asked: Sequence[Asked], vectors: Vectors, found: Sequence[tuple[list[Hit], Vectors]], encoder: Encodes
 ) -> list[Retrieved]:
     """What was found, with the products' sentences and how well each fits the question."""
     given = [[kind.given for kind in asks(each.text).kinds] for each in asked]

@@ -18,7 +18,7 @@ from include.core.environment import VARIABLES
 from include.core.errors import BadSettings
 from include.core.pipeline_settings import GROUPS, PRESETS, START, PipelineSettings, PresetSettings
 from include.core.redaction import shortened, shown
-from include.core.settings import AnswerSettings, Group, ServingSettings
+from include.core.settings import AnswerSettings, Group, QuestionsFileSettings, ServingSettings
 
 T = TypeVar("T", bound=Group)
 FIRST_SECTION = "Start here"
@@ -226,7 +226,8 @@ def _without(values: Mapping[str, Any], group: type[Group]) -> dict[str, Any]:
 def reference() -> str:
     """All settings as Markdown tables, one a group: name, default, range or choices, meaning; then `VARIABLES`."""
     text = ""
-    groups: list[type[Group]] = [PresetSettings, *GROUPS.values(), AnswerSettings, ServingSettings]
+    answering = (AnswerSettings, QuestionsFileSettings, ServingSettings)
+    groups: list[type[Group]] = [PresetSettings, *GROUPS.values(), *answering]
     for group in groups:
         text += f"\n### {group.section.capitalize()}\n\n"
         text += "| setting | default | allowed | meaning |\n|---|---|---|---|\n"

@@ -23,4 +23,5 @@ EDGE = Kind("edge", 2)  # points, payloads, text index, the engine's files; 2: t
 SERVER = Kind("server", 2)  # no artifact: a version's collection on a server: points, payloads, text index
 VERSION = Kind("version", 1)
 EXAM = Kind("exam", 1)  # also when a figure is counted otherwise
+ANSWERS = Kind("answers", 1)  # made anew by each run that asks
 REPORT = Kind("report", 3)

@@ -367,6 +367,22 @@ class RetentionSettings(Group):
     )
 
 
+class QuestionsFileSettings(Group):
+    """Many questions at once."""
+
+    section: ClassVar[str] = "a file of questions"
+
+    questions_file: str | None = Field(
+        None,
+        title="File of questions",
+        description="Answer a whole file in the place of the question above: a path, or an http(s), s3:// or gs:// "
+        "address, of JSON lines, CSV, Parquet or Excel with a column `question`, at best also `id`. All answers are by "
+        "one version and come as a file of the same kind, whose path is the result; see A file of questions in "
+        "docs/operations.md. Empty: the question is answered.",
+        max_length=2000,
+    )
+
+
 class AnswerSettings(Group):
     """How a question is answered."""
 

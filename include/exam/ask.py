@@ -1,15 +1,13 @@
 """Asking a version an exam, in batches, with progress; a killed exam goes on at its batch."""
 
 import hashlib
-import json
 import logging
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from include.answering.answer import answer
-from include.core.files import write_json
+from include.answering.batches import in_batches
 from include.core.progress import Progress
 from include.core.settings import AnswerSettings, IndexSettings
 from include.questions.questions import Question
@@ -57,24 +55,15 @@ def ask(
     Raises:
         As `include.answering.answer.answer`.
     """
+    kept = None if scratch is None else scratch / settings.version
+    if kept is not None:
+        kept.mkdir(exist_ok=True)
+
+    def told(texts: Sequence[str]) -> dict[str, Any]:
+        return answer(texts, settings, index, root=root, server=server)
+
     found: list[dict[str, Any]] = []
-    for start in range(0, len(questions), BATCH):
-        part = questions[start : start + BATCH]
-        kept = None if scratch is None else scratch / f"{settings.version}-{start:06d}.json"
-        entries = _kept(kept)
-        if entries is None:
-            entries = answer([each.question for each in part], settings, index, root=root, server=server)["answers"]
-            if kept is not None:
-                write_json(kept, entries)
-        found += entries
+    for part, result in in_batches(questions, BATCH, told, kept):
+        found += result["answers"]
         progress.advance(len(part), version=settings.version)
     return found
-
-
-def _kept(file: Path | None) -> list[dict[str, Any]] | None:
-    """What an earlier try was told; None where it did not come that far."""
-    if file is not None:
-        with suppress(FileNotFoundError, ValueError):
-            entries: list[dict[str, Any]] = json.loads(file.read_bytes())
-            return entries
-    return None

@@ -18,17 +18,15 @@ import pyarrow.parquet as pq
 
 from include.core import artifacts, kinds
 from include.core.artifacts import Artifact, Workspace
-from include.core.display import excerpt
 from include.core.errors import BadSource
 from include.core.progress import Progress, Sink
 from include.formats.archive import Archive
+from include.questions.file_rows import MOST_NAMES, FileRows, Place
 from include.questions.questions import QUESTIONS_FILE, SHARES, Question, folded
-from include.questions.rows import SAME_ID, UNKNOWN_UID, Refused, parse
+from include.questions.rows import SAME_ID, UNKNOWN_UID
 from include.questions.summary import Fates
 
 REJECTED_FILE = "rejected.jsonl"
-EXAMPLES = 3  # kept of each reason
-MOST_NAMES = 20  # ignored fields and kinds that are told
 
 log = logging.getLogger(__name__)
 
@@ -56,13 +54,12 @@ def accept(source: Path, products: Path, catalogue: str, *, root: Path, sink: Si
     def write(space: Workspace) -> Mapping[str, Any]:
         artifacts.read(source)
         reading = _Reading(name)
+        rows = reading.rows
         with Archive(source / origin.stats["file"], name, space.scratch) as archive:
             total = sum(member.size for member in archive.members["trn"])
             with Progress("read_questions", total, unit="bytes", sink=sink) as progress:
-                for part in archive.parts("trn", progress.update):
-                    if part.fault is not None:
-                        raise part.fault
-                    reading.add(part.lines, part.file)
+                for question, place in rows.of(archive, progress):
+                    reading.merge(question, place)
         return reading.written(space.path, products).model_dump()
 
     inputs = {"source": origin.stats["sha256"], "catalogue": catalogue}
@@ -76,31 +73,11 @@ class _Reading:
 
     def __init__(self, origin: str) -> None:
         self._fates = Fates(origin=origin)
-        self._line: Counter[str] = Counter()  # of each file
-        self._found: dict[tuple[Any, ...], tuple[Question, dict[str, Any]]] = {}
+        self._found: dict[tuple[Any, ...], tuple[Question, Place]] = {}
         self._rejected: list[dict[str, Any]] = []
-        self._ignored: Counter[str] = Counter()
+        self.rows = FileRows(self._rejected.append)
 
-    def add(self, lines: bytes, file: str) -> None:
-        """A block of a file's lines."""
-        for line in lines.split(b"\n"):
-            self._line[file] += 1
-            place = {"file": file, "line": self._line[file], "excerpt": excerpt(line)}
-            try:
-                row = parse(line)
-            except Refused as refused:
-                self._fates.read += 1
-                self._ignored.update(refused.others)
-                self._reject(place, str(refused))
-                continue
-            if row is None:
-                self._fates.blank += 1
-                continue
-            self._fates.read += 1
-            self._ignored.update(row.others)
-            self._merge(row.question, place)
-
-    def _merge(self, question: Question, place: dict[str, Any]) -> None:
+    def merge(self, question: Question, place: Place) -> None:
         """Keep a question, with its evidence where it was there before."""
         key = (folded(question.question), frozenset(question.uids), question.answerable)
         if key not in self._found:
@@ -111,28 +88,20 @@ class _Reading:
         evidence = tuple(dict.fromkeys((*first.evidence, *question.evidence)))
         self._found[key] = replace(first, evidence=evidence), at
 
-    def _reject(self, place: dict[str, Any], reason: str) -> None:
-        self._rejected.append({**place, "reason": reason})
-
     def written(self, directory: Path, products: Path) -> Fates:
         """Compare the uids with the catalogue's, write both files, and count.
 
         Raises:
             BadSource: No row can be used.
         """
-        fates = self._fates
+        fates, rows = self._fates, self.rows
         accepted = list(self._of_catalogue(products))
-        reasons = Counter(str(each["reason"]) for each in self._rejected)
-        for each in self._rejected:
-            if len(some := fates.examples.setdefault(each["reason"], [])) < EXAMPLES:
-                some.append({"line": each["line"], "excerpt": each["excerpt"]})
-        fates.rejected, fates.reasons = len(self._rejected), dict(reasons.most_common())
-        fates.ignored = dict(self._ignored.most_common(MOST_NAMES))
+        fates.read, fates.blank, fates.rejected = rows.read, rows.blank, rows.rejected
+        fates.reasons, fates.examples = dict(rows.reasons.most_common()), rows.examples
+        fates.ignored = dict(rows.ignored.most_common(MOST_NAMES))
         if not accepted:
-            told = ", ".join(f"{reason} ({count:,})" for reason, count in reasons.most_common()) or "there is none"
-            told += f"; its fields {', '.join(fates.ignored)} mean nothing here" if fates.ignored else ""
             raise BadSource(
-                f"No row of the questions file {fates.origin} can be used: {told}.",
+                f"No row of the questions file {fates.origin} can be used: {rows.told()}.",
                 "Each row needs `question` and `uids` with ids of this catalogue, or `answerable` = `false`; see "
                 "Questions in docs/operations.md. Correct the file or the setting `questions`, then clear the task.",
             )
@@ -153,9 +122,9 @@ class _Reading:
         for question, place in self._found.values():
             uids = tuple(uid for uid in question.uids if uid in known)
             if question.answerable and not uids:
-                self._reject(place, UNKNOWN_UID)
+                self.rows.set_aside(place, UNKNOWN_UID)
             elif question.id in ids:
-                self._reject(place, SAME_ID)
+                self.rows.set_aside(place, SAME_ID)
             else:
                 ids.add(question.id)
                 self._fates.unknown_uids += len(question.uids) - len(uids)

@@ -58,6 +58,17 @@ class Question:
         """Its line in `questions.jsonl`."""
         return json.dumps({**asdict(self), "part": self.part}, ensure_ascii=False)
 
+    @classmethod
+    def from_json(cls, line: str) -> "Question":
+        """The question of such a line.
+
+        Raises:
+            ValueError, KeyError, TypeError: It is none.
+        """
+        row = json.loads(line)
+        del row["part"]  # told for readers of the file
+        return cls(**{**row, "uids": tuple(row["uids"]), "evidence": tuple(row["evidence"])})
+
 
 @dataclass(frozen=True)
 class Questions:
@@ -109,9 +120,7 @@ def read(path: Path, *, verify: bool = True) -> Questions:
     try:
         for line in file.read_text(encoding="utf-8").split("\n"):
             if line:
-                row = json.loads(line)
-                del row["part"]  # told for readers of the file
-                found.append(Question(**{**row, "uids": tuple(row["uids"]), "evidence": tuple(row["evidence"])}))
+                found.append(Question.from_json(line))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DamagedArtifact(f"{file} cannot be read ({error!r}).", artifacts.REBUILD) from error
     return Questions(made.fingerprint, tuple(found))

@@ -55,8 +55,13 @@ class Row:
     others: tuple[str, ...]
 
 
-def parse(line: bytes) -> Row | None:
+def parse(line: bytes, *, labelled: bool = True) -> Row | None:
     """The row of a line of JSON; None for a blank one.
+
+    Args:
+        line: One JSON object.
+        labelled: Whether it has to say what is right: the exam needs that. One who only asks does not; then a row
+            without an id has an empty one.
 
     Raises:
         Refused: With the reason.
@@ -74,12 +79,12 @@ def parse(line: bytes) -> Row | None:
     others = tuple(str(name) for name in row if name not in FIELDS)
     given = {name: value for name in FIELDS if not _is_empty(value := row.get(name))}
     try:
-        return Row(_question(given), others)
+        return Row(_question(given, labelled), others)
     except Refused as refused:
         raise Refused(str(refused), others) from None
 
 
-def _question(given: Mapping[str, Any]) -> Question:
+def _question(given: Mapping[str, Any], labelled: bool) -> Question:
     """The question of the fields that have something in them."""
     question = _text(given.get("question"))
     if not question:
@@ -88,10 +93,10 @@ def _question(given: Mapping[str, Any]) -> Question:
         raise Refused(LONG_QUESTION)
     uids = _texts(given.get("uids"), _BETWEEN_UIDS, BAD_UIDS)
     answerable = _answerable(given.get("answerable"))
-    if answerable and not uids:
+    if labelled and answerable and not uids:
         raise Refused(NO_PRODUCT)
     return Question(
-        id=_text(given.get("id")) or hashlib.sha256(repr((folded(question), uids)).encode()).hexdigest()[:12],
+        id=_text(given.get("id")) or (_made_id(question, uids) if labelled else ""),
         question=question,
         uids=uids,
         evidence=_texts(given.get("evidence"), _BETWEEN_TEXTS, BAD_EVIDENCE),
@@ -100,6 +105,10 @@ def _question(given: Mapping[str, Any]) -> Question:
         weight=_weight(given.get("weight", 1.0)),
         kind=_text(given.get("kind")),
     )
+
+
+def _made_id(question: str, uids: tuple[str, ...]) -> str:
+    return hashlib.sha256(repr((folded(question), uids)).encode()).hexdigest()[:12]
 
 
 def _is_empty(value: Any) -> bool:

@@ -54,7 +54,7 @@ def asked(question: str, hits: Sequence[Hit], language: str = "") -> tuple[dict[
     encoder = Words()
     vector = encoder.encode([question])
     cosines = encoder.encode([f"{each.title} {each.content}" for each in hits]) @ vector[0]
-    (found,) = score([question], vector, [(list(hits), cosines)], encoder)  # type: ignore[arg-type]
+    (found,) = score([question], vector, [(list(hits), cosines)], encoder)
     one = Asked(question, question, language)
     judged = judge(one, found, encoder.encode, Thresholds())
     return entry(one, found, judged, extract(one, found, judged, 0.5), [], 0.0), judged
@@ -400,7 +400,7 @@ def test_a_translated_question_is_read_in_the_language_that_it_came_to() -> None
     text, translated = "How much does the Tolo kettle weigh?", {"from": "pt", "to": "en", "by": "test"}
     encoder = Words()
     vector = encoder.encode([text])
-    (found,) = score([text], vector, [(KETTLES, np.zeros(3, np.float32))], encoder)  # type: ignore[arg-type]
+    (found,) = score([text], vector, [(KETTLES, np.zeros(3, np.float32))], encoder)
     one = Asked("Quanto pesa a chaleira Tolo?", text, "pt", translated=translated)
     judged = judge(one, found, encoder.encode, Thresholds())
     assert found.passages[judged.passages[0]].text == "It weighs 900 g."
@@ -413,7 +413,7 @@ def test_a_readers_word_counts_in_place_of_the_rules() -> None:
     encoder = Words()
     question = "What warranty comes with the Tolo kettle?"
     vector = encoder.encode([question])
-    (found,) = score([question], vector, [(KETTLES, np.zeros(3, np.float32))], encoder)  # type: ignore[arg-type]
+    (found,) = score([question], vector, [(KETTLES, np.zeros(3, np.float32))], encoder)
     number = next(n for n, each in enumerate(found.passages) if each.text == "Every part is dishwasher safe.")
     told = np.zeros(len(found.passages), np.float32)
     told[number] = 0.9
@@ -451,7 +451,7 @@ def test_a_hundred_long_products_are_judged_in_no_time() -> None:
     question = ("what descaler fits the kettle of mine " * 60)[:2000]
     encoder = Words()
     vector = encoder.encode([question])
-    (found,) = score([question], vector, [(hits, np.zeros(100, np.float32))], encoder)  # type: ignore[arg-type]
+    (found,) = score([question], vector, [(hits, np.zeros(100, np.float32))], encoder)
     began = time.monotonic()
     judge(Asked.as_written(question), found, encoder.encode, Thresholds())
     assert time.monotonic() - began < 5

@@ -1,5 +1,7 @@
 """Both DAGs run from end to end in this process with `dag.test()`, as a developer would debug them."""
 
+import csv
+import json
 import runpy
 from pathlib import Path
 from typing import Any
@@ -75,3 +77,25 @@ def test_a_question_with_a_filter_from_the_form(airflow_database: None, tiny_mod
     assert found["facets"]["brand"] == [{"value": "LG", "count": 5, "filter": 'brand = "LG"'}]
     assert {each["attributes"]["brand"] for each in found["answers"][0]["sources"]} == {"LG"}
     assert run("answer_question", {**conf, "filter": "brnad is missing"}, tmp_path / "data").state == "failed"
+
+
+def test_a_file_of_questions_from_the_form(airflow_database: None, tiny_model: Path, tmp_path: Path) -> None:
+    """The question that the form begins with counts as none; the result is a path and counts, whatever the length."""
+    data, asked = tmp_path / "data", tmp_path / "asked.csv"
+    version = publish_described(data, tiny_model)
+    asked.write_text("id,question\na,Which kettle is red?\nb,Which lamp weighs 3 kg?\nc, \n")
+    conf = {"questions_file": str(asked), "threshold": 0.0, "filter": 'brand = "LG"'}
+    done = run("answer_question", conf, data)
+    assert done.state == "success"
+    found = result(done, "answer_question")
+    assert found["file"] == f"{found['path']}/answers.csv" and found["path"].startswith(str(data))
+    assert (found["stats"]["asked"], found["stats"]["rejected"], found["stats"]["version"]) == (2, 1, version)
+    with Path(found["file"]).open(encoding="utf-8-sig", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [(row["id"], row["question"]) for row in rows] == [
+        ("a", "Which kettle is red?"),
+        ("b", "Which lamp weighs 3 kg?"),
+    ]
+    brands = {each["attributes"]["brand"] for row in rows for each in json.loads(row["entry"])["products"]}
+    assert brands == {"LG"}, "the other fields of the form hold for each question"
+    assert run("answer_question", {**conf, "question": "Which kettle?"}, data).state == "failed", "both"

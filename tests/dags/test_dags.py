@@ -144,7 +144,7 @@ def test_the_forms_offer_every_setting_with_title_description_and_section(dags: 
     names = {name for group in groups for name in group.model_fields}
     assert set(dags["train_and_index"].params) == names
     answer = dags["answer_question"].params
-    assert set(answer) == {"question", "store", "collection", *AnswerSettings.model_fields}
+    assert set(answer) == {"question", "questions_file", "store", "collection", *AnswerSettings.model_fields}
     for dag in dags.values():
         for name in dag.params:
             param = dag.params.get_param(name)

@@ -15,13 +15,21 @@ from typing import Any, NoReturn
 
 import pytest
 
+from include import stages
 from include.catalogue.convert import convert
 from include.core import artifacts
 from include.core.environment import REPOSITORY
 from include.core.errors import StorageFull
 from include.core.files import write_json
 from include.core.pipeline_settings import PipelineSettings
-from include.core.settings import ConvertSettings, EmbedSettings, EvaluateSettings, IndexSettings, SourceSettings
+from include.core.settings import (
+    AnswerSettings,
+    ConvertSettings,
+    EmbedSettings,
+    EvaluateSettings,
+    IndexSettings,
+    SourceSettings,
+)
 from include.core.train_settings import TrainSettings
 from include.evaluation.evaluate import evaluate
 from include.index.embed import embed
@@ -442,6 +450,40 @@ def test_a_question_to_a_person_needs_room_for_its_note(whole: Shop, disk: Path)
     (disk / "ballast").unlink()
     ask_once(shop.root, "run", {"live": None})
     ask_once(shop.root, "run", {"live": None})
+
+
+def test_a_file_of_questions_keeps_what_was_answered_before_the_disk_was_full(
+    whole: Shop, disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Refused before the first question where there is no room; else gone on with at the chunk that did not fit."""
+    shop = before("report", whole, disk)
+    asked = tmp_path / "asked.jsonl"
+    asked.write_text("".join(f'{{"question": "which kettle is number {number}?"}}\n' for number in range(12)))
+    monkeypatch.setattr("include.batch.answer_file.CHUNK", 4)
+
+    def attempt(sink: Sink | None = None) -> dict[str, Any]:
+        return stages.answer_file(str(asked), AnswerSettings(), INDEX, root=shop.root, run_id="run", sink=sink)
+
+    told: list[dict[str, Any]] = []
+    with monkeypatch.context() as patch:
+        patch.setattr("include.batch.answer_file.ENTRY_BYTES", 10 * MIB)
+        with pytest.raises(StorageFull, match=r"12 questions needs .* MiB.* but the disk that holds .* has \d+ MiB"):
+            attempt(told.append)
+    assert not [shot for shot in told if shot["unit"] == "questions"]
+    ballast = disk / "ballast"
+
+    def sink(shot: dict[str, Any]) -> None:
+        if shot["stage"] == "answer questions" and not ballast.exists():
+            fill(disk)
+
+    with pytest.raises(StorageFull, match="MiB free") as refused:
+        attempt(sink)
+    assert "Free some space" in refused.value.next_step
+    assert published(shop.root, "answers") == []
+    ballast.unlink()
+    made = attempt()
+    assert (made["stats"]["asked"], len(Path(made["file"]).read_text().splitlines())) == (12, 12)
+    assert shop.litter() == []
 
 
 @pytest.mark.parametrize("stage", ["upsert", "report"])

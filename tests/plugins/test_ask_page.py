@@ -12,6 +12,7 @@ from vitrine_pages import filled
 
 from include.answering.asked import Asked
 from include.answering.sentences import say
+from include.batch.summary import Answered
 from include.questions.questions import LONGEST_QUESTION
 from tests.browser import chromium, keep, require_chromium
 
@@ -497,6 +498,29 @@ def test_a_questions_run_page_shows_the_answer(page: Page, api: Api) -> None:
     assert page.locator("img").count() == 0
     assert api.posted == []
     keep(page, "answer-of-a-run")
+
+
+def test_the_run_page_of_a_file_shows_where_its_answers_are(page: Page, api: Api) -> None:
+    """There may be a hundred thousand answers: the page has their place and their counts."""
+    stats = Answered(
+        **{"origin": "/data/asked.csv", "file": "answers.csv", "asked": 1200, "found": 900, "version": "f" * 16},
+        **{"rejected": 2, "reasons": {"no question": 2}, "figures": {"hit@1": {"value": 0.875, "questions": 40}}},
+        notes=[EVIL],
+    )
+    api.runs = {RUN: {"question": "Which?", "questions_file": "/data/asked.csv"}}
+    api.result = {"file": "/data/answers/0123456789abcdef/answers.csv", "stats": stats.model_dump()}
+    page.goto(ORIGIN + RUN_PAGE)
+    card = page.get_by_role("article")
+    expect(card).to_have_count(1)
+    for text in (
+        "1,200 questions were asked; 900 are answered",
+        "/data/answers/0123456789abcdef/answers.csv",
+        "hit@1: 0.875 of 40 questions",
+        "2 rows were set aside in rejected.jsonl beside it: no question (2)",
+        EVIL,
+    ):
+        expect(card).to_contain_text(text)
+    assert page.locator("img").count() == 0
 
 
 def test_a_questions_run_page_waits_for_the_answer(page: Page, api: Api) -> None:

@@ -10,7 +10,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from include.core.forms import form_fields, pipeline_settings
 from include.core.pipeline_settings import GROUPS, PipelineSettings, PresetSettings
-from include.core.settings import AnswerSettings, IndexSettings
+from include.core.settings import AnswerSettings, IndexSettings, QuestionsFileSettings
 from include.publishing.earlier_versions import earlier_versions, version_of
 from include.store.stores import open_store
 from tests.browser import BLANK, chromium, keep, login, require_chromium
@@ -202,7 +202,7 @@ def test_the_question_form_is_triggered_untouched_changed_and_emptied(
     """The question is in sight without a click; it alone has to be there."""
     untouched = {
         "question": "Which products would make a good present?",
-        **defaults(AnswerSettings),
+        **defaults(QuestionsFileSettings, AnswerSettings),
         "translator": airflow.translator,
         **PLACE,
     }

@@ -1,0 +1,1 @@
+"""A file of questions, answered by one version of the index into a file of the same kind."""
