@@ -1,7 +1,7 @@
 """How long one question takes in process, over many synthetic products: mended, encoded, found, read, judged.
 
 The index is that of `_synthetic.py`. The base model is the reader too, untrained. An invented word is several word
-pieces, so what is read of the products that were found are as many common words of the model's, in sentences of twelve.
+pieces, so what is read, of question and products, are as many common words of the model's, in sentences of twelve.
 With `--data` the index is kept for the next call.
 """
 
@@ -67,6 +67,8 @@ def main() -> None:
                 found = find(asked, vectors, searcher, search)
                 laps.append(time.perf_counter())
                 found = [([readable(hit, common) for hit in hits], cosines) for hits, cosines in found]
+                a, b, c, d, e, f = drawn(common, 6, number)
+                asked = [Asked.as_written(f"which {a} {b} {c} is for {d} {e} {f}?")]
                 laps.append(time.perf_counter())
                 retrieved = scored(asked, vectors, found, encoder)
                 laps.append(time.perf_counter())
@@ -113,10 +115,14 @@ def common_words(encoder: QueryEncoder) -> list[str]:
 
 def readable(hit: Hit, common: list[str]) -> Hit:
     """A product with as many words in its content, all of them common."""
-    random = np.random.default_rng([4, *hit.uid.encode()])
-    drawn = [common[number] for number in random.integers(0, len(common), len(hit.content.split()))]
-    sentences = [" ".join(drawn[start : start + 12]).capitalize() for start in range(0, len(drawn), 12)]
-    return replace(hit, title=" ".join(drawn[:8]), content=". ".join(sentences) + ".")
+    words = drawn(common, len(hit.content.split()), *hit.uid.encode())
+    sentences = [" ".join(words[start : start + 12]).capitalize() for start in range(0, len(words), 12)]
+    return replace(hit, title=" ".join(words[:8]), content=". ".join(sentences) + ".")
+
+
+def drawn(common: list[str], count: int, *seed: int) -> list[str]:
+    """Some of the words."""
+    return [common[number] for number in np.random.default_rng([4, *seed]).integers(0, len(common), count)]
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ words with the passage, without its title.
 import re
 from collections.abc import Sequence
 
+import numpy as np
+
 from include.answering.asks import MEASURES, Asks, modifiers
 from include.answering.judged import BETWEEN, Encode, Judged, Thresholds, share
 from include.answering.passages import Passage, Retrieved
@@ -43,22 +45,23 @@ def judge_fact(
     own = [number for number, passage in enumerate(found.passages) if passage.product in products]
     own = sorted(own, key=lambda number: -float(found.scores[number]))[:READ]
     passages = [found.passages[number] for number in own]
-    asking = phrase(asked, missing)
-    vectors = encode([asking, *(passage.text for passage in passages)])
-    near = vectors[1:] @ vectors[0]
-    rated = [
-        _rated(asked, missing, passage, float(cosine), thresholds)
-        for passage, cosine in zip(passages, near, strict=True)
-    ]
+    near = np.zeros(len(own), np.float32)  # of the words that ask, with the passages
     beyond = bool(missing or asked.kinds or asked.options)  # the name, which the title has
     if answering is not None and (beyond or not asked.about):
         rated = [float(answering[number]) for number in own]
-    elif not beyond:
-        names = {found.hits[product].title for product in products}
-        rest = asked.about and any(passage.text not in names for passage in passages)
+    else:
+        vectors = encode([phrase(asked, missing), *(passage.text for passage in passages)])
+        near = vectors[1:] @ vectors[0]
         rated = [
-            rate if (passage.text in names) != rest else 0.0 for rate, passage in zip(rated, passages, strict=True)
+            _rated(asked, missing, passage, float(cosine), thresholds)
+            for passage, cosine in zip(passages, near, strict=True)
         ]
+        if not beyond:
+            names = {found.hits[product].title for product in products}
+            rest = asked.about and any(passage.text not in names for passage in passages)
+            rated = [
+                rate if (passage.text in names) != rest else 0.0 for rate, passage in zip(rated, passages, strict=True)
+            ]
     there = not foreign and (not asked.focus or told >= thresholds.product)
     if not there:
         rated = [min(rate, ELSEWHERE) for rate in rated]

@@ -15,7 +15,7 @@ from include.model.reader import Reader
 
 log = logging.getLogger(__name__)
 
-READ = 12  # passages of a question that are read, the most relevant; the others count as no answer
+READ = 8  # passages of a question that are read, the most relevant; the others count as no answer
 
 
 def open_reader(path: Path | None, *, threads: int = 2) -> Reader | None:
