@@ -101,13 +101,13 @@ def _products(asked: Asks, found: Retrieved, encode: Encode, thresholds: Thresho
     least = thresholds.need if asked.need else thresholds.name
     if asked.need:
         best = top
-    lead = {number: _lead(number, asked, titles[number], found, bound) for number in products}
+    leads = [lead for number in products if (lead := _lead(number, asked, titles[number], found, bound)) is not None]
     missing = lacking(naming, *titles, *texts) if best < least else []
     confidence = scaled(best, least)
     if confidence > 0.5:  # surest where all that is asked for is there
         confidence = 0.5 + (confidence - 0.5) * most
     lacks = BETWEEN.join(as_written(asked.text, missing).split())
-    return Judged(confidence, False, products, list(lead.values()), lacks, "no_product_with" if lacks else "")
+    return Judged(confidence, False, products, leads, lacks, "no_product_with" if lacks else "")
 
 
 def _not_excluded(asked: Asks, found: Retrieved) -> list[int]:
@@ -116,18 +116,21 @@ def _not_excluded(asked: Asks, found: Retrieved) -> list[int]:
     return [n for n in fitting if denies(asked, found.hits[n].title, found.hits[n].content)] or fitting
 
 
-def _lead(product: int, asked: Asks, title: Wording, found: Retrieved, bound: Limit | None) -> int:
-    """The passage to quote for a product: its title, unless a sentence has asked words or the limit that it lacks."""
+def _lead(product: int, asked: Asks, title: Wording, found: Retrieved, bound: Limit | None) -> int | None:
+    """The passage to quote for a product: its title, unless a sentence has asked words or the limit that it lacks.
+
+    None of a product without title and text.
+    """
     own = [number for number, passage in enumerate(found.passages) if passage.product == product]
     if bound and not keeps(found.hits[product].title, bound):
         own = [number for number in own if keeps(found.passages[number].text, bound)] or own
     if asked.need:
-        return max(own, key=lambda number: float(found.scores[number]), default=-1)
+        return max(own, key=lambda number: float(found.scores[number]), default=None)
     missing = lacking(asked.words, title)
     told = [(len(missing) - len(lacking(missing, Wording(read_denials(found.passages[n].text)[0])))) for n in own]
     if missing and max(told, default=0) > 0:
         return max(zip(told, (float(found.scores[n]) for n in own), own, strict=True))[2]
-    return next((n for n in own if found.passages[n].text == found.hits[product].title), own[0] if own else -1)
+    return next((n for n in own if found.passages[n].text == found.hits[product].title), own[0] if own else None)
 
 
 def _soft(

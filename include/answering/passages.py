@@ -188,13 +188,12 @@ def _candidates(question: str, hits: Sequence[Hit], given: Sequence[re.Pattern[s
     passages: list[Passage] = []
     seen: set[str] = set()
     for product, hit in enumerate(hits):
-        # Many contents begin with their title, which is a passage of its own.
-        told = attribute_texts(hit)
-        for text in [hit.title, *sentences(hit.content.removeprefix(hit.title)), *told]:
-            if not text.strip():
-                continue
-            scored = hit.title if text == hit.title else f"{hit.title}. {text}"
-            if scored not in seen:
+        if hit.title.strip():  # also where another product has the same one: each may be what is quoted
+            passages.append(Passage(product, hit.title, hit.title))
+        # Many contents begin with their title.
+        for text in [*sentences(hit.content.removeprefix(hit.title)), *attribute_texts(hit)]:
+            scored = f"{hit.title}. {text}"
+            if text.strip() and text != hit.title and scored not in seen:
                 seen.add(scored)
                 passages.append(Passage(product, text, scored))
     overlaps = word_overlap(question, [passage.scored for passage in passages])

@@ -50,7 +50,9 @@ def checked(questions: Sequence[str]) -> list[str | BadQuestion]:
     Raises:
         BadQuestion: There is no list of questions, or none of them can be asked.
     """
-    if isinstance(questions, str) or not questions:
+    if not isinstance(questions, str) and not questions:
+        raise BadQuestion("There is no question.", "Ask at least one.")
+    if isinstance(questions, str):
         raise BadQuestion(
             f"Expected a list of questions, got {type(questions).__name__} {questions!r:.50}.", "Ask at least one."
         )

@@ -47,7 +47,8 @@ class Remembering:
         with self._lock:
             found = {text: self._kept[text] for text in wanted if text in self._kept}
         unknown = [text for text in wanted if text not in found]
-        found |= zip(unknown, self._encoder.encode(unknown), strict=True)
+        # Copies: a row of a batch would keep the whole batch.
+        found |= zip(unknown, map(np.copy, self._encoder.encode(unknown)), strict=True)
         with self._lock:
             for text in wanted:
                 self._kept.pop(text, None)

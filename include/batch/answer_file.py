@@ -10,7 +10,7 @@ import json
 import logging
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,11 +40,18 @@ if TYPE_CHECKING:
     from include.store.connection import ServerConnection
 
 CHUNK = 128  # questions that are asked at once: more encode little faster, and are lost when the process is killed
-ENTRY_BYTES = 2000  # of an answer in its file, at most, beside those of each product; seen: 700
-PRODUCT_BYTES = 2500  # seen: 600
+CHUNK_LLM = 8  # where a language model writes: each takes seconds, and may cost money
+ENTRY_BYTES = 1000  # of an answer in its file, beside those of each product; seen: 700
+PRODUCT_BYTES = 900  # seen: 600
 ANSWERS, REJECTED_FILE = "answers", "rejected.jsonl"
 QUESTIONS_FILE, PINNED_FILE = "questions.jsonl", "version.json"  # in the scratch directory
 STALE = 7 * 24 * 3600.0  # seconds after which what nobody went on with is deleted
+
+WANTED = (
+    'Each row needs a field `question`, such as {"question": "Which lamp is for the garden?"} in a line of JSON or a '
+    "column of that name in a table; see A file of questions in docs/operations.md. Correct the file or "
+    "`questions_file`, then trigger again."
+)
 
 log = logging.getLogger(__name__)
 
@@ -82,11 +89,13 @@ def answer_file(
     """
     require_generator(settings, connections[1])
     artifacts.sweep(root, kinds.ANSWERS, lambda scratch: time.time() - last_written(scratch) > STALE)
-    source = download(parse(SourceSettings, {"source": place}), root=root, sink=sink)
+    with _of_questions():
+        source = download(parse(SourceSettings, {"source": place}), root=root, sink=sink)
 
     def write(space: Workspace) -> Mapping[str, Any]:
         began = time.monotonic()
-        made, kind = _read(source, space, sink)
+        with _of_questions():
+            made, kind = _read(source, space, sink)
         batch = _Batch(made, settings, space, sink)
         asker, notes = _open(settings, index, space.scratch, root, connections[0])
         with asker:
@@ -126,11 +135,20 @@ def _read(source: Artifact, space: Workspace, sink: Sink | None) -> tuple[Answer
     if not made.asked:
         raise BadSource(
             f"No row of the questions file {origin} can be asked: {rows.told()}.",
-            'Each row needs a field `question`, such as {"question": "Which lamp is for the garden?"} in a line of '
-            "JSON or a column of that name in a table; see A file of questions in docs/operations.md. Correct the file "
-            "or `questions_file`, then trigger again.",
+            WANTED,
         )
     return made, kind
+
+
+@contextmanager
+def _of_questions() -> Iterator[None]:
+    """Faults of a catalogue are told as those of a file of questions."""
+    try:
+        yield
+    except BadSource as fault:
+        if "`source`" not in fault.next_step:
+            raise
+        raise BadSource(fault.what.replace("no catalogue", "no file of questions"), WANTED) from fault
 
 
 def _kind(archive: Archive) -> Kind:
@@ -179,11 +197,12 @@ class _Batch:
         made, entry = self._made, ENTRY_BYTES + PRODUCT_BYTES * self._settings.top_k
         kept = self._space.scratch / _name(asker)
         kept.mkdir(exist_ok=True)
-        before = min(made.asked, CHUNK * sum(1 for _ in kept.glob("[!.]*.json")))
+        chunk = CHUNK_LLM if self._settings.generator == "llm" else CHUNK
+        before = min(made.asked, chunk * sum(1 for _ in kept.glob("[!.]*.json")))
         if before:
             log.info("an earlier try has answered %s of %s questions", f"{before:,}", f"{made.asked:,}")
-        require(self._space.path, 2.0 * entry * (made.asked - before), f"Answering {made.asked:,} questions")
-        chunks = in_batches(self._questions(), CHUNK, lambda texts: asker.answer(texts, self._settings, llm=llm), kept)
+        require(self._space.path, float(entry * (2 * made.asked - before)), f"Answering {made.asked:,} questions")
+        chunks = in_batches(self._questions(), chunk, lambda texts: asker.answer(texts, self._settings, llm=llm), kept)
         with (
             writer(self._space.path / made.file, kind) as file,
             Progress("answer questions", made.asked, unit="questions", sink=self._sink, start=before) as progress,

@@ -153,9 +153,11 @@ class Parquet(_Held):
             self._flush()
 
     def __exit__(self, *failure: Any) -> None:
-        if failure[0] is None:
-            self._flush()
-        super().__exit__(*failure)
+        try:
+            if failure[0] is None:
+                self._flush()
+        finally:
+            super().__exit__(*failure)
 
     def _flush(self) -> None:
         self._file.write_table(pa.Table.from_pylist(self._rows, COLUMNS))

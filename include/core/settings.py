@@ -497,7 +497,7 @@ class ServingSettings(Group):
     serving_timeout: float = Field(
         30.0,
         title="Longest request",
-        description="Seconds from a request's last byte to its reply; then it is refused with 504.",
+        description="Seconds from a request's headers to its reply; then it is refused with 504.",
         gt=0,
         le=600,
     )

@@ -24,6 +24,9 @@ _KINDS = {
 # How cells may be quoted, as csv.reader takes it; the first that fits best counts.
 _QUOTING: tuple[dict[str, Any], ...] = ({}, {"escapechar": "\\"}, {"quoting": csv.QUOTE_NONE})
 _SAYS_DELIMITER = re.compile(r'"?sep=(.)"?\r?\n')  # Excel's own first line
+# The one name that makes a table of one column: a list of questions. Their commas are no delimiters.
+_ALONE = re.compile(r'\s*"?question"?[ \t]*(?:\r?\n|\r)', re.IGNORECASE)
+_NO_DELIMITER = "\x1f"
 _NAME = re.compile(r"[\w#*$%@&(][^\0-\x1f{}<>]{0,199}")
 _NUMBER = re.compile(r"[-+\d.,]+")
 
@@ -43,6 +46,9 @@ def delimited_form(text: str, *, whole: bool, below: bool = False) -> Form | Fil
     lines = list(io.StringIO(text, newline=newline))[above:]
     if lines[1:] and lines[1].lstrip().startswith("{"):
         return None  # JSON lines, of which the first is none
+    if _ALONE.match("".join(lines[:1])):
+        table = Table({"delimiter": _NO_DELIMITER}, newline, above, ("question",), 0, False)
+        return Form("a table of one column", "its first row is the name `question` alone", table.read)
     found = []
     for delimiter in _KINDS if said is None else said[1]:
         tables = []

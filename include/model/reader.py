@@ -1,6 +1,7 @@
 """The reader for answering: ONNX Runtime and tokenizers alone.
 
-Gives the same figures as the `include.training.reader_model.ReaderModel` that was saved there.
+Gives the figures of the `include.training.reader_model.ReaderModel` that was saved there, but for the rounding of 8-bit
+products.
 """
 
 from collections.abc import Sequence

@@ -20,6 +20,7 @@ BAD_UIDS = "uids is no list of ids"
 BAD_EVIDENCE = "evidence is no list of texts"
 BAD_ANSWERABLE = "answerable is neither true nor false"
 BAD_WEIGHT = "weight is no number above 0"
+BAD_ID = "id is no text or number"
 NO_PRODUCT = "names no product, and no answerable false"
 UNKNOWN_UID = "no product of this catalogue has its uids"
 SAME_ID = "another question has its id"
@@ -76,8 +77,9 @@ def parse(line: bytes, *, labelled: bool = True) -> Row | None:
         raise Refused(UNREADABLE) from None
     if not isinstance(row, dict):
         raise Refused(UNREADABLE)
-    others = tuple(str(name) for name in row if name not in FIELDS)
-    given = {name: value for name in FIELDS if not _is_empty(value := row.get(name))}
+    others = tuple(str(name) for name in row if _field(name) not in FIELDS)
+    named = {_field(name): value for name, value in row.items() if not _is_empty(value)}
+    given = {name: named[name] for name in FIELDS if name in named}
     try:
         return Row(_question(given, labelled), others)
     except Refused as refused:
@@ -96,7 +98,7 @@ def _question(given: Mapping[str, Any], labelled: bool) -> Question:
     if labelled and answerable and not uids:
         raise Refused(NO_PRODUCT)
     return Question(
-        id=_text(given.get("id")) or (_made_id(question, uids) if labelled else ""),
+        id=_id(given.get("id")) or (_made_id(question, uids) if labelled else ""),
         question=question,
         uids=uids,
         evidence=_texts(given.get("evidence"), _BETWEEN_TEXTS, BAD_EVIDENCE),
@@ -111,6 +113,18 @@ def _made_id(question: str, uids: tuple[str, ...]) -> str:
     return hashlib.sha256(repr((folded(question), uids)).encode()).hexdigest()[:12]
 
 
+def _field(name: object) -> str:
+    """A field's name however it is written: a table's `Question` is `question`."""
+    return str(name).strip().casefold()
+
+
+def _id(value: Any) -> str:
+    text = _text(value)
+    if value is not None and not text:
+        raise Refused(BAD_ID)
+    return text
+
+
 def _is_empty(value: Any) -> bool:
     return value is None or value == "" or (isinstance(value, float) and math.isnan(value))
 
@@ -119,6 +133,8 @@ def _text(value: Any) -> str:
     """One line of text; a number is its digits, and what is no text is nothing."""
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
+    if isinstance(value, float) and math.isfinite(value):  # of a column of numbers with a gap: 1001.0
+        return str(int(value)) if value.is_integer() else str(value)
     # Lone surrogates have no UTF-8.
     return " ".join(value.encode("utf-8", "replace").decode().split()) if isinstance(value, str) else ""
 

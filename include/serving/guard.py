@@ -72,10 +72,10 @@ class Guard:
 
         seconds = self._serving.serving_timeout
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(seconds) as limit:
                 await self._app(scope, receive, noted)
         except TimeoutError:
-            if started:  # whoever reads so slowly gets no more
+            if started or not limit.expired():  # whoever reads so slowly gets no more; and a timeout of something else
                 raise
             late = refusal(504, f"The request took more than {seconds:g} s.", "Ask less at once, or later.")
             await late(scope, receive, send)

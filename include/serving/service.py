@@ -13,7 +13,7 @@ from starlette.responses import Response
 from include.answering import products
 from include.answering.asker import Asker
 from include.answering.questions import split_lines
-from include.core.errors import BadQuestion, VitrineError
+from include.core.errors import BadQuestion, StoreUnavailable, VitrineError
 from include.core.forms import parse
 from include.core.settings import AnswerSettings
 from include.serving.deployment import Deployment
@@ -76,6 +76,8 @@ class Service:
         """200 while questions can be answered, else 503 with the reason."""
         try:
             with self._versions.asker() as asker:
+                if isinstance(self._versions.failure, StoreUnavailable):  # an open version asks the store too
+                    raise self._versions.failure
                 return as_json({"status": "ok", "version": asker.version.name})
         except VitrineError as fault:
             return explain(fault)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TypeAlias, TypeVar
 
 from include.answering.asker import Asker
-from include.core.errors import DamagedArtifact, NoLiveIndex, UnknownVersion, VitrineError
+from include.core.errors import DamagedArtifact, NoLiveIndex, StoreUnavailable, UnknownVersion, VitrineError
 from include.core.settings import AnswerSettings, IndexSettings
 from include.store.connection import ServerConnection
 from include.store.journal import Entry, published
@@ -125,8 +125,13 @@ class OpenVersions:
             if wanted != "live":
                 raise
             self.follow()
+        try:
             with self.asker(wanted) as asker:
                 return work(asker)
+        except UnknownVersion as gone:  # nobody asked for it by name
+            raise StoreUnavailable(
+                gone.what, "What is live now cannot be opened yet: try again in some seconds."
+            ) from gone
 
     def follow(self) -> None:
         """Open what is live now, unless it is open already.

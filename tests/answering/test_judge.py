@@ -465,3 +465,23 @@ def test_a_snippet_does_not_repeat_the_attributes_beside_it() -> None:
     assert [each["snippet"] for each in made["products"]] == ["It has two speakers."]
     made, _ = asked("What is the price of the K5 radio?", [radio])
     assert made["sources"][0]["snippet"].startswith("price:"), "where it is the answer"
+
+
+def test_products_of_one_title_are_each_quoted_as_themselves() -> None:
+    """The second of two variants had no title of its own, and the one that was not wanted stood in its place."""
+    kettles = [
+        hit(0, "Camping kettle", "It is light."),
+        hit(1, "Camping kettle", "It is light. It is blue."),
+        hit(2, "Electric kettle", "Electric, with a plug."),
+    ]
+    made, judged = asked("kettles that are not electric", kettles)
+    assert judged.products == [0, 1]
+    assert {each["uid"] for each in made["sources"]} <= {"u0", "u1"} and made["sources"]
+    assert "plug" not in made["answer"]
+
+
+def test_a_product_without_any_text_is_never_quoted() -> None:
+    """Nothing of it can be quoted, and nothing of another product stands in its place."""
+    made, judged = asked("kettles", [hit(0, "", ""), hit(1, "Table fan", "It blows.")])
+    assert all(number >= 0 for number in judged.passages)
+    assert "u0" not in {each["uid"] for each in made["sources"]}

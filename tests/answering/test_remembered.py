@@ -30,3 +30,10 @@ def test_what_was_encoded_lately_is_not_encoded_again() -> None:
         assert remembering.encode(texts).tolist() == Counting().encode(texts).tolist(), texts
     wanted = [texts for texts in encoder.asked if texts]
     assert wanted == [["a", "bb"], ["ccc"], ["dd"], ["e", "f", "g", "hhhh"], ["e"]]
+
+
+def test_a_vector_that_is_kept_keeps_no_other() -> None:
+    """One popular word would hold the hundreds that were encoded with it."""
+    remembering = Remembering(Counting(), most=1)
+    remembering.encode([str(number) for number in range(100)])
+    assert [vector.base for vector in remembering._kept.values()] == [None]

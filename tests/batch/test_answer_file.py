@@ -304,6 +304,27 @@ def test_a_version_that_was_asked_for_by_name_is_not_replaced(shop: Shop, tmp_pa
         answered(shop, place, "other", settings=AnswerSettings(version="0" * 16))
 
 
+@pytest.mark.parametrize("text", ["question\r\n{}\r\n", '"Question"\n"{}"\n', "\ufeffquestion\n{}"])
+def test_a_table_may_have_its_questions_alone(shop: Shop, tmp_path: Path, text: str) -> None:
+    """It is the simplest file that a person makes; a comma in a question ends no cell."""
+    asked = ["Which lamp, of these, is for the garden?", "Which kettle is red?"]
+    between = '"\n"' if '"' in text else "\n"
+    (tmp_path / "asked.csv").write_text(text.format(between.join(asked)), encoding="utf-8")
+    made, _ = answered(shop, str(tmp_path / "asked.csv"))
+    with Path(made["file"]).open(encoding="utf-8-sig", newline="") as stream:
+        assert [(row["id"], row["question"]) for row in csv.DictReader(stream)] == [("1", asked[0]), ("2", asked[1])]
+
+
+def test_ids_that_are_numbers_stay_themselves(shop: Shop, tmp_path: Path) -> None:
+    """pandas makes 1001.0 of a column with a gap; by a row's number instead, answers would be joined to others."""
+    table = pa.table({"id": [1001.0, None, 17.5], "question": ["Which kettle?", "Which lamp?", "Which drill?"]})
+    pq.write_table(table, tmp_path / "asked.parquet")
+    made, _ = answered(shop, str(tmp_path / "asked.parquet"))
+    assert pq.read_table(made["file"])["id"].to_pylist() == ["1001", "2", "17.5"]
+    _, stats = answered(shop, json_lines(tmp_path / "bad.jsonl", [{"id": True, "question": "Which?"}, *ASKED]))
+    assert stats.reasons == {"id is no text or number": 1}
+
+
 def test_files_that_cannot_be_read_say_what_to_do(shop: Shop, tmp_path: Path) -> None:
     """The message is all that an analyst has."""
     whole = tmp_path / "whole.parquet"
@@ -318,6 +339,11 @@ def test_files_that_cannot_be_read_say_what_to_do(shop: Shop, tmp_path: Path) ->
             answered(shop, place)
         assert refused.value.next_step and isinstance(refused.value, Terminal), place
         assert Path(place).name in refused.value.what
+    prose = tmp_path / "prose.txt"
+    prose.write_text("Which kettle is red?\nWhich lamp, for the garden?\n")
+    with pytest.raises(BadSource, match="has no rows that can be read") as refused:
+        answered(shop, str(prose))
+    assert "`source`" not in refused.value.next_step and "field `question`" in refused.value.next_step
     with pytest.raises(BadSource, match=r"its fields text mean nothing here.* a field `question`"):
         answered(shop, other)
     assert artifacts.published(shop.root, kinds.ANSWERS) == []

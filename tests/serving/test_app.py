@@ -132,7 +132,7 @@ REFUSED = {
     "a mode that there is not": ({"question": "lamp", "mode": "magic"}, 400, "mode"),
     "an empty question": ({"question": "  "}, 400, "empty"),
     "no question": ({}, 400, "question"),
-    "no questions": ({"question": []}, 400, "list of questions"),
+    "no questions": ({"question": []}, 400, "There is no question."),
     "too many questions": ({"question": ["lamp"] * 51}, 400, "51 questions"),
     "a filter that cannot be read": ({"question": "lamp", "filter": "brand ="}, 400, "brand"),
     "a filter on what is not there": ({"question": "lamp", "filter": "colour = 'red'"}, 400, "colour"),
