@@ -6,17 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from include.answering.answer import answer
+from include.answering.asker import Asker
 from include.answering.batches import in_batches
 from include.core.progress import Progress
 from include.core.settings import AnswerSettings, IndexSettings
 from include.questions.questions import Question
 from include.store.connection import ServerConnection
 
-BATCH = 32  # questions: the index and the model are opened once for each
+BATCH = 32  # questions: so many are lost at most when the process is killed
 MOST = 2000  # questions of an exam: intervals of some hundredths, minutes of work
 TOP_K = 10  # products that are looked at
-
 
 log = logging.getLogger(__name__)
 
@@ -58,12 +57,9 @@ def ask(
     kept = None if scratch is None else scratch / settings.version
     if kept is not None:
         kept.mkdir(exist_ok=True)
-
-    def told(texts: Sequence[str]) -> dict[str, Any]:
-        return answer(texts, settings, index, root=root, server=server)
-
     found: list[dict[str, Any]] = []
-    for part, result in in_batches(questions, BATCH, told, kept):
-        found += result["answers"]
-        progress.advance(len(part), version=settings.version)
+    with Asker.open(settings.version, index, root=root, server=server) as asker:
+        for part, result in in_batches(questions, BATCH, lambda texts: asker.answer(texts, settings), kept):
+            found += result["answers"]
+            progress.advance(len(part), version=settings.version)
     return found

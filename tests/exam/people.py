@@ -53,9 +53,9 @@ def write_file(path: Path, questions: Sequence[Question]) -> Path:
 
 
 def stand_in(rows: Sequence[Product], right: Any) -> Any:
-    """An `answer` that knows the products, and is right where `right(version, number of the question)` says so."""
+    """An `Asker.answer` that knows the products, and is right where `right(version, question)` says so."""
 
-    def answer(texts: Sequence[str], settings: Any, index: Any, **_: Any) -> dict[str, Any]:
+    def answer(_asker: Any, texts: Sequence[str], settings: Any, **_: Any) -> dict[str, Any]:
         entries = []
         for text in texts:
             row = next((row for row in rows if row.title + " " in text), None)

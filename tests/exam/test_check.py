@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from include import stages
-from include.answering.answer import answer
+from include.answering.asker import Asker
 from include.core import artifacts, kinds
 from include.core.errors import AnswersWorse, Terminal, VerificationFailed
 from include.run import Run
@@ -97,13 +97,15 @@ def test_an_exam_without_questions_has_checked_nothing(shop: Shop, run_of: Calla
 def test_worse_answers_fail_the_check_with_both_figures(live: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every file is whole, and still people get something else than was measured: an upgrade, a server's data."""
 
+    answer = Asker.answer
+
     def backwards(*given: Any, **options: Any) -> dict[str, Any]:
         made = answer(*given, **options)
         for each in made["answers"]:
             each["products"] = each["products"][::-1]
         return made
 
-    monkeypatch.setattr("include.exam.ask.answer", backwards)
+    monkeypatch.setattr("include.exam.ask.Asker.answer", backwards)
     with pytest.raises(
         AnswersWorse, match=r"answers worse than when it was published: right product first 0\.\d+"
     ) as e:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from include import stages
-from include.answering.answer import answer
+from include.answering.asker import Asker
 from include.core import artifacts, kinds
 from include.exam.ask import BATCH
 from include.exam.examine import ANSWERS_FILE
@@ -30,7 +30,7 @@ def answers_of(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[str, str]
     """A function that has versions answer as it is told."""
 
     def use(right: Callable[[str, str], bool]) -> None:
-        monkeypatch.setattr("include.exam.ask.answer", stand_in(ROWS, right))
+        monkeypatch.setattr("include.exam.ask.Asker.answer", stand_in(ROWS, right))
 
     return use
 
@@ -70,13 +70,13 @@ def test_a_version_that_refuses_what_the_live_one_answers_is_not_published(
     file = str(write_file(tmp_path / "bare.jsonl", rows))
     right = stand_in(ROWS, lambda *_: True)
 
-    def answers(texts: list[str], settings: Any, index: Any, **options: Any) -> dict[str, Any]:
-        made: dict[str, Any] = right(texts, settings, index, **options)
+    def answers(asker: Any, texts: list[str], settings: Any, **options: Any) -> dict[str, Any]:
+        made: dict[str, Any] = right(asker, texts, settings, **options)
         for each in made["answers"] if settings.version == shop.versions[1] else []:
             each.update(found=False, answer="", sources=[])
         return made
 
-    monkeypatch.setattr("include.exam.ask.answer", answers)
+    monkeypatch.setattr("include.exam.ask.Asker.answer", answers)
     assert publish(shop, 1, run_of(1, questions=file))[1]["published"]
     decision = publish(shop, 2, run_of(2, questions=file))[1]
     assert (decision["published"], shop.live) == (False, 1)
@@ -89,14 +89,14 @@ def test_other_ways_to_answer_by_the_live_version_are_compared_with_those_it_was
     """Mislabelled rows for calibration would have the live index refuse every question, unseen."""
     knows = stand_in(ROWS, lambda *_: True)
 
-    def answers(texts: list[str], settings: Any, index: Any, **options: Any) -> dict[str, Any]:
-        made: dict[str, Any] = knows(texts, settings, index, **options)
+    def answers(asker: Any, texts: list[str], settings: Any, **options: Any) -> dict[str, Any]:
+        made: dict[str, Any] = knows(asker, texts, settings, **options)
         for each in made["answers"]:
             if each["confidence"]["answer"] < (0.5 if settings.threshold is None else settings.threshold):
                 each.update(found=False, answer="", sources=[])
         return made
 
-    monkeypatch.setattr("include.exam.ask.answer", answers)
+    monkeypatch.setattr("include.exam.ask.Asker.answer", answers)
     first, decision = publish(shop, 1, run_of(1))
     assert decision["published"]
     wrong = [replace(each, answerable=False, evidence=()) for each in asked_of(ROWS, 200, "calibrate").all if each.uids]
@@ -271,13 +271,13 @@ def drawn(exam: dict[str, Any]) -> set[str]:
 SCRIPT = """
 import json
 from pathlib import Path
-import include.exam.ask
+from include.answering.asker import Asker
 from include.exam.examine import Tested, examine
 from include.questions.questions import read
 from include.core.pipeline_settings import PipelineSettings
 
 version, evaluation, questions, root = map(Path, sys.argv[1:])
-asked = include.exam.ask.answer
+asked = Asker.answer
 calls = 0
 
 def answer(*arguments, **options):
@@ -287,7 +287,7 @@ def answer(*arguments, **options):
         reach("second batch")
     return asked(*arguments, **options)
 
-include.exam.ask.answer = answer
+Asker.answer = answer
 examine(Tested(version, evaluation), read(questions), PipelineSettings(), root=root)
 """
 
@@ -303,11 +303,13 @@ def test_a_killed_exam_goes_on_at_its_batch(
     assert artifacts.published(shop.root, kinds.EXAM) == []
     asked: list[int] = []
 
-    def spy(texts: list[str], *given: Any, **options: Any) -> dict[str, Any]:
-        asked.append(len(texts))
-        return answer(texts, *given, **options)
+    answer = Asker.answer
 
-    monkeypatch.setattr("include.exam.ask.answer", spy)
+    def spy(asker: Asker, texts: list[str], *given: Any) -> dict[str, Any]:
+        asked.append(len(texts))
+        return answer(asker, texts, *given)
+
+    monkeypatch.setattr("include.exam.ask.Asker.answer", spy)
     exam = stages.examine(run, version, evaluated, questions)
     assert exam is not None
     assert asked == [COUNT - BATCH]
