@@ -37,7 +37,8 @@ from include.answering.passages import sentences
 from include.answering.statements import Statement, supported
 from include.answering.support import Supports, product_passages, similarity, unsupported
 from include.core import artifacts
-from include.core.settings import AnswerSettings, IndexSettings
+from include.core.answer_settings import AnswerSettings
+from include.core.settings import IndexSettings
 from include.model.query_encoder import QueryEncoder
 from include.store.protocol import Hit
 from include.store.stores import open_store

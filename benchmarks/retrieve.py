@@ -26,7 +26,8 @@ from include.answering.passages import encode
 from include.answering.read import read_passages
 from include.answering.retrieve import Search, find, scored
 from include.answering.spelling import Spelling
-from include.core.settings import AnswerSettings, IndexSettings
+from include.core.answer_settings import AnswerSettings
+from include.core.settings import IndexSettings
 from include.model.query_encoder import QueryEncoder
 from include.model.reader import Reader
 from include.store.edge import EdgeStore

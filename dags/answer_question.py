@@ -21,9 +21,10 @@ from dags.connections import answer_connections
 from dags.stage_task import QUESTIONS, form, one_question, progress_sink, task_for
 from include import stages
 from include.answering.questions import LONGEST_TEXT, one_of
+from include.core.answer_settings import AnswerSettings, QuestionsFileSettings
 from include.core.environment import data_directory
 from include.core.forms import OPEN_SECTION, from_form
-from include.core.settings import AnswerSettings, IndexSettings, QuestionsFileSettings
+from include.core.settings import IndexSettings
 
 QUESTION = Param(
     "Which products would make a good present?",

@@ -6,9 +6,10 @@ from airflow.sdk import Connection
 from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
+from include.core.answer_settings import AnswerSettings
 from include.core.errors import BadSettings
 from include.core.redaction import spellings
-from include.core.settings import AnswerSettings, IndexSettings
+from include.core.settings import IndexSettings
 
 
 def server_connection() -> Any:

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate
 
+from include.core.answer_settings import AnswerSettings
 from include.core.forms import parse
-from include.core.settings import AnswerSettings, IndexSettings, SourceSettings
+from include.core.settings import IndexSettings, SourceSettings
 from include.run import P, Run, T
 from include.run import recorded as recorded_with
 

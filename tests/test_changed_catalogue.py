@@ -10,8 +10,8 @@ import pytest
 from include import stages
 from include.catalogue.attributes import Attribute
 from include.core import artifacts
+from include.core.answer_settings import AnswerSettings
 from include.core.forms import pipeline_settings
-from include.core.settings import AnswerSettings
 from include.model.encoder import Encoder
 from include.run import Run
 from tests.small import Product, products, write_catalogue

@@ -15,8 +15,8 @@ from tokenizers import Tokenizer
 
 from include import stages
 from include.catalogue.schema import PRODUCTS_FILE
+from include.core.answer_settings import AnswerSettings
 from include.core.forms import pipeline_settings
-from include.core.settings import AnswerSettings
 from include.model.directory import load_tokenizer
 from include.model.encoder import Encoder
 from include.model.query_encoder import QueryEncoder

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from include import stages
-from include.core.settings import AnswerSettings
+from include.core.answer_settings import AnswerSettings
 from include.store.journal import Journal
 from include.store.version import IndexVersion
 from include.training.train import train

@@ -14,9 +14,9 @@ import pytest
 from include import stages
 from include.catalogue.schema import PRODUCTS_FILE, read_rows
 from include.core import artifacts, kinds
+from include.core.answer_settings import AnswerSettings
 from include.core.errors import NoLiveIndex, NotPublished, Terminal, Transient, VitrineError
 from include.core.forms import pipeline_settings
-from include.core.settings import AnswerSettings
 from include.results import as_list
 from include.run import Run
 from include.store.version import IndexVersion

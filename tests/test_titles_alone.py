@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from include import stages
+from include.core.answer_settings import AnswerSettings
 from include.core.forms import pipeline_settings
-from include.core.settings import AnswerSettings
 from include.run import Run
 from include.training.train import UNTRAINED
 from tests.small import products

@@ -12,8 +12,8 @@ from unittest import mock
 
 from include import stages
 from include.core import artifacts, kinds
+from include.core.answer_settings import AnswerSettings
 from include.core.forms import pipeline_settings
-from include.core.settings import AnswerSettings
 from include.model.encoder import Encoder
 from include.model.tokens import tokenize
 from include.run import Run

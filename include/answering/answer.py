@@ -10,7 +10,8 @@ from typing import Any
 from include.answering.asker import Asker, Laps, require_generator
 from include.answering.llm_connection import LlmConnection
 from include.answering.questions import checked
-from include.core.settings import AnswerSettings, IndexSettings
+from include.core.answer_settings import AnswerSettings
+from include.core.settings import IndexSettings
 from include.store.connection import ServerConnection
 
 

@@ -34,9 +34,10 @@ from include.answering.spelling import Spelling
 from include.answering.support import similarity
 from include.answering.translation import nothing_known, translator_for
 from include.core import artifacts
+from include.core.answer_settings import AnswerSettings
 from include.core.arrays import Vectors
 from include.core.errors import BadQuestion, BadSettings
-from include.core.settings import AnswerSettings, IndexSettings
+from include.core.settings import IndexSettings
 from include.model.directory import reads_many_languages
 from include.model.reader import Reader
 from include.store.connection import ServerConnection

@@ -8,7 +8,7 @@ from typing import Any
 from include.answering.asked import Asked
 from include.answering.sentences import say
 from include.catalogue.attributes import Attribute
-from include.core.settings import AnswerSettings
+from include.core.answer_settings import AnswerSettings
 from include.store.filter_text import parse
 from include.store.filters import All, AnyOf, Filter, Not, OneOf, counted
 from include.store.searcher import Searcher

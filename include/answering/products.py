@@ -8,7 +8,7 @@ from include.answering.narrowed import narrow
 from include.answering.opening import weight
 from include.answering.questions import checked
 from include.answering.retrieve import Search
-from include.core.settings import AnswerSettings
+from include.core.answer_settings import AnswerSettings
 from include.store.filters import COUNTED
 
 SEARCHED = ("question", "searched", "mended", "language", "translated", "products", "warnings")  # of an answer's entry

@@ -12,8 +12,8 @@ from include.answering.limits import contradicts, limit
 from include.answering.passages import Retrieved, score
 from include.answering.remembered import Encodes
 from include.answering.unwanted import unwanted
+from include.core.answer_settings import AnswerSettings
 from include.core.arrays import Vectors
-from include.core.settings import AnswerSettings
 from include.store.filters import Filter
 from include.store.fusion import DEPTH, unmatched
 from include.store.protocol import Hit

@@ -21,13 +21,14 @@ from include.batch.figures import Figures, is_labelled
 from include.batch.summary import Answered
 from include.batch.write import Kind, writer
 from include.core import artifacts, kinds
+from include.core.answer_settings import AnswerSettings
 from include.core.artifacts import Artifact, Workspace
 from include.core.errors import BadSource, DamagedArtifact, UnknownVersion
 from include.core.files import write_json
 from include.core.forms import parse
 from include.core.in_use import last_written
 from include.core.progress import Progress, Sink
-from include.core.settings import AnswerSettings, IndexSettings, SourceSettings
+from include.core.settings import IndexSettings, SourceSettings
 from include.core.space import require
 from include.formats.archive import Archive
 from include.formats.table_forms import TableForm

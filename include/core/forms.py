@@ -14,11 +14,12 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from include.core.answer_settings import AnswerSettings, QuestionsFileSettings, ServingSettings
 from include.core.environment import VARIABLES
 from include.core.errors import BadSettings
 from include.core.pipeline_settings import GROUPS, PRESETS, START, PipelineSettings, PresetSettings
 from include.core.redaction import shortened, shown
-from include.core.settings import AnswerSettings, Group, QuestionsFileSettings, ServingSettings
+from include.core.settings import Group
 
 T = TypeVar("T", bound=Group)
 FIRST_SECTION = "Start here"

@@ -8,8 +8,9 @@ from typing import Any
 
 from include.answering.asker import Asker
 from include.answering.batches import in_batches
+from include.core.answer_settings import AnswerSettings
 from include.core.progress import Progress
-from include.core.settings import AnswerSettings, IndexSettings
+from include.core.settings import IndexSettings
 from include.questions.questions import Question
 from include.store.connection import ServerConnection
 

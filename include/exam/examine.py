@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 from include.answering.judged import THRESHOLD
 from include.catalogue.schema import PRODUCTS_FILE
 from include.core import artifacts, kinds
+from include.core.answer_settings import AnswerSettings
 from include.core.artifacts import Artifact, Workspace
 from include.core.errors import DamagedArtifact, UnknownVersion
 from include.core.pipeline_settings import PipelineSettings
 from include.core.progress import Progress, Sink
-from include.core.settings import AnswerSettings
 from include.evaluation.summary import Gate, Measured
 from include.exam.ask import TOP_K, ask, chosen
 from include.exam.calibrate import calibrated

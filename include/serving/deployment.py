@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any, Self
 
 from include.answering.translation import translator_for
+from include.core.answer_settings import AnswerSettings, ServingSettings
 from include.core.environment import SERVING_KEYS, data_directory
 from include.core.errors import BadSettings
 from include.core.forms import environment, parse
-from include.core.settings import AnswerSettings, Group, IndexSettings, ServingSettings
+from include.core.settings import Group, IndexSettings
 from include.serving.requests import PER_REQUEST
 from include.store.connection import ServerConnection
 

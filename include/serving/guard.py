@@ -11,7 +11,7 @@ from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from include.core.settings import ServingSettings
+from include.core.answer_settings import ServingSettings
 from include.serving.deployment import loopback
 from include.serving.refusals import refusal
 

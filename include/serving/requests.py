@@ -6,7 +6,8 @@ from typing import Any, Literal
 from pydantic import Field
 
 from include.answering.questions import LONGEST_TEXT
-from include.core.settings import AnswerSettings, Group
+from include.core.answer_settings import AnswerSettings
+from include.core.settings import Group
 
 MOST_QUESTIONS = 50  # of one request; a file of questions is another matter
 PER_REQUEST = ("top_k", "mode", "bm25_weight", "threshold", "filter", "facets", "version")

@@ -13,9 +13,9 @@ from starlette.responses import Response
 from include.answering import products
 from include.answering.asker import Asker
 from include.answering.questions import split_lines
+from include.core.answer_settings import AnswerSettings
 from include.core.errors import BadQuestion, StoreUnavailable, VitrineError
 from include.core.forms import parse
-from include.core.settings import AnswerSettings
 from include.serving.deployment import Deployment
 from include.serving.metrics import Metrics, age
 from include.serving.refusals import as_json, explain

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import TypeAlias, TypeVar
 
 from include.answering.asker import Asker
+from include.core.answer_settings import AnswerSettings
 from include.core.errors import DamagedArtifact, NoLiveIndex, StoreUnavailable, UnknownVersion, VitrineError
-from include.core.settings import AnswerSettings, IndexSettings
+from include.core.settings import IndexSettings
 from include.store.connection import ServerConnection
 from include.store.journal import Entry, published
 from include.store.stores import open_store

@@ -16,6 +16,7 @@ from include.answering.llm_connection import LlmConnection
 from include.answering.questions import as_text
 from include.answering.reply import NOTHING
 from include.core import artifacts, kinds
+from include.core.answer_settings import AnswerSettings
 from include.core.environment import REPOSITORY
 from include.core.errors import (
     BadQuestion,
@@ -25,7 +26,7 @@ from include.core.errors import (
     NoLiveIndex,
     UnknownVersion,
 )
-from include.core.settings import MINILM_PACKAGE, AnswerSettings, EmbedSettings, EvaluateSettings, IndexSettings
+from include.core.settings import MINILM_PACKAGE, EmbedSettings, EvaluateSettings, IndexSettings
 from include.index.embed import embed
 from include.index.plan import plan_shards
 from include.index.upsert import upsert
@@ -266,7 +267,8 @@ def test_imports_only_what_answering_needs(shop: Path) -> None:
 import sys
 from pathlib import Path
 from include.answering.answer import answer
-from include.core.settings import AnswerSettings, IndexSettings
+from include.core.answer_settings import AnswerSettings
+from include.core.settings import IndexSettings
 question = "How much water does the Brasato Mika kettle hold?"
 made = answer([question], AnswerSettings(), IndexSettings(), root=Path(sys.argv[1]))
 assert made["answers"][0]["found"], made

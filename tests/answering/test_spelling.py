@@ -10,7 +10,8 @@ from include.answering.answer import answer
 from include.answering.asked import Asked
 from include.answering.questions import as_text
 from include.answering.spelling import Spelling
-from include.core.settings import AnswerSettings, IndexSettings
+from include.core.answer_settings import AnswerSettings
+from include.core.settings import IndexSettings
 from include.store.stores import open_store
 from include.store.vocabulary import Vocabulary, write_vocabulary
 from tests.index.points import load, vectors, version_id

@@ -18,8 +18,8 @@ from include.batch import answer_file as module
 from include.batch.summary import Answered
 from include.batch.write import COLUMNS, flat, writer
 from include.core import artifacts, kinds
+from include.core.answer_settings import AnswerSettings
 from include.core.errors import BadFilter, BadQuestion, BadSource, NoLiveIndex, Terminal, UnknownVersion
-from include.core.settings import AnswerSettings
 from include.exam.scoring import score
 from include.questions.questions import Question
 from tests.indexed import INDEX, Shop, open_shop
@@ -187,7 +187,8 @@ SCRIPT = """
 from pathlib import Path
 import include.answering.batches, include.batch.answer_file, include.core.artifacts
 from include import stages
-from include.core.settings import AnswerSettings, IndexSettings
+from include.core.answer_settings import AnswerSettings
+from include.core.settings import IndexSettings
 
 root, place, point, count = Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
 include.batch.answer_file.CHUNK = 4

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from include.core.answer_settings import AnswerSettings
 from include.core.environment import REPOSITORY
 from include.core.pipeline_settings import GROUPS, PresetSettings
-from include.core.settings import AnswerSettings, Group
+from include.core.settings import Group
 
 DAG_IDS = {"answer_question", "check_answers", "roll_back", "train_and_index"}
 HEAVY = ("torch", "transformers", "pandas", "numpy", "pyarrow", "qdrant_client", "qdrant_edge", "onnxruntime", "gdown")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from include import stages
-from include.core.settings import AnswerSettings
+from include.core.answer_settings import AnswerSettings
 from include.exam.calibrate import calibrated
 from include.questions.questions import Question
 from include.run import Run

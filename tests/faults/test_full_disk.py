@@ -18,18 +18,12 @@ import pytest
 from include import stages
 from include.catalogue.convert import convert
 from include.core import artifacts
+from include.core.answer_settings import AnswerSettings
 from include.core.environment import REPOSITORY
 from include.core.errors import StorageFull
 from include.core.files import write_json
 from include.core.pipeline_settings import PipelineSettings
-from include.core.settings import (
-    AnswerSettings,
-    ConvertSettings,
-    EmbedSettings,
-    EvaluateSettings,
-    IndexSettings,
-    SourceSettings,
-)
+from include.core.settings import ConvertSettings, EmbedSettings, EvaluateSettings, IndexSettings, SourceSettings
 from include.core.train_settings import TrainSettings
 from include.evaluation.evaluate import evaluate
 from include.index.embed import embed

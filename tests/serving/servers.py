@@ -14,8 +14,8 @@ from typing import Any
 import httpx
 from fastapi.testclient import TestClient
 
+from include.core.answer_settings import AnswerSettings, ServingSettings
 from include.core.environment import REPOSITORY
-from include.core.settings import AnswerSettings, ServingSettings
 from include.serving.app import create_app
 from include.serving.deployment import Deployment
 from tests.indexed import INDEX

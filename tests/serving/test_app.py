@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from include.answering.answer import answer
+from include.core.answer_settings import AnswerSettings
 from include.core.errors import StoreUnavailable
-from include.core.settings import AnswerSettings
 from include.serving.logs import Harmless
 from include.store.edge import EdgeSearcher
 from tests.indexed import INDEX, Shop

@@ -9,8 +9,8 @@ import pytest
 
 from include.answering import products
 from include.answering.asker import Asker
+from include.core.answer_settings import AnswerSettings
 from include.core.errors import UnknownVersion
-from include.core.settings import AnswerSettings
 from include.serving.versions import OpenVersions
 from include.store.edge import EdgeSearcher
 from tests.indexed import INDEX, Shop, day

@@ -2,7 +2,7 @@
 
 import pytest
 
-from include.core.settings import AnswerSettings
+from include.core.answer_settings import AnswerSettings
 from include.store.fusion import fuse, fuse_hits, unmatched
 from include.store.protocol import BM25_WEIGHT, Hit
 

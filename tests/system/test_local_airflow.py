@@ -125,7 +125,7 @@ def test_the_lines_of_the_readme_lead_from_a_shell_to_an_answer(airflow: Airflow
     answer = json.loads(done.stdout)
     assert answer["state"] == "success"
     (result,) = answer["results"].values()
-    assert result["answers"][0]["question"] == "Which lamp is for the garden?"
+    assert result["answers"][0]["question"] == "How much water does the Brasato Mika kettle hold?"
 
 
 def test_the_demo_tells_a_refused_connection_within_a_minute(airflow: Airflow) -> None:
