@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from include.answering.asker import Asker, Laps, require_generator
+from include.answering.asker import Asker, require_generator
+from include.answering.laps import Laps
 from include.answering.llm_connection import LlmConnection
 from include.answering.questions import checked
 from include.core.answer_settings import AnswerSettings

@@ -20,6 +20,7 @@ from include.answering.foreign import Reading
 from include.answering.judge import judge
 from include.answering.judged import THRESHOLD, Judged, Thresholds
 from include.answering.language import CODES
+from include.answering.laps import Laps
 from include.answering.llm import Writer
 from include.answering.llm_connection import LlmConnection
 from include.answering.narrowed import Narrowed, narrow, nothing_left
@@ -54,26 +55,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _Write: TypeAlias = Callable[[Asked, Retrieved, Judged], Reply]
-
-
-class Laps:
-    """Seconds of each step since the one before it."""
-
-    def __init__(self) -> None:
-        self._began = time.monotonic()
-        self.seconds: dict[str, float] = {}
-
-    def end(self, step: str) -> None:
-        """A step ends, and the next one begins."""
-        self.seconds[step] = self.total() - sum(self.seconds.values())
-
-    def total(self) -> float:
-        """Seconds since the beginning."""
-        return time.monotonic() - self._began
-
-    def milliseconds(self) -> dict[str, float]:
-        """Of each step, for the result."""
-        return {step: round(1000 * seconds, 1) for step, seconds in self.seconds.items()}
 
 
 @dataclass

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from include.answering.asker import Asker, Laps
+from include.answering.asker import Asker
 from include.answering.extract import product
+from include.answering.laps import Laps
 from include.answering.narrowed import narrow
 from include.answering.opening import weight
 from include.answering.questions import checked
