@@ -19,9 +19,8 @@ from include.serving.logs import Harmless
 from include.store.edge import EdgeSearcher
 from tests.indexed import INDEX, Shop
 from tests.serving.conftest import BIDI, ESC
-from tests.serving.servers import KEY, OTHER_KEY, served
+from tests.serving.servers import KEY, OTHER_KEY, served, without_times
 
-TIMES = ("seconds", "milliseconds")
 BEARER = {"Authorization": f"Bearer {KEY}"}
 
 
@@ -32,12 +31,6 @@ def eventually(look: Callable[[], Any]) -> Any:
         assert time.monotonic() < until
         time.sleep(0.05)
     return found
-
-
-def without_times(result: Any) -> Any:
-    if isinstance(result, dict):
-        return {name: without_times(value) for name, value in result.items() if name not in TIMES}
-    return [without_times(each) for each in result] if isinstance(result, list) else result
 
 
 def fault(reply: Any) -> tuple[int, str]:
@@ -127,7 +120,8 @@ def test_openapi_describes_every_address(described: Path) -> None:
 
 REFUSED = {
     "an unknown setting": ({"question": "lamp", "topk": 3}, 400, "topk"),
-    "a setting that is not the request's": ({"question": "lamp", "generator": "llm"}, 400, "generator"),
+    "a setting that is not the request's": ({"question": "lamp", "translator": "none"}, 400, "translator"),
+    "a language model where there is none": ({"question": "lamp", "generator": "llm"}, 400, "this server has none"),
     "a number out of range": ({"question": "lamp", "top_k": 101}, 400, "top_k"),
     "a mode that there is not": ({"question": "lamp", "mode": "magic"}, 400, "mode"),
     "an empty question": ({"question": "  "}, 400, "empty"),
