@@ -41,6 +41,7 @@ def make_app() -> Any:
     from airflow.api_fastapi.core_api.security import get_user, requires_access_dag
     from fastapi import Depends, FastAPI
     from fastapi.responses import HTMLResponse
+    from vitrine_feedback import with_feedback
 
     from include.core.environment import data_directory
     from include.core.errors import VitrineError
@@ -95,7 +96,7 @@ def make_app() -> Any:
         content = found.read_text(encoding="utf-8").replace("</head>", framed, 1)
         return page(content, f"script-src 'nonce-{nonce}'; style-src 'unsafe-inline'")
 
-    return _with_attributes(app)
+    return with_feedback(_with_attributes(app))
 
 
 def _with_attributes(app: "FastAPI") -> "FastAPI":
