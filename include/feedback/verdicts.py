@@ -12,9 +12,9 @@ import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from include.feedback.store import Feedback, Kept, read
+from include.questions.accept import Said
 from include.questions.questions import FEEDBACK, Question, folded
 from include.questions.summary import Spoken
 
@@ -27,31 +27,13 @@ CONTRADICTORY = "people contradict each other"
 UNSAID = "found, without a source"
 
 
-class Taken(NamedTuple):
-    """What becomes of a collection's verdicts.
-
-    Attributes:
-        questions: One of each question that they tell something about.
-        spoken: The counts.
-    """
-
-    questions: list[Question]
-    spoken: Spoken
-
-    @property
-    def mark(self) -> str:
-        """What identifies all of it."""
-        told = repr([each.as_json() for each in self.questions]) + self.spoken.model_dump_json()
-        return hashlib.sha256(told.encode("utf-8", "replace")).hexdigest()
-
-
-def taken(root: Path, collection: str) -> Taken | None:
+def taken(root: Path, collection: str) -> Said | None:
     """The questions that people's verdicts make; None where nobody has said anything."""
     kept = read(root, collection)
     return as_questions(kept) if kept.rows else None
 
 
-def as_questions(kept: Kept) -> Taken:
+def as_questions(kept: Kept) -> Said:
     """The questions of verdicts, and what is to be told of them."""
     latest = kept.latest()
     versions: dict[str, dict[str, int]] = {}
@@ -78,7 +60,7 @@ def as_questions(kept: Kept) -> Taken:
         unused=dict(unused.most_common()),
         wrong=[_told(each) for each in reversed(latest) if each.verdict == "down"][:MOST_TOLD],
     )
-    return Taken(questions, spoken)
+    return Said(questions, spoken)
 
 
 def _useless(said: Feedback) -> str | None:

@@ -4,6 +4,7 @@ The file is read as a catalogue is (`include.formats`): JSON lines, CSV, Parquet
 stay in memory: a question has some hundred bytes.
 """
 
+import hashlib
 import json
 import logging
 from collections import Counter
@@ -35,17 +36,21 @@ log = logging.getLogger(__name__)
 
 
 class Said(NamedTuple):
-    """What people said of answers: see `include.feedback.verdicts.Taken`.
+    """What people said of answers.
 
     Attributes:
-        questions: That it makes.
+        questions: One of each question that they tell something about.
         spoken: The counts.
-        mark: What identifies both.
     """
 
     questions: Sequence[Question]
     spoken: Spoken
-    mark: str
+
+    @property
+    def mark(self) -> str:
+        """What identifies all of it."""
+        told = repr([each.as_json() for each in self.questions]) + self.spoken.model_dump_json()
+        return hashlib.sha256(told.encode("utf-8", "replace")).hexdigest()
 
 
 def accept(

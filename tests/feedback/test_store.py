@@ -7,29 +7,22 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from include.core.errors import StorageFull
-from include.feedback.store import Feedback, append, file_of, read, written
+from include.feedback.store import append, file_of, read, written
+from tests.feedback.judged import VERSION, row
 
-VERSION = "0" * 16
 WRITERS, EACH = 4, 50
 KILLED = """
 import os, sys
 from pathlib import Path
-from tests.feedback.test_store import row
+from tests.feedback.judged import row
 from include.feedback import store
 write, os.write = os.write, lambda handle, line: (write(handle, line[:20]), os.kill(os.getpid(), 9))
 store.append(Path(sys.argv[1]), "products", row(1))
 """
-
-
-def row(number: int, **more: Any) -> Feedback:
-    """A verdict on an answer of a run."""
-    given = {"user": "ana", "run_id": "r", "position": number, "version": VERSION, "question": f"which {number}"}
-    return Feedback.model_validate({**given, "answer": "that", "found": True, "verdict": "up", **more})
 
 
 def write_some(root: Path, writer: int) -> None:

@@ -18,7 +18,7 @@ from include.questions.questions import FEWEST_OF_FEEDBACK, Questions, part, rea
 from include.questions.summary import Fates
 from include.run import Run
 from include.training.question_pairs import Beside
-from tests.feedback.test_store import row
+from tests.feedback.judged import row
 
 A, B = "0000000000", "0000000001"
 

@@ -128,7 +128,9 @@ def test_no_route_is_open(airflow_app: Any) -> None:
     from vitrine_pages import make_app
 
     routes = make_app().routes
-    assert {route.path for route in routes} == {"/ask", "/attributes", "/runs/{dag_id}/{run_id}/report"}
+    assert {route.path for route in routes} == {
+        *("/ask", "/attributes", "/feedback", "/feedback/mine", "/runs/{dag_id}/{run_id}/report")
+    }
     for route in routes:
         assert get_user in [each.call for each in route.dependant.dependencies], route.path
 
