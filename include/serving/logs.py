@@ -26,5 +26,6 @@ def log_to(stream: IO[str]) -> None:
     handler = logging.StreamHandler(stream)
     handler.setFormatter(Harmless("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    for name in ("include.answering", "httpx", "mcp"):  # the alias of a server is asked for four times a second
+    for name in ("include.answering", "httpx"):  # the alias of a server is asked for four times a second
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("mcp").setLevel(logging.ERROR)  # its warnings repeat what it was sent
