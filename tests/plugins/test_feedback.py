@@ -94,9 +94,9 @@ def test_what_is_kept_is_the_runs_own_result(client: Any, run_id: str, answered:
     assert rows[by_uid.json()["id"]].right == ROWS[5].uid
     assert (rows[unclear.json()["id"]].right, rows[unclear.json()["id"]].right_given) == (None, "no such thing")
     judge(client, login("user", "bo"), run_id, 0, verdict="up")
-    mine = f"/vitrine/feedback/mine?run_id={run_id}"
-    assert client.get(mine, headers=login("user", "bo")).json() == {"0": "up", "1": "down"}
-    assert client.get(mine, headers=login("user", "eve")).json() == {}, "another's verdicts are no one else's"
+    mine: dict[str, Any] = {"url": "/vitrine/feedback/mine", "params": {"run_id": run_id}}
+    assert client.get(**mine, headers=login("user", "bo")).json() == {"0": "up", "1": "down"}
+    assert client.get(**mine, headers=login("user", "eve")).json() == {}, "another's verdicts are no one else's"
 
 
 def test_what_is_no_answer_cannot_be_judged(client: Any, run_id: str) -> None:
