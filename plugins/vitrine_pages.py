@@ -10,10 +10,7 @@ Airflow loads every file of this folder in every process, so all imports that we
 import logging
 import secrets
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from fastapi import FastAPI
+from typing import Any
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +38,7 @@ def make_app() -> Any:
     from airflow.api_fastapi.core_api.security import get_user, requires_access_dag
     from fastapi import Depends, FastAPI
     from fastapi.responses import HTMLResponse
+    from vitrine_catalogue import add_routes
 
     from include.core.environment import data_directory
     from include.core.errors import VitrineError
@@ -95,27 +93,5 @@ def make_app() -> Any:
         content = found.read_text(encoding="utf-8").replace("</head>", framed, 1)
         return page(content, f"script-src 'nonce-{nonce}'; style-src 'unsafe-inline'")
 
-    return _with_attributes(app)
-
-
-def _with_attributes(app: "FastAPI") -> "FastAPI":
-    """Adds the route `/attributes`: what the live index can be filtered by, for who may see a question's runs."""
-    from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
-    from airflow.api_fastapi.core_api.security import requires_access_dag
-    from fastapi import Depends
-    from fastapi.responses import JSONResponse
-
-    from include.answering.live_attributes import live_attributes
-    from include.core.environment import data_directory
-    from include.core.forms import environment, parse
-    from include.core.settings import IndexSettings
-    from include.store.filters import COUNTED
-
-    @app.get("/attributes", dependencies=[Depends(requires_access_dag("GET", DagAccessEntity.RUN, param_dag_id=QUERY))])
-    def attributes() -> JSONResponse:
-        index = parse(IndexSettings, environment(IndexSettings))  # as the DAG's form begins
-        found = live_attributes(index, root=data_directory())
-        told = [{"name": each.name, "type": each.type, "counted": each.type in COUNTED} for each in found]
-        return JSONResponse(told, headers=HEADERS)
-
+    add_routes(app, HEADERS)
     return app
