@@ -10,7 +10,10 @@ Airflow loads every file of this folder in every process, so all imports that we
 import logging
 import secrets
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 log = logging.getLogger(__name__)
 
@@ -34,11 +37,19 @@ def filled(template: str, **values: Any) -> str:
 
 def make_app() -> Any:
     """The FastAPI application, for Airflow to mount. No route of it, documentation included, is open to everybody."""
+    from vitrine_catalogue import add_routes
+
+    app = _with_pages()
+    add_routes(app, HEADERS)
+    return app
+
+
+def _with_pages() -> "FastAPI":
+    """The application with the pages themselves."""
     from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
     from airflow.api_fastapi.core_api.security import get_user, requires_access_dag
     from fastapi import Depends, FastAPI
     from fastapi.responses import HTMLResponse
-    from vitrine_catalogue import add_routes
 
     from include.core.environment import data_directory
     from include.core.errors import VitrineError
@@ -93,5 +104,4 @@ def make_app() -> Any:
         content = found.read_text(encoding="utf-8").replace("</head>", framed, 1)
         return page(content, f"script-src 'nonce-{nonce}'; style-src 'unsafe-inline'")
 
-    add_routes(app, HEADERS)
     return app
