@@ -38,10 +38,11 @@ def filled(template: str, **values: Any) -> str:
 def make_app() -> Any:
     """The FastAPI application, for Airflow to mount. No route of it, documentation included, is open to everybody."""
     from vitrine_catalogue import add_routes
+    from vitrine_feedback import with_feedback
 
     app = _with_pages()
     add_routes(app, HEADERS)
-    return app
+    return with_feedback(app)
 
 
 def _with_pages() -> "FastAPI":
