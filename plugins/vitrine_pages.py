@@ -37,6 +37,15 @@ def filled(template: str, **values: Any) -> str:
 
 def make_app() -> Any:
     """The FastAPI application, for Airflow to mount. No route of it, documentation included, is open to everybody."""
+    from vitrine_catalogue import add_routes
+
+    app = _with_pages()
+    add_routes(app, HEADERS)
+    return app
+
+
+def _with_pages() -> "FastAPI":
+    """The application with the pages themselves."""
     from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
     from airflow.api_fastapi.core_api.security import get_user, requires_access_dag
     from fastapi import Depends, FastAPI
@@ -94,28 +103,5 @@ def make_app() -> Any:
         framed = filled("frame.html", nonce=nonce) + "</head>"
         content = found.read_text(encoding="utf-8").replace("</head>", framed, 1)
         return page(content, f"script-src 'nonce-{nonce}'; style-src 'unsafe-inline'")
-
-    return _with_attributes(app)
-
-
-def _with_attributes(app: "FastAPI") -> "FastAPI":
-    """Adds the route `/attributes`: what the live index can be filtered by, for who may see a question's runs."""
-    from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
-    from airflow.api_fastapi.core_api.security import requires_access_dag
-    from fastapi import Depends
-    from fastapi.responses import JSONResponse
-
-    from include.answering.live_attributes import live_attributes
-    from include.core.environment import data_directory
-    from include.core.forms import environment, parse
-    from include.core.settings import IndexSettings
-    from include.store.filters import COUNTED
-
-    @app.get("/attributes", dependencies=[Depends(requires_access_dag("GET", DagAccessEntity.RUN, param_dag_id=QUERY))])
-    def attributes() -> JSONResponse:
-        index = parse(IndexSettings, environment(IndexSettings))  # as the DAG's form begins
-        found = live_attributes(index, root=data_directory())
-        told = [{"name": each.name, "type": each.type, "counted": each.type in COUNTED} for each in found]
-        return JSONResponse(told, headers=HEADERS)
 
     return app

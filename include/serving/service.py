@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from include.answering import products
 from include.answering.asker import Asker
+from include.answering.live_index import described
 from include.answering.questions import split_lines
 from include.catalogue.attributes import Attribute
 from include.core.answer_settings import AnswerSettings
@@ -23,9 +24,7 @@ from include.serving.metrics import Metrics, age
 from include.serving.refusals import as_json, explain
 from include.serving.requests import MOST_QUESTIONS, MOST_WRITTEN, AskBody, FacetsQuery, ProductQuery, SearchQuery
 from include.serving.versions import OpenVersions
-from include.store.filters import COUNTED
 
-PUBLISHED = ("published_at", "action", "previous", "logical_date", "run_id", "approved_by")
 WRITING = 0.8  # of a request's time, that a language model may have
 
 T = TypeVar("T")
@@ -157,18 +156,7 @@ class Service:
     def _described(self, asker: Asker) -> Mapping[str, Any]:
         version, entry, failure = asker.version, asker.published, self._versions.failure
         return {
-            "version": version.name,
-            "collection": version.collection,
-            "store": version.store,
-            "products": version.points,
-            "model": version.model,
-            "catalogue": version.catalogue,
-            "dimensions": version.dim,
-            "language": version.language,
-            "attributes": [
-                {"name": each.name, "type": each.type, "counted": each.type in COUNTED} for each in version.attributes
-            ],
-            "published": None if entry is None else {name: getattr(entry, name) for name in PUBLISHED},
+            **described(version, entry),
             "age_seconds": None if entry is None else round(age(entry.published_at), 1),
             "newer": None if failure is None else {"what": failure.what, "next_step": failure.next_step},
         }
