@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from include.answering import products
 from include.answering.asker import Asker
+from include.answering.described import described
 from include.answering.questions import split_lines
 from include.core.answer_settings import AnswerSettings
 from include.core.errors import BadQuestion, StoreUnavailable, VitrineError
@@ -21,9 +22,6 @@ from include.serving.metrics import Metrics, age
 from include.serving.refusals import as_json, explain
 from include.serving.requests import MOST_QUESTIONS, AskBody, FacetsQuery, SearchQuery
 from include.serving.versions import OpenVersions
-from include.store.filters import COUNTED
-
-PUBLISHED = ("published_at", "action", "previous", "logical_date", "run_id", "approved_by")
 
 
 def threads(deployment: Deployment) -> int:
@@ -99,20 +97,9 @@ class Service:
         return as_json(result)
 
     def _described(self, asker: Asker) -> Mapping[str, Any]:
-        version, entry, failure = asker.version, asker.published, self._versions.failure
+        entry, failure = asker.published, self._versions.failure
         return {
-            "version": version.name,
-            "collection": version.collection,
-            "store": version.store,
-            "products": version.points,
-            "model": version.model,
-            "catalogue": version.catalogue,
-            "dimensions": version.dim,
-            "language": version.language,
-            "attributes": [
-                {"name": each.name, "type": each.type, "counted": each.type in COUNTED} for each in version.attributes
-            ],
-            "published": None if entry is None else {name: getattr(entry, name) for name in PUBLISHED},
+            **described(asker),
             "age_seconds": None if entry is None else round(age(entry.published_at), 1),
             "newer": None if failure is None else {"what": failure.what, "next_step": failure.next_step},
         }
