@@ -95,7 +95,9 @@ def make_app() -> Any:
         content = found.read_text(encoding="utf-8").replace("</head>", framed, 1)
         return page(content, f"script-src 'nonce-{nonce}'; style-src 'unsafe-inline'")
 
-    return _with_attributes(app)
+    from vitrine_versions import with_versions
+
+    return with_versions(_with_attributes(app), PIPELINE, HEADERS)
 
 
 def _with_attributes(app: "FastAPI") -> "FastAPI":
