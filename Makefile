@@ -79,8 +79,9 @@ format: .venv/dev  ## put the code into its standard form
 	$(PY) -m ruff format .
 	$(PY) -m ruff check --fix .
 
-settings: .venv/run  ## write the reference of all settings into docs/operations.md
+settings: .venv/run  ## write the reference of all settings, and the schemas of answers, into docs/
 	@$(RUN) -m include.core.forms docs/operations.md
+	@$(RUN) -m include.answering.schema docs
 
 lock:  ## write constraints.txt: present pins stay where they fit (UPGRADE=1: the newest), on OLDEST=/usr/bin/python3
 	@$(OLDEST) .ci/lock.py

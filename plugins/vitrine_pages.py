@@ -95,17 +95,16 @@ def make_app() -> Any:
         content = found.read_text(encoding="utf-8").replace("</head>", framed, 1)
         return page(content, f"script-src 'nonce-{nonce}'; style-src 'unsafe-inline'")
 
-    from vitrine_versions import with_versions
-
-    return with_versions(_with_attributes(app), PIPELINE, HEADERS)
+    return _with_attributes(app)
 
 
 def _with_attributes(app: "FastAPI") -> "FastAPI":
-    """Adds the route `/attributes`: what the live index can be filtered by, for who may see a question's runs."""
+    """Adds `/attributes` (what the live index can be filtered by) and `/versions`, each for who may see runs."""
     from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
     from airflow.api_fastapi.core_api.security import requires_access_dag
     from fastapi import Depends
     from fastapi.responses import JSONResponse
+    from vitrine_versions import with_versions
 
     from include.answering.live_attributes import live_attributes
     from include.core.environment import data_directory
@@ -120,4 +119,4 @@ def _with_attributes(app: "FastAPI") -> "FastAPI":
         told = [{"name": each.name, "type": each.type, "counted": each.type in COUNTED} for each in found]
         return JSONResponse(told, headers=HEADERS)
 
-    return app
+    return with_versions(app, PIPELINE, HEADERS)

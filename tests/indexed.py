@@ -15,6 +15,7 @@ from include.index.plan import plan_shards
 from include.index.upsert import upsert
 from include.index.verify import verify
 from include.publishing.publish import Release, history, publish, roll_back
+from include.store.connection import ServerConnection
 from include.store.protocol import Store
 from include.store.stores import open_store
 from tests.small import Product, copy_data, products, publish_model, write_catalogue
@@ -124,17 +125,19 @@ class Shop:
     root: Path
     versions: list[str]
     model: Path
+    index: IndexSettings = INDEX
+    server: ServerConnection | None = None
 
     @property
     def store(self) -> Store:
-        return open_store(INDEX, root=self.root)
+        return open_store(self.index, root=self.root, server=self.server)
 
     def publish(self, number: int, date: datetime | None = None, **options: Any) -> dict[str, Any]:
         """Publish version `number` (1-4) for the day of that number."""
         version, gate = self.root / "version" / self.versions[number - 1], options.pop("evaluation", None)
         return publish(
             Release(version, gate, date or day(number), f"run {number}", reader=options.pop("reader", None)),
-            IndexSettings(keep_versions=options.pop("keep_versions", 10)),
+            self.index.model_copy(update={"keep_versions": options.pop("keep_versions", 10)}),
             EvaluateSettings(promote=options.pop("promote", "auto"), max_gone=options.pop("max_gone", 0.3)),
             options.pop("store", self.store),
             root=self.root,
@@ -142,7 +145,7 @@ class Shop:
         )
 
     def roll_back(self, to: str = "previous") -> dict[str, Any]:
-        return roll_back(to, INDEX, self.store, root=self.root, run_id="by hand")
+        return roll_back(to, self.index, self.store, root=self.root, run_id="by hand")
 
     @property
     def live(self) -> int | None:
@@ -165,12 +168,15 @@ class Shop:
         return Shop(root, self.versions, root / self.model.relative_to(self.root))
 
 
-def open_shop(root: Path, saved_model: Path) -> Shop:
+def open_shop(
+    root: Path, saved_model: Path, index: IndexSettings = INDEX, server: ServerConnection | None = None
+) -> Shop:
     """Build the four versions: their first shard is the same, their second differs in one product."""
     model = publish_model(root, saved_model)
     versions = []
     for number in range(1, 5):
         rows = products(40)
         rows[30] = rows[30]._replace(title=f"golden edition {number}")
-        versions.append(build_version(root, write_catalogue(root, rows), model).fingerprint)
-    return Shop(root, versions, model)
+        store = open_store(index, root=root, server=server)
+        versions.append(build_version(root, write_catalogue(root, rows), model, index, store).fingerprint)
+    return Shop(root, versions, model, index, server)

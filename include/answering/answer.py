@@ -36,9 +36,9 @@ def answer(
         llm: Needed for `generator="llm"`.
 
     Returns:
-        JSON-able: `version`, `bm25_weight` (None but in hybrid mode), `threshold` of answers, 0-1, and
-        `threshold_from`: "the form", "calibration" by questions, or "default" where there were none; `seconds`,
-        `milliseconds` by step, `filter` (as it was read; None without),
+        JSON-able, by docs/answer.schema.json: `schema`, `version`, `bm25_weight` (None but in hybrid mode), `threshold`
+        of answers, 0-1, and `threshold_from`: "the form", "calibration" by questions, or "default" where there were
+        none; `seconds`, `milliseconds` by step, `filter` (as it was read; None without),
         `facets` (by attribute, `{"value", "count", "filter"}` over all that match), and
         `answers`, for each question `question`, `answer`, `found`, `sources` (marker [n] is the n-th of them),
         `products` (all that were retrieved, by rank), `confidence` (`retrieval`: cosine of the nearest product,

@@ -1,7 +1,9 @@
 """A question on its way to an answer."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
+
+SCHEMA: Final = "vitrine.answers/1"  # of the result, see `schema.py`; another number where a field goes or changes
 
 
 @dataclass(frozen=True)

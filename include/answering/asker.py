@@ -14,7 +14,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
-from include.answering.asked import Asked
+from include.answering.asked import SCHEMA, Asked
 from include.answering.extract import entry, extract
 from include.answering.foreign import Reading
 from include.answering.judge import judge
@@ -147,6 +147,7 @@ class Asker:
         _tell(narrowed)
         answers = iter(written)
         return {
+            "schema": SCHEMA,
             "version": self.version.name,
             "bm25_weight": bm25,
             "threshold": settings.threshold,

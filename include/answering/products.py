@@ -10,6 +10,7 @@ from include.answering.opening import weight
 from include.answering.questions import checked
 from include.answering.retrieve import Search
 from include.core.answer_settings import AnswerSettings
+from include.core.errors import BadQuestion
 from include.store.filters import COUNTED
 
 SEARCHED = ("question", "searched", "mended", "language", "translated", "products", "warnings")  # of an answer's entry
@@ -72,3 +73,29 @@ def count(asker: Asker, settings: AnswerSettings) -> dict[str, Any]:
     narrowed = narrow(counted, asker.version.attributes, asker.searcher)
     left = asker.version.points if narrowed.left is None else narrowed.left
     return {"version": asker.version.name, "filter": narrowed.filter, "products": left, "facets": narrowed.facets}
+
+
+def described(asker: Asker, uid: str) -> dict[str, Any]:
+    """One product as the index has it.
+
+    Args:
+        asker: The open version.
+        uid: The product's id in the catalogue.
+
+    Returns:
+        As JSON: `version`, `uid`, `title`, `text`, and `attributes` by name, whole.
+
+    Raises:
+        BadQuestion: There is no such product.
+    """
+    stored = asker.searcher.fetch([uid]).get(uid)
+    if stored is None:
+        raise BadQuestion(f"There is no product with the uid {uid[:200]!r}.", "Search for it by its title.")
+    payload = stored[1]
+    return {
+        "version": asker.version.name,
+        "uid": payload["uid"],
+        "title": payload["title"],
+        "text": payload["content"],
+        "attributes": payload.get("attributes", {}),
+    }

@@ -3,33 +3,40 @@
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI, Security
 from fastapi.exceptions import RequestValidationError
 from fastapi.security import HTTPBearer
+from mcp.server.stdio import stdio_server
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Route
 
+from include.answering.schema import Answers, Counts, Found, Part
 from include.core.errors import VitrineError
 from include.serving import refusals
+from include.serving.assistants import Assistants, tools_of
 from include.serving.deployment import Deployment
 from include.serving.guard import OPEN, Guard
 from include.serving.metrics import Counted, Metrics
+from include.serving.pages import page_routes
 from include.serving.service import Service, threads
 from include.serving.versions import OpenVersions
 
 ABOUT = (
     "Questions, searches and counts over the live version of a product catalogue. Errors are "
-    '`{"error": {"what", "next_step"}}`. Every result is described under "What a question gives back" in '
-    "docs/operations.md."
+    '`{"error": {"what", "next_step"}}`. Assistants ask by POST /mcp, the Model Context Protocol.'
 )
 PATHS = ("/ask", "/search", "/facets", "/live", "/health", "/metrics")
+ASSISTANTS = "/mcp"
+GIVEN: dict[str, type[Part]] = {"/ask": Answers, "/search": Found, "/facets": Counts}  # described, and not checked
 
 
-def create_app(deployment: Deployment) -> FastAPI:
-    """An application, whose versions open when it starts and close when it ends.
+def create_service(deployment: Deployment) -> tuple[Service, OpenVersions, Metrics]:
+    """What every way to ask shares; nothing is open yet.
 
     Raises:
         BadSettings: `store="server"` without a connection.
@@ -41,23 +48,55 @@ def create_app(deployment: Deployment) -> FastAPI:
         server=deployment.server,
         threads=1 if threads(deployment) > 1 else 2,
     )
-    metrics = Metrics(versions, (*PATHS, *OPEN))
-    service = Service(deployment, versions, metrics)
+    metrics = Metrics(versions, (*PATHS, ASSISTANTS, *OPEN))
+    return Service(deployment, versions, metrics), versions, metrics
+
+
+@asynccontextmanager
+async def opened(service: Service, versions: OpenVersions) -> AsyncIterator[None]:
+    """The versions are open, and followed, for the length of a `with`."""
+    await run_in_threadpool(versions.start)
+    try:
+        yield
+    finally:
+        await run_in_threadpool(service.close)
+        await run_in_threadpool(versions.close)
+
+
+async def assist(deployment: Deployment) -> None:
+    """Serve the assistant at the other end of standard input and output, until it ends.
+
+    Raises:
+        BadSettings: As `create_service`.
+    """
+    service, versions, _ = create_service(deployment)
+    server = tools_of(service)
+    async with opened(service, versions), stdio_server() as (reading, writing):
+        await server.run(reading, writing, server.create_initialization_options())
+
+
+def create_app(deployment: Deployment) -> FastAPI:
+    """An application, whose versions open when it starts and close when it ends.
+
+    Raises:
+        BadSettings: As `create_service`.
+    """
+    service, versions, metrics = create_service(deployment)
+    assistants = Assistants(service, deployment.serving.serving_max_body)
 
     @asynccontextmanager
     async def open_while_running(_: FastAPI) -> AsyncIterator[None]:
-        await run_in_threadpool(versions.start)
-        try:
+        async with opened(service, versions), assistants.run():
             yield
-        finally:
-            await run_in_threadpool(service.close)
-            await run_in_threadpool(versions.close)
 
-    app = FastAPI(title="Vitrine", description=ABOUT, lifespan=open_while_running, redoc_url=None)
+    app = FastAPI(title="Vitrine", description=ABOUT, lifespan=open_while_running, docs_url=None, redoc_url=None)
     for path in PATHS:
         method = getattr(service, path[1:])
         key = [Security(HTTPBearer(auto_error=False))] if path not in OPEN else []
-        app.add_api_route(path, method, methods=["POST" if path == "/ask" else "GET"], dependencies=key)
+        told: dict[int | str, Any] = {200: {"model": GIVEN[path]}} if path in GIVEN else {}
+        app.add_api_route(path, method, methods=["POST" if path == "/ask" else "GET"], dependencies=key, responses=told)
+    app.router.routes.extend(page_routes())
+    app.router.routes.append(Route(ASSISTANTS, assistants, methods=["POST"]))
     app.add_exception_handler(VitrineError, refusals.of_ours)
     app.add_exception_handler(RequestValidationError, refusals.of_validation)
     app.add_exception_handler(HTTPException, refusals.of_http)

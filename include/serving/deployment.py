@@ -8,6 +8,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Self
 
+from include.answering.llm_connection import LlmConnection
 from include.answering.translation import translator_for
 from include.core.answer_settings import AnswerSettings, ServingSettings
 from include.core.environment import SERVING_KEYS, data_directory
@@ -19,7 +20,8 @@ from include.store.connection import ServerConnection
 
 SHORTEST_KEY = 24  # characters: `openssl rand -hex 24` makes twice as many
 MAKE_ONE = "Make one with `openssl rand -hex 24`."
-CONNECTION = "AIRFLOW_CONN_QDRANT_DEFAULT"  # as Airflow takes the connection from the environment, in its JSON form
+# As Airflow takes connections from the environment, in their JSON form.
+CONNECTION, LLM_CONNECTION = "AIRFLOW_CONN_QDRANT_DEFAULT", "AIRFLOW_CONN_LLM_DEFAULT"
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Deployment:
         root: The data directory.
         server: The Qdrant server of `store="server"`.
         keys: Of which a request needs one; none: it needs none.
+        llm: The language model of `generator="llm"`, for requests that ask for it; None: they are refused.
     """
 
     serving: ServingSettings
@@ -41,18 +44,19 @@ class Deployment:
     root: Path
     server: ServerConnection | None = None
     keys: Sequence[str] = field(default=(), repr=False)  # secrets
+    llm: LlmConnection | None = None
 
     @classmethod
     def from_environment(cls) -> Self:
-        """What the environment says; what it says of a language model is not for requests that cannot wait.
+        """What the environment says; a language model writes only for requests that name it: others cannot wait.
 
         Raises:
-            BadSettings: A value is refused, a key is too short, the translator is not installed, or everyone could ask
-                from another machine.
+            BadSettings: A value or a connection is refused, a key is too short, the translator is not installed, or
+                everyone could ask from another machine.
         """
         serving = parse(ServingSettings, environment(ServingSettings))
         index = _part(IndexSettings, ("store", "collection"))
-        answering = _part(AnswerSettings, (*PER_REQUEST, "translator", "read_with"))
+        answering = _part(AnswerSettings, (*PER_REQUEST, "translator", "read_with", "llm_fallback"))
         translator_for(answering.translator)
         keys = read_keys(serving.serving_key_file)
         if not keys and not loopback(serving.serving_host):
@@ -61,7 +65,8 @@ class Deployment:
                 f"Give keys by {SERVING_KEYS.name} or serving_key_file, or listen on 127.0.0.1. {MAKE_ONE}",
             )
         server = server_connection() if index.store == "server" else None
-        return cls(serving, index, answering, data_directory(), server, keys)
+        llm = llm_connection() if os.environ.get(LLM_CONNECTION) else None
+        return cls(serving, index, answering, data_directory(), server, keys, llm)
 
 
 def _part(group: Any, names: Sequence[str]) -> Any:
@@ -110,13 +115,29 @@ def server_connection() -> ServerConnection:
         BadSettings: The variable is not set, or not in Airflow's JSON form. No secret is in the message.
     """
     fix = f"Set {CONNECTION} to its JSON form, as docker-compose.yaml does, or choose store = 'embedded'."
+    fields, options = _fields(CONNECTION, f"store = 'server' needs {CONNECTION}, which is not set, or not JSON.", fix)
+    return ServerConnection.from_fields(*fields, **options)
+
+
+def llm_connection() -> LlmConnection:
+    """The language model of Airflow's connection, as the environment has it.
+
+    Raises:
+        BadSettings: The variable is not in Airflow's JSON form, or its address or a limit is refused. No secret is in
+            the message.
+    """
+    fix = f"Set {LLM_CONNECTION} to its JSON form, or leave it out."
+    fields, options = _fields(LLM_CONNECTION, f"{LLM_CONNECTION} is not JSON.", fix)
+    return LlmConnection.from_fields(*fields, **options)
+
+
+def _fields(variable: str, what: str, fix: str) -> tuple[list[Any], dict[str, Any]]:
+    """Host, port, password and extra of a connection; then schema and login, by name."""
     try:
-        told = json.loads(os.environ.get(CONNECTION, ""))
+        told = json.loads(os.environ.get(variable, ""))
         extra = told.get("extra") or {}
         extra = json.loads(extra) if isinstance(extra, str) else extra
-        host, port, password, schema, login = (
-            told.get(name) for name in ("host", "port", "password", "schema", "login")
-        )
+        fields = [*(told.get(name) for name in ("host", "port", "password")), extra]
+        return fields, {name: told.get(name) for name in ("schema", "login")}
     except (ValueError, AttributeError):
-        raise BadSettings(f"store = 'server' needs {CONNECTION}, which is not set, or not JSON.", fix) from None
-    return ServerConnection.from_fields(host, port, password, extra, schema=schema, login=login)
+        raise BadSettings(what, fix) from None

@@ -13,9 +13,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from include.core.answer_settings import ServingSettings
 from include.serving.deployment import loopback
+from include.serving.pages import ADDRESSES
 from include.serving.refusals import refusal
 
-OPEN = ("/health", "/docs", "/openapi.json")  # need no key, and tell nothing of the products
+OPEN = ("/health", "/openapi.json", *ADDRESSES)  # need no key, and tell nothing of the products
 MOST_KNOWN = 10_000  # addresses and keys whose rate is remembered
 
 

@@ -28,3 +28,4 @@ def log_to(stream: IO[str]) -> None:
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     for name in ("include.answering", "httpx"):  # the alias of a server is asked for four times a second
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("mcp").setLevel(logging.ERROR)  # its warnings repeat what it was sent

@@ -33,6 +33,7 @@ STATUSES: tuple[tuple[type[VitrineError], int], ...] = (
     (Transient, 503),
     (VitrineError, 500),
 )
+UNFORESEEN = ("The server failed in a way that nobody foresaw.", "Its log says where: report it with that.")
 DOCS = "/docs on this server says what each address takes."
 
 
@@ -76,4 +77,4 @@ async def of_http(_: Request, fault: Exception) -> Response:
 
 async def unforeseen(_: Request, fault: Exception) -> Response:
     """What nobody foresaw; uvicorn logs its frames."""
-    return refusal(500, "The server failed in a way that nobody foresaw.", "Its log says where: report it with that.")
+    return refusal(500, *UNFORESEEN)

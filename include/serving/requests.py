@@ -10,6 +10,7 @@ from include.core.answer_settings import AnswerSettings
 from include.core.settings import Group
 
 MOST_QUESTIONS = 50  # of one request; a file of questions is another matter
+MOST_WRITTEN = 5  # of one request that a language model answers: it takes seconds for each
 PER_REQUEST = ("top_k", "mode", "bm25_weight", "threshold", "filter", "facets", "version")
 
 
@@ -35,7 +36,8 @@ class Searched(Narrowed):
 
     def sent(self) -> dict[str, Any]:
         """The settings that the request names."""
-        return {name: value for name, value in self.model_dump(exclude_unset=True).items() if name in PER_REQUEST}
+        given = self.model_dump(exclude_unset=True)
+        return {name: value for name, value in given.items() if name in AnswerSettings.model_fields}
 
 
 class SearchQuery(Searched):
@@ -51,6 +53,20 @@ class AskBody(Searched):
         description=f"One question, or several, one a line; or a list of questions. At most {MOST_QUESTIONS}."
     )
     threshold: float | None = _as_set("threshold")
+    generator: Literal["extractive", "llm"] = Field(
+        "extractive",
+        description="`extractive` quotes the sentences that answer. `llm` writes, which takes seconds, and cites its "
+        f"sources: where the server has a language model, for at most {MOST_WRITTEN} questions.",
+    )
+
+
+class ProductQuery(Group):
+    """Of one product."""
+
+    uid: str = Field(
+        description="The product's id in the catalogue, as results have it.", min_length=1, max_length=2000
+    )
+    version: str = _as_set("version")
 
 
 class FacetsQuery(Narrowed):

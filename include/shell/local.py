@@ -1,12 +1,18 @@
 """The commands' work on a data directory of this machine, without Airflow."""
 
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from include.core.answer_settings import AnswerSettings
+from include.core.forms import environment
 from include.notebook.vitrine import Vitrine, index_settings
 from include.shell.exits import NothingThere
+
+if TYPE_CHECKING:
+    from include.answering.llm_connection import LlmConnection
 
 WITHOUT_AIRFLOW = "vitrine --local"  # the run's id of a rollback, as the journal keeps it
 
@@ -26,7 +32,7 @@ class Local:
     def ask(self, questions: Sequence[str], settings: Mapping[str, Any]) -> dict[str, Any]:
         """The answers' JSON."""
         version, others = _version(settings)
-        with self._opened(version) as opened:
+        with self._opened(version, self._llm(settings)) as opened:
             return opened.ask(questions, **others)
 
     def search(self, question: str, settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -81,9 +87,16 @@ class Local:
             raise NothingThere(f"{what} in {self.root}.", "The last task of train_and_index writes it.")
         return {"run_id": wanted, "path": str(page if to is None else shutil.copyfile(page, to))}
 
-    def _opened(self, version: str) -> Vitrine:
+    def _opened(self, version: str, llm: "LlmConnection | None" = None) -> Vitrine:
         store, collection = self.index.store, self.index.collection
-        return Vitrine(self.root, version=version, server=self._server(), store=store, collection=collection)
+        return Vitrine(self.root, version=version, server=self._server(), llm=llm, store=store, collection=collection)
+
+    def _llm(self, settings: Mapping[str, Any]) -> "LlmConnection | None":
+        """The language model that the environment has, where one is to write."""
+        from include.serving.deployment import LLM_CONNECTION, llm_connection
+
+        wanted = {**environment(AnswerSettings), **settings}.get("generator")
+        return llm_connection() if wanted == "llm" and os.environ.get(LLM_CONNECTION) else None
 
     def _server(self) -> Any:
         if self.index.store != "server":

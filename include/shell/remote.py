@@ -14,7 +14,7 @@ import typer
 from include.answering.products import SEARCHED
 from include.core import errors
 from include.core.environment import AIRFLOW, PASSWORD
-from include.core.errors import BadSettings, VitrineError
+from include.core.errors import BadQuestion, BadSettings, VitrineError
 from include.core.redaction import foreign, public
 from include.local import server
 from include.local.client import AirflowClient
@@ -85,8 +85,11 @@ class Remote:
         """The products of such a run, in the form of a search."""
         found = self.ask([question], settings)
         (entry,) = found["answers"]
-        told = {name: found[name] for name in ("version", "bm25_weight", "filter", "facets")}
-        return {**told, **{name: entry[name] for name in SEARCHED}, "seconds": found["seconds"]}
+        if entry["error"]:
+            raise BadQuestion(entry["error"]["what"], entry["error"]["next_step"])
+        told = {name: found[name] for name in ("version", "bm25_weight", "filter", "facets", "seconds", "milliseconds")}
+        bare = [{name: each[name] for name in each if name != "snippet"} for each in entry["products"]]
+        return {**told, **{name: entry[name] for name in SEARCHED}, "products": bare}
 
     def versions(self) -> list[dict[str, Any]]:
         """The kept versions."""

@@ -111,26 +111,42 @@ def published(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return report(results, root=root, run_id=RUN, logical_date=None).path / "report.html"
 
 
-@pytest.mark.parametrize("path", ["/vitrine/ask", "/vitrine/attributes", REPORT.format(RUN), REPORT.format("unknown")])
-def test_strangers_get_nothing(client: Any, published: Path, path: str) -> None:
-    """Airflow does not authenticate a plugin's application: forgotten, the reports are open to the network."""
-    for headers in ({}, {"Authorization": "Bearer nonsense"}, {"Cookie": "_token=nonsense"}):
-        answer = client.get(path, headers=headers)
-        assert answer.status_code in {401, 403}, headers
-        assert "Vitrine" not in answer.text
-        assert "good" not in answer.text
-    assert client.get(path).status_code == 401
+# Every route of the plugin, with the status that a viewer gets: one that is added has to be listed here.
+ROUTES = {
+    ("GET", "/ask"): 200,
+    ("GET", "/attributes"): 200,
+    ("GET", "/runs/{dag_id}/{run_id}/report"): 200,
+    ("GET", "/versions"): 200,
+}
 
 
-def test_no_route_is_open(airflow_app: Any) -> None:
-    """A route added later must not be the one without the check; nor the generated documentation."""
+def test_strangers_get_nothing_and_a_viewer_what_a_viewer_may(airflow_app: Any, client: Any, published: Path) -> None:
+    """Airflow does not authenticate a plugin's application: forgotten, the reports are open to the network.
+
+    Nor must a route that is added later, or the generated documentation, be the one without the check.
+    """
     from airflow.api_fastapi.core_api.security import get_user
     from vitrine_pages import make_app
 
     routes = make_app().routes
-    assert {route.path for route in routes} == {"/ask", "/attributes", "/runs/{dag_id}/{run_id}/report"}
+    assert {(verb, each.path) for each in routes for verb in each.methods} == set(ROUTES)
     for route in routes:
         assert get_user in [each.call for each in route.dependant.dependencies], route.path
+    strangers: list[dict[str, str]] = [{"Authorization": "Bearer nonsense"}, {"Cookie": "_token=nonsense"}, {}]
+    for (verb, path), status in ROUTES.items():
+        for run in (RUN, "unknown"):
+            address = "/vitrine" + path.format(dag_id="train_and_index", run_id=run)
+            for headers in strangers:
+                answer = client.request(verb, address, headers=headers)
+                assert answer.status_code in {401, 403}, (address, headers)
+                assert "Vitrine" not in answer.text and "good" not in answer.text
+            assert answer.status_code == 401
+            if "{" in path:
+                assert client.request(verb, address, headers=bearer(None)).status_code == 403, address
+        found = client.request(
+            verb, "/vitrine" + path.format(dag_id="train_and_index", run_id=RUN), headers=bearer("viewer")
+        )
+        assert found.status_code == status, (path, found.text)
 
 
 @pytest.mark.parametrize("how", ["bearer", "cookie"])
@@ -156,6 +172,24 @@ def test_the_ask_page_is_told_what_can_be_filtered(
         {"name": "price", "type": "money", "counted": False},
     ]
     assert client.get("/vitrine/attributes", headers=bearer(None)).status_code == 403
+
+
+def test_the_shell_is_told_which_versions_are_kept(
+    client: Any, root: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`vitrine versions` has nothing but HTTP."""
+    monkeypatch.setenv("VITRINE_DATA", str(root))
+    assert client.get("/vitrine/versions", headers=bearer("viewer")).json() == []
+    version = publish_described(root, tiny_model)
+    (told,) = client.get("/vitrine/versions", headers=bearer("viewer")).json()
+    assert (told["version"], told["live"], told["products"]) == (version, True, 40)
+    others = client.get("/vitrine/versions", params={"collection": "toys"}, headers=bearer("viewer"))
+    assert others.json() == []
+    refused = client.get("/vitrine/versions", params={"collection": "../toys"}, headers=bearer("viewer"))
+    assert (refused.status_code, "collection" in refused.json()["detail"]) == (422, True)
+    (root / "index" / "products" / "journal.json").write_text("{")
+    damaged = client.get("/vitrine/versions", headers=bearer("viewer"))
+    assert (damaged.status_code, "journal" in damaged.json()["detail"]) == (500, True)
 
 
 def test_the_ask_page_allows_only_its_own_script(client: Any) -> None:

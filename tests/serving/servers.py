@@ -14,20 +14,22 @@ from typing import Any
 import httpx
 from fastapi.testclient import TestClient
 
+from include.answering.llm_connection import LlmConnection
 from include.core.answer_settings import AnswerSettings, ServingSettings
 from include.core.environment import REPOSITORY
 from include.serving.app import create_app
 from include.serving.deployment import Deployment
 from tests.indexed import INDEX
 
+TIMES = ("seconds", "milliseconds")
 KEY, OTHER_KEY = "k" * 24, "0123456789abcdef01234567"
 
 
 @contextmanager
-def served(root: Path, *keys: str, **serving: Any) -> Iterator[TestClient]:
+def served(root: Path, *keys: str, llm: LlmConnection | None = None, **serving: Any) -> Iterator[TestClient]:
     """A client of a server in this process, as `127.0.0.1`; the settings are those of `ServingSettings`, shortened."""
     settings = ServingSettings(**{f"serving_{name}": value for name, value in serving.items()})
-    app = create_app(Deployment(settings, INDEX, AnswerSettings(), root, None, keys))
+    app = create_app(Deployment(settings, INDEX, AnswerSettings(), root, None, keys, llm))
     with TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False) as made:
         yield made
 
@@ -40,7 +42,7 @@ def running(root: Path, log: Path, **environment: str) -> Iterator[tuple[subproc
         port = free.getsockname()[1]
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "include.serving"],
+            command(),
             cwd=REPOSITORY,
             env=clean({"VITRINE_DATA": str(root), "VITRINE_SERVING_PORT": str(port), **environment}),
             stdout=output,
@@ -53,6 +55,18 @@ def running(root: Path, log: Path, **environment: str) -> Iterator[tuple[subproc
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(60)
+
+
+def without_times(result: Any) -> Any:
+    """A result but for what differs from one time to the next."""
+    if isinstance(result, dict):
+        return {name: without_times(value) for name, value in result.items() if name not in TIMES}
+    return [without_times(each) for each in result] if isinstance(result, list) else result
+
+
+def command(*options: str) -> list[str]:
+    """What starts a server."""
+    return [sys.executable, "-m", "include.serving", *options]
 
 
 def clean(environment: Mapping[str, str]) -> dict[str, str]:

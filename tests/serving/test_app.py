@@ -18,9 +18,8 @@ from include.core.errors import StoreUnavailable
 from include.serving.logs import Harmless
 from include.store.edge import EdgeSearcher
 from tests.indexed import BIDI, ESC, HOSTILE, INDEX, Shop
-from tests.serving.servers import KEY, OTHER_KEY, served
+from tests.serving.servers import KEY, OTHER_KEY, served, without_times
 
-TIMES = ("seconds", "milliseconds")
 BEARER = {"Authorization": f"Bearer {KEY}"}
 
 
@@ -31,12 +30,6 @@ def eventually(look: Callable[[], Any]) -> Any:
         assert time.monotonic() < until
         time.sleep(0.05)
     return found
-
-
-def without_times(result: Any) -> Any:
-    if isinstance(result, dict):
-        return {name: without_times(value) for name, value in result.items() if name not in TIMES}
-    return [without_times(each) for each in result] if isinstance(result, list) else result
 
 
 def fault(reply: Any) -> tuple[int, str]:
@@ -126,7 +119,8 @@ def test_openapi_describes_every_address(described: Path) -> None:
 
 REFUSED = {
     "an unknown setting": ({"question": "lamp", "topk": 3}, 400, "topk"),
-    "a setting that is not the request's": ({"question": "lamp", "generator": "llm"}, 400, "generator"),
+    "a setting that is not the request's": ({"question": "lamp", "translator": "none"}, 400, "translator"),
+    "a language model where there is none": ({"question": "lamp", "generator": "llm"}, 400, "this server has none"),
     "a number out of range": ({"question": "lamp", "top_k": 101}, 400, "top_k"),
     "a mode that there is not": ({"question": "lamp", "mode": "magic"}, 400, "mode"),
     "an empty question": ({"question": "  "}, 400, "empty"),
@@ -200,15 +194,52 @@ def test_a_damaged_new_version_leaves_the_old_one_live(shop: Shop) -> None:
         assert client.get("/search?q=lamp").json()["version"] == shop.versions[0]
 
 
+# Every route that the application has, and whether it needs a key: one that is added has to be listed here.
+ROUTES = {
+    ("POST", "/ask"): True,
+    ("GET", "/search"): True,
+    ("GET", "/facets"): True,
+    ("GET", "/live"): True,
+    ("GET", "/metrics"): True,
+    ("POST", "/mcp"): True,
+    ("GET", "/health"): False,
+    ("GET", "/openapi.json"): False,
+    ("GET", "/docs"): False,
+    ("GET", "/docs/start.js"): False,
+    ("GET", "/docs/swagger-ui.css"): False,
+    ("GET", "/docs/swagger-ui-bundle.js"): False,
+}
+
+
 def test_keys(described: Path) -> None:
+    """Danger: a route that is added later, and open to the network."""
     with served(described, OTHER_KEY, KEY) as client:
+        app: Any = client.app
+        assert {(verb, each.path) for each in app.routes for verb in each.methods - {"HEAD"}} == set(ROUTES)
+        for (verb, path), needs_key in {**ROUTES, ("GET", "/nowhere"): True, ("DELETE", "/ask"): True}.items():
+            anonymous = client.request(verb, path)
+            assert (anonymous.status_code == 401) == needs_key, path
+            if needs_key:
+                assert (fault(anonymous)[0], anonymous.headers["WWW-Authenticate"]) == (401, "Bearer"), path
+            for wrong in ("Bearer", f"Bearer {KEY}x", f"Basic {KEY}", "Bearer \xe9", KEY):
+                reply = client.request(verb, path, headers={b"Authorization": wrong.encode("latin-1")})
+                assert reply.status_code == anonymous.status_code, (path, wrong)
+            assert client.request(verb, path, headers=BEARER).status_code not in (401, 403, 500), path
         assert client.get("/live", headers=BEARER).status_code == 200
-        for path in ("/live", "/search?q=lamp", "/facets", "/metrics", "/nowhere"):
-            reply = client.get(path)
-            assert (fault(reply)[0], reply.headers["WWW-Authenticate"]) == (401, "Bearer"), path
-        for wrong in ("Bearer", f"Bearer {KEY}x", f"Basic {KEY}", "Bearer \xe9"):
-            assert fault(client.get("/live", headers={b"Authorization": wrong.encode("latin-1")}))[0] == 401
         assert client.get("/health").status_code == 200
+
+
+def test_no_open_page_tells_of_the_products(hostile: Path) -> None:
+    """Danger: what needs no key shows a product, or runs what is in its text."""
+    with served(hostile, KEY) as client:
+        client.post("/ask", json={"question": "Pump alert", "facets": "brand"}, headers=BEARER)
+        opened = [client.request(verb, path) for (verb, path), needs_key in ROUTES.items() if not needs_key]
+        for reply in (*opened, client.get("/metrics", headers=BEARER), client.get("/live", headers=BEARER)):
+            assert reply.status_code == 200
+            assert not any(told in reply.text for told in ("kcart", "alert(1)", "Acme", "{{ 7*7 }}", ESC, BIDI))
+        page = client.get("/docs")
+        assert "script-src 'self'; style-src 'self';" in page.headers["Content-Security-Policy"]
+        assert "//" not in page.text.replace("<!doctype html>", "")
 
 
 def test_without_keys_no_web_page_asks_under_a_name_that_leads_here(described: Path) -> None:

@@ -6,33 +6,58 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 
 import httpx
 
 from include.core.environment import REPOSITORY, SERVING_KEYS
-from tests.indexed import Shop
+from tests.indexed import Shop, day
 from tests.serving.servers import KEY, clean, running
 
 SOON = 1.0  # second, as documented
 OPENING = 20.0  # seconds that a loaded machine may take to open a version on top of that
 
 
-def test_a_publish_and_a_rollback_are_seen_and_no_request_fails(shop: Shop, tmp_path: Path) -> None:
+def test_ten_publications_are_seen_under_load_and_no_request_fails(shop: Shop, tmp_path: Path) -> None:
+    """The texts of each reply are those of the version that it names."""
     shop.publish(1)
-    with running(shop.root, tmp_path / "log") as (process, address), httpx.Client(base_url=address) as client:
-        for move, number in ((partial(shop.publish, 2), 2), (shop.roll_back, 1)):
-            move()
-            moved, wanted = time.monotonic(), shop.versions[number - 1]
-            while (found := client.get("/search", params={"q": f"golden edition {number}"})).json()[
-                "version"
-            ] != wanted:
-                assert found.status_code == 200
-                assert time.monotonic() < moved + SOON + OPENING
-            assert f"golden edition {number}" in [each["title"] for each in found.json()["products"]]
+    editions = {version: f"golden edition {number}" for number, version in enumerate(shop.versions, 1)}
+    stop, waited = threading.Event(), list[float]()
+
+    def ask(address: str) -> set[str]:
+        seen = set()
+        with httpx.Client(base_url=address, timeout=60) as client:
+            while not stop.is_set():
+                searched = client.get("/search", params={"q": "golden edition"})
+                asked = client.post("/ask", json={"question": "golden edition"})
+                for reply in (searched, asked):
+                    assert reply.status_code == 200, reply.text
+                    found = reply.json()
+                    products = found["products"] if reply is searched else found["answers"][0]["products"]
+                    titles = [each["title"] for each in products if "edition" in each["title"]]
+                    assert titles == [editions[found["version"]]]
+                    seen.add(found["version"])
+        return seen
+
+    with running(shop.root, tmp_path / "log") as (process, address), ThreadPoolExecutor(2) as pool:
+        load = [pool.submit(ask, address) for _ in range(2)]
+        try:
+            for number in range(10):
+                if number % 4 == 3:
+                    shop.roll_back()
+                else:
+                    shop.publish(1 + (number + 1) % 4, day(10 + number))
+                moved, wanted = time.monotonic(), shop.store.live()
+                while httpx.get(f"{address}/live", timeout=60).json()["version"] != wanted:
+                    assert time.monotonic() < moved + SOON + OPENING
+                waited.append(time.monotonic() - moved)
+        finally:
+            stop.set()
+        assert all(len(each.result()) > 2 for each in load)
+        assert min(waited) < SOON, waited  # the others as well, where nothing else has the processors
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) in (0, -signal.SIGTERM)
 

@@ -3,17 +3,23 @@
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
+from qdrant_client import QdrantClient
 
 from include.answering import products
 from include.answering.asker import Asker
 from include.core.answer_settings import AnswerSettings
 from include.core.errors import UnknownVersion
+from include.core.settings import IndexSettings
 from include.serving.versions import OpenVersions
+from include.store import server
+from include.store.connection import ServerConnection
 from include.store.edge import EdgeSearcher
-from tests.indexed import INDEX, Shop, day
+from tests.indexed import INDEX, Shop, day, open_shop
 
 THREADS = 4
 SETTINGS = AnswerSettings()
@@ -52,7 +58,30 @@ def versions(shop: Shop, watched: Watched) -> Iterator[OpenVersions]:
     assert watched.open == set()
 
 
+@pytest.fixture
+def on_a_server(root: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Shop, OpenVersions]]:
+    """Four versions on a Qdrant server, which the client simulates in this process; the first is live."""
+    with closing(QdrantClient(location=":memory:")) as client:
+        monkeypatch.setattr(server, "_client", lambda _: client)  # else each has a server of its own
+        connection = ServerConnection(location=":memory:")
+        shop = open_shop(root, tiny_model, IndexSettings(store="server"), connection)
+        shop.publish(1)
+        versions = OpenVersions(shop.index, SETTINGS, root=root, server=connection)
+        yield shop, versions
+        versions.close()
+
+
 def test_ten_publications_under_load(shop: Shop, versions: OpenVersions) -> None:
+    publish_under_load(shop, versions)
+
+
+@pytest.mark.filterwarnings("ignore:Payload indexes have no effect in the local Qdrant")
+@pytest.mark.filterwarnings("ignore:Local mode performs exact")
+def test_ten_publications_under_load_on_a_server(on_a_server: tuple[Shop, OpenVersions]) -> None:
+    publish_under_load(*on_a_server)
+
+
+def publish_under_load(shop: Shop, versions: OpenVersions) -> None:
     """Each reply's texts are those of the version that it names, and none fails."""
     versions.start()
     editions = {version: f"golden edition {number}" for number, version in enumerate(shop.versions, 1)}

@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from rich.console import Console
 
@@ -23,6 +24,7 @@ from include.local.client import AirflowClient
 from include.local.server import AirflowFailed
 from include.local.watch import watch
 from tests.browser import chromium, keep, login, require_chromium
+from tests.serving.servers import served, without_times
 from tests.system.conftest import PIPELINE, Airflow
 
 pytestmark = pytest.mark.airflow
@@ -112,20 +114,40 @@ def test_a_question_is_answered_while_the_pipeline_has_all_its_slots(airflow: Ai
 
 
 def test_the_lines_of_the_readme_lead_from_a_shell_to_an_answer(airflow: Airflow, live: str) -> None:
-    """What is printed is what is tried first."""
+    """What is printed is what is tried first. And each door gives the same JSON, which is what the schema says."""
     text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-    (lines,) = re.findall(r"^## From a shell to an answer\n.*?^```bash\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-    assert lines.count("\n") == 6
+    (section,) = re.findall(r"^## From a shell to an answer\n(.*?)^## ", text, re.MULTILINE | re.DOTALL)
+    (lines,), (program,) = (re.findall(rf"^```{name}\n(.*?)^```", section, re.M | re.S) for name in ("bash", "python"))
+    assert lines.count("\n") == 7
     given = {"AIRFLOW": airflow.local.url, "PASSWORD": airflow.local.login()[1]}
     clean = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", lines], env={**clean, **given}, capture_output=True, check=False
-    )
-    assert done.returncode == 0, done.stderr.decode()
-    answer = json.loads(done.stdout)
-    assert answer["state"] == "success"
-    (result,) = answer["results"].values()
+
+    def run(*command: str, **more: str) -> str:
+        done = subprocess.run(
+            command, env={**clean, **given, **more}, cwd=airflow.data, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    first = run("bash", "-euo", "pipefail", "-c", lines)
+    waited, end = json.JSONDecoder().raw_decode(first)
+    read = json.loads(first[end:])
+    assert waited["state"] == "success"
+    (result,) = waited["results"].values()
+    assert read["value"] == result
     assert result["answers"][0]["question"] == "How much water does the Brasato Mika kettle hold?"
+    (token,) = re.findall(r"^TOKEN=.*$", lines, re.M)
+    export = "\n".join((*re.findall(r"^(?:AIRFLOW=|field).*$", lines, re.M), token, 'printf %s "$TOKEN"'))
+    asked = program.replace(
+        "print(entry", "print(__import__('json').dumps(entry.actual_instance.value))\n    print(entry"
+    )
+    told = run(sys.executable, "-c", asked, TOKEN=run("bash", "-euo", "pipefail", "-c", export)).splitlines()
+    assert told[1] == result["answers"][0]["answer"]
+    assert without_times(json.loads(told[0])) == without_times(result)
+    with served(airflow.data) as resident:
+        body = {"question": result["answers"][0]["question"]}
+        assert without_times(resident.post("/ask", json=body).json()) == without_times(result)
+    jsonschema.validate(result, json.loads((REPOSITORY / "docs" / "answer.schema.json").read_bytes()))
 
 
 def test_the_demo_tells_a_refused_connection_within_a_minute(airflow: Airflow) -> None:

@@ -8,7 +8,7 @@ from include.store.filters import COUNTED
 PUBLISHED = ("published_at", "action", "previous", "logical_date", "run_id", "approved_by")
 
 
-def described(asker: Asker) -> dict[str, Any]:
+def about(asker: Asker) -> dict[str, Any]:
     """A version as JSON; `published` is None where it never was."""
     version, entry = asker.version, asker.published
     return {
