@@ -36,7 +36,7 @@ from include.store.edge_process import build_apart
 from include.store.edge_shard import engine_explained, load
 from include.store.filters import Among, Filter, path_of
 from include.store.protocol import SHOWN_FIELDS, TEXT_FIELD, PointBatch, Spec, refuse_live
-from include.store.searcher import MOST_VALUES, Points, Searcher
+from include.store.searcher import MOST_VALUES, Points, Searcher, Shown
 from include.store.version import VERSION_FILE, IndexVersion
 
 SHARD_DIRECTORY = "shard"  # in the artifact
@@ -225,20 +225,22 @@ class EdgeSearcher(Searcher):
     def _stored(self, ids: Sequence[str]) -> Points:
         return self._from_each("retrieve", ids, True, True)
 
-    def _nearest(self, vector: Vectors, limit: int, where: Filter | Among | None, *, exact: bool) -> Points:
+    def _nearest(
+        self, vector: Vectors, limit: int, where: Filter | Among | None, *, exact: bool, shown: Shown = SHOWN_FIELDS
+    ) -> Points:
         request = qdrant_edge.QueryRequest(
             limit=limit,
             query=qdrant_edge.Query.Nearest(vector.tolist()),
             params=qdrant_edge.SearchParams(exact=exact),
             filter=edge_filter(where),
-            with_payload=SHOWN_FIELDS,
+            with_payload=shown or False,
         )
         return self._from_each("query", request)
 
-    def _worded(self, question: str, limit: int, where: Filter | None) -> Points:
+    def _worded(self, question: str, limit: int, where: Filter | None, *, shown: Shown = SHOWN_FIELDS) -> Points:
         query = qdrant_edge.TextQuery(TEXT_FIELD, question)
         wanted = edge_filter(where)
-        request = qdrant_edge.QueryRequest(limit=limit, query=query, filter=wanted, with_payload=SHOWN_FIELDS)
+        request = qdrant_edge.QueryRequest(limit=limit, query=query, filter=wanted, with_payload=shown or False)
         return self._from_each("query", request)
 
     def _values(self, name: str, where: Filter | None) -> Iterable[tuple[str | int, int]]:

@@ -20,7 +20,6 @@ Scaling gains nothing for a fine-tuned model, and would make a score depend on w
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -38,15 +37,15 @@ def depth(top_k: int) -> int:
 def fuse(
     dense: Mapping[str, float], bm25: Mapping[str, float], top_k: int, *, bm25_weight: float = BM25_WEIGHT
 ) -> list[tuple[str, float]]:
-    """The best `top_k` candidates of both sides as (uid, fused score), by score, then uid.
+    """The best `top_k` candidates of both sides as (name, fused score), by score, then name.
 
     Fused scores are from 0 to 1 (within rounding). A negative cosine counts as 0. A candidate that one side
     does not know has 0 there, so `dense` should hold the cosines of BM25's candidates as well: one that
     the graph's nearest 50 leave out is seldom far away.
 
     Args:
-        dense: Cosine by uid.
-        bm25: BM25 score by uid, all above 0.
+        dense: Cosine by the candidate's name.
+        bm25: BM25 score likewise, all above 0.
         top_k: How many to return.
         bm25_weight: w, from 0 (dense alone) to 1 (BM25 alone).
 
@@ -56,10 +55,10 @@ def fuse(
     if not 0 <= bm25_weight <= 1:
         raise ValueError(f"bm25_weight must be from 0 to 1, not {bm25_weight}")
     best = max(bm25.values(), default=1.0)
-    uids = sorted(dense.keys() | bm25.keys())
-    cosines = np.array([dense.get(uid, 0.0) for uid in uids])
-    words = np.array([bm25.get(uid, 0.0) / best for uid in uids])
-    scores = zip(uids, combine(cosines, words, bm25_weight).tolist(), strict=True)
+    names = sorted(dense.keys() | bm25.keys())
+    cosines = np.array([dense.get(name, 0.0) for name in names])
+    words = np.array([bm25.get(name, 0.0) / best for name in names])
+    scores = zip(names, combine(cosines, words, bm25_weight).tolist(), strict=True)
     return sorted(scores, key=lambda item: (-item[1], item[0]))[:top_k]
 
 
@@ -69,14 +68,6 @@ def combine(cosines: AnyFloats, words: AnyFloats, bm25_weight: float | AnyFloats
     `bm25_weight` is a number, or an array that broadcasts against them.
     """
     return np.asarray((1 - bm25_weight) * np.maximum(cosines, 0.0) + bm25_weight * words)
-
-
-def fuse_hits(dense: Sequence[Hit], bm25: Sequence[Hit], top_k: int, *, bm25_weight: float = BM25_WEIGHT) -> list[Hit]:
-    """`fuse` for hits: the products with their fused scores."""
-    hits = {hit.uid: hit for hit in (*dense, *bm25)}
-    cosines = {hit.uid: hit.score for hit in dense}
-    fused = fuse(cosines, {hit.uid: hit.score for hit in bm25}, top_k, bm25_weight=bm25_weight)
-    return [replace(hits[uid], score=score) for uid, score in fused]
 
 
 def unmatched(hits: Sequence[Hit], others: Sequence[Hit]) -> list[Hit]:

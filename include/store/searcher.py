@@ -3,18 +3,20 @@
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import numpy as np
 
 from include.catalogue.attributes import Attribute
 from include.core.arrays import Vectors
 from include.store.filters import All, Among, Filter
-from include.store.fusion import depth, fuse_hits, unmatched
-from include.store.protocol import BM25_WEIGHT, Hit, Payload, as_hit, point_id
+from include.store.fusion import depth, fuse
+from include.store.protocol import BM25_WEIGHT, SHOWN_FIELDS, Hit, Payload, as_hit, point_id
 from include.store.terms import Terms
 
-Points = Iterable[Any]  # as the engine gives them
+Points: TypeAlias = Iterable[Any]  # as the engine gives them
+Shown: TypeAlias = list[str]
+NOTHING: Shown = []  # of a point's payload, which is most of the work of sending it
 FETCH_POINTS = 256  # at once
 MOST_NAMED = 50  # words of a question that are looked up as uids
 SHORTEST_NAMED = 6  # characters of a uid within a question
@@ -60,8 +62,8 @@ class Searcher(ABC):
 
     def bm25(self, question: str, top_k: int, *, where: Filter | None = None) -> list[Hit]:
         """Best by BM25 over title and content; products that share no term with the question are not hits."""
-        asked = question if self._terms is None else self._terms.question(question)
-        return _hits(self._worded(asked, top_k, where), top_k) if asked.strip() else []
+        words = self._asked(question)
+        return _hits(self._worded(words, top_k, where), top_k) if words else []
 
     def hybrid(
         self,
@@ -73,11 +75,16 @@ class Searcher(ABC):
         where: Filter | None = None,
     ) -> list[Hit]:
         """Dense and BM25, fused: see `fusion.fuse`. `bm25_weight` is from 0 (dense alone) to 1 (BM25 alone)."""
-        dense = self.dense(vector, depth(top_k), where=where)
-        bm25 = self.bm25(question, depth(top_k), where=where)
-        if others := tuple(point_id(hit.uid) for hit in unmatched(bm25, dense)):  # they match `where` already
-            dense += _hits(self._nearest(vector, len(others), Among(others), exact=True), len(others))
-        return fuse_hits(dense, bm25, top_k, bm25_weight=bm25_weight)
+        candidates, words = depth(top_k), self._asked(question)
+        cosines = _scores(self._nearest(vector, candidates, where, exact=False, shown=NOTHING), candidates)
+        bm25 = _scores(self._worded(words, candidates, where, shown=NOTHING), candidates) if words else {}
+        if others := tuple(bm25.keys() - cosines.keys()):  # they match `where` already
+            cosines |= _scores(
+                self._nearest(vector, len(others), Among(others), exact=True, shown=NOTHING), len(others)
+            )
+        fused = dict(fuse(cosines, bm25, top_k, bm25_weight=bm25_weight))
+        hits = [as_hit(point.payload or {}, fused[str(point.id)]) for point in self._stored(list(fused))]
+        return sorted(hits, key=_order)
 
     def named(self, question: str, *, where: Filter | None = None) -> list[Hit]:
         """The products whose uid the question is, or contains as a word of its own; their score is 1.
@@ -109,6 +116,10 @@ class Searcher(ABC):
             counts[attribute.name] = sorted(total.items(), key=lambda item: (-item[1], str(item[0])))
         return counts
 
+    def _asked(self, question: str) -> str:
+        """What of a question is looked for by words."""
+        return (question if self._terms is None else self._terms.question(question)).strip()
+
     def _holds(self, uid: str, where: Filter | None) -> bool:
         return where is None or self.count(All((where, cast(Filter, Among((point_id(uid),)))))) > 0
 
@@ -117,11 +128,13 @@ class Searcher(ABC):
         """The points that exist, each with `payload` and `vector`."""
 
     @abstractmethod
-    def _nearest(self, vector: Vectors, limit: int, where: Filter | Among | None, *, exact: bool) -> Points:
-        """Points by cosine, `limit` or more, each with `payload` and `score`."""
+    def _nearest(
+        self, vector: Vectors, limit: int, where: Filter | Among | None, *, exact: bool, shown: Shown = SHOWN_FIELDS
+    ) -> Points:
+        """Points by cosine, `limit` or more, each with `id`, `score` and the fields of `payload` that are shown."""
 
     @abstractmethod
-    def _worded(self, question: str, limit: int, where: Filter | None) -> Points:
+    def _worded(self, question: str, limit: int, where: Filter | None, *, shown: Shown = SHOWN_FIELDS) -> Points:
         """Points by BM25, likewise."""
 
     @abstractmethod
@@ -130,5 +143,14 @@ class Searcher(ABC):
 
 
 def _hits(points: Points, limit: int) -> list[Hit]:
-    hits = [as_hit(point.payload or {}, point.score) for point in points]
-    return sorted(hits, key=lambda hit: (-hit.score, hit.uid))[:limit]
+    return sorted((as_hit(point.payload or {}, point.score) for point in points), key=_order)[:limit]
+
+
+def _order(hit: Hit) -> tuple[float, str]:
+    return -hit.score, hit.uid
+
+
+def _scores(points: Points, limit: int) -> dict[str, float]:
+    """The scores of the best points by their ids."""
+    best = sorted((-point.score, str(point.id)) for point in points)[:limit]
+    return {name: -score for score, name in best}

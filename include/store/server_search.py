@@ -10,7 +10,7 @@ from include.core.errors import UnknownVersion
 from include.store.calls import Caller
 from include.store.filters import Among, Filter, as_json, path_of
 from include.store.protocol import SHOWN_FIELDS, TEXT_FIELD
-from include.store.searcher import MOST_VALUES, Points, Searcher
+from include.store.searcher import MOST_VALUES, Points, Searcher, Shown
 
 
 class ServerSearcher(Searcher):
@@ -45,12 +45,14 @@ class ServerSearcher(Searcher):
             missing=self._unknown,
         )
 
-    def _nearest(self, vector: Vectors, limit: int, where: Filter | Among | None, *, exact: bool) -> Points:
+    def _nearest(
+        self, vector: Vectors, limit: int, where: Filter | Among | None, *, exact: bool, shown: Shown = SHOWN_FIELDS
+    ) -> Points:
         params = models.SearchParams(exact=exact)
-        return self._query(vector.tolist(), limit, query_filter=_condition(where), search_params=params)
+        return self._query(vector.tolist(), limit, where, shown, search_params=params)
 
-    def _worded(self, question: str, limit: int, where: Filter | None) -> Points:
-        return self._query(models.TextQuery(text=question), limit, using=TEXT_FIELD, query_filter=_condition(where))
+    def _worded(self, question: str, limit: int, where: Filter | None, *, shown: Shown = SHOWN_FIELDS) -> Points:
+        return self._query(models.TextQuery(text=question), limit, where, shown, using=TEXT_FIELD)
 
     def _values(self, name: str, where: Filter | None) -> Iterable[tuple[str | int, int]]:
         matching = _condition(where)
@@ -61,12 +63,11 @@ class ServerSearcher(Searcher):
         )
         return [(hit.value, hit.count) for hit in found.hits]
 
-    def _query(self, query: Any, limit: int, **options: Any) -> Points:
+    def _query(self, query: Any, limit: int, where: Filter | Among | None, shown: Shown, **options: Any) -> Points:
+        options |= {"query_filter": _condition(where), "with_payload": shown or False}
         return self._call(
             f"search {self._name}",
-            lambda: self._client.query_points(
-                self._name, query=query, limit=limit, with_payload=SHOWN_FIELDS, **options
-            ),
+            lambda: self._client.query_points(self._name, query=query, limit=limit, **options),
             missing=self._unknown,
         ).points
 

@@ -1,7 +1,7 @@
 """The words of an index with the number of products that have each: what mistyped words are mended against.
 
-One file of a version's artifact, sorted by word, a line each: `word<TAB>count`, after an empty first line. Of its lines
-only those of one first letter are taken apart.
+One file of a version's artifact, sorted by word, a line each: `word<TAB>count`, after an empty first line. A word is
+found by halves; only the lines of one first letter are taken apart.
 """
 
 import re
@@ -28,18 +28,29 @@ class Vocabulary:
 
     def count(self, word: str) -> int:
         """How many products have the word, in small letters; 0 where it is not kept."""
-        key = f"\n{word}\t".encode()
-        place = self._text.find(key)
-        return 0 if place < 0 else int(self._text[place + len(key) : self._text.index(b"\n", place + 1)])
+        key = f"{word}\t".encode()
+        begin = self._at(key)
+        if not self._text.startswith(key, begin):
+            return 0
+        return int(self._text[begin + len(key) : self._text.index(b"\n", begin)])
 
     def beginning(self, letter: str, least: int, most: int) -> dict[str, int]:
         """The words that begin with this letter and have `least` to `most` characters, with their counts."""
-        begin = self._text.find(f"\n{letter}".encode())
-        if begin < 0:
-            return {}
-        end = self._text.index(b"\n", self._text.rindex(f"\n{letter}".encode()) + 1)
+        begin, end = self._at(letter.encode()), self._at(letter.encode() + b"\xff")  # in no text
         lines = re.findall(rf"^(.{{{least},{most}}})\t(\d+)$", self._text[begin:end].decode(), re.MULTILINE)
         return {word: int(count) for word, count in lines}
+
+    def _at(self, key: bytes) -> int:
+        """Where the first line begins that is not before `key`; by halves, since UTF-8 is sorted as its characters."""
+        low, high = 0, len(self._text)
+        while low < high:
+            middle = (low + high) // 2
+            begin, end = self._text.rfind(b"\n", 0, middle) + 1, self._text.index(b"\n", middle)
+            if self._text[begin:end] < key:
+                low = end + 1
+            else:
+                high = begin
+        return low
 
 
 def write_vocabulary(texts: Iterable[str], file: Path) -> int:

@@ -3,7 +3,7 @@
 import pytest
 
 from include.core.answer_settings import AnswerSettings
-from include.store.fusion import fuse, fuse_hits, unmatched
+from include.store.fusion import fuse, unmatched
 from include.store.protocol import BM25_WEIGHT, Hit
 
 
@@ -40,15 +40,11 @@ def test_a_weight_outside_its_range_is_refused(weight: float) -> None:
         fuse({"a": 1.0}, {}, 1, bm25_weight=weight)
 
 
-def test_hits_keep_their_texts() -> None:
-    """A hit found by both sides must appear once."""
-    dense = [Hit("a", "A", "text a", 0.9), Hit("b", "B", "text b", 0.4)]
-    words = [Hit("b", "B", "text b", 7.0)]
-    fused = fuse_hits(dense, words, 5, bm25_weight=0.5)
-    assert [(hit.uid, hit.title, hit.content) for hit in fused] == [("b", "B", "text b"), ("a", "A", "text a")]
-    assert [hit.score for hit in fused] == pytest.approx([0.7, 0.45])
-    assert unmatched(words, dense) == []
-    assert unmatched(dense, words) == [dense[0]]
+def test_unmatched_hits_are_those_of_other_products() -> None:
+    """A product that is named and found must be shown once."""
+    both, other = Hit("b", "B", "text b", 0.4), Hit("a", "A", "text a", 0.9)
+    assert unmatched([both], [other, both]) == []
+    assert unmatched([other, both], [both]) == [other]
 
 
 def test_the_setting_names_the_weight_that_stands_in() -> None:
