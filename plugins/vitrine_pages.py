@@ -37,6 +37,17 @@ def filled(template: str, **values: Any) -> str:
 
 def make_app() -> Any:
     """The FastAPI application, for Airflow to mount. No route of it, documentation included, is open to everybody."""
+    import vitrine_catalogue
+    import vitrine_versions
+
+    app = _with_pages()
+    for routes in (vitrine_catalogue, vitrine_versions):
+        routes.add_routes(app, HEADERS)
+    return app
+
+
+def _with_pages() -> "FastAPI":
+    """The application with the pages themselves."""
     from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
     from airflow.api_fastapi.core_api.security import get_user, requires_access_dag
     from fastapi import Depends, FastAPI
@@ -95,28 +106,4 @@ def make_app() -> Any:
         content = found.read_text(encoding="utf-8").replace("</head>", framed, 1)
         return page(content, f"script-src 'nonce-{nonce}'; style-src 'unsafe-inline'")
 
-    return _with_attributes(app)
-
-
-def _with_attributes(app: "FastAPI") -> "FastAPI":
-    """Adds `/attributes` (what the live index can be filtered by) and `/versions`, each for who may see runs."""
-    from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
-    from airflow.api_fastapi.core_api.security import requires_access_dag
-    from fastapi import Depends
-    from fastapi.responses import JSONResponse
-    from vitrine_versions import with_versions
-
-    from include.answering.live_attributes import live_attributes
-    from include.core.environment import data_directory
-    from include.core.forms import environment, parse
-    from include.core.settings import IndexSettings
-    from include.store.filters import COUNTED
-
-    @app.get("/attributes", dependencies=[Depends(requires_access_dag("GET", DagAccessEntity.RUN, param_dag_id=QUERY))])
-    def attributes() -> JSONResponse:
-        index = parse(IndexSettings, environment(IndexSettings))  # as the DAG's form begins
-        found = live_attributes(index, root=data_directory())
-        told = [{"name": each.name, "type": each.type, "counted": each.type in COUNTED} for each in found]
-        return JSONResponse(told, headers=HEADERS)
-
-    return with_versions(app, PIPELINE, HEADERS)
+    return app

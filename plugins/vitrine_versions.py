@@ -6,8 +6,11 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 
-def with_versions(app: "FastAPI", dag_id: str, headers: dict[str, str]) -> "FastAPI":
-    """Add it, for who may see the runs of `dag_id`."""
+PIPELINE = "train_and_index"
+
+
+def add_routes(app: "FastAPI", headers: dict[str, str]) -> None:
+    """Add it, for who may see the pipeline's runs."""
     from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
     from airflow.api_fastapi.core_api.security import requires_access_dag
     from fastapi import Depends
@@ -18,7 +21,9 @@ def with_versions(app: "FastAPI", dag_id: str, headers: dict[str, str]) -> "Fast
     from include.notebook.vitrine import index_settings
     from include.publishing.kept_versions import kept_versions
 
-    @app.get("/versions", dependencies=[Depends(requires_access_dag("GET", DagAccessEntity.RUN, param_dag_id=dag_id))])
+    @app.get(
+        "/versions", dependencies=[Depends(requires_access_dag("GET", DagAccessEntity.RUN, param_dag_id=PIPELINE))]
+    )
     def versions(store: str | None = None, collection: str | None = None) -> JSONResponse:
         try:
             found: Any = kept_versions(data_directory(), index_settings(store=store, collection=collection))
@@ -26,5 +31,3 @@ def with_versions(app: "FastAPI", dag_id: str, headers: dict[str, str]) -> "Fast
             status = 422 if isinstance(error, BadSettings) else 500
             return JSONResponse({"detail": str(error)}, status, headers)
         return JSONResponse(found, headers=headers)
-
-    return app

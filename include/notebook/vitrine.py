@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from include.answering import products
-from include.answering.about import about
 from include.answering.asker import Asker
+from include.answering.live_index import described
 from include.answering.llm_connection import LlmConnection
 from include.answering.questions import split_lines
 from include.core.answer_settings import AnswerSettings
@@ -102,7 +102,7 @@ class Vitrine:
 
     def live(self) -> dict[str, Any]:
         """What is open: version, products, model, attributes, when and by whom it was published."""
-        return about(self._asker)
+        return described(self._asker.version, self._asker.published)
 
     def reopen(self) -> Self:
         """Open what is live now; an opened version stays the same until then."""

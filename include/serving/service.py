@@ -12,8 +12,8 @@ from fastapi import Query
 from starlette.responses import Response
 
 from include.answering import products
-from include.answering.about import about
 from include.answering.asker import Asker
+from include.answering.live_index import described
 from include.answering.questions import split_lines
 from include.catalogue.attributes import Attribute
 from include.core.answer_settings import AnswerSettings
@@ -154,9 +154,9 @@ class Service:
         return await loop.run_in_executor(pool or self._pool, partial(self._versions.serve, wanted, done))
 
     def _described(self, asker: Asker) -> Mapping[str, Any]:
-        entry, failure = asker.published, self._versions.failure
+        version, entry, failure = asker.version, asker.published, self._versions.failure
         return {
-            **about(asker),
+            **described(version, entry),
             "age_seconds": None if entry is None else round(age(entry.published_at), 1),
             "newer": None if failure is None else {"what": failure.what, "next_step": failure.next_step},
         }

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from include.answering.answer import answer
-from include.answering.live_attributes import live_attributes
+from include.answering.live_index import live_index
 from include.answering.prompt import messages
 from include.answering.questions import as_text
 from include.core.answer_settings import AnswerSettings
@@ -83,10 +83,13 @@ def test_what_the_index_does_not_have_is_refused(shop: Path, given: dict[str, st
     assert said in raised.value.next_step
 
 
-def test_a_page_can_tell_the_attributes(shop: Path, root: Path) -> None:
+def test_a_page_can_tell_what_is_live(shop: Path, root: Path) -> None:
     """The web server has files, not an engine; before the first publication there are none."""
-    assert [each.name for each in live_attributes(IndexSettings(), root=shop)][:2] == ["brand", "price"]
-    assert live_attributes(IndexSettings(), root=root) == []
+    told = live_index(IndexSettings(), root=shop)
+    assert told is not None
+    assert [each["name"] for each in told["attributes"]][:2] == ["brand", "price"]
+    assert (told["products"], told["made_by"]) == (40, "test")
+    assert live_index(IndexSettings(), root=root) is None
 
 
 def test_a_language_model_reads_the_attributes_as_data() -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -114,7 +115,9 @@ def published(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 # Every route of the plugin, with the status that a viewer gets: one that is added has to be listed here.
 ROUTES = {
     ("GET", "/ask"): 200,
-    ("GET", "/attributes"): 200,
+    ("GET", "/live"): 200,
+    ("GET", "/examples"): 200,
+    ("GET", "/history"): 200,
     ("GET", "/runs/{dag_id}/{run_id}/report"): 200,
     ("GET", "/versions"): 200,
 }
@@ -159,19 +162,68 @@ def test_users_get_the_ask_page(client: Any, how: str) -> None:
     assert "{{" not in answer.text
 
 
-def test_the_ask_page_is_told_what_can_be_filtered(
+def test_the_ask_page_is_told_what_is_live(
     client: Any, root: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without the names nobody can write a filter; who may not see runs is told nothing of the catalogue."""
+    """What is searched, and by which names it is filtered; who may not see runs is told nothing of the catalogue."""
     monkeypatch.setenv("VITRINE_DATA", str(root))
-    assert client.get("/vitrine/attributes", headers=bearer("viewer")).json() == []
-    publish_described(root, tiny_model)
-    told = client.get("/vitrine/attributes", headers=bearer("viewer"))
-    assert told.json()[:2] == [
+    assert client.get("/vitrine/live", headers=bearer("viewer")).json() is None
+    assert client.get("/vitrine/examples", headers=bearer("viewer")).json() == []
+    version = publish_described(root, tiny_model)
+    told = client.get("/vitrine/live", headers=bearer("viewer")).json()
+    assert (told["version"], told["products"], told["made_by"]) == (version, 40, "test")
+    assert told["attributes"][:2] == [
         {"name": "brand", "type": "keyword", "counted": True},
         {"name": "price", "type": "money", "counted": False},
     ]
-    assert client.get("/vitrine/attributes", headers=bearer(None)).status_code == 403
+    examples = client.get("/vitrine/examples", headers=bearer("viewer")).json()
+    assert examples
+    for name in ("live", "examples", "history"):
+        assert client.get(f"/vitrine/{name}", headers=bearer(None)).status_code == 403
+    (root / "index" / "products" / "journal.json").write_text("{")
+    damaged = client.get("/vitrine/live", headers=bearer("viewer"))
+    assert damaged.status_code == 503
+    assert "is not a publication journal" in damaged.json()["detail"]
+
+
+def test_a_history_is_the_users_own(client: Any, airflow_database: None) -> None:
+    """What somebody asked is nobody else's business; and the pages of a long history neither repeat nor lose one."""
+    from airflow.models.dagrun import DagRun
+    from airflow.utils.session import create_session
+    from airflow.utils.state import DagRunState
+    from airflow.utils.types import DagRunType
+    from sqlalchemy import delete
+
+    def asked(number: int, user: str, dag_id: str = "answer_question", **conf: Any) -> Any:
+        run = DagRun(dag_id, f"{user}_{dag_id}_{number}", conf=conf, run_type=DagRunType.MANUAL)
+        run.triggering_user_name, run.state = user, DagRunState.SUCCESS
+        run.run_after = datetime(2026, 1, 1, tzinfo=UTC)
+        return run
+
+    with create_session() as session:
+        session.add_all([asked(0, "eve", question="Secret?"), asked(0, "ana", "train_and_index")])
+        for number in range(60):
+            session.add(asked(number, "ana", question=f"Question {number}?"))
+            session.flush()
+        session.add(asked(60, "ana", question="x", questions_file="/data/asked.csv"))
+    try:
+        first = client.get("/vitrine/history?user=ana", headers=bearer("viewer")).json()
+        assert len(first["questions"]) == 50
+        assert first["questions"][0] == {
+            **{"run_id": "ana_answer_question_60", "question": "/data/asked.csv", "state": "success"},
+            "asked_at": "2026-01-01T00:00:00+00:00",
+        }
+        second = client.get("/vitrine/history", params={"before": first["next"]}, headers=bearer("viewer")).json()
+        assert second["next"] is None
+        told = [each["question"] for each in first["questions"] + second["questions"]]
+        assert told[1:] == [f"Question {number}?" for number in reversed(range(60))]
+        assert client.get("/vitrine/history?before=x", headers=bearer("viewer")).json() == first
+        other = client.get("/vitrine/history?user=eve", headers=bearer("admin"))
+        assert other.status_code == 403
+        assert "Secret" not in other.text
+    finally:
+        with create_session() as session:
+            session.execute(delete(DagRun))
 
 
 def test_the_shell_is_told_which_versions_are_kept(
@@ -302,10 +354,13 @@ ODD = st.sampled_from(
 PIECES = ODD | st.text(max_size=8)
 SEGMENT = st.builds("{}{}".format, PIECES, PIECES).map(lambda text: quote(text, safe="%{}", errors="replace"))
 DAGS = st.sampled_from(["train_and_index", "answer_question", "roll_back", quote(EVIL)]) | SEGMENT
+NAMES = ["ask", "live", "history", "runs", "report", "docs", "openapi.json"]
 PATHS = st.one_of(
     st.just("ask"),
     st.builds("runs/{}/{}/report".format, DAGS, SEGMENT | st.just(RUN)),
-    st.lists(SEGMENT | st.sampled_from(["ask", "runs", "report", "docs", "openapi.json"]), max_size=5).map("/".join),
+    st.lists(
+        SEGMENT | st.sampled_from(["ask", "live", "history", "runs", "report", "docs", "openapi.json"]), max_size=5
+    ).map("/".join),
 )
 QUERIES = st.dictionaries(st.sampled_from(["dag_id", "run_id", "next", "_token", EVIL]), PIECES, max_size=2)
 VALUE = st.text("\x80\xffaz09;=,\"'*%/<> ", max_size=12) | st.just(EVIL)

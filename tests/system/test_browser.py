@@ -111,6 +111,64 @@ def test_the_ask_page_answers(page: Page, airflow: Airflow) -> None:
     keep(page, "ask-nearest-products-of-the-index")
 
 
+def test_answers_survive_reload_back_and_the_menu_inside_airflow(page: Page, airflow: Airflow) -> None:
+    """The page is a frame there: what people see, reload and send is the address of the window around it."""
+    page.goto(f"{airflow.local.url}/plugin/ask")
+    frame = page.frame_locator("iframe")
+    expect(frame.get_by_text("Searching 300 products, published")).to_be_visible()
+    heading, answered = frame.locator("article h2").first, frame.get_by_text("Answered in")
+    asked = ["Which kettle is made of glass?", "Which lamp is for the garden?", "Which chair is for children?"]
+    addresses = []
+    for question in asked[:2]:
+        frame.locator("textarea").first.fill(question)
+        frame.get_by_role("button", name="Ask", exact=True).click()
+        expect(heading).to_have_text(question)
+        expect(answered).to_be_visible()
+        addresses.append(page.url)
+    assert addresses[0] != addresses[1]
+    page.go_back()
+    expect(heading).to_have_text(asked[0])
+    page.go_back()
+    expect(heading).to_have_count(0)
+    frame.locator("textarea").first.fill(asked[2])
+    frame.get_by_role("button", name="Ask", exact=True).click()
+    expect(answered).to_be_visible()
+    third = page.url
+    page.go_back()
+    expect(heading).to_have_count(0)
+    page.go_forward()
+    expect(heading).to_have_text(asked[2])
+    page.reload()
+    expect(heading).to_have_text(asked[2])
+    page.get_by_role("link", name="Dags").first.click()
+    expect(page.locator("iframe")).to_have_count(0)
+    page.go_back()
+    expect(heading).to_have_text(asked[2])
+    assert page.url == third
+    page.goto(addresses[0])  # as a colleague follows the link
+    expect(heading).to_have_text(asked[0])
+    frame.get_by_text("Your questions").click()
+    expect(frame.locator("#history").get_by_role("link", name=asked[1]).first).to_be_visible()
+    frame.locator("#live summary").click()
+    with page.expect_navigation():
+        frame.get_by_role("link", name="Its report").click()
+    expect(page.frame_locator("iframe").get_by_text("Published: this version is live")).to_be_visible()
+
+
+def test_what_the_page_offers_is_answered(page: Page, airflow: Airflow) -> None:
+    """Questions to begin with come from the catalogue's own products, so that they are found."""
+    page.goto(f"{airflow.local.url}/plugin/ask")
+    frame = page.frame_locator("iframe")
+    expect(frame.locator(".example").first).to_be_visible()
+    offered = frame.locator(".example").all_inner_texts()
+    run_id = airflow.client.trigger("answer_question", {"question": "\n".join(offered)})
+    assert airflow.client.wait("answer_question", run_id)["state"] == "success"
+    answers = airflow.client.xcom("answer_question", run_id, "answer_question")["answers"]
+    assert len(answers) == 5
+    assert sum(each["found"] for each in answers) >= 4, [each["question"] for each in answers if not each["found"]]
+    keep(page, "ask-offers-questions-in-airflow")
+
+
 @needs_translator
 def test_a_portuguese_question_is_answered_in_portuguese_from_english_sources(page: Page, airflow: Airflow) -> None:
     """Danger: what each part does with two languages is lost on the way from the environment to the card."""
@@ -128,7 +186,6 @@ def test_a_portuguese_question_is_answered_in_portuguese_from_english_sources(pa
     sources = card.get_by_role("list", name="Fontes")
     expect(sources).to_have_attribute("lang", "en")
     expect(sources.get_by_role("listitem").first).to_contain_text(kettle.title)
-    expect(sources.get_by_role("listitem").first).to_contain_text("The Brasato Mika kettle holds 1.7 litres of water")
     keep(page, "ask-in-portuguese-of-an-english-index")
 
 
@@ -156,7 +213,7 @@ def test_many_tabs_ask_at_once_and_each_question_is_answered(page: Page, airflow
                 card.get_by_role("heading").first, f"tab {place}: {tab.locator('#problem').inner_text()}"
             ).to_have_text(f"Which kettle of tab {place}, question {number}?", timeout=300_000)
             expect(card.get_by_text("uid").first).to_be_visible()
-            expect(tab.get_by_role("article")).to_have_count(number + 1)
+            expect(tab.get_by_role("article")).to_have_count(1)
             expect(tab.get_by_role("alert")).to_be_hidden()
     assert asked() - before == TABS * ROUNDS, "none was lost, and none was asked twice"
     keep(tabs[0], "one-of-eight-tabs")
