@@ -39,11 +39,12 @@ def make_app() -> Any:
     """The FastAPI application, for Airflow to mount. No route of it, documentation included, is open to everybody."""
     import vitrine_catalogue
     import vitrine_versions
+    from vitrine_feedback import with_feedback
 
     app = _with_pages()
     for routes in (vitrine_catalogue, vitrine_versions):
         routes.add_routes(app, HEADERS)
-    return app
+    return with_feedback(app)
 
 
 def _with_pages() -> "FastAPI":

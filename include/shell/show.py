@@ -15,8 +15,9 @@ from include.core.redaction import escaped
 from include.exam.summary import NAMES
 
 WIDE = 200  # characters of a line that goes into a pipe or a file
-SURE = ((0.9, "very sure"), (0.75, "sure"), (0.0, "fairly sure"))  # from which confidence in an answer that is given
-NEAR = ((0.7, "very close"), (0.5, "close"), (0.3, "loosely related"), (0.0, "far"))  # cosine of the nearest product
+# The words and figures of the Ask page, plugins/answers.js.
+SURE = 0.75  # confidence from which on an answer is found for sure
+CLOSE = ((0.6, "close match"), (0.4, "related products"), (0.0, "nothing close"))  # cosine of the nearest product
 STATES = {"success": "green", "failed": "red", "running": "cyan"}
 
 
@@ -58,8 +59,9 @@ def answers(result: Mapping[str, Any]) -> None:
 def confidence(entry: Mapping[str, Any], threshold: float) -> str:
     """Both confidences in words, and in figures."""
     sure, near = entry["confidence"]["answer"], entry["confidence"]["retrieval"]
-    word = _word(SURE, sure) if sure >= threshold else "not sure enough"
-    return f"Answer: {word} ({sure:.2f}, needed {threshold:.2f}) · nearest product: {_word(NEAR, near)} ({near:.2f})"
+    word = "Not found" if not entry["found"] else "Found for sure" if sure >= SURE else "Probably found"
+    match = next(word for least, word in CLOSE if near >= least)
+    return f"{word} ({sure:.2f}, needed {threshold:.2f}) · {match} ({near:.2f})"
 
 
 def products(result: Mapping[str, Any]) -> None:
@@ -187,10 +189,6 @@ def _product(out: Console, place: int, product: Mapping[str, Any]) -> None:
 def _counted(out: Console, facets: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
     for name, values in facets.items():
         out.print(text(f"{name}: " + ", ".join(f"{each['value']} ({each['count']:,})" for each in values), "dim"))
-
-
-def _word(words: Iterable[tuple[float, str]], value: float) -> str:
-    return next(word for least, word in words if value >= least)
 
 
 def _when(moment: str | None) -> str | None:

@@ -118,6 +118,9 @@ ROUTES = {
     ("GET", "/live"): 200,
     ("GET", "/examples"): 200,
     ("GET", "/history"): 200,
+    ("GET", "/feedback"): 200,
+    ("GET", "/feedback/mine"): 422,  # of which run, is not said
+    ("POST", "/feedback"): 403,
     ("GET", "/runs/{dag_id}/{run_id}/report"): 200,
     ("GET", "/versions"): 200,
 }

@@ -42,7 +42,11 @@ def test_an_answer_shows_question_answer_numbered_sources_and_how_sure_it_is(typ
     for number, each in enumerate(entry["sources"] or entry["products"], 1):
         assert f"[{number}] {each['title']} · uid {each['uid']} · {each['score']:.3f}" in lines
     assert f"({entry['confidence']['answer']:.2f}, needed {told['threshold']:.2f})" in done.stdout
-    assert re.search(r"nearest product: (very close|close|loosely related|far) \(0\.\d\d\)", done.stdout)
+    assert re.search(
+        r"^(Found for sure|Probably found|Not found) .* · (close match|related products|nothing close) \(0\.\d\d\)$",
+        done.stdout,
+        re.MULTILINE,
+    )
 
 
 def test_json_is_the_json_of_everywhere(typed: Typed, data: Path) -> None:
