@@ -18,7 +18,7 @@ from include.report.charts import bar_chart
 from include.report.data import against_live, data
 from include.report.failure import failed_run
 from include.report.html import Cell, render, shown
-from include.report.quality import answers, main_metric, retrieval, training
+from include.report.quality import answers, main_metric, people, retrieval, training
 from include.results import Results, Summary, stats_of
 from include.training.summary import History
 
@@ -48,6 +48,7 @@ def page(facts: Facts, written_at: datetime) -> str:
         _tiles(results),
         retrieval(stats_of(results.evaluate)),
         answers(stats_of(results.read_questions), stats_of(results.examine), stats_of(results.train_reader)),
+        people(stats_of(results.read_questions), stats_of(results.examine)),
         training(stats_of(results.fine_tune), facts.history),
         data(stats_of(results.convert)),
         _index(results),

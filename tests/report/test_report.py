@@ -500,3 +500,23 @@ def test_whatever_a_run_says_is_text_in_its_report(
     markup = {"script", "iframe", "img", "link", "object"}
     assert not {tag for tag, _ in reader.tags} & (markup if fails else {*markup, "a", "b"})
     assert page_of_run(root, run_id) == made.path / "report.html"
+
+
+def test_what_people_said_is_told_escaped(results: dict[str, Any], root: Path) -> None:
+    """A comment is whatever anybody has typed; and a report without any must not speak of it."""
+    wrong = {"question": EVIL, "answer": EVIL, "right": "", "comment": EVIL}
+    spoken = {
+        "versions": {"0" * 16: {"up": 3, "down": 1}},
+        "questions": 2,
+        "unused": {"judged wrong": 1},
+        "wrong": [wrong],
+    }
+    stats = {"read": 2, "accepted": 2, "feedback": spoken, "asked": [{"question": EVIL, "part": "exam"}]}
+    made = {"kind": "questions", "fingerprint": "0" * 16, "path": "q", "reused": False, "seconds": 0.1}
+    without = read(report(results, root=root, run_id=RUN, logical_date=None).path / "report.html")
+    assert "What people said" not in without.words
+    results["read_questions"] = {**made, "stats": stats}
+    page = read(report(results, root=root, run_id=RUN, logical_date=None).path / "report.html")
+    assert "What people said" in page.words
+    assert page.words.count(EVIL) - without.words.count(EVIL) == 4
+    assert "script" not in {tag for tag, _ in page.tags}
