@@ -10,6 +10,7 @@ import json
 import logging
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -110,6 +111,15 @@ def page_of_run(root: Path, run_id: str) -> Path | None:
     if not path.is_dir():
         return None
     return artifacts.read(path).path / PAGE
+
+
+def newest_run(root: Path) -> str | None:
+    """The run whose report was written last; None where there is none that can be read."""
+    entries = sorted((root / "report" / "by_run").glob("*.json"), key=lambda entry: entry.stat().st_mtime_ns)
+    for entry in reversed(entries):
+        with suppress(ValueError, KeyError, TypeError):
+            return str(json.loads(entry.read_bytes())["run_id"])
+    return None
 
 
 def _history(model: Path) -> dict[str, Any] | None:
