@@ -103,6 +103,7 @@ function followAddress() {
 /** Do something that is waited for; whatever was waited for before is not any more. */
 async function waitFor(work, asked) {
   waiting?.abort();
+  hideTyped();
   const mine = waiting = Object.assign(new AbortController(), { asked });
   $("problem").hidden = true;
   $("stop").hidden = false;
@@ -216,6 +217,7 @@ function render() {
   if (run) return show(run);
   waiting?.abort();
   waiting = null;
+  hideTyped();
   $("stop").hidden = $("problem").hidden = true;
   $("answers").replaceChildren();
   say("");

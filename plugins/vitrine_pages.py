@@ -38,11 +38,12 @@ def filled(template: str, **values: Any) -> str:
 def make_app() -> Any:
     """The FastAPI application, for Airflow to mount. No route of it, documentation included, is open to everybody."""
     import vitrine_catalogue
+    import vitrine_search
     import vitrine_versions
     from vitrine_feedback import with_feedback
 
     app = _with_pages()
-    for routes in (vitrine_catalogue, vitrine_versions):
+    for routes in (vitrine_catalogue, vitrine_search, vitrine_versions):
         routes.add_routes(app, HEADERS)
     return with_feedback(app)
 

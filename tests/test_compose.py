@@ -133,6 +133,12 @@ def test_the_resident_asker_has_what_it_needs_and_no_secret_more(services: dict[
     assert serving["entrypoint"][-2:] == ["-m", "include.serving"]
 
 
+def test_the_web_server_alone_has_the_askers_key(services: dict[str, Any]) -> None:
+    """It asks for the Ask page; a task has no use for it."""
+    for name in ("VITRINE_ASKER", "VITRINE_ASKER_KEY"):
+        assert [each for each in services if name in services[each].get("environment", {})] == ["api-server"]
+
+
 def test_images_are_pinned_to_a_full_version(services: dict[str, Any]) -> None:
     """`latest` or `17` is another program tomorrow."""
     for name, service in services.items():

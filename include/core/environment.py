@@ -72,6 +72,13 @@ SERVING_KEYS = Variable(
     "API keys of the resident asker, separated by spaces or commas, each of 24 characters or more: `openssl rand -hex "
     "24`. A file (`serving_key_file`) is better kept.",
 )
+ASKER = Variable(
+    "VITRINE_ASKER",
+    "",
+    "Address of a resident asker, for the web server: `http://127.0.0.1:8090`. With it the Ask page shows products "
+    "while a question is typed.",
+)
+ASKER_KEY = Variable("VITRINE_ASKER_KEY", "", "One of that asker's keys; not given: it is asked without one.")
 AIRFLOW = Variable(
     "VITRINE_AIRFLOW", "", "Address of the Airflow that `vitrine` talks to; not given: the one of `make up`."
 )
@@ -88,6 +95,8 @@ VARIABLES = (
     PORT,
     DRIVE_COOKIES,
     SERVING_KEYS,
+    ASKER,
+    ASKER_KEY,
     AIRFLOW,
     USER,
     PASSWORD,

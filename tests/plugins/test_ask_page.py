@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import parse_qs, quote, unquote, urlsplit
+from urllib.parse import parse_qs, parse_qsl, quote, unquote, urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -81,6 +81,8 @@ class Api:
         self.examples: list[str] = []
         self.history: list[dict[str, Any]] = []
         self.feedback: dict[str, str] | None = None  # None: no such route
+        self.found: tuple[int, Any] = (404, {"detail": "VITRINE_ASKER is not set."})  # while typing
+        self.typed: list[dict[str, str]] = []
         self.paused = False
         self.status: dict[str, tuple[int, Any]] = {}  # by method and path within the API: another answer, always
         self.passing: dict[str, list[int]] = {}  # the same, one status each time until they are used up; 0: no answer
@@ -128,6 +130,10 @@ class Api:
                 self.verdicts.append(request.post_data_json)
                 return route.fulfill(status=201, json={"id": "1"})
             return route.fulfill(json=self.feedback)
+        if name == "search":
+            self.typed.append(dict(parse_qsl(urlsplit(request.url).query)))
+            status, told = self.found
+            return route.abort("connectionreset") if status == 0 else route.fulfill(status=status, json=told)
         told = {"live": self.live, "examples": self.examples}[name]
         return route.fulfill(body=json.dumps(told), content_type="application/json")
 
@@ -471,6 +477,92 @@ def test_a_question_that_is_too_long_is_told_while_typing(page: Page, api: Api) 
     box.fill("\n".join(["y" * 1500] * 14))
     expect(said).to_contain_text("All lines have 21,013 characters; at most 20,000")
     assert len(box.input_value()) == 21_013, "nothing that was pasted is cut off"
+
+
+SO_FAR = {"products": [{"uid": str(place), "title": title} for place, title in enumerate([EVIL, LONG, ""])]}
+
+
+@pytest.mark.parametrize("how", ["Ask", "Enter", "Escape", "too short", "two lines"])
+def test_products_are_shown_while_a_question_is_typed(page: Page, api: Api, how: str) -> None:
+    """Whoever sees the product by then need not ask; the button stays where the pointer is."""
+    api.found = 200, SO_FAR
+    box, button = page.get_by_role("textbox", name="Question"), page.get_by_role("button", name="Ask")
+    so_far = page.get_by_role("list", name="Products for this so far")
+    place = button.bounding_box()
+    box.press_sequentially("ke", delay=5)
+    page.wait_for_timeout(500)
+    assert api.typed == [], "two letters say nothing"
+    box.press_sequentially("ttle of glass", delay=5)
+    expect(so_far.get_by_role("listitem")).to_have_text([EVIL, LONG, "(no title)"])
+    assert api.typed == [{"q": "kettle of glass", "top_k": "5"}], "not at every key"
+    assert page.locator("img").count() == 0
+    assert button.bounding_box() == place
+    expect(box).to_be_focused()
+    keep(page, "ask-while-typing")
+    if how == "Ask":
+        button.click()
+    elif how in ("Enter", "Escape"):
+        page.keyboard.press(how)
+    else:
+        box.fill("ke" if how == "too short" else "kettle\nlamp")
+    expect(so_far).to_have_count(0)
+    if how in ("Ask", "Enter"):
+        expect(page.get_by_text("It weighs 3 kg.")).to_be_visible()
+        expect(so_far).to_have_count(0)
+    else:
+        box.fill("lamp")
+        expect(so_far).to_be_visible()
+    assert len(api.typed) == (1 if how in ("Ask", "Enter") else 2)
+
+
+def test_what_comes_too_late_is_not_shown(page: Page, api: Api) -> None:
+    """Danger: the products of an earlier text stand under a later one, or under the answer."""
+    api.found = 200, SO_FAR
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/vitrine/search?*", hold)
+    box = page.get_by_role("textbox", name="Question")
+    with page.expect_request("**/vitrine/search?*"):
+        box.fill("kettle")
+    with page.expect_event("requestfailed"):
+        box.fill("kettle of")
+    with page.expect_request("**/vitrine/search?*"):
+        pass
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("It weighs 3 kg.")).to_be_visible()
+    expect(page.locator("#typed")).to_be_empty()
+    assert len(held) == 2
+
+
+@pytest.mark.parametrize("status", [404, 403, 503, 0], ids=str)
+def test_without_an_asker_the_page_is_as_before(page: Page, api: Api, status: int) -> None:
+    """It is an extra: where it is not configured, or down, nothing is shown, and it is not asked at each key."""
+    api.found = status, {"detail": "no"}
+    box = page.get_by_role("textbox", name="Question")
+    for text in ("kettle", "kettle of", "kettle of glass"):
+        box.fill(text)
+        page.wait_for_timeout(400)
+    assert len(api.typed) == 1
+    expect(page.locator("#typed")).to_be_empty()
+    expect(page.get_by_role("alert")).to_be_hidden()
+    page.get_by_role("button", name="Ask").click()
+    expect(page.get_by_text("It weighs 3 kg.")).to_be_visible()
+
+
+def test_a_filter_that_is_half_typed_is_no_failure(page: Page, api: Api) -> None:
+    """The next key may end it."""
+    api.live, api.found = {**LIVE, "attributes": ATTRIBUTES}, (400, {"detail": "Filter, character 1."})
+    page.reload()
+    page.get_by_label("Filter", exact=True).fill("price <")
+    with page.expect_response("**/vitrine/search?*"):
+        page.get_by_role("textbox", name="Question").fill("kettle")
+    api.found = 200, SO_FAR
+    page.get_by_label("Filter", exact=True).fill("price < 20")
+    expect(page.get_by_role("list", name="Products for this so far")).to_be_visible()
+    assert [each["filter"] for each in api.typed] == ["price <", "price < 20"]
 
 
 @pytest.mark.parametrize("address", ["/vitrine/ask", RUN_PAGE])
@@ -835,6 +927,10 @@ def test_nothing_serious_is_found_by_axe(page: Page, api: Api, theme: str) -> No
     page.locator("#live summary").click()
     expect(page.get_by_role("button", name="Which lamp?")).to_be_visible()
     look("at home")
+    api.found = 200, SO_FAR
+    page.get_by_role("textbox", name="Question").fill("kettle")
+    expect(page.get_by_role("list", name="Products for this so far")).to_be_visible()
+    look("typing")
     page.get_by_label("Filter", exact=True).fill("price < 20")
     ask(page)
     expect(page.get_by_text("Was this right?")).to_have_count(2)

@@ -2,8 +2,10 @@
 
 import json
 import re
+import socket
 import subprocess
 import sys
+import time
 import warnings
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -11,14 +13,17 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import httpx
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from include.core import artifacts
+from include.core.environment import ASKER, ASKER_KEY, SERVING_KEYS
 from include.core.errors import DamagedArtifact
 from include.report.report import page_of_run, report
 from tests.indexed import publish_described
+from tests.serving.servers import KEY, OTHER_KEY, running
 from tests.small import few
 
 RUN = "manual__2026-11-22T10:00:00.123456+00:00"
@@ -122,6 +127,7 @@ ROUTES = {
     ("GET", "/feedback/mine"): 422,  # of which run, is not said
     ("POST", "/feedback"): 403,
     ("GET", "/runs/{dag_id}/{run_id}/report"): 200,
+    ("GET", "/search"): 422,  # for what, is not said
     ("GET", "/versions"): 200,
 }
 
@@ -247,6 +253,59 @@ def test_the_shell_is_told_which_versions_are_kept(
     assert (damaged.status_code, "journal" in damaged.json()["detail"]) == (500, True)
 
 
+def test_products_while_typing_come_from_the_resident_asker(
+    client: Any,
+    root: Path,
+    tiny_model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Danger: the browser is given the server's key, or each key pressed waits for a server that is gone."""
+
+    def search(role: str | None = "viewer", **query: Any) -> Any:
+        return client.get("/vitrine/search", params={"q": "a red kettle", **query}, headers=bearer(role))
+
+    def told() -> str:
+        return "\n".join(each.message for each in caplog.records if each.name == "vitrine_search")
+
+    monkeypatch.delenv(ASKER.name, raising=False)
+    assert search().status_code == 404
+    publish_described(root, tiny_model)
+    with running(root, tmp_path / "log", **{SERVING_KEYS.name: KEY}) as (_, address):
+        monkeypatch.setenv(ASKER.name, f"{address}/")
+        monkeypatch.setenv(ASKER_KEY.name, KEY)
+        own = {"Authorization": f"Bearer {KEY}"}
+        direct = httpx.get(f"{address}/search", params={"q": "a red kettle", "top_k": 3}, headers=own).json()
+        found = search(top_k=3)
+        assert found.json() == {
+            "products": [{name: each[name] for name in ("uid", "title")} for each in direct["products"]]
+        }
+        assert len(found.json()["products"]) == 3
+        assert search(filter='brand = "Acme"').json() == {"products": []}
+        half = search(filter="brand =")
+        assert (half.status_code, "Filter" in half.json()["detail"]) == (400, True)
+        assert search(None).status_code == 403
+        assert search(q="x" * 2001).status_code == search(top_k=1000).status_code == 422
+        assert not told()
+        monkeypatch.setenv(ASKER_KEY.name, OTHER_KEY)
+        assert search().status_code == 503
+        assert "401" in told()
+    answers = [search()]  # it has ended
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        for wrong in (f"http://127.0.0.1:{silent.getsockname()[1]}", "no address"):
+            monkeypatch.setenv(ASKER.name, wrong)
+            began = time.monotonic()
+            answers.append(search())
+            assert time.monotonic() - began < 5, "two seconds, and what a busy machine adds"
+    for answer in answers:
+        assert (answer.status_code, "log says why" in answer.json()["detail"]) == (503, True)
+    assert all(name in told() for name in ("ConnectError", "Timeout", "UnsupportedProtocol")), told()
+    assert KEY not in caplog.text and OTHER_KEY not in caplog.text
+
+
 def test_the_ask_page_allows_only_its_own_script(client: Any) -> None:
     """Should a title ever get into the page as markup, no script in it may run."""
     first, second = (client.get("/vitrine/ask", headers=bearer("user")) for _ in range(2))
@@ -357,13 +416,11 @@ ODD = st.sampled_from(
 PIECES = ODD | st.text(max_size=8)
 SEGMENT = st.builds("{}{}".format, PIECES, PIECES).map(lambda text: quote(text, safe="%{}", errors="replace"))
 DAGS = st.sampled_from(["train_and_index", "answer_question", "roll_back", quote(EVIL)]) | SEGMENT
-NAMES = ["ask", "live", "history", "runs", "report", "docs", "openapi.json"]
+NAMES = ["ask", "live", "history", "search", "runs", "report", "docs", "openapi.json"]
 PATHS = st.one_of(
     st.just("ask"),
     st.builds("runs/{}/{}/report".format, DAGS, SEGMENT | st.just(RUN)),
-    st.lists(
-        SEGMENT | st.sampled_from(["ask", "live", "history", "runs", "report", "docs", "openapi.json"]), max_size=5
-    ).map("/".join),
+    st.lists(SEGMENT | st.sampled_from(NAMES), max_size=5).map("/".join),
 )
 QUERIES = st.dictionaries(st.sampled_from(["dag_id", "run_id", "next", "_token", EVIL]), PIECES, max_size=2)
 VALUE = st.text("\x80\xffaz09;=,\"'*%/<> ", max_size=12) | st.just(EVIL)
