@@ -106,7 +106,7 @@ def bar_chart(
 def interval_chart(
     title: str, rows: Sequence[tuple[str, float, Sequence[float] | None]], *, main: Sequence[str] = ()
 ) -> Markup:
-    """Figures as dots, their intervals as lines through them.
+    """Figures as dots, their intervals as lines through them, half a page wide.
 
     Args:
         title: What they measure.
@@ -116,14 +116,14 @@ def interval_chart(
     kept = [row for row in rows if math.isfinite(row[1])]
     if not kept:
         return missing(title)
-    step, left, right = 30, 110, 60
+    step, left, right = 30, 140, 48
     ends = [end for _, value, bounds in kept for end in (value, *(bounds or ()))]
-    marks = ticks(min(ends), max(ends))
+    marks = ticks(min(ends), max(ends), 3)
     low, high = marks[0], marks[-1]
     height = len(kept) * step + 30
 
     def across(value: float) -> float:
-        return left + (value - low) / ((high - low) or 1) * (WIDTH - left - right)
+        return left + (value - low) / ((high - low) or 1) * (HALF - left - right)
 
     parts = []
     for mark in marks:
@@ -138,12 +138,12 @@ def interval_chart(
             drawn.insert(0, f'<line class="whisker" x1="{first:.1f}" x2="{last:.1f}" y1="{y}" y2="{y}"/>')
         parts.append(f'<g class="{"main" if label in main else "rest"}">{"".join(drawn)}</g>')
         parts.append(_label(left - 12, y + 4, label, "end"))
-        parts.append(_label(WIDTH - 4, y + 4, f"{value:.3f}", "end", ink=True))
+        parts.append(_label(HALF - 4, y + 4, f"{value:.3f}", "end", ink=True))
     told = "; ".join(
         f"{label} {value:.3f}" + (f" ({bounds[0]:.3f} to {bounds[1]:.3f})" if bounds is not None else "")
         for label, value, bounds in kept
     )
-    return _figure(title, told, height, parts)
+    return _figure(title, told, height, parts, HALF)
 
 
 def histogram(

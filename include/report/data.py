@@ -32,6 +32,7 @@ def data(counted: Counted | None) -> Markup:
     header, quantiles = _quantiles(files)
     return render(
         "data",
+        told=_told(counted.trn),
         files=list(files),
         warnings=[warning for each in files.values() for warning in each.warnings],
         mapping=_mapping(counted.mapping),
@@ -59,6 +60,13 @@ def data(counted: Counted | None) -> Markup:
         others=_others(files),
         products=counted.products,
     )
+
+
+def _told(trn: FileCounts) -> str:
+    """What became of the products' lines, in a sentence."""
+    why = ", ".join(f"{reason}: {count:,}" for reason, count in trn.reasons.items())
+    rejected = f"{trn.rejected:,} were rejected" + (f" ({why})" if why else "")
+    return f"{trn.accepted:,} of {trn.read:,} lines became products; {rejected}, {trn.merged:,} merged with another."
 
 
 def against_live(change: CatalogueChange | None) -> Markup:

@@ -18,8 +18,9 @@ from include.evaluation.summary import (
 )
 from include.exam.summary import LESS_IS_BETTER, NAMES, Calibrated, Examined, Figure, Scored
 from include.questions.summary import Fates
+from include.report import names
 from include.report.charts import interval_chart, line_chart
-from include.report.html import Cell, render
+from include.report.html import Cell, render, shown
 from include.training.summary import History, Reading
 
 MAIN: tuple[MetricName, ...] = ("ndcg@10", "r@10", "p@1")  # the first of them that a protocol has is drawn
@@ -95,11 +96,11 @@ def main_metric(found: ProtocolFigures) -> str:
 
 def _protocol(name: str, found: ProtocolFigures) -> dict[str, Any]:
     main, systems, intervals = main_metric(found), found.systems, found.intervals
-    dots = [(system, values[main], intervals.get(system, {}).get(main)) for system, values in systems.items()]
+    dots = [(names.system(key), values[main], intervals.get(key, {}).get(main)) for key, values in systems.items()]
     best = {metric: max(values[metric] for values in systems.values()) for metric in found.metrics}
     figures = [
         [
-            label(metric),
+            names.metric_cell(metric),
             *(
                 _score(values[metric], best[metric], intervals.get(system, {}).get(metric))
                 for system, values in systems.items()
@@ -107,19 +108,22 @@ def _protocol(name: str, found: ProtocolFigures) -> dict[str, Any]:
         ]
         for metric in found.metrics
     ]
-    compared = [pair.replace("-", " − ") for pair in found.differences]
+    compared = [names.pair_cell(pair) for pair in found.differences]
     differences = [
-        [label(metric), *(_difference(by_metric[metric]) for by_metric in found.differences.values())]
+        [names.metric_cell(metric), *(_difference(by_metric[metric]) for by_metric in found.differences.values())]
         for metric in found.metrics
     ]
     if not compared:  # by an older evaluation
-        compared, base, tuned = ["tuned − base"], systems["base"], systems["tuned"]
-        differences = [[label(metric), Cell(f"{tuned[metric] - base[metric]:+.4f}")] for metric in found.metrics]
+        compared, base, tuned = [names.pair_cell("tuned-base")], systems["base"], systems["tuned"]
+        less = {metric: Cell(f"{tuned[metric] - base[metric]:+.4f}") for metric in found.metrics}
+        differences = [[names.metric_cell(metric), cell] for metric, cell in less.items()]
+    caption = f"{names.metric(main).capitalize()} ({label(main)})"
     return {
         "name": name,
+        "title": names.protocol(name),
         "about": f"{found.queries:,} queries among {found.corpus:,} products",
-        "chart": interval_chart(f"{label(main)}, {name}", dots, main=("tuned",)),
-        "systems": list(systems),
+        "chart": interval_chart(caption, dots, main=(names.system("tuned"),)),
+        "systems": [names.system_cell(key) for key in systems],
         "figures": figures,
         "pairs": compared,
         "differences": differences,
@@ -158,8 +162,22 @@ def training(counted: Mapping[str, Any] | None, history: History | None) -> Mark
         ]
     untrained = str((counted or {}).get("untrained", "")).capitalize()
     return render(
-        "training", curves=curves, untrained=untrained, counted=counted, pairs=history.pairs if history else {}
+        "training",
+        curves=curves,
+        untrained=untrained,
+        counted=counted,
+        told=_trained(counted or {}),
+        pairs=history.pairs if history else {},
     )
+
+
+def _trained(counted: Mapping[str, Any]) -> str:
+    """What training did, in a sentence; empty where it did nothing."""
+    pairs, first, last = (counted.get(name) for name in ("pairs", "first_loss", "last_loss"))
+    if not pairs:
+        return ""
+    fell = f"; its error (loss) went from {shown(first)} to {shown(last)}" if first and last else ""
+    return f"The model learned from {shown(pairs)} pairs of texts{fell}."
 
 
 def _score(value: float, best: float, bounds: Sequence[float] | None) -> Cell:
