@@ -107,7 +107,7 @@ endif
 
 # Installed once for each change of the requirements. Not compiled ahead: that takes two minutes for modules of which most
 # are never imported; Python compiles the others when it first meets them.
-.venv/run: requirements.txt constraints.txt | same-python
+.venv/run: requirements.txt constraints.txt include/shell/vitrine.sh | same-python
 	@echo "Setting up .venv (about two minutes the first time) …"
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11, 2) <= sys.version_info < (3, 13))' || \
 		{ echo "Python 3.11.2 or newer, or 3.12, is needed, $$($(PYTHON) --version) was found: make PYTHON=python3.11 …"; exit 1; }
@@ -115,6 +115,7 @@ endif
 		{ rm -rf .venv; echo "No virtual environment could be made (Debian: apt install python3-venv)"; exit 1; }
 	@$(PY) -m pip install --quiet --upgrade "pip>=25"
 	@$(PY) -m pip install --quiet --no-compile -r requirements.txt -c constraints.txt
+	@install -m 755 include/shell/vitrine.sh .venv/bin/vitrine
 	@touch $@
 
 .venv/dev: .venv/run requirements-dev.txt

@@ -3,6 +3,9 @@
 The load comes from `wrk` where it is installed (`apt install wrk`), else from threads of this process, which take more
 of the same processors. The invented words are many word pieces each, so answers, which read sentences, take longer than
 over a real catalogue. With `--data` the index is kept for the next call, and shared with `benchmarks.retrieve`.
+
+Before that, the search alone is compared with peers over the same vectors, see `_peers.py`: of 300,000 products,
+`qdrant-client`'s local mode takes a minute or two to load, and 2 GB. `--no-peers` leaves that out.
 """
 
 import argparse
@@ -24,6 +27,7 @@ import httpx
 import numpy as np
 
 from benchmarks._compare import figure, machine
+from benchmarks._peers import compare
 from benchmarks._synthetic import publish, questions
 from include.core.environment import REPOSITORY
 from include.core.settings import IndexSettings
@@ -56,6 +60,7 @@ def main() -> None:
     parser.add_argument("--shards", type=int, default=2)
     parser.add_argument("--connections", type=int, default=3, help="requests on their way at once")
     parser.add_argument("--seconds", type=int, default=30, help="of load on each address")
+    parser.add_argument("--peers", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--data", type=Path, help="a data directory to keep; a temporary one where it is not given")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -63,6 +68,9 @@ def main() -> None:
         version = publish(root, options.products, options.shards, IndexSettings())
         tool = "wrk" if shutil.which("wrk") else "threads of Python"
         print(f"{machine()}\n{version.points:,} products, {options.connections} connections, load by {tool}")
+        if options.peers:
+            compare(root, version, list(questions(1000)), options.connections, options.seconds)
+        before: Mapping[str, tuple[float, float]] = {}
         with server(root) as address:
             for path, goals in (("/search", {"a second": 60.0, "p95": 60.0}), ("/ask", {})):
                 bodies = [body(path, question) for question in questions(1000)]
@@ -72,8 +80,9 @@ def main() -> None:
                     goal = goals.get(name)
                     title = f"{path}, {name}"
                     figure(title, found[name], unit, goal, least=name == "a second", as_json=options.json)
-            for step, share in steps(address).items():
-                figure(f"step {step}, mean", share, "ms", None, least=False, as_json=options.json)
+                after = counted(address, path)
+                where(path, after, before, as_json=options.json)
+                before = after
 
 
 def body(path: str, question: str) -> str:
@@ -148,16 +157,32 @@ def load_here(address: str, path: str, bodies: list[str], connections: int, seco
     return {"a second": len(taken) / seconds, "p50": float(p50), "p95": float(p95), "failed": failed}
 
 
-def steps(address: str) -> Mapping[str, float]:
-    """Mean milliseconds of each step since the server's start, by its own count, of searches and answers together."""
-    sums: dict[str, float] = {}
-    counts: dict[str, float] = {}
+def where(
+    path: str, after: Mapping[str, tuple[float, float]], before: Mapping[str, tuple[float, float]], *, as_json: bool
+) -> None:
+    """Report where the time of an address's requests goes: the mean of each step, and what is beside the steps."""
+    means = {}
+    for name, (seconds, times) in after.items():
+        earlier_seconds, earlier_times = before.get(name, (0.0, 0.0))
+        if times > earlier_times:
+            means[name] = 1000 * (seconds - earlier_seconds) / (times - earlier_times)
+    whole = means.pop(path)
+    for name, mean in {**means, "waiting for a thread, and HTTP": whole - sum(means.values()), "all": whole}.items():
+        share = f" ({mean / whole:.0%})" if not as_json else ""
+        figure(f"{path}, {name}{share}", mean, "ms", None, least=False, as_json=as_json)
+
+
+def counted(address: str, path: str) -> Mapping[str, tuple[float, float]]:
+    """Seconds and times of each step, and of requests to `path`, since the server's start, by its own count."""
+    found: dict[str, list[float]] = {}
+    kinds = {'vitrine_step_seconds_{}{{step="': "", 'vitrine_request_seconds_{}{{route="': path}
     for line in httpx.get(f"{address}/metrics").text.splitlines():
-        kind, _, rest = line.partition('{step="')
-        if kind in ("vitrine_step_seconds_sum", "vitrine_step_seconds_count"):
-            name, _, value = rest.partition('"} ')
-            (sums if kind.endswith("sum") else counts)[name] = float(value)
-    return {name: 1000 * sums[name] / counts[name] for name in sums}
+        for start, only in kinds.items():
+            for place, kind in enumerate(("sum", "count")):
+                name, _, value = line.removeprefix(start.format(kind)).rpartition('"} ')
+                if line.startswith(start.format(kind)) and (not only or name == only):
+                    found.setdefault(name, [0.0, 0.0])[place] = float(value)
+    return {name: (seconds, times) for name, (seconds, times) in found.items()}
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@
 |---|---|---|
 | download | fetches the catalogue; the file's kind and sha256 are checked | bytes |
 | convert | cleans lines into Parquet; unusable ones are set aside with reasons | read = accepted + rejected + merged |
-| read_questions | where *Questions* names a file: checks its rows against the catalogue | rejects |
+| read_questions | checks what *Questions* names, and what people said of answers, against the catalogue | rejects |
 | fine_tune | trains the bi-encoder on title-content and related-title pairs | loss |
 | train_reader | where questions come with evidence: trains the reader, which says what answers | its gate |
 | evaluate | searches for held-out products with BM25, the base, the new and the live model | nDCG@10, the gate |

@@ -65,7 +65,7 @@ def rows_of(questions: Path, catalogue: Path) -> list[Row]:
     Raises:
         DamagedArtifact: One of them does not match its manifest.
     """
-    taught = [each for each in read(questions).of("train") if each.answerable and each.evidence]
+    taught = [each for each in read(questions).to_train_on if each.evidence]
     wanted = {uid for each in taught for uid in each.uids}
     products: dict[str, tuple[str, str]] = {}
     for table in read_rows(catalogue / PRODUCTS_FILE, ("uid", "title", "content")):

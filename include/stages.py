@@ -63,18 +63,24 @@ def convert(run: Run, source: Summary) -> Summary:
 
 @recorded
 def read_questions(run: Run, catalogue: Summary) -> Summary | None:
-    """Fetch the file of questions, where there is one, and check each row against the catalogue; else do nothing."""
+    """Check the questions file and what people said of answers against the catalogue; without both do nothing."""
+    from include.feedback.verdicts import taken
+
     place = run.settings.questions.questions
-    if place is None:
+    said = taken(run.root, run.settings.index.collection) if run.settings.questions.feedback else None
+    if place is None and said is None:
         log.info("no questions file: the setting `questions` is empty, so answers are neither trained for nor measured")
         return None
     from include.catalogue.schema import PRODUCTS_FILE
     from include.questions.accept import accept
     from include.source import download
 
-    fetched = download.download(parse(SourceSettings, {"source": run.dated(place)}), root=run.root, sink=run.sink)
+    file = None
+    if place is not None:
+        asked = parse(SourceSettings, {"source": run.dated(place)})
+        file = download.download(asked, root=run.root, sink=run.sink).path
     products, mark = Path(catalogue["path"]) / PRODUCTS_FILE, catalogue["fingerprint"]
-    return accept(fetched.path, products, mark, root=run.root, sink=run.sink).summary()
+    return accept(file, products, mark, said, root=run.root, sink=run.sink).summary()
 
 
 @recorded
@@ -225,7 +231,7 @@ def publish(
     """Move the alias to the new version, in one step, unless the gate, a person or a newer date says no."""
     from include.publishing import publish
 
-    asked = None if exam is None else Path(exam["path"])
+    asked = None if exam is None or not exam["stats"].get("decides", True) else Path(exam["path"])
     made = Path(version["path"]), Path(evaluation["path"])
     release = publish.Release(*made, run.logical_date, run.run_id, asked, _used(reader))
     index, evaluate, store = run.settings.index, run.settings.evaluate, run.open_store()

@@ -82,15 +82,16 @@ function around() {
 function goTo(query) {
   const outer = around();
   if (query === location.search) return;
-  history[outer ? "replaceState" : "pushState"](null, "", location.pathname + query);
-  outer?.history.pushState(outer.history.state, "", `${ROOT}plugin/ask${location.pathname}${query}`);
+  if (!outer) return history.pushState(null, "", location.pathname + query);
+  outer.history.pushState(outer.history.state, "", `${ROOT}plugin/ask${location.pathname}${query}`);
+  history.replaceState(null, "", location.pathname + query);  // after it, so that the entry before keeps its own
 }
 
 /** Back and Forward: of this page's own window, or of Airflow's around it. */
 function followAddress() {
   const outer = around();
   if (!outer) return addEventListener("popstate", render);
-  const moved = () => {
+  const moved = () => {  // Airflow follows only those addresses that it has written itself
     if (!around() || outer.location.search === location.search) return;
     history.replaceState(null, "", location.pathname + outer.location.search);
     render();

@@ -37,11 +37,14 @@ def filled(template: str, **values: Any) -> str:
 
 def make_app() -> Any:
     """The FastAPI application, for Airflow to mount. No route of it, documentation included, is open to everybody."""
-    from vitrine_catalogue import add_routes
+    import vitrine_catalogue
+    import vitrine_versions
+    from vitrine_feedback import with_feedback
 
     app = _with_pages()
-    add_routes(app, HEADERS)
-    return app
+    for routes in (vitrine_catalogue, vitrine_versions):
+        routes.add_routes(app, HEADERS)
+    return with_feedback(app)
 
 
 def _with_pages() -> "FastAPI":

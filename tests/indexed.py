@@ -18,7 +18,7 @@ from include.publishing.publish import Release, history, publish, roll_back
 from include.store.connection import ServerConnection
 from include.store.protocol import Store
 from include.store.stores import open_store
-from tests.small import copy_data, products, publish_model, write_catalogue
+from tests.small import Product, copy_data, products, publish_model, write_catalogue
 
 ATTRIBUTES = [
     Attribute(name="brand", type="keyword", field="Brand"),
@@ -28,6 +28,10 @@ ATTRIBUTES = [
     Attribute(name="in_stock", type="boolean", field="in stock"),
 ]
 ROWS = products(40)
+ESC, BIDI = "\x1b[31m", "\u202e"
+HOSTILE = Product(
+    "h1", f"Pump <script>alert(1)</script> {ESC}red{BIDI}kcart [red]", f"It pumps {{{{ 7*7 }}}} {ESC}{BIDI}litres."
+)
 VALUES: list[dict[str, Any]] = [
     {
         "brand": ["Sony", "LG"][number % 2],
@@ -98,7 +102,16 @@ INDEX = IndexSettings()
 
 def publish_described(root: Path, saved_model: Path, values: Sequence[Mapping[str, Any]] = VALUES) -> str:
     """Publish an index of `ROWS` with `ATTRIBUTES`; its version."""
-    catalogue = write_catalogue(root, ROWS, attributes=ATTRIBUTES, values=values)
+    return _publish(root, write_catalogue(root, ROWS, attributes=ATTRIBUTES, values=values), saved_model)
+
+
+def publish_hostile(root: Path, saved_model: Path) -> str:
+    """Publish an index with a product that would do harm, in its texts and in an attribute; its version."""
+    rows, brands = [HOSTILE, *products(20)], [{"brand": f"<b>{ESC}{BIDI}Acme"}, *[{"brand": "LG"}] * 20]
+    return _publish(root, write_catalogue(root, rows, attributes=ATTRIBUTES[:1], values=brands), saved_model)
+
+
+def _publish(root: Path, catalogue: Path, saved_model: Path) -> str:
     version = build_version(root, catalogue, publish_model(root, saved_model))
     release = Release(version.path, None, day(1), "test")
     publish(release, INDEX, EvaluateSettings(), open_store(INDEX, root=root), root=root)

@@ -36,7 +36,10 @@ class Variable(NamedTuple):
 
 
 DATA = Variable(
-    "VITRINE_DATA", "data", "The data directory; the default lies in the checkout. The same for every task."
+    "VITRINE_DATA",
+    "data",
+    "The data directory; the default lies in the checkout, of an installed package in the current directory. The same "
+    "for every task.",
 )
 SCHEDULE = Variable(
     "VITRINE_SCHEDULE",
@@ -69,9 +72,29 @@ SERVING_KEYS = Variable(
     "API keys of the resident asker, separated by spaces or commas, each of 24 characters or more: `openssl rand -hex "
     "24`. A file (`serving_key_file`) is better kept.",
 )
-VARIABLES = (DATA, SCHEDULE, CHECK_SCHEDULE, GPU_QUEUE, ANSWER_QUEUE, PORT, DRIVE_COOKIES, SERVING_KEYS)
+AIRFLOW = Variable(
+    "VITRINE_AIRFLOW", "", "Address of the Airflow that `vitrine` talks to; not given: the one of `make up`."
+)
+USER = Variable("VITRINE_USER", "", "Whom `vitrine` logs in to Airflow as; not given: the admin of `make up`.")
+PASSWORD = Variable(
+    "VITRINE_PASSWORD", "", "The password for that; not given: it is known of `make up`, else asked for."
+)
+VARIABLES = (
+    DATA,
+    SCHEDULE,
+    CHECK_SCHEDULE,
+    GPU_QUEUE,
+    ANSWER_QUEUE,
+    PORT,
+    DRIVE_COOKIES,
+    SERVING_KEYS,
+    AIRFLOW,
+    USER,
+    PASSWORD,
+)
 
 
 def data_directory() -> Path:
     """Where artifacts lie."""
-    return Path(DATA.given or REPOSITORY / DATA.default).resolve()
+    beside = REPOSITORY if (REPOSITORY / "dags").is_dir() else Path()  # an installed package lies among others
+    return Path(DATA.given or beside / DATA.default).resolve()

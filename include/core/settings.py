@@ -175,6 +175,13 @@ class QuestionSettings(Group):
         "`weight` and `id`; see Questions in docs/operations.md. `{date}` becomes the run's logical date. Empty: none.",
         max_length=2000,
     )
+    feedback: bool = Field(
+        True,
+        title="Feedback",
+        description="Whether what people said of the collection's answers (thumbs on the Ask page) becomes questions, "
+        "beside those of the file or without one. They are asked in the exam and told in the report, and decide "
+        "nothing there; they are trained with from 50 on; see Feedback in docs/operations.md.",
+    )
     wrong_answers: float = Field(
         0.1,
         title="Wrong answers allowed",

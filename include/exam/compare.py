@@ -12,7 +12,7 @@ from include.evaluation.bootstrap import FEWEST, Bootstrap
 from include.evaluation.metrics import Metric
 from include.evaluation.summary import Difference, Gate
 from include.exam.summary import JUDGED, LESS_IS_BETTER, NAMES, FigureName, Scored, Scores
-from include.questions.questions import Question
+from include.questions.questions import FEEDBACK, Question
 
 MOST_KINDS = 20  # that are told; the questions of further ones are in the total
 _OPPOSITE: dict[str, str] = {"better": "worse", "worse": "better", "same": "same"}
@@ -36,7 +36,8 @@ def by_kind(
     questions: Sequence[Question], scores: Mapping[str, Sequence[Scores]], first: str, second: str
 ) -> dict[str, Scored]:
     """Likewise, of the questions of each kind that is given."""
-    kinds = sorted({each.kind for each in questions if each.kind})[:MOST_KINDS]
+    given = {each.kind for each in questions if each.kind}
+    kinds = sorted(given, key=lambda kind: (kind != FEEDBACK, kind))[:MOST_KINDS]
     made = {}
     for kind in kinds:
         own = [number for number, each in enumerate(questions) if each.kind == kind]

@@ -35,6 +35,10 @@ from include.store.version import IndexVersion
 
 ANSWERS_FILE = "answers.jsonl"
 NEW, LIVE = "new", "live"
+UNDECIDED: Gate = {
+    "passed": True,
+    "reason": "people's verdicts alone decide nothing: they lean to the version that they are about",
+}
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +90,9 @@ def examine(
     live = open_store(index, root=root, server=server).live()
     own = AnswerSettings(top_k=TOP_K, version=name, bm25_weight=weight, read_with=tested.reader or "none")
     others = None if live is None else AnswerSettings(top_k=TOP_K, version=live)
-    exam, practice = chosen(questions.of("exam")), chosen(questions.of("calibrate"))
+    exam = chosen(questions.of("exam"))
+    practice = chosen([each for each in questions.of("calibrate") if not each.feedback])
+    decides = not questions.all or not all(each.feedback for each in questions.all)
 
     def write(space: Workspace) -> Mapping[str, Any]:
         common = [] if others is None else _common(exam, root, str(live))
@@ -115,7 +121,7 @@ def examine(
         }
         _write(space.path / ANSWERS_FILE, asked, answers, scores)
         made = _examined(name, live if LIVE in answers else None, asked, scores, tolerance)
-        return made.model_copy(update={"answering": answering}).model_dump()
+        return made.model_copy(update={"answering": answering, "decides": decides}).model_dump()
 
     shaping = _shaping(weight, tolerance, wished, tested.reader)
     inputs = {"version": name, "questions": questions.fingerprint}
@@ -193,17 +199,26 @@ def _examined(
     scores: Mapping[str, Mapping[str, Scores]],
     tolerance: float,
 ) -> Examined:
-    """With figures over the questions that all were asked."""
+    """With figures over the questions that all were asked; people's verdicts are a kind of their own.
+
+    They lean to the version that was judged: what it answered well is called right, with what it showed. So they are in
+    the total, by which a version is held to another, only where there is nothing else.
+    """
     both = asked.get(LIVE, asked[NEW])
-    given = {system: [own[each.id] for each in both] for system, own in scores.items()}
-    total = compare(both, given, NEW, LIVE)
+    own = [each for each in both if not each.feedback]
+    deciding = own or both
+
+    def given(some: Sequence[Question]) -> dict[str, list[Scores]]:
+        return {system: [marks[each.id] for each in some] for system, marks in scores.items()}
+
+    total = compare(deciding, given(deciding), NEW, LIVE)
     return Examined(
         version=name,
         live=live,
-        questions=len(both),
+        questions=len(deciding),
         total=total,
-        kinds=by_kind(both, given, NEW, LIVE),
-        gate=_alone(total) if live is None else gate(total, NEW, LIVE, tolerance),
+        kinds=by_kind(both, given(both), NEW, LIVE),
+        gate=UNDECIDED if both and not own else _alone(total) if live is None else gate(total, NEW, LIVE, tolerance),
     )
 
 

@@ -72,6 +72,7 @@ class Examined(BaseModel):
         kinds: By the questions' kinds, where those are given.
         answering: The version's threshold, by the questions of the part `calibrate`; None where they were too few.
         gate: Whether the version may replace the live one.
+        decides: Whether it does, and goes with the version: not where people's verdicts alone are the exam.
     """
 
     version: str
@@ -81,3 +82,4 @@ class Examined(BaseModel):
     kinds: dict[str, Scored] = {}
     answering: Calibrated | None = None
     gate: Gate
+    decides: bool = True

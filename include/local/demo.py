@@ -20,17 +20,17 @@ import httpx
 from rich.console import Console
 
 from include.catalogue.attributes import shown
-from include.core.environment import REPOSITORY, data_directory
+from include.core.environment import data_directory
 from include.core.errors import SourceUnreachable, VitrineError
 from include.core.progress import clock
 from include.core.redaction import public
 from include.local import server
 from include.local.client import DAG_IDS, AirflowClient
+from include.local.server import HOME
 from include.local.watch import PIPELINE, failure, watch
 from include.source import download
 
 INTERRUPTED = 130  # as a shell says of Ctrl-C
-HOME = REPOSITORY / ".airflow"
 PRESET = "quick"  # enough training for a clear gain, in about a minute on two cores
 REACH_SECONDS = 30.0
 FULL_LOG = "The task's full log is in the UI; `make up` opens it."

@@ -28,6 +28,7 @@ from include.local import users
 from include.local.client import AirflowClient
 from include.local.processes import group, parent, session, start_time, words
 
+HOME = REPOSITORY / ".airflow"  # of what `make up` starts
 STATE_FILE = "vitrine.json"
 PORT_FILE = "port.json"
 READY_SECONDS = 180.0

@@ -11,7 +11,7 @@ import sys
 from include.core.environment import data_directory
 from include.core.errors import BadSettings, VitrineError
 from include.local import server, users
-from include.local.demo import HOME
+from include.local.server import HOME
 
 RUNS_ALREADY = "Airflow runs already; other VITRINE_… variables count from its next start: `make down`, `make up`."
 

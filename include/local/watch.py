@@ -98,8 +98,14 @@ class Watch:
         self.bars.console.print(text, markup=False)
 
 
-def watch(client: AirflowClient, run_id: str, console: Console) -> str:
+def watch(client: AirflowClient, run_id: str, console: Console, *, patient: bool = False) -> str:
     """Show a bar for each task until the run has ended; returns its state.
+
+    Args:
+        client: Of its Airflow.
+        run_id: The run.
+        console: Where it is shown.
+        patient: Wait for every further try, as a nightly run does.
 
     Raises:
         AirflowFailed: A task failed in a way that the demo does not wait out; the run is marked as failed.
@@ -114,7 +120,7 @@ def watch(client: AirflowClient, run_id: str, console: Console) -> str:
                     shown.show(each)
             if state in ENDED:
                 return state
-            if shown.given_up:
+            if shown.given_up and not patient:
                 client.give_up(PIPELINE, run_id)
                 raise AirflowFailed(
                     shown.given_up, "The demo waits for no further try, and the run is marked as failed."

@@ -53,7 +53,7 @@ def request_approval(
     if evaluate.promote != "approval":
         return {"asked": False, "reason": f"promote is {evaluate.promote}"}
     found = Candidate.model_validate(results)
-    exam = None if found.examine is None else found.examine.path
+    exam = found.examine.path if found.examine is not None and found.examine.stats.decides else None
     reader = found.train_reader.fingerprint if found.train_reader and found.train_reader.stats.used else None
     release = Release(found.verify.path, found.evaluate.path, run.logical_date, run.run_id, exam, reader)
     decided = foresee(release, index, evaluate, run.open_store(), root=run.root)

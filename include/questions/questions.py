@@ -17,6 +17,9 @@ from include.core.errors import DamagedArtifact
 
 QUESTIONS_FILE = "questions.jsonl"
 LONGEST_QUESTION = 2000  # characters
+FEEDBACK = "feedback"  # the kind of a question that people's verdicts on answers make
+# Of them in training, at least: what a few people have judged is not worth another training.
+FEWEST_OF_FEEDBACK = 50
 
 Part = Literal["train", "exam", "calibrate"]
 SHARES: dict[Part, int] = {"train": 50, "exam": 30, "calibrate": 20}  # of a hundred questions
@@ -38,6 +41,7 @@ class Question:
         lang: ISO 639-1; empty where it is not told.
         weight: What it counts in the exam, above 0; in training all count the same.
         kind: By which the exam is told apart, such as "model number"; may be empty.
+        feedback: Whether people's verdicts alone tell it, by the setting `feedback`: then it does not decide.
     """
 
     id: str
@@ -48,6 +52,7 @@ class Question:
     lang: str = ""
     weight: float = 1.0
     kind: str = ""
+    feedback: bool = False
 
     @property
     def part(self) -> Part:
@@ -56,7 +61,10 @@ class Question:
 
     def as_json(self) -> str:
         """Its line in `questions.jsonl`."""
-        return json.dumps({**asdict(self), "part": self.part}, ensure_ascii=False)
+        row = {**asdict(self), "part": self.part}
+        if not self.feedback:
+            del row["feedback"]
+        return json.dumps(row, ensure_ascii=False)
 
     @classmethod
     def from_json(cls, line: str) -> "Question":
@@ -85,6 +93,13 @@ class Questions:
     def of(self, wanted: Part) -> list[Question]:
         """Those of one part."""
         return [each for each in self.all if each.part == wanted]
+
+    @property
+    def to_train_on(self) -> list[Question]:
+        """The answerable ones of the part `train`; of people's verdicts none where they are few."""
+        found = [each for each in self.of("train") if each.answerable]
+        few = sum(each.feedback for each in found) < FEWEST_OF_FEEDBACK
+        return [each for each in found if not (few and each.feedback)]
 
 
 def folded(question: str) -> str:

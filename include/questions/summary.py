@@ -2,7 +2,27 @@
 
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
+
+
+class Spoken(BaseModel):
+    """What people said of answers.
+
+    Attributes:
+        versions: Of each version, how many answers are `up` and `down`: the last verdict of each user counts.
+        replaced: Verdicts that the same user has replaced since.
+        unreadable: Lines of the record that are no verdict.
+        questions: How many questions they make.
+        unused: Verdicts that make none, by reason.
+        wrong: The last ones that judge an answer wrong: `question`, `answer`, `right` product, `comment`.
+    """
+
+    versions: dict[str, dict[str, int]] = {}
+    replaced: int = 0
+    unreadable: int = 0
+    questions: int = 0
+    unused: dict[str, int] = {}
+    wrong: list[dict[str, str]] = []
 
 
 class Fates(BaseModel):
@@ -22,6 +42,8 @@ class Fates(BaseModel):
         parts: Accepted questions by part.
         answerable, with_evidence: Of the accepted.
         kinds, languages: Likewise; "" is none given.
+        feedback: What people said of answers, whose questions are rows too; None where nobody has, or it is not taken.
+        asked: Of the questions that it makes some: `question`, and the `part` that it is in.
     """
 
     origin: str = ""
@@ -39,3 +61,5 @@ class Fates(BaseModel):
     with_evidence: int = 0
     kinds: dict[str, int] = {}
     languages: dict[str, int] = {}
+    feedback: Spoken | None = Field(None, exclude_if=lambda said: said is None)
+    asked: list[dict[str, str]] = Field([], exclude_if=lambda asked: not asked)

@@ -185,6 +185,30 @@ def histogram(
     return _figure(title, told, height, parts, width)
 
 
+def scatter_chart(
+    title: str, places: Sequence[tuple[float, float]], titles: Sequence[str], groups: Sequence[int], told: str
+) -> Markup:
+    """Points on a plane; which one it is, a point says when the pointer is over it.
+
+    Args:
+        title: What it shows.
+        places: Of each point, 0-1, from the left and from below.
+        titles: Of each point.
+        groups: Of each point, the number of its colour: `c0`, `c1` … in the style.
+        told: The drawing in words.
+    """
+    if not places:
+        return missing(title)
+    height, edge = 380, 10
+    drawn: dict[int, list[str]] = {}
+    for (a, b), name, group in zip(places, titles, groups, strict=True):
+        x, y = edge + a * (WIDTH - 2 * edge), height - edge - b * (height - 2 * edge)
+        point = f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5"><title>{escape(name)}</title></circle>'
+        drawn.setdefault(group, []).append(point)
+    parts = [f'<g class="c{group}">{"".join(points)}</g>' for group, points in sorted(drawn.items(), reverse=True)]
+    return _figure(title, told, height, parts)
+
+
 def ticks(low: float, high: float, count: int = 5) -> list[float]:
     """About `count` round numbers that span `low` to `high`."""
     if high <= low:

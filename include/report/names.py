@@ -11,7 +11,7 @@ SYSTEMS = {
     "bm25": "words alone",
     "base": "untrained model",
     "tuned": "new model",
-    "hybrid": "new model and words",
+    "hybrid": "model and words",
     "live": "live model",
 }
 METRICS = {

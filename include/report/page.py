@@ -12,14 +12,17 @@ from markupsafe import Markup
 from pydantic import BaseModel
 
 from include.core.space import mebibytes
-from include.report.charts import bar_chart
+from include.report.charts import bar_chart, scatter_chart
 from include.report.data import against_live, data
+from include.report.embedding_map import OTHERS, Mapped
 from include.report.failure import failed_run
 from include.report.html import Cell, Part, render
-from include.report.quality import answers, retrieval, training
+from include.report.quality import answers, people, retrieval, training
 from include.report.verdict import change_of, duration, head, sentence, stages
 from include.results import Results, stats_of
 from include.training.summary import History
+
+OTHER_COLOUR = 6  # after those of the groups
 
 
 class Facts(BaseModel):
@@ -33,8 +36,8 @@ class Facts(BaseModel):
     history: History | None
 
 
-def page(facts: Facts, written_at: datetime) -> str:
-    """The whole document."""
+def page(facts: Facts, written_at: datetime, found: Mapped | None = None) -> str:
+    """The whole document; `found` is the map of the products, where there is one."""
     results = facts.results
     about = {"run_id": facts.run_id, "written_at": written_at}
     if results.failed or results.stopped:
@@ -48,6 +51,8 @@ def page(facts: Facts, written_at: datetime) -> str:
             "How well it answers",
             answers(stats_of(results.read_questions), stats_of(results.examine), stats_of(results.train_reader)),
         ),
+        Part("What people said", people(stats_of(results.read_questions), stats_of(results.examine))),
+        Part("A map of the products", _map(found)),
         Part("Training", training(stats_of(results.fine_tune), facts.history)),
         Part("The catalogue file", data(stats_of(results.convert))),
         Part("The index", _index(results)),
@@ -57,6 +62,19 @@ def page(facts: Facts, written_at: datetime) -> str:
     ]
     kept = [each for each in parts if each.body]
     return render("page", title="Vitrine", heading="Run report", head=head(results), parts=kept, **about)
+
+
+def _map(found: Mapped | None) -> Markup:
+    """The map with its legend; nothing where there is none."""
+    if found is None:
+        return Markup()
+    numbers = {name: OTHER_COLOUR if name == OTHERS else number for number, name in enumerate(found.names)}
+    groups = [numbers[name] for name in found.groups]
+    counts = [(name, number, groups.count(number)) for name, number in numbers.items()]
+    told = "; ".join(f"{name}: {count:,} products" for name, _, count in counts)
+    title = f"{len(found.titles):,} of {found.products:,} products by meaning"
+    chart = scatter_chart(title, found.places, found.titles, groups, told)
+    return render("map", chart=chart, legend=counts, coloured_by=found.coloured_by, explained=found.explained)
 
 
 def _index(results: Results) -> Markup:

@@ -6,6 +6,7 @@ from typing import Any
 from markupsafe import Markup
 
 from include.answering.judged import THRESHOLD
+from include.evaluation.bootstrap import FEWEST
 from include.evaluation.summary import (
     Difference,
     Example,
@@ -17,6 +18,7 @@ from include.evaluation.summary import (
     label,
 )
 from include.exam.summary import LESS_IS_BETTER, NAMES, Calibrated, Examined, Figure, Scored
+from include.questions.questions import FEEDBACK
 from include.questions.summary import Fates
 from include.report import names
 from include.report.charts import interval_chart, line_chart
@@ -47,7 +49,8 @@ def answers(fates: Fates | None, examined: Examined | None, reader: Reading | No
         return Markup()
     exam = None
     if examined is not None:
-        parts = {"all questions": examined.total, **examined.kinds}
+        kinds = {kind: scored for kind, scored in examined.kinds.items() if kind != FEEDBACK}
+        parts = {"all questions": examined.total, **kinds}
         exam = {
             "gate": examined.gate["reason"],
             "tables": {part: _exam_rows(scored) for part, scored in parts.items()},
@@ -59,6 +62,25 @@ def answers(fates: Fates | None, examined: Examined | None, reader: Reading | No
         for reason, count in fates.reasons.items()
     ]
     return render("answers", counts=counts | {"parts": fates.parts}, rejected=rejected, exam=exam, reader=reader)
+
+
+def people(fates: Fates | None, examined: Examined | None) -> Markup:
+    """What people said of answers, and how both versions answer what comes of it; nothing where nobody did."""
+    if fates is None or fates.feedback is None:
+        return Markup()
+    spoken = fates.feedback
+    scored = None if examined is None else examined.kinds.get(FEEDBACK)
+    counts = {"questions made of them": spoken.questions, "replaced by a later verdict": spoken.replaced}
+    return render(
+        "said",
+        versions=[[version, each["up"], each["down"]] for version, each in spoken.versions.items()],
+        wrong=[[each["question"], each["answer"], each["right"], each["comment"]] for each in spoken.wrong],
+        counts={**counts, "unreadable": spoken.unreadable},
+        unused=list(spoken.unused.items()),
+        asked=[[each["question"], each["part"]] for each in fates.asked],
+        exam=[] if scored is None else _exam_rows(scored),
+        few=FEWEST,
+    )
 
 
 def _threshold(found: Calibrated | None) -> dict[str, str]:

@@ -10,6 +10,7 @@ import json
 import logging
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -22,6 +23,7 @@ from include.core.artifacts import Artifact, fault
 from include.core.errors import DamagedArtifact
 from include.core.files import write_json
 from include.core.space import no_space_explained
+from include.report.embedding_map import map_of
 from include.report.page import Facts, page
 from include.results import as_list
 from include.training.summary import History
@@ -61,7 +63,10 @@ def report(results: Mapping[str, Any], *, root: Path, run_id: str, logical_date:
     facts, digest = _facts(read), hashlib.sha256(read).hexdigest()
 
     def write(space: artifacts.Workspace) -> dict[str, Any]:
-        written = page(facts, datetime.now(UTC)).encode()
+        found = None
+        if facts.results.convert and facts.results.shards and not facts.results.failed:
+            found = map_of(facts.results.convert.path, [each.embedding.path for each in facts.results.shards])
+        written = page(facts, datetime.now(UTC), found).encode()
         (space.path / PAGE).write_bytes(written)
         return {"bytes": len(written), "run_id": run_id}
 
@@ -110,6 +115,15 @@ def page_of_run(root: Path, run_id: str) -> Path | None:
     if not path.is_dir():
         return None
     return artifacts.read(path).path / PAGE
+
+
+def newest_run(root: Path) -> str | None:
+    """The run whose report was written last; None where there is none that can be read."""
+    entries = sorted((root / "report" / "by_run").glob("*.json"), key=lambda entry: entry.stat().st_mtime_ns)
+    for entry in reversed(entries):
+        with suppress(ValueError, KeyError, TypeError):
+            return str(json.loads(entry.read_bytes())["run_id"])
+    return None
 
 
 def _history(model: Path) -> dict[str, Any] | None:

@@ -32,7 +32,7 @@ class Beside(NamedTuple):
 
     def to_train_on(self) -> list[Question]:
         """The answerable questions; none where there is no file."""
-        return [] if self.questions is None else [each for each in read(self.questions).of("train") if each.answerable]
+        return [] if self.questions is None else read(self.questions).to_train_on
 
     @property
     def mark(self) -> str | None:

@@ -15,6 +15,7 @@ from include.core import artifacts, kinds
 from include.exam.ask import BATCH
 from include.exam.examine import ANSWERS_FILE
 from include.exam.summary import Examined
+from include.feedback.store import Feedback, append
 from include.publishing.needed import needed, published_versions, shelf
 from include.run import Run
 from include.store.journal import Journal
@@ -320,3 +321,32 @@ def hash_of(text: str) -> int:
     import zlib
 
     return zlib.crc32(text.encode())
+
+
+def test_what_people_said_is_asked_and_decides_nothing(
+    shop: Shop, run_of: Callable[..., Run], answers_of: Callable[..., None]
+) -> None:
+    """What the live version answered well is called right, with what it showed: by that no other could replace it."""
+    file_rows = asked_of(ROWS, COUNT).all
+    said = [replace(each, question=f"oh {each.question}") for each in asked_of(ROWS, 3 * COUNT).all if each.answerable]
+    said = [each for each in said if each.part == "exam"]
+    assert len(said) > 20
+    for number, each in enumerate(said):
+        given = {"user": "ana", "run_id": "r", "position": number, "version": "0" * 16, "question": each.question}
+        answer = {"answer": "that", "found": True, "sources": list(each.uids), "verdict": "up"}
+        append(shop.root, "products", Feedback.model_validate({**given, **answer}))
+    other = shop.versions[1]
+    answers_of(lambda version, question: version != other or not question.startswith("oh "))
+    exam, first = publish(shop, 1, run_of(1))
+    assert first["published"] and Journal.load(shop.root, "products").history[-1].exam == exam["fingerprint"]
+    exam, second = publish(shop, 2, run_of(2))
+    found = Examined.model_validate(exam["stats"])
+    assert second["published"] and found.questions == len(file_rows)
+    assert found.kinds["feedback"].figures["new"]["hit@1"]["value"] == 0.0
+    assert found.kinds["feedback"].differences["hit@1"]["verdict"] == "worse", "which is told"
+
+    exam, third = publish(shop, 3, run_of(3, questions=""))
+    found = Examined.model_validate(exam["stats"])
+    assert third["published"] and (found.decides, found.questions) == (False, len(said))
+    assert "people's verdicts alone decide nothing" in found.gate["reason"]
+    assert Journal.load(shop.root, "products").history[-1].exam is None, "nor do they take the threshold's place"

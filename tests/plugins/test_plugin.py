@@ -118,7 +118,11 @@ ROUTES = {
     ("GET", "/live"): 200,
     ("GET", "/examples"): 200,
     ("GET", "/history"): 200,
+    ("GET", "/feedback"): 200,
+    ("GET", "/feedback/mine"): 422,  # of which run, is not said
+    ("POST", "/feedback"): 403,
     ("GET", "/runs/{dag_id}/{run_id}/report"): 200,
+    ("GET", "/versions"): 200,
 }
 
 
@@ -223,6 +227,24 @@ def test_a_history_is_the_users_own(client: Any, airflow_database: None) -> None
     finally:
         with create_session() as session:
             session.execute(delete(DagRun))
+
+
+def test_the_shell_is_told_which_versions_are_kept(
+    client: Any, root: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`vitrine versions` has nothing but HTTP."""
+    monkeypatch.setenv("VITRINE_DATA", str(root))
+    assert client.get("/vitrine/versions", headers=bearer("viewer")).json() == []
+    version = publish_described(root, tiny_model)
+    (told,) = client.get("/vitrine/versions", headers=bearer("viewer")).json()
+    assert (told["version"], told["live"], told["products"]) == (version, True, 40)
+    others = client.get("/vitrine/versions", params={"collection": "toys"}, headers=bearer("viewer"))
+    assert others.json() == []
+    refused = client.get("/vitrine/versions", params={"collection": "../toys"}, headers=bearer("viewer"))
+    assert (refused.status_code, "collection" in refused.json()["detail"]) == (422, True)
+    (root / "index" / "products" / "journal.json").write_text("{")
+    damaged = client.get("/vitrine/versions", headers=bearer("viewer"))
+    assert (damaged.status_code, "journal" in damaged.json()["detail"]) == (500, True)
 
 
 def test_the_ask_page_allows_only_its_own_script(client: Any) -> None:

@@ -27,7 +27,7 @@ from tests.small import few
 
 EVIL = "<script>alert('x')</script> \"quoted\" & <b>bold</b>"
 RUN = "manual__2026-11-22T10:00:00+00:00"
-VOID = {"meta", "line", "rect", "polyline", "circle"}
+VOID = {"meta", "line", "rect", "polyline"}
 
 
 class Reader(HTMLParser):
@@ -115,7 +115,8 @@ def test_shows_every_part(root: Path, results: dict[str, Any]) -> None:
     captions = re.findall(r"<figcaption>(.*?)</figcaption>", (made.path / "report.html").read_text())
     assert captions == [
         *["Order of the first 10 (nDCG@10)"] * 2,
-        *("nDCG@10 by weight, title_to_content", "nDCG@10 by weight, query_to_label", "Training loss", "Learning rate"),
+        *("nDCG@10 by weight, title_to_content", "nDCG@10 by weight, query_to_label"),
+        *("140 of 140 products by meaning", "Training loss", "Learning rate"),
         *("Lines of trn by fate", "Length of titles, trn", "Length of contents, trn", "Titles by script, trn"),
         *("Time to make", "Inside evaluate"),
     ]
@@ -187,7 +188,7 @@ def test_a_browser_draws_every_plot(root: Path, results: dict[str, Any], scheme:
         page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true })")
         assert said == []
         plots = page.locator("svg").all()
-        assert len(plots) == 12
+        assert len(plots) == 13
         for plot in plots:
             marks = plot.locator("rect, circle, polyline")
             assert marks.count() > 0
@@ -566,3 +567,23 @@ def test_whatever_a_run_says_is_text_in_its_report(
     assert not {tag for tag, _ in reader.tags} & (markup if fails else {*markup, "b"})
     assert fails or all(leads_inside(attributes) for tag, attributes in reader.tags if tag == "a")
     assert page_of_run(root, run_id) == made.path / "report.html"
+
+
+def test_what_people_said_is_told_escaped(results: dict[str, Any], root: Path) -> None:
+    """A comment is whatever anybody has typed; and a report without any must not speak of it."""
+    wrong = {"question": EVIL, "answer": EVIL, "right": "", "comment": EVIL}
+    spoken = {
+        "versions": {"0" * 16: {"up": 3, "down": 1}},
+        "questions": 2,
+        "unused": {"judged wrong": 1},
+        "wrong": [wrong],
+    }
+    stats = {"read": 2, "accepted": 2, "feedback": spoken, "asked": [{"question": EVIL, "part": "exam"}]}
+    made = {"kind": "questions", "fingerprint": "0" * 16, "path": "q", "reused": False, "seconds": 0.1}
+    without = read(report(results, root=root, run_id=RUN, logical_date=None).path / "report.html")
+    assert "What people said" not in without.words
+    results["read_questions"] = {**made, "stats": stats}
+    page = read(report(results, root=root, run_id=RUN, logical_date=None).path / "report.html")
+    assert "What people said" in page.words
+    assert page.words.count(EVIL) - without.words.count(EVIL) == 4
+    assert "script" not in {tag for tag, _ in page.tags}

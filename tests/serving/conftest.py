@@ -4,17 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from include.catalogue.attributes import Attribute
-from include.core.settings import EvaluateSettings
-from include.publishing.publish import Release, publish
-from include.store.stores import open_store
-from tests.indexed import INDEX, Shop, build_version, day, open_shop, publish_described
-from tests.small import Product, products, publish_model, write_catalogue
-
-ESC, BIDI = "\x1b[31m", "\u202e"
-HOSTILE = Product(
-    "h1", f"Pump <script>alert(1)</script> {ESC}red{BIDI}kcart", f"It pumps {{{{ 7*7 }}}} {ESC}{BIDI}litres."
-)
+from tests.indexed import Shop, open_shop, publish_described, publish_hostile
 
 
 @pytest.fixture(scope="session")
@@ -29,14 +19,7 @@ def described(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Pat
 def hostile(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
     """A data directory whose live index has a product that would do harm, in its texts and in an attribute."""
     root = tmp_path_factory.mktemp("hostile") / "data"
-    rows = [HOSTILE, *products(20)]
-    brands = [{"brand": f"<b>{ESC}{BIDI}Acme"}, *[{"brand": "LG"}] * 20]
-    attributes = [Attribute(name="brand", type="keyword", field="Brand")]
-    catalogue = write_catalogue(root, rows, attributes=attributes, values=brands)
-    version = build_version(root, catalogue, publish_model(root, tiny_model))
-    publish(
-        Release(version.path, None, day(1), "test"), INDEX, EvaluateSettings(), open_store(INDEX, root=root), root=root
-    )
+    publish_hostile(root, tiny_model)
     return root
 
 

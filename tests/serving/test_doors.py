@@ -24,8 +24,7 @@ from include.core.environment import REPOSITORY
 from include.store.edge import EdgeSearcher
 from tests.answering.endpoint import Endpoint, serving
 from tests.answering.translators import PORTUGUESE, install_stand_in
-from tests.indexed import INDEX
-from tests.serving.conftest import BIDI, ESC
+from tests.indexed import BIDI, ESC, HOSTILE, INDEX
 from tests.serving.servers import KEY, clean, command, running, served, without_times
 
 FACT, NOTHING = "What is the red kettle number 0 made of?", "Is there a submarine of 9 tons?"
@@ -219,7 +218,7 @@ def test_a_product_that_would_do_harm_comes_to_an_assistant_as_data(hostile: Pat
         assert (reply.status_code, reply.headers["X-Content-Type-Options"]) == (200, "nosniff"), reply.text
         assert reply.text.isascii() and reply.text.isprintable()
         one = reply.json()["result"]["structuredContent"]
-        assert one["title"] == f"Pump <script>alert(1)</script> {ESC}red{BIDI}kcart"
+        assert one["title"] == HOSTILE.title
         assert one["attributes"]["brand"] == f"<b>{ESC}{BIDI}Acme"
 
 

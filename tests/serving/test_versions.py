@@ -168,7 +168,7 @@ def test_a_version_that_cannot_answer_does_not_go_live(
     versions.follow()
     shop.publish(2)
     with monkeypatch.context() as patch:
-        patch.setattr(EdgeSearcher, "_worded", lambda *_: 1 / 0)
+        patch.setattr(EdgeSearcher, "_worded", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             versions.follow()
         versions.follow()  # left alone for a while: no error again, and nothing opened

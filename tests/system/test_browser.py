@@ -115,11 +115,11 @@ def test_answers_survive_reload_back_and_the_menu_inside_airflow(page: Page, air
     """The page is a frame there: what people see, reload and send is the address of the window around it."""
     page.goto(f"{airflow.local.url}/plugin/ask")
     frame = page.frame_locator("iframe")
-    expect(frame.get_by_text("Searching 300 products, published")).to_be_visible()
+    expect(frame.get_by_text(re.compile("^Searching [0-9]+ products, published "))).to_be_visible()
     heading, answered = frame.locator("article h2").first, frame.get_by_text("Answered in")
-    asked = ["Which kettle is made of glass?", "Which lamp is for the garden?", "Which chair is for children?"]
+    asked = ["Which kettle is made of glass?", "Which lamp is for the garden?"]
     addresses = []
-    for question in asked[:2]:
+    for question in asked:
         frame.locator("textarea").first.fill(question)
         frame.get_by_role("button", name="Ask", exact=True).click()
         expect(heading).to_have_text(question)
@@ -130,21 +130,17 @@ def test_answers_survive_reload_back_and_the_menu_inside_airflow(page: Page, air
     expect(heading).to_have_text(asked[0])
     page.go_back()
     expect(heading).to_have_count(0)
-    frame.locator("textarea").first.fill(asked[2])
-    frame.get_by_role("button", name="Ask", exact=True).click()
-    expect(answered).to_be_visible()
-    third = page.url
-    page.go_back()
-    expect(heading).to_have_count(0)
     page.go_forward()
-    expect(heading).to_have_text(asked[2])
+    expect(heading).to_have_text(asked[0])
+    page.go_forward()
+    expect(heading).to_have_text(asked[1])
     page.reload()
-    expect(heading).to_have_text(asked[2])
+    expect(heading).to_have_text(asked[1])
     page.get_by_role("link", name="Dags").first.click()
     expect(page.locator("iframe")).to_have_count(0)
     page.go_back()
-    expect(heading).to_have_text(asked[2])
-    assert page.url == third
+    expect(heading).to_have_text(asked[1])
+    assert page.url == addresses[1]
     page.goto(addresses[0])  # as a colleague follows the link
     expect(heading).to_have_text(asked[0])
     frame.get_by_text("Your questions").click()
@@ -252,6 +248,7 @@ def test_a_person_looks_at_the_figures_approves_and_the_run_publishes(page: Page
     page.goto(f"{airflow.local.url}/dags/{PIPELINE}/runs/{run_id}/plugin/report")
     frame = page.frame_locator("iframe")
     expect(frame.get_by_text("Published: this version is live")).to_be_visible()
+    frame.get_by_text("How it was decided").click()
     expect(frame.get_by_text("The person's answer")).to_be_visible()
 
 
@@ -263,7 +260,10 @@ def test_a_runs_report_is_a_tab_of_the_run(page: Page, airflow: Airflow) -> None
     page.goto(f"{airflow.local.url}/dags/{PIPELINE}/runs/{runs[0]['dag_run_id']}")
     page.locator('a[title="Report"]').click()
     frame = page.frame_locator("iframe")
-    for words in ("nDCG@10, title_to_content", "Training loss", "Lines of trn by fate", "Time to make"):
+    expect(frame.get_by_role("link", name="How well it finds")).to_be_visible()
+    for folded in frame.locator("summary").all():
+        folded.click()
+    for words in ("Order of the first 10", "Training loss", "Lines of trn by fate", "Time to make"):
         plot = frame.locator("figure", has=page.locator("figcaption", has_text=words)).first
         expect(plot.locator("rect, circle, polyline").first).to_be_visible()
     expect(frame.get_by_text("what differs").first).to_be_visible()

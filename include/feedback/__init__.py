@@ -1,0 +1,1 @@
+"""What people say of answers: kept, and made into questions for training and the exam."""

@@ -1,0 +1,1 @@
+"""Vitrine in Python: the live version open for questions, and results that a notebook shows."""
