@@ -8,6 +8,7 @@ from markupsafe import Markup
 from include.catalogue.summary import ChosenFields, Counted, FileCounts
 from include.report.charts import HALF, bar_chart, histogram
 from include.report.html import Cell, render, shown
+from include.report.rejected import Rejected
 from include.results import CatalogueChange
 
 DUPLICATES = 10
@@ -24,7 +25,7 @@ OTHERS = (
 SAID = {"short": "rows with fewer cells than the header"}
 
 
-def data(counted: Counted | None) -> Markup:
+def data(counted: Counted | None, rejected: Rejected | None = None) -> Markup:
     """Everything that convert counted; what it did not count is left out."""
     if counted is None:
         return render("data", files=None)
@@ -33,6 +34,7 @@ def data(counted: Counted | None) -> Markup:
     return render(
         "data",
         told=_told(counted.trn),
+        download=rejected,
         files=list(files),
         warnings=[warning for each in files.values() for warning in each.warnings],
         mapping=_mapping(counted.mapping),

@@ -23,7 +23,8 @@ class Cell:
 
     Attributes:
         words: What it shows.
-        kind: The class of its words in the style; `code` sets them as code.
+        kind: The class of its words in the style; `code` sets them as code, `ask` has a link to
+            the Ask page, which whoever serves the page shows.
         small: In small print below them.
         figure: Whether it stands for a number: set flush right.
     """

@@ -6,7 +6,7 @@ run that failed holds what `include/report/failure.py` says, and nothing else.
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from markupsafe import Markup
 from pydantic import BaseModel
@@ -17,7 +17,8 @@ from include.report.data import against_live, data
 from include.report.embedding_map import OTHERS, Mapped
 from include.report.failure import failed_run
 from include.report.html import Cell, Part, render
-from include.report.quality import answers, people, retrieval, training
+from include.report.quality import Before, answers, people, retrieval, training
+from include.report.rejected import Rejected
 from include.report.verdict import change_of, duration, head, sentence, stages
 from include.results import Results, stats_of
 from include.training.summary import History
@@ -34,10 +35,19 @@ class Facts(BaseModel):
     packages: Mapping[str, str | None]
     training_settings: Mapping[str, Any]
     history: History | None
+    settings_before: Mapping[str, Any] = {}
+    history_before: History | None = None
 
 
-def page(facts: Facts, written_at: datetime, found: Mapped | None = None) -> str:
-    """The whole document; `found` is the map of the products, where there is one."""
+class Extra(NamedTuple):
+    """What is read from the artifacts when the page is written; None where there is none."""
+
+    map: Mapped | None = None
+    rejected: Rejected | None = None
+
+
+def page(facts: Facts, written_at: datetime, extra: Extra) -> str:
+    """The whole document."""
     results = facts.results
     about = {"run_id": facts.run_id, "written_at": written_at}
     if results.failed or results.stopped:
@@ -52,9 +62,9 @@ def page(facts: Facts, written_at: datetime, found: Mapped | None = None) -> str
             answers(stats_of(results.read_questions), stats_of(results.examine), stats_of(results.train_reader)),
         ),
         Part("What people said", people(stats_of(results.read_questions), stats_of(results.examine))),
-        Part("A map of the products", _map(found)),
-        Part("Training", training(stats_of(results.fine_tune), facts.history)),
-        Part("The catalogue file", data(stats_of(results.convert))),
+        Part("A map of the products", _map(extra.map)),
+        Part("Training", training(stats_of(results.fine_tune), facts.history, _before(facts))),
+        Part("The catalogue file", data(stats_of(results.convert), extra.rejected)),
         Part("The index", _index(results)),
         Part("Time", _timings(results)),
         Part("Disk", _disk(results)),
@@ -75,6 +85,14 @@ def _map(found: Mapped | None) -> Markup:
     title = f"{len(found.titles):,} of {found.products:,} products by meaning"
     chart = scatter_chart(title, found.places, found.titles, groups, told)
     return render("map", chart=chart, legend=counts, coloured_by=found.coloured_by, explained=found.explained)
+
+
+def _before(facts: Facts) -> Before:
+    """The settings of training that differ from those of the model that was live before, and its curve."""
+    now, then = facts.training_settings, facts.settings_before
+    names = dict.fromkeys([*now, *then]) if then else {}
+    differ = [[name, then.get(name), now.get(name)] for name in names if then.get(name) != now.get(name)]
+    return Before(bool(then), differ, facts.history_before)
 
 
 def _index(results: Results) -> Markup:

@@ -1,7 +1,7 @@
 """The report's parts on quality: retrieval before and after, fusion, questions won and lost, training."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
@@ -168,12 +168,20 @@ def _examples(listed: Sequence[Example]) -> dict[str, list[list[Any]]]:
     rows: dict[str, list[list[Any]]] = {}
     for each in listed:
         ranks = [Cell("not found") if rank is None else rank for rank in (each["base rank"], each["tuned rank"])]
-        rows.setdefault(each["protocol"], []).append([each["query"], each["wanted"], *ranks])
+        rows.setdefault(each["protocol"], []).append([Cell(each["query"], "ask", figure=False), each["wanted"], *ranks])
     return {protocol: some[:EXAMPLES] for protocol, some in rows.items()}
 
 
-def training(counted: Mapping[str, Any] | None, history: History | None) -> Markup:
-    """The curves of loss and learning rate, and what training counted."""
+class Before(NamedTuple):
+    """The model that was live before: whether it is another, the settings that differ (name, then, now), its steps."""
+
+    known: bool = False
+    differ: Sequence[list[Any]] = ()
+    history: History | None = None
+
+
+def training(counted: Mapping[str, Any] | None, history: History | None, before: Before) -> Markup:
+    """The curves of loss and learning rate, the settings that differ from before, and what training counted."""
     curves = []
     if history and history.steps:
         steps = [float(each["step"]) for each in history.steps]
@@ -182,6 +190,11 @@ def training(counted: Mapping[str, Any] | None, history: History | None) -> Mark
             line_chart("Training loss", steps, loss, x_name="step", y_name="loss", smooth=True),
             line_chart("Learning rate", steps, rate, x_name="step", y_name="learning rate"),
         ]
+    if before.history and before.history.steps:
+        steps = [float(each["step"]) for each in before.history.steps]
+        loss = [each["loss"] for each in before.history.steps]
+        title = "Training loss of the model that was live before"
+        curves.append(line_chart(title, steps, loss, x_name="step", y_name="loss", smooth=True))
     untrained = str((counted or {}).get("untrained", "")).capitalize()
     return render(
         "training",
@@ -189,6 +202,7 @@ def training(counted: Mapping[str, Any] | None, history: History | None) -> Mark
         untrained=untrained,
         counted=counted,
         told=_trained(counted or {}),
+        before=before,
         pairs=history.pairs if history else {},
     )
 

@@ -1,5 +1,7 @@
 """The run report: self-contained, escaped, complete, honest about what is missing, found by the run's id."""
 
+import base64
+import csv
 import json
 import re
 from html import unescape
@@ -12,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from include.catalogue.convert import convert
-from include.core import failure
+from include.core import artifacts, failure, kinds
 from include.core.errors import DamagedArtifact
 from include.core.settings import ConvertSettings, RetentionSettings
 from include.publishing.prune import prune
@@ -64,8 +66,9 @@ def read(path: Path) -> Reader:
 
 
 def leads_inside(attributes: dict[str, str | None]) -> bool:
-    """Whether a link leads to a place in the page that the page itself has named."""
-    return re.fullmatch(r"#[a-z-]+", attributes["href"] or "") is not None
+    """Whether a link leads to a place in the page, to the Ask page, or to a table that is in the link."""
+    table = r"data:text/csv;charset=utf-8;base64,[A-Za-z0-9+/=]+"
+    return re.fullmatch(rf"#[a-z-]+|\.\./\.\./\.\./ask\?q=[\w.~%/-]*|{table}", attributes["href"] or "") is not None
 
 
 @pytest.fixture
@@ -151,7 +154,7 @@ def test_catalogue_text_cannot_become_part_of_the_page(root: Path, results: dict
 def test_needs_nothing_from_elsewhere(root: Path, results: dict[str, Any]) -> None:
     """A page that loads a font or a script breaks offline and under the UI's content policy."""
     page = (report(results, root=root, run_id=RUN, logical_date=None).path / "report.html").read_text()
-    assert not re.search(r'https?:|src=|href="(?!#)|url\(|@import', page)
+    assert not re.search(r'https?:|src=|href="(?!#|data:text/csv|\.\./\.\./\.\./ask)|url\(|@import', page)
     assert "prefers-color-scheme: dark" in page
 
 
@@ -207,6 +210,46 @@ def test_a_browser_draws_every_plot(root: Path, results: dict[str, Any], scheme:
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, "a phone has to scroll sideways"
 
 
+def test_the_rejected_rows_can_be_taken_away_and_compute_nothing(root: Path, results: dict[str, Any]) -> None:
+    """Danger: a line of the catalogue is a formula in whoever's spreadsheet opens it."""
+    lines = [b'{"uid": "%d", "title": "Pan", "content": "Of iron"}' % number for number in range(9)]
+    made = convert(
+        publish(root, b"\n".join([*lines, b"=1+1", b" @SUM(A1)"])), ConvertSettings(max_reject_share=0.5), root=root
+    )
+    results["convert"] = made.summary()
+    reader = read(report(results, root=root, run_id=RUN, logical_date=None).path / "report.html")
+    (link,) = [attributes for tag, attributes in reader.tags if tag == "a" and "download" in attributes]
+    table = base64.b64decode((link["href"] or "").partition("base64,")[2]).decode("utf-8-sig")
+    rows = list(csv.reader(table.splitlines()))
+    assert rows[0] == ["file", "line", "reason", "excerpt"]
+    assert [row[3] for row in rows[1:]] == ["'=1+1", "' @SUM(A1)"]
+
+
+def test_settings_that_differ_from_the_live_models_come_first(root: Path, results: dict[str, Any]) -> None:
+    """Of thirty settings one was changed, and nobody finds it."""
+    path = Path(results["fine_tune"]["path"])
+    settings = artifacts.read(path).settings
+
+    def other(space: artifacts.Workspace) -> dict[str, Any]:
+        (space.path / "history.json").write_bytes((path / "history.json").read_bytes())
+        return {}
+
+    before = artifacts.build(root, kinds.MODEL, other, settings={**settings, "learning_rate": 0.25})
+    version = json.loads((Path(results["verify"]["path"]) / "version.json").read_bytes())
+
+    def index(space: artifacts.Workspace) -> dict[str, Any]:
+        described = version | {"version": space.path.name[5:21], "model": f"model/{before.fingerprint}"}
+        (space.path / "version.json").write_text(json.dumps(described))
+        return {}
+
+    live = artifacts.build(root, kinds.VERSION, index, settings={})
+    results["publish"]["previous"] = live.fingerprint
+    words = read(report(results, root=root, run_id=RUN, logical_date=None).path / "report.html").words
+    shown = words[words.index("Settings that differ from the model that was live before") :][:200]
+    assert "learning_rate" in shown and "0.25" in shown and "epochs" not in shown
+    assert "Training loss of the model that was live before" in words
+
+
 @pytest.mark.browser
 def test_on_paper_nothing_is_folded(root: Path, results: dict[str, Any]) -> None:
     """Whoever files the report has no triangle to press."""
@@ -226,7 +269,7 @@ def test_every_entry_of_the_contents_leads_to_its_part(root: Path, results: dict
     reader = read(report(results, root=root, run_id=RUN, logical_date=None).path / "report.html")
     parts = [attributes["id"] for tag, attributes in reader.tags if tag == "section"]
     links = [attributes["href"] for tag, attributes in reader.tags if tag == "a"]
-    assert links == [f"#{part}" for part in parts]
+    assert [link for link in links if link and link[0] == "#"] == [f"#{part}" for part in parts]
     assert len(set(parts)) == len(parts) >= 7
 
 
