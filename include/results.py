@@ -19,6 +19,7 @@ from include.questions.summary import Fates
 from include.training.summary import Reading
 
 UNRECORDED: Final = ""  # in an answer from before it was kept what the question was about
+ALREADY_LIVE: Final = "already live"  # the reason of a decision that changed nothing
 
 Stats = TypeVar("Stats")
 

@@ -20,6 +20,12 @@ addEventListener("click", (event) => {
   event.preventDefault();
   const outer = parent.document.body.appendChild(parent.document.createElement("a"));
   outer.href = link.href;
+  if (link.hasAttribute("download")) outer.download = link.download; // the frame may not, the UI may
   outer.click();
   outer.remove();
+});
+
+// Links to the Ask page lead somewhere only where the page is served.
+addEventListener("DOMContentLoaded", () => {
+  for (const link of document.querySelectorAll("a.ask[hidden]")) link.hidden = false;
 });

@@ -24,4 +24,4 @@ SERVER = Kind("server", 2)  # no artifact: a version's collection on a server: p
 VERSION = Kind("version", 1)
 EXAM = Kind("exam", 1)  # also when a figure is counted otherwise
 ANSWERS = Kind("answers", 1)  # made anew by each run that asks
-REPORT = Kind("report", 3)
+REPORT = Kind("report", 4)

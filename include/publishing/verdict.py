@@ -10,7 +10,7 @@ from datetime import datetime
 from include.core.settings import EvaluateSettings
 from include.evaluation.summary import Gate
 from include.publishing.catalogue_change import Objection
-from include.results import UNRECORDED, Approval, CatalogueChange
+from include.results import ALREADY_LIVE, UNRECORDED, Approval, CatalogueChange
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def verdict(
     if evaluate.promote == "never":
         return Verdict(False, "promote is never: the version is built and verified, but not published")
     if settled:
-        return Verdict(True, "already live")
+        return Verdict(True, ALREADY_LIVE)
     if outdated is not None:
         return Verdict(False, outdated)
     if evaluate.promote == "approval":

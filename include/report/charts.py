@@ -106,7 +106,7 @@ def bar_chart(
 def interval_chart(
     title: str, rows: Sequence[tuple[str, float, Sequence[float] | None]], *, main: Sequence[str] = ()
 ) -> Markup:
-    """Figures as dots, their intervals as lines through them.
+    """Figures as dots, their intervals as lines through them, half a page wide.
 
     Args:
         title: What they measure.
@@ -116,14 +116,14 @@ def interval_chart(
     kept = [row for row in rows if math.isfinite(row[1])]
     if not kept:
         return missing(title)
-    step, left, right = 30, 110, 60
+    step, left, right = 30, 140, 48
     ends = [end for _, value, bounds in kept for end in (value, *(bounds or ()))]
-    marks = ticks(min(ends), max(ends))
+    marks = ticks(min(ends), max(ends), 3)
     low, high = marks[0], marks[-1]
     height = len(kept) * step + 30
 
     def across(value: float) -> float:
-        return left + (value - low) / ((high - low) or 1) * (WIDTH - left - right)
+        return left + (value - low) / ((high - low) or 1) * (HALF - left - right)
 
     parts = []
     for mark in marks:
@@ -138,12 +138,12 @@ def interval_chart(
             drawn.insert(0, f'<line class="whisker" x1="{first:.1f}" x2="{last:.1f}" y1="{y}" y2="{y}"/>')
         parts.append(f'<g class="{"main" if label in main else "rest"}">{"".join(drawn)}</g>')
         parts.append(_label(left - 12, y + 4, label, "end"))
-        parts.append(_label(WIDTH - 4, y + 4, f"{value:.3f}", "end", ink=True))
+        parts.append(_label(HALF - 4, y + 4, f"{value:.3f}", "end", ink=True))
     told = "; ".join(
         f"{label} {value:.3f}" + (f" ({bounds[0]:.3f} to {bounds[1]:.3f})" if bounds is not None else "")
         for label, value, bounds in kept
     )
-    return _figure(title, told, height, parts)
+    return _figure(title, told, height, parts, HALF)
 
 
 def histogram(
@@ -183,6 +183,30 @@ def histogram(
     told = f"{shown(sum(counts))} in all, from {shown(bounds[0])} to {shown(bounds[-1])} {x_name}; most, "
     told += f"{shown(counts[most])}, from {shown(bounds[most])} to {shown(bounds[most + 1])}."
     return _figure(title, told, height, parts, width)
+
+
+def scatter_chart(
+    title: str, places: Sequence[tuple[float, float]], titles: Sequence[str], groups: Sequence[int], told: str
+) -> Markup:
+    """Points on a plane; which one it is, a point says when the pointer is over it.
+
+    Args:
+        title: What it shows.
+        places: Of each point, 0-1, from the left and from below.
+        titles: Of each point.
+        groups: Of each point, the number of its colour: `c0`, `c1` … in the style.
+        told: The drawing in words.
+    """
+    if not places:
+        return missing(title)
+    height, edge = 380, 10
+    drawn: dict[int, list[str]] = {}
+    for (a, b), name, group in zip(places, titles, groups, strict=True):
+        x, y = edge + a * (WIDTH - 2 * edge), height - edge - b * (height - 2 * edge)
+        point = f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5"><title>{escape(name)}</title></circle>'
+        drawn.setdefault(group, []).append(point)
+    parts = [f'<g class="c{group}">{"".join(points)}</g>' for group, points in sorted(drawn.items(), reverse=True)]
+    return _figure(title, told, height, parts)
 
 
 def ticks(low: float, high: float, count: int = 5) -> list[float]:

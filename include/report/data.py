@@ -8,6 +8,7 @@ from markupsafe import Markup
 from include.catalogue.summary import ChosenFields, Counted, FileCounts
 from include.report.charts import HALF, bar_chart, histogram
 from include.report.html import Cell, render, shown
+from include.report.rejected import Rejected
 from include.results import CatalogueChange
 
 DUPLICATES = 10
@@ -24,7 +25,7 @@ OTHERS = (
 SAID = {"short": "rows with fewer cells than the header"}
 
 
-def data(counted: Counted | None) -> Markup:
+def data(counted: Counted | None, rejected: Rejected | None = None) -> Markup:
     """Everything that convert counted; what it did not count is left out."""
     if counted is None:
         return render("data", files=None)
@@ -32,6 +33,8 @@ def data(counted: Counted | None) -> Markup:
     header, quantiles = _quantiles(files)
     return render(
         "data",
+        told=_told(counted.trn),
+        download=rejected,
         files=list(files),
         warnings=[warning for each in files.values() for warning in each.warnings],
         mapping=_mapping(counted.mapping),
@@ -59,6 +62,13 @@ def data(counted: Counted | None) -> Markup:
         others=_others(files),
         products=counted.products,
     )
+
+
+def _told(trn: FileCounts) -> str:
+    """What became of the products' lines, in a sentence."""
+    why = ", ".join(f"{reason}: {count:,}" for reason, count in trn.reasons.items())
+    rejected = f"{trn.rejected:,} were rejected" + (f" ({why})" if why else "")
+    return f"{trn.accepted:,} of {trn.read:,} lines became products; {rejected}, {trn.merged:,} merged with another."
 
 
 def against_live(change: CatalogueChange | None) -> Markup:

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -23,7 +23,8 @@ class Cell:
 
     Attributes:
         words: What it shows.
-        kind: The class of its words in the style; `code` sets them as code.
+        kind: The class of its words in the style; `code` sets them as code, `ask` has a link to
+            the Ask page, which whoever serves the page shows.
         small: In small print below them.
         figure: Whether it stands for a number: set flush right.
     """
@@ -32,6 +33,18 @@ class Cell:
     kind: str = ""
     small: str = ""
     figure: bool = True
+
+
+class Part(NamedTuple):
+    """A part of the page under its title; the contents list leads to it. Without a body it is left out."""
+
+    title: str
+    body: Markup
+
+    @property
+    def anchor(self) -> str:
+        """Its place in the page, for links."""
+        return self.title.lower().replace(" ", "-")
 
 
 def render(template: str, **values: Any) -> Markup:

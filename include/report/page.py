@@ -1,26 +1,29 @@
-"""What a run's report shows: the decision, retrieval before and after, training, data, index, stages, disk, versions.
+"""What a run's report shows: the verdict, then each part, its detail folded.
 
 Each part is made from what the stages left behind, and says so where something is missing. The page of a
 run that failed holds what `include/report/failure.py` says, and nothing else.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from markupsafe import Markup
 from pydantic import BaseModel
 
-from include.core.progress import clock
 from include.core.space import mebibytes
-from include.evaluation.summary import label
-from include.report.charts import bar_chart
+from include.report.charts import bar_chart, scatter_chart
 from include.report.data import against_live, data
+from include.report.embedding_map import OTHERS, Mapped
 from include.report.failure import failed_run
-from include.report.html import Cell, render, shown
-from include.report.quality import answers, main_metric, people, retrieval, training
-from include.results import Results, Summary, stats_of
+from include.report.html import Cell, Part, render
+from include.report.quality import Before, answers, people, retrieval, training
+from include.report.rejected import Rejected
+from include.report.verdict import change_of, duration, head, sentence, stages
+from include.results import Results, stats_of
 from include.training.summary import History
+
+OTHER_COLOUR = 6  # after those of the groups
 
 
 class Facts(BaseModel):
@@ -32,71 +35,64 @@ class Facts(BaseModel):
     packages: Mapping[str, str | None]
     training_settings: Mapping[str, Any]
     history: History | None
+    settings_before: Mapping[str, Any] = {}
+    history_before: History | None = None
 
 
-def page(facts: Facts, written_at: datetime) -> str:
+class Extra(NamedTuple):
+    """What is read from the artifacts when the page is written; None where there is none."""
+
+    map: Mapped | None = None
+    rejected: Rejected | None = None
+
+
+def page(facts: Facts, written_at: datetime, extra: Extra) -> str:
     """The whole document."""
     results = facts.results
     about = {"run_id": facts.run_id, "written_at": written_at}
     if results.failed or results.stopped:
         verdict = "This run was ended from outside" if results.stopped else "This run failed"
-        return render("page", title=verdict, heading=verdict, parts=[failed_run(results)], **about)
-    changes = [each.catalogue for each in (results.publish, results.approve) if each and each.catalogue]
+        start = render("lead", sentence=sentence(results)) + failed_run(results)
+        return render("page", title=verdict, heading=verdict, head=start, parts=[], **about)
     parts = [
-        _decision(results),
-        against_live(changes[0] if changes else None),
-        _tiles(results),
-        retrieval(stats_of(results.evaluate)),
-        answers(stats_of(results.read_questions), stats_of(results.examine), stats_of(results.train_reader)),
-        people(stats_of(results.read_questions), stats_of(results.examine)),
-        training(stats_of(results.fine_tune), facts.history),
-        data(stats_of(results.convert)),
-        _index(results),
-        _timings(results),
-        _disk(results),
-        _versions(facts),
+        Part("What changes in the catalogue", against_live(change_of(results))),
+        Part("How well it finds", retrieval(stats_of(results.evaluate))),
+        Part(
+            "How well it answers",
+            answers(stats_of(results.read_questions), stats_of(results.examine), stats_of(results.train_reader)),
+        ),
+        Part("What people said", people(stats_of(results.read_questions), stats_of(results.examine))),
+        Part("A map of the products", _map(extra.map)),
+        Part("Training", training(stats_of(results.fine_tune), facts.history, _before(facts))),
+        Part("The catalogue file", data(stats_of(results.convert), extra.rejected)),
+        Part("The index", _index(results)),
+        Part("Time", _timings(results)),
+        Part("Disk", _disk(results)),
+        Part("Versions and fingerprints", _versions(facts)),
     ]
-    return render("page", title="Vitrine", heading="Run report", parts=parts, **about)
+    kept = [each for each in parts if each.body]
+    return render("page", title="Vitrine", heading="Run report", head=head(results), parts=kept, **about)
 
 
-def _decision(results: Results) -> Markup:
-    decision, approval, gate = results.publish, results.approve, results.evaluate and results.evaluate.stats.gate
-    about: dict[str, Mapping[str, Any]] = {}
-    if decision:
-        verdict, kind = ("Published: this version is live", " yes") if decision.published else ("Not published", "")
-        said = decision.reason
-        versions = {"version": decision.version, "previous": decision.previous, "deleted": decision.deleted}
-        about["Index versions"] = versions
-    elif approval and approval.asked and approval.approved is None:
-        verdict, kind = "Waiting for a person", " wait"
-        said = f"Since {shown(approval.since)}: approve or reject it under Required Actions."
-    else:
-        verdict, kind = "No decision", ""
-        said = "Publish has left no result: a task before it failed, or is still to come. The run's graph shows which."
-    if approval and approval.approved is not None:
-        answer = "approved" if approval.approved else "rejected" if approval.by else "no answer in time"
-        about["The person's answer"] = {"answer": answer, "by": approval.by, "at": approval.at}
-    told = gate and {name: value for name, value in gate.items() if name != "comparisons"}
-    notes = [note for made in (results.download, results.convert) if made for note in made.notes]
-    return render("decision", verdict=verdict, kind=kind, said=said, about=about, notes=notes, gate=told)
+def _map(found: Mapped | None) -> Markup:
+    """The map with its legend; nothing where there is none."""
+    if found is None:
+        return Markup()
+    numbers = {name: OTHER_COLOUR if name == OTHERS else number for number, name in enumerate(found.names)}
+    groups = [numbers[name] for name in found.groups]
+    counts = [(name, number, groups.count(number)) for name, number in numbers.items()]
+    told = "; ".join(f"{name}: {count:,} products" for name, _, count in counts)
+    title = f"{len(found.titles):,} of {found.products:,} products by meaning"
+    chart = scatter_chart(title, found.places, found.titles, groups, told)
+    return render("map", chart=chart, legend=counts, coloured_by=found.coloured_by, explained=found.explained)
 
 
-def _tiles(results: Results) -> Markup:
-    """The few figures that a reader looks for first."""
-    tiles: list[tuple[str, str]] = []
-    for name, found in results.evaluate.stats.protocols.items() if results.evaluate else ():
-        metric = main_metric(found)
-        tuned, base = (found.systems[system][metric] for system in ("tuned", "base"))
-        tiles.append((f"{tuned:.3f}", f"{label(metric)}, {name}: tuned; base {base:.3f}"))
-    if results.convert and results.convert.stats.products is not None:
-        tiles.append((f"{results.convert.stats.products:,}", "products"))
-    if results.verify:
-        tiles.append((f"{results.verify.stats.recall:.3f}", "recall@10 of the index against exact search"))
-    made = [summary for _, summary in _stages(results) if summary]
-    if made:
-        work = sum(each.seconds for each in made if not each.reused)
-        tiles.append((_duration(work), "of work in this run's stages"))
-    return render("tiles", tiles=tiles) if tiles else Markup()
+def _before(facts: Facts) -> Before:
+    """The settings of training that differ from those of the model that was live before, and its curve."""
+    now, then = facts.training_settings, facts.settings_before
+    names = dict.fromkeys([*now, *then]) if then else {}
+    differ = [[name, then.get(name), now.get(name)] for name in names if then.get(name) != now.get(name)]
+    return Before(bool(then), differ, facts.history_before)
 
 
 def _index(results: Results) -> Markup:
@@ -109,14 +105,18 @@ def _index(results: Results) -> Markup:
 
 
 def _timings(results: Results) -> Markup:
-    made = [(stage, summary) for stage, summary in _stages(results) if summary]
+    made = [(stage, summary) for stage, summary in stages(results) if summary]
     bars = [
-        (stage, each.seconds, _duration(each.seconds) + (" (reused)" if each.reused else "")) for stage, each in made
+        (stage, each.seconds, duration(each.seconds) + (" (reused)" if each.reused else "")) for stage, each in made
     ]
     charts = [bar_chart("Time to make", bars, soft=[stage for stage, each in made if each.reused])]
     if results.evaluate and (parts := results.evaluate.stats.seconds):
-        charts.append(bar_chart("Inside evaluate", [(name, s, _duration(s)) for name, s in parts.items()]))
-    return render("timings", charts=charts)
+        charts.append(bar_chart("Inside evaluate", [(name, s, duration(s)) for name, s in parts.items()]))
+    longest = max((each for each in made if not each[1].reused), key=lambda each: each[1].seconds, default=None)
+    told = "Earlier runs had made everything." if made else ""
+    if longest:
+        told = f"The longest stage was {longest[0]}, {duration(longest[1].seconds)}."
+    return render("timings", charts=charts, told=told)
 
 
 def _disk(results: Results) -> Markup:
@@ -150,7 +150,7 @@ def _versions(facts: Facts) -> Markup:
         ]
         if made
         else [stage, None, None, "missing", None]
-        for stage, made in _stages(facts.results)
+        for stage, made in stages(facts.results)
     ]
     return render(
         "versions",
@@ -160,22 +160,3 @@ def _versions(facts: Facts) -> Markup:
         settings=facts.training_settings,
         packages={name: found or "not installed" for name, found in facts.packages.items()},
     )
-
-
-def _stages(results: Results) -> Iterable[tuple[str, Summary[Any] | None]]:
-    """Each stage's summary; None where it left none."""
-    yield "download", results.download
-    yield "convert", results.convert
-    if results.read_questions:
-        yield "read_questions", results.read_questions
-    yield "fine_tune", results.fine_tune
-    yield "evaluate", results.evaluate
-    yield "verify", results.verify
-    if results.examine:
-        yield "examine", results.examine
-    for each in results.shards:
-        yield f"embed, shard {each.shard}", each.embedding
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.1f} s" if seconds < 60 else clock(seconds)

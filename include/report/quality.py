@@ -1,7 +1,7 @@
 """The report's parts on quality: retrieval before and after, fusion, questions won and lost, training."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
@@ -20,8 +20,9 @@ from include.evaluation.summary import (
 from include.exam.summary import LESS_IS_BETTER, NAMES, Calibrated, Examined, Figure, Scored
 from include.questions.questions import FEEDBACK
 from include.questions.summary import Fates
+from include.report import names
 from include.report.charts import interval_chart, line_chart
-from include.report.html import Cell, render
+from include.report.html import Cell, render, shown
 from include.training.summary import History, Reading
 
 MAIN: tuple[MetricName, ...] = ("ndcg@10", "r@10", "p@1")  # the first of them that a protocol has is drawn
@@ -117,11 +118,11 @@ def main_metric(found: ProtocolFigures) -> str:
 
 def _protocol(name: str, found: ProtocolFigures) -> dict[str, Any]:
     main, systems, intervals = main_metric(found), found.systems, found.intervals
-    dots = [(system, values[main], intervals.get(system, {}).get(main)) for system, values in systems.items()]
+    dots = [(names.system(key), values[main], intervals.get(key, {}).get(main)) for key, values in systems.items()]
     best = {metric: max(values[metric] for values in systems.values()) for metric in found.metrics}
     figures = [
         [
-            label(metric),
+            names.metric_cell(metric),
             *(
                 _score(values[metric], best[metric], intervals.get(system, {}).get(metric))
                 for system, values in systems.items()
@@ -129,19 +130,22 @@ def _protocol(name: str, found: ProtocolFigures) -> dict[str, Any]:
         ]
         for metric in found.metrics
     ]
-    compared = [pair.replace("-", " − ") for pair in found.differences]
+    compared = [names.pair_cell(pair) for pair in found.differences]
     differences = [
-        [label(metric), *(_difference(by_metric[metric]) for by_metric in found.differences.values())]
+        [names.metric_cell(metric), *(_difference(by_metric[metric]) for by_metric in found.differences.values())]
         for metric in found.metrics
     ]
     if not compared:  # by an older evaluation
-        compared, base, tuned = ["tuned − base"], systems["base"], systems["tuned"]
-        differences = [[label(metric), Cell(f"{tuned[metric] - base[metric]:+.4f}")] for metric in found.metrics]
+        compared, base, tuned = [names.pair_cell("tuned-base")], systems["base"], systems["tuned"]
+        less = {metric: Cell(f"{tuned[metric] - base[metric]:+.4f}") for metric in found.metrics}
+        differences = [[names.metric_cell(metric), cell] for metric, cell in less.items()]
+    caption = f"{names.metric(main).capitalize()} ({label(main)})"
     return {
         "name": name,
+        "title": names.protocol(name),
         "about": f"{found.queries:,} queries among {found.corpus:,} products",
-        "chart": interval_chart(f"{label(main)}, {name}", dots, main=("tuned",)),
-        "systems": list(systems),
+        "chart": interval_chart(caption, dots, main=(names.system("tuned"),)),
+        "systems": [names.system_cell(key) for key in systems],
         "figures": figures,
         "pairs": compared,
         "differences": differences,
@@ -164,12 +168,20 @@ def _examples(listed: Sequence[Example]) -> dict[str, list[list[Any]]]:
     rows: dict[str, list[list[Any]]] = {}
     for each in listed:
         ranks = [Cell("not found") if rank is None else rank for rank in (each["base rank"], each["tuned rank"])]
-        rows.setdefault(each["protocol"], []).append([each["query"], each["wanted"], *ranks])
+        rows.setdefault(each["protocol"], []).append([Cell(each["query"], "ask", figure=False), each["wanted"], *ranks])
     return {protocol: some[:EXAMPLES] for protocol, some in rows.items()}
 
 
-def training(counted: Mapping[str, Any] | None, history: History | None) -> Markup:
-    """The curves of loss and learning rate, and what training counted."""
+class Before(NamedTuple):
+    """The model that was live before: whether it is another, the settings that differ (name, then, now), its steps."""
+
+    known: bool = False
+    differ: Sequence[list[Any]] = ()
+    history: History | None = None
+
+
+def training(counted: Mapping[str, Any] | None, history: History | None, before: Before) -> Markup:
+    """The curves of loss and learning rate, the settings that differ from before, and what training counted."""
     curves = []
     if history and history.steps:
         steps = [float(each["step"]) for each in history.steps]
@@ -178,10 +190,30 @@ def training(counted: Mapping[str, Any] | None, history: History | None) -> Mark
             line_chart("Training loss", steps, loss, x_name="step", y_name="loss", smooth=True),
             line_chart("Learning rate", steps, rate, x_name="step", y_name="learning rate"),
         ]
+    if before.history and before.history.steps:
+        steps = [float(each["step"]) for each in before.history.steps]
+        loss = [each["loss"] for each in before.history.steps]
+        title = "Training loss of the model that was live before"
+        curves.append(line_chart(title, steps, loss, x_name="step", y_name="loss", smooth=True))
     untrained = str((counted or {}).get("untrained", "")).capitalize()
     return render(
-        "training", curves=curves, untrained=untrained, counted=counted, pairs=history.pairs if history else {}
+        "training",
+        curves=curves,
+        untrained=untrained,
+        counted=counted,
+        told=_trained(counted or {}),
+        before=before,
+        pairs=history.pairs if history else {},
     )
+
+
+def _trained(counted: Mapping[str, Any]) -> str:
+    """What training did, in a sentence; empty where it did nothing."""
+    pairs, first, last = (counted.get(name) for name in ("pairs", "first_loss", "last_loss"))
+    if not pairs:
+        return ""
+    fell = f"; its error (loss) went from {shown(first)} to {shown(last)}" if first and last else ""
+    return f"The model learned from {shown(pairs)} pairs of texts{fell}."
 
 
 def _score(value: float, best: float, bounds: Sequence[float] | None) -> Cell:

@@ -23,8 +23,11 @@ from include.core.artifacts import Artifact, fault
 from include.core.errors import DamagedArtifact
 from include.core.files import write_json
 from include.core.space import no_space_explained
-from include.report.page import Facts, page
-from include.results import as_list
+from include.report.embedding_map import map_of
+from include.report.page import Extra, Facts, page
+from include.report.rejected import rejected_rows
+from include.results import Results, as_list
+from include.store.version import IndexVersion
 from include.training.summary import History
 
 log = logging.getLogger(__name__)
@@ -57,12 +60,15 @@ def report(results: Mapping[str, Any], *, root: Path, run_id: str, logical_date:
         "training_settings": {} if model is None else _settings(model),
         "history": None if model is None else _history(model),
     }
+    before = _model_before(root, results)
+    if before is not None and before != model:
+        plain |= {"settings_before": _settings(before), "history_before": _history(before)}
     # Lone surrogates, as in the name of a file that is not UTF-8, become question marks.
     read = json.dumps(plain, ensure_ascii=False, default=str).encode("utf-8", "replace")
     facts, digest = _facts(read), hashlib.sha256(read).hexdigest()
 
     def write(space: artifacts.Workspace) -> dict[str, Any]:
-        written = page(facts, datetime.now(UTC)).encode()
+        written = page(facts, datetime.now(UTC), _extra(facts.results)).encode()
         (space.path / PAGE).write_bytes(written)
         return {"bytes": len(written), "run_id": run_id}
 
@@ -120,6 +126,25 @@ def newest_run(root: Path) -> str | None:
         with suppress(ValueError, KeyError, TypeError):
             return str(json.loads(entry.read_bytes())["run_id"])
     return None
+
+
+def _extra(results: Results) -> Extra:
+    """What the page of a run that did not fail has from the artifacts themselves."""
+    if results.convert is None or results.failed or results.stopped:
+        return Extra()
+    catalogue = results.convert.path
+    found = map_of(catalogue, [each.embedding.path for each in results.shards]) if results.shards else None
+    return Extra(found, rejected_rows(catalogue))
+
+
+def _model_before(root: Path, results: Mapping[str, Any]) -> Path | None:
+    """The model of the version that was live before; None where there was none, or where it is gone."""
+    name = (results.get("publish") or {}).get("previous") or (results.get("approve") or {}).get("live")
+    try:
+        return root / IndexVersion.read(IndexVersion.path(root, name)).model if name else None
+    except DamagedArtifact as damage:
+        log.info("the model before is not compared with: %s", damage)
+        return None
 
 
 def _history(model: Path) -> dict[str, Any] | None:

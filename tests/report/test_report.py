@@ -1,7 +1,10 @@
 """The run report: self-contained, escaped, complete, honest about what is missing, found by the run's id."""
 
+import base64
+import csv
 import json
 import re
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, Literal
@@ -11,13 +14,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from include.catalogue.convert import convert
-from include.core import failure
+from include.core import artifacts, failure, kinds
 from include.core.errors import DamagedArtifact
 from include.core.settings import ConvertSettings, RetentionSettings
 from include.publishing.prune import prune
 from include.report.charts import bar_chart, histogram, interval_chart, line_chart, ticks
 from include.report.html import TEMPLATES, shown
 from include.report.report import page_of_run, report
+from include.results import ALREADY_LIVE
 from tests.browser import chromium, keep
 from tests.catalogue.lines import publish
 from tests.recorded_run import results_of, run_on, unpacked
@@ -25,7 +29,7 @@ from tests.small import few
 
 EVIL = "<script>alert('x')</script> \"quoted\" & <b>bold</b>"
 RUN = "manual__2026-11-22T10:00:00+00:00"
-VOID = {"meta", "line", "rect", "polyline", "circle"}
+VOID = {"meta", "line", "rect", "polyline"}
 
 
 class Reader(HTMLParser):
@@ -59,6 +63,12 @@ def read(path: Path) -> Reader:
     reader.close()
     assert reader.open == []
     return reader
+
+
+def leads_inside(attributes: dict[str, str | None]) -> bool:
+    """Whether a link leads to a place in the page, to the Ask page, or to a table that is in the link."""
+    table = r"data:text/csv;charset=utf-8;base64,[A-Za-z0-9+/=]+"
+    return re.fullmatch(rf"#[a-z-]+|\.\./\.\./\.\./ask\?q=[\w.~%/-]*|{table}", attributes["href"] or "") is not None
 
 
 @pytest.fixture
@@ -107,8 +117,9 @@ def test_shows_every_part(root: Path, results: dict[str, Any]) -> None:
         assert words in reader.words, words
     captions = re.findall(r"<figcaption>(.*?)</figcaption>", (made.path / "report.html").read_text())
     assert captions == [
-        *("nDCG@10, title_to_content", "nDCG@10, query_to_label"),
-        *("nDCG@10 by weight, title_to_content", "nDCG@10 by weight, query_to_label", "Training loss", "Learning rate"),
+        *["Order of the first 10 (nDCG@10)"] * 2,
+        *("nDCG@10 by weight, title_to_content", "nDCG@10 by weight, query_to_label"),
+        *("140 of 140 products by meaning", "Training loss", "Learning rate"),
         *("Lines of trn by fate", "Length of titles, trn", "Length of contents, trn", "Titles by script, trn"),
         *("Time to make", "Inside evaluate"),
     ]
@@ -134,7 +145,8 @@ def test_catalogue_text_cannot_become_part_of_the_page(root: Path, results: dict
     results["publish"]["reason"] = EVIL
     reader = read(report(results, root=root, run_id=EVIL, logical_date=EVIL).path / "report.html")
     tags = {tag for tag, _ in reader.tags}
-    assert not tags & {"script", "b", "iframe", "img", "a", "link", "object"}
+    assert not tags & {"script", "b", "iframe", "img", "link", "object"}
+    assert all(leads_inside(attributes) for tag, attributes in reader.tags if tag == "a")
     assert reader.words.count(EVIL) >= 4
     assert not [name for _, attributes in reader.tags for name in attributes if name.startswith("on")]
 
@@ -142,7 +154,7 @@ def test_catalogue_text_cannot_become_part_of_the_page(root: Path, results: dict
 def test_needs_nothing_from_elsewhere(root: Path, results: dict[str, Any]) -> None:
     """A page that loads a font or a script breaks offline and under the UI's content policy."""
     page = (report(results, root=root, run_id=RUN, logical_date=None).path / "report.html").read_text()
-    assert not re.search(r"https?:|src=|href=|url\(|@import", page)
+    assert not re.search(r'https?:|src=|href="(?!#|data:text/csv|\.\./\.\./\.\./ask)|url\(|@import', page)
     assert "prefers-color-scheme: dark" in page
 
 
@@ -161,9 +173,7 @@ def test_can_be_read_aloud(root: Path, results: dict[str, Any]) -> None:
 
 @pytest.mark.browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_browser_draws_every_plot(
-    root: Path, results: dict[str, Any], tmp_path: Path, scheme: Literal["light", "dark"]
-) -> None:
+def test_a_browser_draws_every_plot(root: Path, results: dict[str, Any], scheme: Literal["light", "dark"]) -> None:
     """What only a test has read may be blank, cut off or too wide on a screen."""
     made = report(results, root=root, run_id=RUN, logical_date=None)
     with chromium() as browser:
@@ -172,10 +182,16 @@ def test_a_browser_draws_every_plot(
         page.on("console", lambda message: said.append(message.text))
         page.on("pageerror", lambda error: said.append(str(error)))
         page.goto((made.path / "report.html").as_uri())
-        page.screenshot(path=tmp_path / "report.png", full_page=True)
+        keep(page, f"report-{scheme}")
+        assert page.evaluate("document.documentElement.scrollHeight") < 3 * 900, "it opens at about three screens"
+        assert not page.locator("figcaption", has_text="Time to make").is_visible()
+        page.get_by_role("link", name="Time", exact=True).click()
+        page.get_by_text("Time by stage").click()
+        assert page.locator("figcaption", has_text="Time to make").is_visible()
+        page.evaluate("document.querySelectorAll('details').forEach(each => { each.open = true })")
         assert said == []
         plots = page.locator("svg").all()
-        assert len(plots) == 12
+        assert len(plots) == 13
         for plot in plots:
             marks = plot.locator("rect, circle, polyline")
             assert marks.count() > 0
@@ -192,6 +208,99 @@ def test_a_browser_draws_every_plot(
             assert page.locator("td, p, caption, figcaption", has_text=words).first.is_visible(), words
         page.set_viewport_size({"width": 390, "height": 800})
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, "a phone has to scroll sideways"
+
+
+def test_the_rejected_rows_can_be_taken_away_and_compute_nothing(root: Path, results: dict[str, Any]) -> None:
+    """Danger: a line of the catalogue is a formula in whoever's spreadsheet opens it."""
+    lines = [b'{"uid": "%d", "title": "Pan", "content": "Of iron"}' % number for number in range(9)]
+    made = convert(
+        publish(root, b"\n".join([*lines, b"=1+1", b" @SUM(A1)"])), ConvertSettings(max_reject_share=0.5), root=root
+    )
+    results["convert"] = made.summary()
+    reader = read(report(results, root=root, run_id=RUN, logical_date=None).path / "report.html")
+    (link,) = [attributes for tag, attributes in reader.tags if tag == "a" and "download" in attributes]
+    table = base64.b64decode((link["href"] or "").partition("base64,")[2]).decode("utf-8-sig")
+    rows = list(csv.reader(table.splitlines()))
+    assert rows[0] == ["file", "line", "reason", "excerpt"]
+    assert [row[3] for row in rows[1:]] == ["'=1+1", "' @SUM(A1)"]
+
+
+def test_settings_that_differ_from_the_live_models_come_first(root: Path, results: dict[str, Any]) -> None:
+    """Of thirty settings one was changed, and nobody finds it."""
+    path = Path(results["fine_tune"]["path"])
+    settings = artifacts.read(path).settings
+
+    def other(space: artifacts.Workspace) -> dict[str, Any]:
+        (space.path / "history.json").write_bytes((path / "history.json").read_bytes())
+        return {}
+
+    before = artifacts.build(root, kinds.MODEL, other, settings={**settings, "learning_rate": 0.25})
+    version = json.loads((Path(results["verify"]["path"]) / "version.json").read_bytes())
+
+    def index(space: artifacts.Workspace) -> dict[str, Any]:
+        described = version | {"version": space.path.name[5:21], "model": f"model/{before.fingerprint}"}
+        (space.path / "version.json").write_text(json.dumps(described))
+        return {}
+
+    live = artifacts.build(root, kinds.VERSION, index, settings={})
+    results["publish"]["previous"] = live.fingerprint
+    words = read(report(results, root=root, run_id=RUN, logical_date=None).path / "report.html").words
+    shown = words[words.index("Settings that differ from the model that was live before") :][:200]
+    assert "learning_rate" in shown and "0.25" in shown and "epochs" not in shown
+    assert "Training loss of the model that was live before" in words
+
+
+@pytest.mark.browser
+def test_on_paper_nothing_is_folded(root: Path, results: dict[str, Any]) -> None:
+    """Whoever files the report has no triangle to press."""
+    made = report(results, root=root, run_id=RUN, logical_date=None)
+    with chromium() as browser:
+        page = browser.new_page()
+        page.goto((made.path / "report.html").as_uri())
+        page.emulate_media(media="print")
+        for words in ("Time to make", "Outputs", "The gate: what evaluation said"):
+            box = page.get_by_text(words, exact=True).first.bounding_box()
+            assert box is not None and box["height"] > 0, words
+        assert page.evaluate("document.documentElement.scrollHeight") > 6000
+
+
+def test_every_entry_of_the_contents_leads_to_its_part(root: Path, results: dict[str, Any]) -> None:
+    """A link to nowhere is worse than none."""
+    reader = read(report(results, root=root, run_id=RUN, logical_date=None).path / "report.html")
+    parts = [attributes["id"] for tag, attributes in reader.tags if tag == "section"]
+    links = [attributes["href"] for tag, attributes in reader.tags if tag == "a"]
+    assert [link for link in links if link and link[0] == "#"] == [f"#{part}" for part in parts]
+    assert len(set(parts)) == len(parts) >= 7
+
+
+CHANGE = {
+    "live_version": "old", "live_products": 152, "products": 140, "gone": 12, "new": 0, "live_is_sample": False,
+    "is_sample": False,
+}  # fmt: skip
+
+
+def told(results: dict[str, Any], root: Path) -> str:
+    """The sentence for somebody who reads nothing else."""
+    page = (report(results, root=root, run_id=RUN, logical_date=None).path / "report.html").read_text()
+    return unescape(re.findall(r'<p class="lead">(.*?)</p>', page)[0])
+
+
+def test_the_first_sentence_says_what_became_of_the_run(root: Path, results: dict[str, Any]) -> None:
+    """Who decides reads one sentence, and no nDCG."""
+    found = "it finds the right product at once for 5 of 100 test questions, without training 5"
+    assert told(results, root) == f"The first index is live: {found}; it holds 140 products."
+    results["publish"] |= {"previous": "old", "catalogue": CHANGE}
+    assert told(results, root) == f"The new index went live: {found}; 12 products are gone, none is new."
+    refused = {**results, "publish": results["publish"] | {"published": False}}
+    assert told(refused, root) == (
+        f"The new index did not go live: {found}; 12 products are gone, none is new. What was live before stays live."
+    )
+    results["publish"]["reason"] = ALREADY_LIVE
+    assert told(results, root).startswith("Nothing has changed: the index that this run came to was live already")
+    waiting = {**results, "publish": None, "approve": {"asked": True, "since": "now", "catalogue": CHANGE}}
+    assert told(waiting, root).startswith("A new index is ready and waits for a person's yes: it finds the right")
+    assert told(failed(results, FAILED), root).startswith("The run failed, so it changed nothing that people search.")
+    assert told({}, root).startswith("Nothing has been decided yet.")
 
 
 def test_says_what_is_missing(root: Path) -> None:
@@ -461,11 +570,11 @@ def test_the_catalogue_against_the_live_one_is_shown(root: Path) -> None:
     for results in ({"publish": decision}, {"approve": {"asked": True, "since": "now", "catalogue": change}}):
         made = report(results, root=root, run_id=RUN, logical_date=None)
         words = read(made.path / "report.html").words
-        shown = words[words.index("Catalogue against the live one") :][:400]
+        shown = words[words.rindex("What changes in the catalogue") :][:600]
         for part in ("fedcba9876543210", "1,695", "377", "a real one", "the synthetic sample"):
             assert part in shown, part
     made = report({"publish": decision | {"catalogue": None}}, root=root, run_id=RUN, logical_date=None)
-    assert "Catalogue against" not in read(made.path / "report.html").words
+    assert "What changes in the catalogue" not in read(made.path / "report.html").words
 
 
 def test_what_was_said_at_the_start_is_in_the_report(root: Path, results: dict[str, Any]) -> None:
@@ -498,7 +607,8 @@ def test_whatever_a_run_says_is_text_in_its_report(
     made = report(told, root=root, run_id=run_id, logical_date=name)
     reader = read(made.path / "report.html")
     markup = {"script", "iframe", "img", "link", "object"}
-    assert not {tag for tag, _ in reader.tags} & (markup if fails else {*markup, "a", "b"})
+    assert not {tag for tag, _ in reader.tags} & (markup if fails else {*markup, "b"})
+    assert fails or all(leads_inside(attributes) for tag, attributes in reader.tags if tag == "a")
     assert page_of_run(root, run_id) == made.path / "report.html"
 
 

@@ -248,6 +248,7 @@ def test_a_person_looks_at_the_figures_approves_and_the_run_publishes(page: Page
     page.goto(f"{airflow.local.url}/dags/{PIPELINE}/runs/{run_id}/plugin/report")
     frame = page.frame_locator("iframe")
     expect(frame.get_by_text("Published: this version is live")).to_be_visible()
+    frame.get_by_text("How it was decided").click()
     expect(frame.get_by_text("The person's answer")).to_be_visible()
 
 
@@ -259,7 +260,10 @@ def test_a_runs_report_is_a_tab_of_the_run(page: Page, airflow: Airflow) -> None
     page.goto(f"{airflow.local.url}/dags/{PIPELINE}/runs/{runs[0]['dag_run_id']}")
     page.locator('a[title="Report"]').click()
     frame = page.frame_locator("iframe")
-    for words in ("nDCG@10, title_to_content", "Training loss", "Lines of trn by fate", "Time to make"):
+    expect(frame.get_by_role("link", name="How well it finds")).to_be_visible()
+    for folded in frame.locator("summary").all():
+        folded.click()
+    for words in ("Order of the first 10", "Training loss", "Lines of trn by fate", "Time to make"):
         plot = frame.locator("figure", has=page.locator("figcaption", has_text=words)).first
         expect(plot.locator("rect, circle, polyline").first).to_be_visible()
     expect(frame.get_by_text("what differs").first).to_be_visible()
