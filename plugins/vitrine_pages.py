@@ -9,6 +9,7 @@ Airflow loads every file of this folder in every process, so all imports that we
 
 import logging
 import secrets
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +58,7 @@ def _with_pages() -> "FastAPI":
 
     from include.core.environment import data_directory
     from include.core.errors import VitrineError
+    from include.report.progress import so_far
     from include.report.report import page_of_run
 
     app = FastAPI(title="Vitrine", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(get_user)])
@@ -95,6 +97,8 @@ def _with_pages() -> "FastAPI":
         except VitrineError as error:
             log.warning("report of run %s: %s", run_id, error)
             return note(500, "The report cannot be shown", str(error))
+        if found is None and (stages := so_far(data_directory(), run_id, datetime.now(UTC))):
+            return page(filled("progress.html", stages=stages), "style-src 'unsafe-inline'", 404)
         if found is None:
             return note(
                 404,

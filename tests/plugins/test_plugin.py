@@ -18,7 +18,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from include.core import artifacts
+from include.core import artifacts, ledger
 from include.core.environment import ASKER, ASKER_KEY, SERVING_KEYS
 from include.core.errors import DamagedArtifact
 from include.report.report import page_of_run, report
@@ -370,6 +370,23 @@ def test_the_page_and_the_form_take_the_same_length() -> None:
 
     dag = DagBag(str(REPOSITORY / "dags" / "answer_question.py")).dags["answer_question"]
     assert dag.params.get_param("question").schema["maxLength"] == LONGEST_TEXT
+
+
+def test_a_run_under_way_shows_how_far_it_is_and_looks_again(client: Any, published: Path) -> None:
+    """An hour of "No report yet" is an hour of pressing reload."""
+    root, now = published.parents[2], datetime.now(UTC)
+    about = ledger.RunRecord(run_id="under way", began=now, seen=now)
+    ledger.begin(root, about, "<b>download", [])
+    ledger.end(root, "under way", "<b>download", [])
+    ledger.begin(root, about, "convert", [])
+    answer = client.get(REPORT.format("under way"), headers=bearer("viewer"))
+    assert answer.status_code == 404
+    assert "the run is under way" in answer.text and 'http-equiv="refresh"' in answer.text
+    assert "<td>&lt;b&gt;download</td><td>done in 0:00</td>" in answer.text
+    assert "<td>convert</td><td>at work for 0:00</td>" in answer.text
+    assert client.get(REPORT.format("under way")).status_code == 401
+    ledger.finish(root, "under way")
+    assert "under way</h1>" not in client.get(REPORT.format("under way"), headers=bearer("viewer")).text
 
 
 def test_a_run_without_a_report_says_why(client: Any, published: Path) -> None:
