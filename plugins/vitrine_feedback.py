@@ -58,7 +58,7 @@ def with_feedback(app: "FastAPI") -> "FastAPI":
             raise HTTPException(507, str(error)) from error
         return JSONResponse({"id": made}, 201, HEADERS)
 
-    @app.get("/feedback/mine", dependencies=[may_read])
+    @app.get("/feedback/mine", dependencies=[may_ask, may_read])
     def mine(user: GetUserDep, session: SessionDep, run_id: str = Query(max_length=250)) -> JSONResponse:
         kept = kept_of_run(_result(session, run_id), user.get_name(), run_id, root=data_directory())
         return JSONResponse({str(each.position): each.verdict for each in kept}, headers=HEADERS)
