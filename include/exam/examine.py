@@ -92,7 +92,7 @@ def examine(
     others = None if live is None else AnswerSettings(top_k=TOP_K, version=live)
     exam = chosen(questions.of("exam"))
     practice = chosen([each for each in questions.of("calibrate") if not each.feedback])
-    decides = not questions.all or not all(each.feedback for each in questions.all)
+    decides = any(not each.feedback for each in questions.all)
 
     def write(space: Workspace) -> Mapping[str, Any]:
         common = [] if others is None else _common(exam, root, str(live))

@@ -1,6 +1,7 @@
 """Which product a person means: by its uid, or by words of its title."""
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from include.catalogue.schema import PRODUCTS_FILE, read_rows
 from include.core.errors import DamagedArtifact
 from include.questions.questions import folded
 from include.store.version import IndexVersion
+
+SHORTEST = 3  # characters of the longest word that titles are searched for
 
 log = logging.getLogger(__name__)
 
@@ -29,15 +32,15 @@ def right_product(given: str, shown: Sequence[Mapping[str, Any]], version: Index
         return given
     if (found := _by_title(given, titles)) is not None:
         return found
-    wanted = folded(given)
-    longest = max(wanted.split(), key=len, default=wanted)
+    longest = max(re.findall(r"\w+", given), key=len, default="")  # as it is written: compared without its case alone
     titles = {}
     try:
         for table in read_rows(root / version.catalogue / PRODUCTS_FILE, ("uid", "title")):
             if pc.any(pc.equal(table["uid"], given)).as_py():
                 return given
-            like = pc.match_substring(table["title"], longest, ignore_case=True)
-            titles |= {row["uid"]: row["title"] for row in table.filter(like).to_pylist()}
+            if len(longest) >= SHORTEST:
+                like = table.filter(pc.match_substring(table["title"], longest, ignore_case=True))
+                titles |= {row["uid"]: row["title"] for row in like.to_pylist() if _has_words(row["title"], given)}
     except (OSError, DamagedArtifact) as error:
         log.warning("the catalogue of version %s cannot be read, so no product is looked up: %s", version.name, error)
         return None
@@ -48,6 +51,9 @@ def _by_title(given: str, titles: Mapping[str, str]) -> str | None:
     """The one that has this title, else the one whose title has all the words."""
     wanted = folded(given)
     same = [uid for uid, title in titles.items() if folded(title) == wanted]
-    words = set(wanted.split())
-    having = [uid for uid, title in titles.items() if words <= set(folded(title).split())]
+    having = [uid for uid, title in titles.items() if _has_words(title, given)]
     return next((some[0] for some in (same, having) if len(some) == 1), None)
+
+
+def _has_words(title: str, given: str) -> bool:
+    return set(folded(given).split()) <= set(folded(title).split())

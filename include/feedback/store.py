@@ -26,7 +26,8 @@ DIRECTORY = "feedback"
 LONGEST = 2000  # characters of what a person writes, as of a question
 LONGEST_ANSWER = 20_000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
-_HIDDEN = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")  # turn the direction of what stands beside them
+_UNSEEN = ("Cc", "Cf", "Cs")  # controls, what turns the direction of text, halves of characters
+_JOINERS = "\u200c\u200d"  # part of words in Persian and Hindi, and of emoji
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ class Feedback(BaseModel):
     """
 
     id: str = Field(default_factory=lambda: secrets.token_hex(8))
-    at: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    at: str = Field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="microseconds"))
     user: str
     run_id: str
     position: int
@@ -80,7 +81,7 @@ class Kept(NamedTuple):
     """What is kept of a collection.
 
     Attributes:
-        rows: In the order of the files, and of their lines.
+        rows: In the order of time, whichever version they are about.
         unreadable: Lines that are no verdict, as a killed process leaves them.
     """
 
@@ -94,8 +95,8 @@ class Kept(NamedTuple):
 
 def written(text: str | None) -> str | None:
     """What a person has written, without what cannot be seen; None for nothing."""
-    kept = "".join(each for each in text or "" if each in "\n\t" or unicodedata.category(each)[:2] not in ("Cc", "Cs"))
-    return _HIDDEN.sub("", kept).strip() or None
+    kept = (each for each in text or "" if each in f"\n\t{_JOINERS}" or unicodedata.category(each) not in _UNSEEN)
+    return "".join(kept).strip() or None
 
 
 def file_of(root: Path, collection: str, version: str) -> Path:
@@ -153,12 +154,18 @@ def read_files(files: Iterable[Path]) -> Kept:
     """What is kept in some of the files; one that is not there is empty."""
     rows, unreadable = [], 0
     for file in files:
-        with suppress(FileNotFoundError):
-            for number, line in enumerate(file.read_bytes().split(b"\n"), 1):
-                if line:
-                    try:
-                        rows.append(Feedback.model_validate_json(line))
-                    except ValidationError:
-                        unreadable += 1
-                        log.warning("%s, line %d: no verdict, as a killed process leaves one", file, number)
-    return Kept(rows, unreadable)
+        try:
+            lines = file.read_bytes().split(b"\n")
+        except FileNotFoundError:
+            continue
+        except PermissionError:
+            log.warning("%s is another user's: its verdicts are left out, until this one may read it", file)
+            continue
+        for number, line in enumerate(lines, 1):
+            if line:
+                try:
+                    rows.append(Feedback.model_validate_json(line))
+                except ValidationError:
+                    unreadable += 1
+                    log.warning("%s, line %d: no verdict, as a killed process leaves one", file, number)
+    return Kept(sorted(rows, key=lambda row: row.at), unreadable)

@@ -74,7 +74,10 @@ class Searcher(ABC):
         bm25_weight: float = BM25_WEIGHT,
         where: Filter | None = None,
     ) -> list[Hit]:
-        """Dense and BM25, fused: see `fusion.fuse`. `bm25_weight` is from 0 (dense alone) to 1 (BM25 alone)."""
+        """Dense and BM25, fused: see `fusion.fuse`. `bm25_weight` is from 0 (dense alone) to 1 (BM25 alone).
+
+        Which of several equal products are among the best `top_k`, their points' ids decide, in every store alike.
+        """
         candidates, words = depth(top_k), self._asked(question)
         cosines = _scores(self._nearest(vector, candidates, where, exact=False, shown=NOTHING), candidates)
         bm25 = _scores(self._worded(words, candidates, where, shown=NOTHING), candidates) if words else {}
@@ -151,6 +154,6 @@ def _order(hit: Hit) -> tuple[float, str]:
 
 
 def _scores(points: Points, limit: int) -> dict[str, float]:
-    """The scores of the best points by their ids."""
-    best = sorted((-point.score, str(point.id)) for point in points)[:limit]
+    """The scores of the best points by their ids, without float32's noise; of equal ones those of the first ids."""
+    best = sorted((-round(float(point.score), 6), str(point.id)) for point in points)[:limit]
     return {name: -score for score, name in best}

@@ -179,7 +179,7 @@ def test_a_person_may_approve_against_the_exam(
     assert "| all: right product first | 1.000 (1.000 to 1.000) | 0.000 (0.000 to 0.000) | **−1.000" in asked["body"]
     (page,) = (shop.root / "report").glob("*/report.html")
     text = page.read_text()
-    assert "Answers, before and after" in text and "The exam, absent" in text
+    assert "How well it answers" in text and "The exam, absent" in text
     answering = exam["stats"]["answering"]
     least = f"{answering['threshold']:g}, by {answering['questions']}" if answering else "0.5, the default: too few"
     assert "How sure an answer must be" in text and least in text
@@ -350,3 +350,12 @@ def test_what_people_said_is_asked_and_decides_nothing(
     assert third["published"] and (found.decides, found.questions) == (False, len(said))
     assert "people's verdicts alone decide nothing" in found.gate["reason"]
     assert Journal.load(shop.root, "products").history[-1].exam is None, "nor do they take the threshold's place"
+
+
+def test_an_exam_of_no_question_does_not_go_with_the_version(shop: Shop, run_of: Callable[..., Run]) -> None:
+    """Wrong answers without the right product make no question: the live version's threshold must stay."""
+    wrong = {"user": "ana", "run_id": "r", "position": 0, "version": "0" * 16, "question": "which?", "answer": "that"}
+    append(shop.root, "products", Feedback.model_validate({**wrong, "found": True, "verdict": "down"}))
+    exam, made = publish(shop, 1, run_of(1, questions=""))
+    assert made["published"] and not Examined.model_validate(exam["stats"]).decides
+    assert Journal.load(shop.root, "products").history[-1].exam is None

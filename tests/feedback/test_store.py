@@ -80,6 +80,35 @@ def test_the_last_verdict_of_a_user_on_an_answer_counts(root: Path) -> None:
     assert latest == [(0, "ana", "down"), (0, "bo", "up"), (1, "ana", "up")]
 
 
+def test_the_last_verdict_is_the_latest_whichever_version_it_is_about(root: Path) -> None:
+    """A cleared run may be answered by another version, whose name comes before the first one's."""
+    append(root, "products", row(0, version="f" * 16))
+    append(root, "products", row(0, version="0" * 16, verdict="down"))
+    append(root, "products", row(1, version="f" * 16))
+    kept = read(root, "products")
+    assert [(each.position, each.verdict) for each in kept.rows] == [(0, "up"), (0, "down"), (1, "up")]
+    assert [each.verdict for each in kept.latest()] == ["down", "up"]
+
+
+def test_a_file_of_another_user_is_told_and_fails_nothing(
+    root: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where the web server is another user than the tasks, one thumb would fail every run from then on."""
+    append(root, "products", row(0, version="f" * 16))
+    append(root, "products", row(1))
+
+    read_bytes = Path.read_bytes
+
+    def refused(path: Path) -> bytes:  # root may read everything
+        if path.stem == VERSION:
+            raise PermissionError(13, "Permission denied")
+        return read_bytes(path)
+
+    monkeypatch.setattr(Path, "read_bytes", refused)
+    assert [each.position for each in read(root, "products").rows] == [0]
+    assert "is another user's" in caplog.text
+
+
 @pytest.mark.parametrize("name", ["..", "a/b", "", "x" * 65, ".hidden"])
 def test_no_name_leads_out_of_the_directory(root: Path, name: str) -> None:
     """The collection comes from an address."""
@@ -92,5 +121,7 @@ def test_no_name_leads_out_of_the_directory(root: Path, name: str) -> None:
 def test_what_cannot_be_seen_is_not_kept() -> None:
     """Colours of a terminal, and marks that turn what stands beside them, come back in a log or a page."""
     assert written(" \x1b[31mred\u202e\u2066 & <b>\x00\ud800\n") == "[31mred & <b>"
+    assert written("a\u061cb\u200bc\ufeff") == "abc"
+    assert written("می\u200cخواهم") == "می\u200cخواهم", "a joiner is part of a word"
     assert written(" \n") is written(None) is None
     json.dumps(written("é\ud800")).encode()

@@ -14,7 +14,7 @@ import pytest
 from include.core.errors import Terminal, UnknownVersion
 from include.core.settings import IndexSettings
 from include.store.connection import ServerConnection
-from include.store.protocol import Store
+from include.store.protocol import Store, point_id
 from include.store.server import ServerStore
 from include.store.stores import open_store
 from tests.index.points import DIM, batches, build, load, vectors, version_id, write_version
@@ -243,6 +243,8 @@ def test_equal_scores_come_in_the_order_of_uids(store: Store, index: IndexSettin
     assert [hit.uid for hit in searcher.dense(values[0], 6)] == expected
     assert [hit.uid for hit in searcher.bm25("same", 6)] == expected
     assert [hit.uid for hit in searcher.hybrid(values[0], "same", 6)] == expected
+    first = [hit.uid for hit in searcher.hybrid(values[0], "same", 3)]
+    assert first == sorted(sorted(expected, key=point_id)[:3]), "of equal products those of the first ids"
     searcher.close()
 
 
