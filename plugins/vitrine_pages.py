@@ -84,7 +84,7 @@ def _with_pages() -> "FastAPI":
         response_class=HTMLResponse,
         dependencies=[Depends(requires_access_dag("GET", DagAccessEntity.RUN))],
     )
-    def run_report(dag_id: str, run_id: str) -> HTMLResponse:
+    def run_report(dag_id: str, run_id: str, file: bool = False) -> HTMLResponse:
         if dag_id == QUERY:
             return scripted("answer.html")  # it holds nothing of the run: its script asks the API, as the user
         # Reports are found by the run's id alone. Without this, the right to read one DAG would open them all.
@@ -107,9 +107,11 @@ def _with_pages() -> "FastAPI":
                 "that is still running or has failed. If report has succeeded, the web server sees another data "
                 "directory than the tasks (VITRINE_DATA).",
             )
-        nonce = secrets.token_urlsafe(16)  # the report's file itself has no script
-        framed = filled("frame.html", nonce=nonce) + "</head>"
-        content = found.read_text(encoding="utf-8").replace("</head>", framed, 1)
-        return page(content, f"script-src 'nonce-{nonce}'; style-src 'unsafe-inline'")
+        content, allowed = found.read_text(encoding="utf-8"), "style-src 'unsafe-inline'"
+        if not file:  # the report's file itself has no script, and its links to the Ask page stay hidden
+            nonce = secrets.token_urlsafe(16)
+            content = content.replace("</head>", filled("frame.html", nonce=nonce) + "</head>", 1)
+            allowed = f"script-src 'nonce-{nonce}'; {allowed}"
+        return page(content, allowed)
 
     return app

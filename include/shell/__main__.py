@@ -13,7 +13,7 @@ from include.core.answer_settings import AnswerSettings
 from include.core.errors import BadQuestion, BadSettings, VitrineError
 from include.core.redaction import escaped
 from include.shell.exits import DONE, FAILED, NOTHING, Shell, interactive, tell
-from include.shell.options import Asked, command, printed
+from include.shell.options import PLACE, Asked, command, printed
 
 if TYPE_CHECKING:
     from include.shell.remote import Remote
@@ -138,7 +138,7 @@ def runs(
         _end(asked, place.tasks(dag, run or ""), "tasks", DONE)
 
 
-@command(app)
+@command(app, without=PLACE)
 def report(
     asked: Asked,
     run: Run = None,

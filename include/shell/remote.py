@@ -12,6 +12,7 @@ import httpx
 import typer
 
 from include.answering.products import SEARCHED
+from include.answering.questions import split_lines
 from include.core import errors
 from include.core.environment import AIRFLOW, PASSWORD
 from include.core.errors import BadQuestion, BadSettings, VitrineError
@@ -83,7 +84,7 @@ class Remote:
 
     def search(self, question: str, settings: Mapping[str, Any]) -> dict[str, Any]:
         """The products of such a run, in the form of a search."""
-        found = self.ask([question], settings)
+        found = self.ask([" ".join(split_lines(question))], settings)  # the DAG's form has a question a line
         (entry,) = found["answers"]
         if entry["error"]:
             raise BadQuestion(entry["error"]["what"], entry["error"]["next_step"])
@@ -124,7 +125,8 @@ class Remote:
             NothingThere: There is none.
         """
         for each in [run_id] if run_id else [run["run_id"] for run in self.runs(PIPELINE, LOOKED_AT)]:
-            answer = self.client.send("GET", f"/vitrine/runs/{PIPELINE}/{quote(each, safe='')}/report")
+            path = f"/vitrine/runs/{PIPELINE}/{quote(each, safe='')}/report"
+            answer = self.client.send("GET", path, params={"file": True})
             if answer.status_code == httpx.codes.NOT_FOUND:
                 continue
             answer.raise_for_status()
@@ -144,10 +146,8 @@ class Remote:
         """
         if unpause:
             self.client.unpause(PIPELINE)
-        elif self.client.get(f"/dags/{PIPELINE}")["is_paused"]:
-            raise BadSettings(
-                f"{PIPELINE} is paused, so a run would wait.", "Add --unpause: its schedule, if it has one, starts too."
-            )
+        else:
+            self._refuse_paused(PIPELINE, "Add --unpause: its schedule, if it has one, starts too.")
         return self.client.trigger(PIPELINE, {**conf, **self._place}, logical_date)
 
     def runs(self, dag_id: str, count: int) -> list[dict[str, Any]]:
@@ -158,8 +158,18 @@ class Remote:
         return [{"run_id": each["dag_run_id"], **{name: each.get(name) for name in names}} for each in found]
 
     def tasks(self, dag_id: str, run_id: str) -> dict[str, Any]:
-        """A run's state, its tasks, and, if it failed, why."""
-        state = self.client.run_state(dag_id, run_id)
+        """A run's state, its tasks, and, if it failed, why.
+
+        Raises:
+            NothingThere: The DAG has no such run.
+        """
+        try:
+            state = self.client.run_state(dag_id, run_id)
+        except httpx.HTTPStatusError as error:
+            if error.response.status_code != httpx.codes.NOT_FOUND:
+                raise
+            what = f"{dag_id} has no run {run_id} at {public(self.url)}."
+            raise NothingThere(what, "`vitrine runs` lists the newest.") from error
         names = ("task_id", "map_index", "state", "start_date", "duration", "try_number")
         tasks = [{name: each[name] for name in names} for each in self.client.task_instances(dag_id, run_id)]
         why = failure(self.client, dag_id, run_id) if state == "failed" else None
@@ -169,8 +179,10 @@ class Remote:
         """Start a run, wait for its end, and return what its task returned.
 
         Raises:
+            BadSettings: The DAG is paused: the run would wait for ever.
             VitrineError: The one that its task failed with.
         """
+        self._refuse_paused(dag_id, "Unpause it in Airflow.")
         run_id = self.client.trigger(dag_id, {**conf, **self._place})
         ended = self.client.wait(dag_id, run_id)
         if ended.get("state") == "success":
@@ -182,6 +194,10 @@ class Remote:
             if isinstance(kind, type) and issubclass(kind, VitrineError):
                 raise kind(kept["what"], kept["next_step"])
         raise server.AirflowFailed(f"{run_id}: {failure(self.client, dag_id, run_id)}", "`vitrine runs` shows more.")
+
+    def _refuse_paused(self, dag_id: str, next_step: str) -> None:
+        if self.client.get(f"/dags/{quote(dag_id, safe='')}")["is_paused"]:
+            raise BadSettings(f"{dag_id} is paused, so a run would wait.", next_step)
 
 
 def _client(url: str, user: str, password: str) -> AirflowClient:

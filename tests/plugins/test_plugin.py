@@ -331,9 +331,17 @@ def test_a_run_shows_its_report(client: Any, published: Path) -> None:
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
-def test_a_report_needs_the_right_to_read_the_runs(client: Any, published: Path) -> None:
+def test_a_report_is_given_as_its_file_to_be_kept(client: Any, published: Path) -> None:
+    """With the page's script, a saved copy would show links that lead nowhere."""
+    answer = client.get(REPORT.format(RUN), params={"file": True}, headers=bearer("viewer"))
+    assert (answer.status_code, answer.text) == (200, published.read_text())
+    assert "script-src" not in answer.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize("params", [{}, {"file": True}])
+def test_a_report_needs_the_right_to_read_the_runs(client: Any, published: Path, params: dict[str, bool]) -> None:
     """A login alone must not open what the DAG's permissions close."""
-    answer = client.get(REPORT.format(RUN), headers=bearer(None))
+    answer = client.get(REPORT.format(RUN), params=params, headers=bearer(None))
     assert answer.status_code == 403
     assert "good" not in answer.text
 

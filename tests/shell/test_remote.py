@@ -17,23 +17,38 @@ from tests.shell.conftest import Typed
 WORD = "s3cret-pass-word"
 Replies = dict[tuple[str, str], tuple[int, Any]]
 LOGIN: Replies = {("POST", "/auth/token"): (201, {"access_token": "t"})}
-PAUSED: Replies = {("GET", "/api/v2/dags/train_and_index"): (200, {"is_paused": True})}
+DAGS = "/api/v2/dags"
+
+
+def dag(dag_id: str, *, paused: bool) -> Replies:
+    return {("GET", f"{DAGS}/{dag_id}"): (200, {"is_paused": paused})}
 
 
 @pytest.fixture
-def stand_in() -> Iterator[Callable[[Replies], str]]:
-    """A server that answers as it is told, by method and path, and 404 to all else; returns its address."""
+def sent() -> list[Any]:
+    """The bodies that the stand-in has received, the login's first."""
+    return []
+
+
+@pytest.fixture
+def stand_in(sent: list[Any]) -> Iterator[Callable[[Replies], str]]:
+    """A server that answers as it is told, by method and path (first with its query), and 404 to all else.
+
+    Returns its address.
+    """
     replies: Replies = {}
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            status, body = replies.get((self.command, self.path.partition("?")[0]), (404, {"detail": "not there"}))
-            sent = body.encode() if isinstance(body, str) else json.dumps(body).encode()
+            if received := self.rfile.read(int(self.headers.get("Content-Length") or 0)):
+                sent.append(json.loads(received))
+            plain = replies.get((self.command, self.path.partition("?")[0]), (404, {"detail": "not there"}))
+            status, body = replies.get((self.command, self.path), plain)
+            answer = body.encode() if isinstance(body, str) else json.dumps(body).encode()
             self.send_response(status)
-            self.send_header("Content-Length", str(len(sent)))
+            self.send_header("Content-Length", str(len(answer)))
             self.end_headers()
-            self.wfile.write(sent)
+            self.wfile.write(answer)
 
         do_POST = do_PATCH = do_GET
 
@@ -109,9 +124,53 @@ def test_an_answer_that_is_not_airflows_is_told(typed: Typed, stand_in: Callable
 
 def test_a_paused_pipeline_is_not_started_by_accident(typed: Typed, stand_in: Callable[[Replies], str]) -> None:
     """A run of a paused DAG waits for ever, and unpausing one starts its schedule."""
-    done = typed("trigger", "source=sample", *login(stand_in(LOGIN | PAUSED)))
+    done = typed("trigger", "source=sample", *login(stand_in(LOGIN | dag("train_and_index", paused=True))))
     assert done.exit_code == USAGE
     assert "--unpause" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "dag_id"),
+    [
+        (("ask", "a lamp"), "answer_question"),
+        (("search", "lamp"), "answer_question"),
+        (("rollback", "--yes"), "roll_back"),
+        (("exam",), "check_answers"),
+    ],
+)
+def test_nothing_waits_for_a_paused_dag(
+    typed: Typed, stand_in: Callable[[Replies], str], sent: list[Any], words: tuple[str, ...], dag_id: str
+) -> None:
+    """Airflow tells that the run is queued, four times a second and for ever: no time-out ends that."""
+    done = typed(*words, *login(stand_in(LOGIN | dag(dag_id, paused=True))))
+    assert (done.exit_code, f"{dag_id} is paused" in done.stderr) == (USAGE, True)
+    assert len(sent) == 1, "a run was triggered"
+
+
+def test_a_search_is_one_question_whatever_its_lines(
+    typed: Typed, stand_in: Callable[[Replies], str], sent: list[Any]
+) -> None:
+    """The DAG's form has a question a line; a search has one list of products."""
+    started: Replies = {("POST", f"{DAGS}/answer_question/dagRuns"): (200, {})}
+    typed("search", "a lamp\n\n of brass\n", *login(stand_in(LOGIN | dag("answer_question", paused=False) | started)))
+    assert sent[-1]["conf"] == {"question": "a lamp of brass"}
+
+
+def test_a_run_that_is_not_there_is_nothing_found(typed: Typed, stand_in: Callable[[Replies], str]) -> None:
+    done = typed("runs", "manual__no_such", *login(stand_in(LOGIN)))
+    assert done.exit_code == NOTHING
+    assert "train_and_index has no run manual__no_such" in done.stderr
+
+
+def test_a_report_is_fetched_as_its_file(typed: Typed, stand_in: Callable[[Replies], str], tmp_path: Path) -> None:
+    path, kept = "/vitrine/runs/train_and_index/r1/report", tmp_path / "report.html"
+    pages: Replies = {("GET", path): (200, "in a frame"), ("GET", f"{path}?file=true"): (200, "the file\n")}
+    done = typed("report", "r1", "-o", kept, *login(stand_in(LOGIN | pages)))
+    assert (done.exit_code, kept.read_text()) == (DONE, "the file\n")
+
+
+def test_a_report_is_of_a_run_not_of_a_collection(typed: Typed) -> None:
+    assert "No such option" in typed("report", "--collection", "shop").stderr
 
 
 def test_a_setting_that_is_wrong_is_refused_before_airflow_is_asked(typed: Typed) -> None:
