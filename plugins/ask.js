@@ -146,14 +146,17 @@ async function submit() {
     await showCatalogue(signal);  // another version may be live since the page was opened
     const filter = $("filter").value.trim();
     const conf = { question, mode: $("mode").value, top_k: Number($("top_k").value), ...(filter && { filter }), ...(facets && { facets }) };
-    const run = await start(conf, signal);
-    goTo(`?run=${encodeURIComponent(run)}`);
-    atHome(false);
-    showQuestions(conf);
-    const result = await answerOf(run, signal);
-    put(result, run);
-    say(told(result, (performance.now() - began) / 1000));
-    showHistory(visit);
+    try {
+      const run = await start(conf, signal);
+      goTo(`?run=${encodeURIComponent(run)}`);
+      atHome(false);
+      showQuestions(conf);
+      const result = await answerOf(run, signal);
+      put(result, run);
+      say(told(result, (performance.now() - began) / 1000));
+    } finally {
+      showHistory(visit);  // a question that failed, or is not waited for, is the user's too
+    }
   }, true);
 }
 

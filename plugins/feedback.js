@@ -12,10 +12,13 @@ async function thumbs(card, run, position, own) {
   const box = add(card, "div", "", "thumbs");
   box.hidden = true;
   const said = await verdictsOf(run);
-  if (!said) return;
+  if (!said) {
+    verdicts.delete(run);  // it may have been a passing failure
+    return;
+  }
   add(box, "span", own.helpful, "facts");
   const thanks = document.createElement("span");
-  const made = { up: button(box, own.up, () => send("up")), down: button(box, own.down, () => send("down")) };
+  const made = { up: button(box, own.up, () => send("up")), down: button(box, own.down, down) };
   const form = add(box, "form", "", "right");
   const label = add(form, "label", `${own.right} `);
   const field = add(label, "input");
@@ -29,6 +32,13 @@ async function thumbs(card, run, position, own) {
   function show(verdict) {
     for (const [name, each] of Object.entries(made)) each.setAttribute("aria-pressed", String(name === verdict));
     form.hidden = verdict !== "down";
+  }
+
+  /** Said before, a further click asks for the right product again, and takes back none that was named. */
+  function down() {
+    if (said[position] !== "down") return send("down");
+    form.hidden = false;
+    field.focus();
   }
 
   async function send(verdict, right = "") {
@@ -47,6 +57,6 @@ async function thumbs(card, run, position, own) {
   }
 
   show(said[position]);
-  form.hidden ||= Boolean(said[position]);  // it was said before; a further click on "down" asks again
+  form.hidden ||= Boolean(said[position]);  // it was said before
   box.hidden = false;
 }

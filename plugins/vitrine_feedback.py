@@ -38,11 +38,13 @@ def with_feedback(app: "FastAPI") -> "FastAPI":
         """The body; JSON by its type, which no form of another site can send."""
         if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
             raise HTTPException(415, "Send application/json.")
-        body = await request.body()
-        if len(body) > MOST_BYTES:
-            raise HTTPException(413, f"At most {MOST_BYTES:,} bytes.")
+        body = bytearray()
+        async for part in request.stream():  # whoever sends more is not read to the end
+            body += part
+            if len(body) > MOST_BYTES:
+                raise HTTPException(413, f"At most {MOST_BYTES:,} bytes.")
         try:
-            return Verdict.model_validate_json(body)
+            return Verdict.model_validate_json(bytes(body))
         except ValidationError as error:
             told = error.errors(include_url=False, include_input=False, include_context=False)
             raise HTTPException(422, told) from None

@@ -40,7 +40,8 @@ def add_routes(app: "FastAPI", headers: dict[str, str]) -> None:
         key = ASKER_KEY.given
         asked: dict[str, str | int] = {"q": q, "top_k": top_k, **({"filter": narrowed} if narrowed else {})}
         try:
-            async with asyncio.timeout(SECONDS), httpx.AsyncClient(timeout=SECONDS) as client:
+            # The key goes to the asker, and through no proxy of the environment.
+            async with asyncio.timeout(SECONDS), httpx.AsyncClient(timeout=SECONDS, trust_env=False) as client:
                 answer = await client.get(
                     f"{ASKER.given.rstrip('/')}/search",
                     params=asked,

@@ -756,8 +756,10 @@ def test_a_run_that_is_not_waited_for_is_found_again(page: Page, api: Api) -> No
     api.states = ["running"]
     ask(page)
     expect(page.get_by_text("Searching…")).to_be_visible()
+    api.history = [{"run_id": "r", "question": "Is it mine?", "state": "running", "asked_at": "2026-11-28T06:00:00Z"}]
     page.get_by_role("button", name="Stop waiting").click()
     expect(page.get_by_text("Stopped waiting; the run itself goes on.")).to_be_visible()
+    expect(page.locator("#history").get_by_text("Is it mine?")).to_have_count(1)
     keep(page, "ask-stopped-waiting")
     page.reload()
     expect(page.get_by_text("Searching…")).to_be_visible()
@@ -881,6 +883,9 @@ def test_a_verdict_is_sent_with_the_right_product(page: Page, api: Api) -> None:
     api.feedback = {"1": "down"}
     page.reload()
     expect(second.get_by_role("button", name="No")).to_have_attribute("aria-pressed", "true")
+    second.get_by_role("button", name="No").click()
+    expect(second.get_by_label("The right product is")).to_be_focused()
+    assert len(api.verdicts) == 3, "the product that was named stays until another one is"
 
 
 def test_the_page_speaks_the_browsers_language(browser: Browser) -> None:
