@@ -51,7 +51,7 @@ def compare(root: Path, version: IndexVersion, asked: Sequence[str], threads: in
         threads: That ask.
         seconds: Of load on each system.
     """
-    with Asker.open(version.name, IndexSettings(), root=root, threads=1) as asker:
+    with Asker.open(version.name, IndexSettings(), root=root) as asker:
         encoded, products = asker.encoder.encode(list(asked)), stored(asker.searcher, version)
         exact = [set(nearest(products, vector)) for vector in encoded[:COMPARED]]
     print(f"\nthe {TOP} nearest of {version.points:,} products; {threads} threads; questions were encoded before")
@@ -127,7 +127,7 @@ def by_vitrine(
     root: Path, version: IndexVersion, encoded: Vectors, asked: Sequence[str] | None = None, *, exact: bool = False
 ) -> Iterator[Find]:
     """The index as it is, by its graph, or by comparing with all; or by its graph and the words of the questions."""
-    with Asker.open(version.name, IndexSettings(), root=root, threads=1) as asker:
+    with Asker.open(version.name, IndexSettings(), root=root) as asker:
 
         def find(number: int) -> list[str]:
             if asked is None:

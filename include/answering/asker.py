@@ -66,19 +66,19 @@ class Asker:
         searcher: The version itself.
         published: What was published with it; None where it never was.
         root: The data directory.
-        threads: Of each model, within one operator: 1 where as many questions as processors are answered at once.
+        threads: Of each model, within one operator; `onnx_session.FOR_MANY` where many questions are asked in a row.
     """
 
     version: IndexVersion
     searcher: Searcher
     published: Entry | None
     root: Path
-    threads: int = 2
+    threads: int = 1
     _readers: dict[Path, Reader | None] = field(default_factory=dict)
 
     @classmethod
     def open(
-        cls, wanted: str, index: IndexSettings, *, root: Path, server: ServerConnection | None = None, threads: int = 2
+        cls, wanted: str, index: IndexSettings, *, root: Path, server: ServerConnection | None = None, threads: int = 1
     ) -> Self:
         """Open a version.
 

@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 READ = 8  # passages of a question that are read, the most relevant; the others count as no answer
 
 
-def open_reader(path: Path | None, *, threads: int = 2) -> Reader | None:
+def open_reader(path: Path | None, *, threads: int = 1) -> Reader | None:
     """The reader there; None without one, or where it is damaged: relevance decides then, and the log says so.
 
     Args:

@@ -32,6 +32,7 @@ from include.core.settings import IndexSettings, SourceSettings
 from include.core.space import require
 from include.formats.archive import Archive
 from include.formats.table_forms import TableForm
+from include.model.onnx_session import FOR_MANY
 from include.questions.file_rows import MOST_NAMES, FileRows
 from include.questions.questions import Question
 from include.source.download import download
@@ -169,11 +170,11 @@ def _open(
     with suppress(FileNotFoundError, ValueError):
         earlier = str(json.loads(pinned.read_bytes()))
     try:
-        asker = Asker.open(earlier or settings.version, index, root=root, server=server)
+        asker = Asker.open(earlier or settings.version, index, root=root, server=server, threads=FOR_MANY)
     except (UnknownVersion, DamagedArtifact) as gone:
         if earlier is None or settings.version != "live":
             raise
-        asker = Asker.open("live", index, root=root, server=server)
+        asker = Asker.open("live", index, root=root, server=server, threads=FOR_MANY)
         notes = [
             f"Version {earlier}, with which an earlier try began, cannot be asked any more ({gone.what}) All "
             f"questions are asked anew, of the live version {asker.version.name}."

@@ -11,6 +11,7 @@ from include.answering.batches import in_batches
 from include.core.answer_settings import AnswerSettings
 from include.core.progress import Progress
 from include.core.settings import IndexSettings
+from include.model.onnx_session import FOR_MANY
 from include.questions.questions import Question
 from include.store.connection import ServerConnection
 
@@ -59,7 +60,7 @@ def ask(
     if kept is not None:
         kept.mkdir(exist_ok=True)
     found: list[dict[str, Any]] = []
-    with Asker.open(settings.version, index, root=root, server=server) as asker:
+    with Asker.open(settings.version, index, root=root, server=server, threads=FOR_MANY) as asker:
         for part, result in in_batches(questions, BATCH, lambda texts: asker.answer(texts, settings), kept):
             found += result["answers"]
             progress.advance(len(part), version=settings.version)

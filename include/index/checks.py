@@ -28,6 +28,7 @@ from include.core.progress import Progress, Sink
 from include.index.plan import Plan, row_group_sizes
 from include.index.points import as_payload
 from include.index.vectors import VECTORS_FILE, matrix
+from include.model.onnx_session import FOR_MANY
 from include.store.searcher import Searcher
 
 log = logging.getLogger(__name__)
@@ -87,7 +88,7 @@ def check(
     asked = [sample.title or product_text(sample.title, sample.content) for sample in samples[:QUERIES]]
     from include.model.query_encoder import QueryEncoder
 
-    queries = QueryEncoder(artifacts.read(root / plan.model).path, dimensions=plan.dim).encode(asked)
+    queries = QueryEncoder(artifacts.read(root / plan.model).path, threads=FOR_MANY, dimensions=plan.dim).encode(asked)
     top_k = min(RECALL_AT, plan.points)
     hits = [[hit.uid for hit in searcher.dense(query, top_k)] for query in queries]
     wanted = {sample.uid for sample in samples}.union(*hits)

@@ -8,6 +8,10 @@ from include.core.errors import BadModel
 if TYPE_CHECKING:
     import onnxruntime
 
+# Threads of a model that has many texts to encode. For a single question one is faster: others turn idle between two
+# runs, on the processors that the search and the next model want.
+FOR_MANY = 2
+
 
 def open_session(file: Path, threads: int, rebuild: str) -> "onnxruntime.InferenceSession":
     """A session on an ONNX file.
@@ -27,8 +31,6 @@ def open_session(file: Path, threads: int, rebuild: str) -> "onnxruntime.Inferen
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    # Else the threads go on turning for a while after each run, and what follows, the search, waits for a processor.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's errors have no common base

@@ -22,7 +22,7 @@ class QueryEncoder:
 
     Args:
         path: A directory that `include.model.encoder.Encoder.save` wrote.
-        threads: Of ONNX Runtime, within one operator. A question is short: more than two do not help.
+        threads: Of ONNX Runtime, within one operator; `FOR_MANY` where there are many texts.
         dimensions: Of each vector the first so many are kept, as in the index; 0 for all.
 
     Attributes:
@@ -34,7 +34,7 @@ class QueryEncoder:
         BadSettings: The model's vectors have fewer dimensions.
     """
 
-    def __init__(self, path: Path, *, threads: int = 2, dimensions: int = 0) -> None:
+    def __init__(self, path: Path, *, threads: int = 1, dimensions: int = 0) -> None:
         self.max_tokens = stored_max_tokens(path)
         self.tokenizer = load_tokenizer(path, self.max_tokens)
         self.tokenizer.enable_padding()

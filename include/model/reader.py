@@ -42,7 +42,7 @@ class Reader:
         BadModel: A file of it is missing or damaged, or of an earlier version of this program.
     """
 
-    def __init__(self, path: Path, *, threads: int = 2) -> None:
+    def __init__(self, path: Path, *, threads: int = 1) -> None:
         # Each with its own limit: a tokenizer is used by several threads at once as long as none of them changes it.
         self._asked, self._read = load_tokenizer(path, QUESTION_TOKENS), load_tokenizer(path, PASSAGE_TOKENS)
         config = read_json(path / READER_CONFIG, REBUILD)

@@ -23,7 +23,7 @@ from include.serving.deployment import Deployment
 from include.serving.guard import OPEN, Guard
 from include.serving.metrics import Counted, Metrics
 from include.serving.pages import page_routes
-from include.serving.service import Service, threads
+from include.serving.service import Service
 from include.serving.versions import OpenVersions
 
 ABOUT = (
@@ -46,7 +46,6 @@ def create_service(deployment: Deployment) -> tuple[Service, OpenVersions, Metri
         deployment.answering,
         root=deployment.root,
         server=deployment.server,
-        threads=1 if threads(deployment) > 1 else 2,
     )
     metrics = Metrics(versions, (*PATHS, ASSISTANTS, *OPEN))
     return Service(deployment, versions, metrics), versions, metrics

@@ -47,7 +47,6 @@ class OpenVersions:
         settings: How questions are answered where a request says nothing else.
         root: The data directory.
         server: Needed for `store="server"`.
-        threads: Of each model, see `Asker`.
 
     Attributes:
         failure: Why what is live now is not open; None where it is.
@@ -63,10 +62,9 @@ class OpenVersions:
         *,
         root: Path,
         server: ServerConnection | None = None,
-        threads: int = 1,
     ) -> None:
         self.failure: VitrineError | None = None
-        self._index, self._settings, self._root, self._server, self._threads = index, settings, root, server, threads
+        self._index, self._settings, self._root, self._server = index, settings, root, server
         self._store = open_store(index, root=root, server=server)
         self._lock = threading.Lock()  # of the three below; held for no longer than they are looked at
         self._live: _Open | None = None
@@ -173,7 +171,7 @@ class OpenVersions:
         return self._failed is not None and self._failed[0] == seen and time.monotonic() < self._failed[1]
 
     def _opened(self, wanted: str) -> _Open:
-        asker = Asker.open(wanted, self._index, root=self._root, server=self._server, threads=self._threads)
+        asker = Asker.open(wanted, self._index, root=self._root, server=self._server)
         try:
             asker.answer(FIRST, self._settings)
         except BaseException:

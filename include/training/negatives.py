@@ -24,6 +24,7 @@ from include.core.arrays import Ints, Vectors
 from include.core.artifacts import Artifact, Workspace
 from include.core.progress import Progress, Sink
 from include.core.space import require
+from include.model.onnx_session import FOR_MANY
 from include.model.query_encoder import QueryEncoder
 from include.store.protocol import Store
 from include.store.version import IndexVersion
@@ -106,7 +107,7 @@ def _write(space: Workspace, products: Path, index: MinedIndex, count: int, sink
     require(space.path, 8 * count * pq.read_metadata(products).num_rows, "Mining hard negatives")
     uids = np.concatenate([short_hashes(table["uid"].to_pylist()) for table in read_rows(products, ["uid"])])
     order = np.argsort(uids)
-    encoder = QueryEncoder(index.model, dimensions=index.dim)
+    encoder = QueryEncoder(index.model, threads=FOR_MANY, dimensions=index.dim)
     total = 0
     field = pa.list_(pa.int64())
     with (

@@ -52,7 +52,7 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Watched:
 @pytest.fixture
 def versions(shop: Shop, watched: Watched) -> Iterator[OpenVersions]:
     shop.publish(1)
-    made = OpenVersions(INDEX, SETTINGS, root=shop.root, threads=1)
+    made = OpenVersions(INDEX, SETTINGS, root=shop.root)
     yield made
     made.close()
     assert watched.open == set()
