@@ -376,8 +376,9 @@ def checkout(tmp_path: Path) -> Path:
         "print(json.dumps({'arguments': sys.argv[1:], **given}))\n"
     )
     python.chmod(0o755)
-    for name in ("requirements.txt", "constraints.txt", "requirements-dev.txt", ".venv/run", ".venv/dev"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+    needed = ("requirements.txt", "constraints.txt", "requirements-dev.txt", "include/shell/vitrine.sh")
+    for name in (*needed, ".venv/run", ".venv/dev"):  # in the order in which they are made
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     return tmp_path
 
