@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
+    from fastapi.responses import HTMLResponse
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,19 @@ def make_app() -> Any:
     return with_feedback(app)
 
 
+def page(content: str, allowed: str, status: int = 200) -> "HTMLResponse":
+    """A page that may use nothing but what is `allowed`."""
+    from fastapi.responses import HTMLResponse
+
+    policy = f"default-src 'none'; {allowed}; frame-ancestors 'self'; base-uri 'none'; form-action 'none'"
+    return HTMLResponse(content, status, {"Content-Security-Policy": policy, **HEADERS})
+
+
+def note(status: int, title: str, body: str) -> "HTMLResponse":
+    """A page that says why there is none."""
+    return page(filled("note.html", title=title, body=body), "style-src 'unsafe-inline'", status)
+
+
 def _with_pages() -> "FastAPI":
     """The application with the pages themselves."""
     from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity
@@ -62,13 +76,6 @@ def _with_pages() -> "FastAPI":
     from include.report.report import page_of_run
 
     app = FastAPI(title="Vitrine", docs_url=None, redoc_url=None, openapi_url=None, dependencies=[Depends(get_user)])
-
-    def page(content: str, allowed: str, status: int = 200) -> HTMLResponse:
-        policy = f"default-src 'none'; {allowed}; frame-ancestors 'self'; base-uri 'none'; form-action 'none'"
-        return HTMLResponse(content, status, {"Content-Security-Policy": policy, **HEADERS})
-
-    def note(status: int, title: str, body: str) -> HTMLResponse:
-        return page(filled("note.html", title=title, body=body), "style-src 'unsafe-inline'", status)
 
     def scripted(name: str) -> HTMLResponse:
         nonce = secrets.token_urlsafe(16)
