@@ -1,7 +1,6 @@
 // How answers and problems look, on the Ask page and on a question's run page.
 const $ = (id) => document.getElementById(id);
-const CLOSE = [0.6, 0.4];  // similarity from which on the nearest product is a close match, and a related one
-const SURE = 0.75;  // confidence from which on an answer is found for sure
+const { SURE, CLOSE, RELATED } = {{ sureness | tojson }};  // see include/answering/sureness.py
 
 function add(parent, tag, text = "", className = "") {
   const made = document.createElement(tag);
@@ -84,7 +83,7 @@ function sureness(card, each, result, own) {
   if (!each.confidence) return;
   const { answer, retrieval } = each.confidence;
   const sure = !each.found ? 2 : answer >= SURE ? 0 : 1;
-  const match = retrieval >= CLOSE[0] ? 0 : retrieval >= CLOSE[1] ? 1 : 2;
+  const match = retrieval >= CLOSE ? 0 : retrieval >= RELATED ? 1 : 2;
   const box = add(card, "details", "", `sure sure-${sure}`);
   add(box, "summary", `${own.sure[sure]} · ${own.match[match]}`);
   const told = own.from[result.threshold_from] ?? result.threshold_from ?? "";

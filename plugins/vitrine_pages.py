@@ -30,11 +30,13 @@ def filled(template: str, **values: Any) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     from include.answering.questions import LONGEST_TEXT
+    from include.answering.sureness import CLOSE, RELATED, SURE
     from include.questions.questions import LONGEST_QUESTION
 
     pages = Environment(loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined)
-    limits = {"longest_question": LONGEST_QUESTION, "longest_text": LONGEST_TEXT}
-    return pages.get_template(template).render(**limits, **values)
+    figures = {"longest_question": LONGEST_QUESTION, "longest_text": LONGEST_TEXT}
+    sureness = {"SURE": SURE, "CLOSE": CLOSE, "RELATED": RELATED}
+    return pages.get_template(template).render(**figures, sureness=sureness, **values)
 
 
 def make_app() -> Any:

@@ -126,6 +126,26 @@ def minilm_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return resolve_base(MINILM_PACKAGE, root=tmp_path_factory.mktemp("minilm")).path
 
 
+@pytest.fixture(scope="session")
+def described(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
+    """A data directory with a live index of 40 products that have attributes; not to be changed."""
+    from tests.indexed import publish_described
+
+    root = tmp_path_factory.mktemp("described") / "data"
+    publish_described(root, tiny_model)
+    return root
+
+
+@pytest.fixture(scope="session")
+def hostile(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
+    """A data directory whose live index has a product that would do harm, in its texts and in an attribute."""
+    from tests.indexed import publish_hostile
+
+    root = tmp_path_factory.mktemp("hostile") / "data"
+    publish_hostile(root, tiny_model)
+    return root
+
+
 @pytest.fixture
 def real_zip() -> Path:
     """The real products in the archive's layout; skipped where they are absent."""

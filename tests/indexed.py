@@ -1,7 +1,7 @@
 """From a published catalogue and model to a verified index version, stage by stage, for tests."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -146,6 +146,20 @@ class Shop:
 
     def roll_back(self, to: str = "previous") -> dict[str, Any]:
         return roll_back(to, self.index, self.store, root=self.root, run_id="by hand")
+
+    def ten_moves(self) -> Iterator[str | None]:
+        """Move the alias ten times, every fourth time back; the live version after each."""
+        for number in range(10):
+            if number % 4 == 3:
+                self.roll_back()
+            else:
+                self.publish(1 + (number + 1) % 4, day(10 + number))
+            yield self.store.live()
+
+    @property
+    def editions(self) -> dict[str, str]:
+        """By version, the title that only it has."""
+        return {version: f"golden edition {number}" for number, version in enumerate(self.versions, 1)}
 
     @property
     def live(self) -> int | None:

@@ -9,15 +9,14 @@ from rich.table import Table
 from rich.text import Text
 
 from include.answering.sentences import say
+from include.answering.sureness import CLOSE, RELATED, SURE
 from include.catalogue.attributes import shown
 from include.core.progress import clock
 from include.core.redaction import escaped
 from include.exam.summary import NAMES
 
 WIDE = 200  # characters of a line that goes into a pipe or a file
-# The words and figures of the Ask page, plugins/answers.js.
-SURE = 0.75  # confidence from which on an answer is found for sure
-CLOSE = ((0.6, "close match"), (0.4, "related products"), (0.0, "nothing close"))  # cosine of the nearest product
+MATCHES = ((CLOSE, "close match"), (RELATED, "related products"))  # the words of the Ask page, plugins/words.js
 STATES = {"success": "green", "failed": "red", "running": "cyan"}
 
 
@@ -60,7 +59,7 @@ def confidence(entry: Mapping[str, Any], threshold: float) -> str:
     """Both confidences in words, and in figures."""
     sure, near = entry["confidence"]["answer"], entry["confidence"]["retrieval"]
     word = "Not found" if not entry["found"] else "Found for sure" if sure >= SURE else "Probably found"
-    match = next(word for least, word in CLOSE if near >= least)
+    match = next((word for least, word in MATCHES if near >= least), "nothing close")
     return f"{word} ({sure:.2f}, needed {threshold:.2f}) · {match} ({near:.2f})"
 
 

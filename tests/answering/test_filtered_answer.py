@@ -21,14 +21,6 @@ from tests.indexed import VALUES, publish_described
 QUESTION = "Which kettle is made of steel?"
 
 
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
-    """A published index of 40 products: brand, price, tags, released, in_stock."""
-    root = tmp_path_factory.mktemp("filtered") / "data"
-    publish_described(root, tiny_model)
-    return root
-
-
 def ask(root: Path, *questions: str, **settings: Any) -> dict[str, Any]:
     found = answer(questions, AnswerSettings(threshold=0.0, **settings), IndexSettings(), root=root)
     json.dumps(found)  # it travels through XCom
@@ -36,9 +28,11 @@ def ask(root: Path, *questions: str, **settings: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("mode", ["hybrid", "dense", "bm25"])
-def test_only_matching_products_answer(shop: Path, mode: str) -> None:
+def test_only_matching_products_answer(described: Path, mode: str) -> None:
     """A customer who said under 10 is shown nothing for 30, whichever way the search goes."""
-    found = ask(shop, QUESTION, mode=mode, top_k=20, filter='brand = "LG" and price < 10', facets="brand, in_stock")
+    found = ask(
+        described, QUESTION, mode=mode, top_k=20, filter='brand = "LG" and price < 10', facets="brand, in_stock"
+    )
     (made,) = found["answers"]
     products = made["products"]
     assert products
@@ -49,17 +43,17 @@ def test_only_matching_products_answer(shop: Path, mode: str) -> None:
     assert "brand: LG · price: " in as_text(made)
 
 
-def test_without_a_filter_all_products_answer(shop: Path) -> None:
+def test_without_a_filter_all_products_answer(described: Path) -> None:
     """An emptied field is no filter."""
-    found = ask(shop, QUESTION, top_k=40, filter=" ")
+    found = ask(described, QUESTION, top_k=40, filter=" ")
     (made,) = found["answers"]
     assert len(made["products"]) == 40
     assert (found["filter"], found["facets"]) == (None, {})
 
 
-def test_a_filter_that_leaves_nothing_says_so_and_what_is_spelt_alike(shop: Path) -> None:
+def test_a_filter_that_leaves_nothing_says_so_and_what_is_spelt_alike(described: Path) -> None:
     """ "Nothing answers this" would blame the catalogue for a typing error."""
-    found = ask(shop, QUESTION, "", filter='brand = "sony"', facets="brand")
+    found = ask(described, QUESTION, "", filter='brand = "sony"', facets="brand")
     made, refused = found["answers"]
     assert made["answer"] == 'The filter leaves no product to answer from: brand = "sony"'
     assert (made["found"], made["sources"], made["products"]) == (False, [], [])
@@ -68,24 +62,24 @@ def test_a_filter_that_leaves_nothing_says_so_and_what_is_spelt_alike(shop: Path
     assert made.keys() == refused.keys()
 
 
-def test_a_keyword_that_no_product_has_is_told_beside_an_answer(shop: Path) -> None:
+def test_a_keyword_that_no_product_has_is_told_beside_an_answer(described: Path) -> None:
     """One wrong name among several would go unseen."""
-    (made,) = ask(shop, QUESTION, filter='brand in ("LG", "Sny")')["answers"]
+    (made,) = ask(described, QUESTION, filter='brand in ("LG", "Sny")')["answers"]
     assert made["found"]
     assert made["warnings"] == ['No product has brand = "Sny"; did you mean brand = "Sony"?']
 
 
 @pytest.mark.parametrize(("given", "said"), [({"filter": "prize < 3"}, "price"), ({"facets": "price"}, "brand")])
-def test_what_the_index_does_not_have_is_refused(shop: Path, given: dict[str, str], said: str) -> None:
+def test_what_the_index_does_not_have_is_refused(described: Path, given: dict[str, str], said: str) -> None:
     """A filter that is dropped in silence answers another question."""
     with pytest.raises(BadFilter) as raised:
-        ask(shop, QUESTION, **given)
+        ask(described, QUESTION, **given)
     assert said in raised.value.next_step
 
 
-def test_a_page_can_tell_what_is_live(shop: Path, root: Path) -> None:
+def test_a_page_can_tell_what_is_live(described: Path, root: Path) -> None:
     """The web server has files, not an engine; before the first publication there are none."""
-    told = live_index(IndexSettings(), root=shop)
+    told = live_index(IndexSettings(), root=described)
     assert told is not None
     assert [each["name"] for each in told["attributes"]][:2] == ["brand", "price"]
     assert (told["products"], told["made_by"]) == (40, "test")
@@ -135,10 +129,10 @@ class Reads(EdgeSearcher):
         return super().facets(*given)
 
 
-def test_many_unknown_keywords_cost_one_reading_of_the_values(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_unknown_keywords_cost_one_reading_of_the_values(described: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ten took 20 seconds where each product has a brand of its own."""
     monkeypatch.setattr("include.store.edge.EdgeSearcher", Reads)
     asked = ", ".join(f'"Sony{number}"' for number in range(10))
-    (made,) = ask(shop, QUESTION, filter=f'brand in ("LG", {asked}) or brand = "{"y" * 4000}"')["answers"]
+    (made,) = ask(described, QUESTION, filter=f'brand in ("LG", {asked}) or brand = "{"y" * 4000}"')["answers"]
     assert made["warnings"][1] == 'No product has brand = "Sony1"; did you mean brand = "Sony"?'
     assert Reads.reads == 1

@@ -13,17 +13,9 @@ from include.answering.answer import answer
 from include.core.answer_settings import AnswerSettings
 from include.core.environment import REPOSITORY
 from include.core.errors import BadSettings, NoLiveIndex, UnknownVersion
-from tests.indexed import BIDI, ESC, INDEX, Shop, open_shop, publish_described, publish_hostile
+from tests.indexed import BIDI, ESC, INDEX, Shop, open_shop, publish_hostile
 
 QUESTION = "How much does the red kettle number 0 weigh?"
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
-    """A data directory with a live index of 40 products; not to be changed."""
-    root = tmp_path_factory.mktemp("notebook") / "data"
-    publish_described(root, tiny_model)
-    return root
 
 
 def plain(value: object) -> object:
@@ -33,24 +25,24 @@ def plain(value: object) -> object:
     return [plain(each) for each in value] if isinstance(value, list) else value
 
 
-def test_an_answer_is_the_json_of_everywhere(data: Path) -> None:
+def test_an_answer_is_the_json_of_everywhere(described: Path) -> None:
     """Who learns it in a notebook must find the same in the DAG's result."""
-    with Vitrine(data) as shop:
+    with Vitrine(described) as shop:
         found = shop.ask(QUESTION, top_k=3)
-    expected = answer([QUESTION], AnswerSettings(top_k=3), INDEX, root=data)
+    expected = answer([QUESTION], AnswerSettings(top_k=3), INDEX, root=described)
     assert plain(json.loads(json.dumps(found))) == plain(expected)
     assert len(found["answers"][0]["products"]) == 3
 
 
-def test_several_questions_are_one_a_line_or_a_list(data: Path) -> None:
-    with Vitrine(data) as shop:
+def test_several_questions_are_one_a_line_or_a_list(described: Path) -> None:
+    with Vitrine(described) as shop:
         lines, listed = shop.ask("a red kettle\n\na blue tent\n"), shop.ask(["a red kettle", "a blue tent"])
     for found in (lines, listed):
         assert [each["question"] for each in found["answers"]] == ["a red kettle", "a blue tent"]
 
 
-def test_products_come_as_a_table_with_their_attributes(data: Path) -> None:
-    with Vitrine(data) as shop:
+def test_products_come_as_a_table_with_their_attributes(described: Path) -> None:
+    with Vitrine(described) as shop:
         found = shop.ask(["a red kettle", "a blue tent"], top_k=4)
         frame = found.to_frame()
         assert list(frame["question"]) == ["a red kettle"] * 4 + ["a blue tent"] * 4
@@ -65,8 +57,8 @@ def test_products_come_as_a_table_with_their_attributes(data: Path) -> None:
         assert dict(zip(counted["value"], counted["count"], strict=True)) == {"Sony": 10, "LG": 10}
 
 
-def test_what_is_live_and_what_is_kept(data: Path) -> None:
-    with Vitrine(data) as shop:
+def test_what_is_live_and_what_is_kept(described: Path) -> None:
+    with Vitrine(described) as shop:
         live, (kept,) = shop.live(), shop.versions()
         assert (live["version"], live["products"]) == (kept["version"], 40)
         assert kept["live"] is True
@@ -89,25 +81,25 @@ def test_an_open_version_stays_until_it_is_reopened(root: Path, tiny_model: Path
         assert earlier.ask("golden edition 1")["version"] == shop.versions[0]
 
 
-def test_nothing_live_no_such_version_and_mistyped_settings_are_told(root: Path, data: Path) -> None:
+def test_nothing_live_no_such_version_and_mistyped_settings_are_told(root: Path, described: Path) -> None:
     with pytest.raises(NoLiveIndex):
         Vitrine(root)
     with pytest.raises(NoLiveIndex, match="'toys'"):
-        Vitrine(data, collection="toys")
+        Vitrine(described, collection="toys")
     with pytest.raises(UnknownVersion):
-        Vitrine(data, version="0" * 16)
+        Vitrine(described, version="0" * 16)
     with pytest.raises(BadSettings, match="did you mean collection"):
-        Vitrine(data, collections="toys")
-    with Vitrine(data) as shop:
+        Vitrine(described, collections="toys")
+    with Vitrine(described) as shop:
         with pytest.raises(BadSettings, match="did you mean top_k"):
             shop.ask("a lamp", topk=3)
         with pytest.raises(BadSettings, match="Vitrine\\(data, version"):
             shop.ask("a lamp", version="live")
 
 
-def test_the_environment_presets_what_is_not_given(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_presets_what_is_not_given(described: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As it does for the forms."""
-    monkeypatch.setenv("VITRINE_DATA", str(data))
+    monkeypatch.setenv("VITRINE_DATA", str(described))
     monkeypatch.setenv("VITRINE_TOP_K", "2")
     with Vitrine() as shop:
         assert len(shop.ask("a lamp")["answers"][0]["products"]) == 2

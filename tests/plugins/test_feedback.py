@@ -2,8 +2,6 @@
 
 import json
 import runpy
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,25 +14,6 @@ from tests.indexed import ROWS, publish_described
 pytestmark = pytest.mark.airflow
 QUERY = "answer_question"
 ASKED = (f"which is the {ROWS[0].title}", "zzzz qqqq", "x" * 3000)
-
-
-@pytest.fixture(scope="module")
-def airflow_app(airflow_database: None) -> Any:
-    """Airflow's own web application with the plugin mounted."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Airflow's own deprecations
-        from airflow.api_fastapi.app import create_app
-
-        return create_app(apps="core")
-
-
-@pytest.fixture
-def client(airflow_app: Any) -> Iterator[Any]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from fastapi.testclient import TestClient
-
-        yield TestClient(airflow_app, base_url="http://localhost")
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -76,25 +75,6 @@ def test_the_rest_api_can_describe_the_plugin(loaded: dict[str, Any]) -> None:
 def test_loading_it_imports_nothing_heavy(loaded: dict[str, Any]) -> None:
     """Every task process loads plugins: a second here is a second a task."""
     assert loaded["heavy"] == []
-
-
-@pytest.fixture(scope="module")
-def airflow_app(airflow_database: None) -> Any:
-    """Airflow's own web application, with the plugin mounted, in this process."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Airflow's own deprecations
-        from airflow.api_fastapi.app import create_app
-
-        return create_app(apps="core")
-
-
-@pytest.fixture
-def client(airflow_app: Any) -> Iterator[Any]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from fastapi.testclient import TestClient
-
-        yield TestClient(airflow_app, base_url="http://localhost")
 
 
 def token(role: str | None) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx
 
 from include.core.environment import REPOSITORY, SERVING_KEYS
-from tests.indexed import Shop, day
+from tests.indexed import Shop
 from tests.serving.servers import KEY, clean, running
 
 SOON = 1.0  # second, as documented
@@ -24,7 +24,6 @@ OPENING = 20.0  # seconds that a loaded machine may take to open a version on to
 def test_ten_publications_are_seen_under_load_and_no_request_fails(shop: Shop, tmp_path: Path) -> None:
     """The texts of each reply are those of the version that it names."""
     shop.publish(1)
-    editions = {version: f"golden edition {number}" for number, version in enumerate(shop.versions, 1)}
     stop, waited = threading.Event(), list[float]()
 
     def ask(address: str) -> set[str]:
@@ -38,19 +37,15 @@ def test_ten_publications_are_seen_under_load_and_no_request_fails(shop: Shop, t
                     found = reply.json()
                     products = found["products"] if reply is searched else found["answers"][0]["products"]
                     titles = [each["title"] for each in products if "edition" in each["title"]]
-                    assert titles == [editions[found["version"]]]
+                    assert titles == [shop.editions[found["version"]]]
                     seen.add(found["version"])
         return seen
 
     with running(shop.root, tmp_path / "log") as (process, address), ThreadPoolExecutor(2) as pool:
         load = [pool.submit(ask, address) for _ in range(2)]
         try:
-            for number in range(10):
-                if number % 4 == 3:
-                    shop.roll_back()
-                else:
-                    shop.publish(1 + (number + 1) % 4, day(10 + number))
-                moved, wanted = time.monotonic(), shop.store.live()
+            for wanted in shop.ten_moves():
+                moved = time.monotonic()
                 while httpx.get(f"{address}/live", timeout=60).json()["version"] != wanted:
                     assert time.monotonic() < moved + SOON + OPENING
                 waited.append(time.monotonic() - moved)

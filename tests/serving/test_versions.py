@@ -84,7 +84,6 @@ def test_ten_publications_under_load_on_a_server(on_a_server: tuple[Shop, OpenVe
 def publish_under_load(shop: Shop, versions: OpenVersions) -> None:
     """Each reply's texts are those of the version that it names, and none fails."""
     versions.start()
-    editions = {version: f"golden edition {number}" for number, version in enumerate(shop.versions, 1)}
     stop, seen = threading.Event(), set()
 
     def ask(thread: int) -> int:
@@ -92,7 +91,7 @@ def publish_under_load(shop: Shop, versions: OpenVersions) -> None:
         while not stop.is_set():
             found = versions.serve("live", one_of_two if (count + thread) % 2 else other)
             titles = [each["title"] for each in found["products"] if "edition" in each["title"]]
-            assert titles == [editions[found["version"]]]
+            assert titles == [shop.editions[found["version"]]]
             seen.add(found["version"])
             count += 1
         return count
@@ -107,12 +106,7 @@ def publish_under_load(shop: Shop, versions: OpenVersions) -> None:
     with ThreadPoolExecutor(THREADS) as pool:
         running = [pool.submit(ask, thread) for thread in range(THREADS)]
         try:
-            for number in range(10):
-                if number % 4 == 3:
-                    shop.roll_back()
-                else:
-                    shop.publish(1 + (number + 1) % 4, day(10 + number))
-                wanted = shop.store.live()
+            for wanted in shop.ten_moves():
                 for _ in range(1200):
                     with versions.asker() as asker:
                         if asker.version.name == wanted:

@@ -30,10 +30,10 @@ def plain(value: Any) -> Any:
     return [plain(each) for each in value] if isinstance(value, list) else value
 
 
-def test_an_answer_shows_question_answer_numbered_sources_and_how_sure_it_is(typed: Typed, data: Path) -> None:
+def test_an_answer_shows_question_answer_numbered_sources_and_how_sure_it_is(typed: Typed, described: Path) -> None:
     """What a person reads has to be what the JSON says."""
-    done = typed("ask", QUESTION, "--local", "--data", data)
-    told = answer([QUESTION], AnswerSettings(), INDEX, root=data)
+    done = typed("ask", QUESTION, "--local", "--data", described)
+    told = answer([QUESTION], AnswerSettings(), INDEX, root=described)
     (entry,) = told["answers"]
     assert done.exit_code == (DONE if entry["found"] else NOTHING), done.output
     lines = done.stdout.splitlines()
@@ -49,36 +49,36 @@ def test_an_answer_shows_question_answer_numbered_sources_and_how_sure_it_is(typ
     )
 
 
-def test_json_is_the_json_of_everywhere(typed: Typed, data: Path) -> None:
+def test_json_is_the_json_of_everywhere(typed: Typed, described: Path) -> None:
     """A script that reads the shell reads the DAG's result, too."""
-    done = typed("ask", QUESTION, "a tent", "--local", "--data", data, "--top-k", 3, "--facets", "brand", "--json")
-    expected = answer([QUESTION, "a tent"], AnswerSettings(top_k=3, facets="brand"), INDEX, root=data)
+    done = typed("ask", QUESTION, "a tent", "--local", "--data", described, "--top-k", 3, "--facets", "brand", "--json")
+    expected = answer([QUESTION, "a tent"], AnswerSettings(top_k=3, facets="brand"), INDEX, root=described)
     assert plain(json.loads(done.stdout)) == plain(expected)
     assert not done.stderr
 
 
-def test_questions_come_by_a_pipe(typed: Typed, data: Path) -> None:
-    done = typed("ask", "-", "--local", "--data", data, "--json", input="a red kettle\n\n a tent \n")
+def test_questions_come_by_a_pipe(typed: Typed, described: Path) -> None:
+    done = typed("ask", "-", "--local", "--data", described, "--json", input="a red kettle\n\n a tent \n")
     assert [each["question"] for each in json.loads(done.stdout)["answers"]] == ["a red kettle", "a tent"]
-    assert typed("ask", "-", "--local", "--data", data, input="\n").exit_code == USAGE
+    assert typed("ask", "-", "--local", "--data", described, input="\n").exit_code == USAGE
 
 
-def test_a_mended_word_is_told(typed: Typed, data: Path) -> None:
+def test_a_mended_word_is_told(typed: Typed, described: Path) -> None:
     """Results for another word than the typed one look like a fault."""
-    done = typed("ask", "a red kettel", "--local", "--data", data, "--json")
+    done = typed("ask", "a red kettel", "--local", "--data", described, "--json")
     (entry,) = json.loads(done.stdout)["answers"]
     assert entry["mended"], "the question is chosen so that it is"
-    assert entry["searched"] in typed("ask", "a red kettel", "--local", "--data", data).stdout
+    assert entry["searched"] in typed("ask", "a red kettel", "--local", "--data", described).stdout
 
 
-def test_a_search_lists_products_by_rank(typed: Typed, data: Path) -> None:
-    done = typed("search", "kettle", "--local", "--data", data, "--filter", "price < 20", "--top-k", 4)
+def test_a_search_lists_products_by_rank(typed: Typed, described: Path) -> None:
+    done = typed("search", "kettle", "--local", "--data", described, "--filter", "price < 20", "--top-k", 4)
     assert done.exit_code == DONE
     assert re.search(r"^1 +\w+ kettle number \d+ +\d{10} +[\d.]+ +brand: ", done.stdout, re.MULTILINE)
     assert len(done.stdout.splitlines()) == 5
-    found = json.loads(typed("search", "kettle", "--local", "--data", data, "--top-k", 4, "--json").stdout)
+    found = json.loads(typed("search", "kettle", "--local", "--data", described, "--top-k", 4, "--json").stdout)
     assert [each["rank"] for each in found["products"]] == [1, 2, 3, 4]
-    none = typed("search", "kettle", "--local", "--data", data, "--filter", "price > 10000")
+    none = typed("search", "kettle", "--local", "--data", described, "--filter", "price > 10000")
     assert (none.exit_code, "None." in none.stdout) == (NOTHING, True)
 
 
@@ -107,8 +107,8 @@ def test_versions_status_and_rollback(typed: Typed, root: Path, tiny_model: Path
     assert shop.live == 2
 
 
-def test_an_exam_of_a_version_without_questions_says_so(typed: Typed, data: Path) -> None:
-    done = typed("exam", "--local", "--data", data)
+def test_an_exam_of_a_version_without_questions_says_so(typed: Typed, described: Path) -> None:
+    done = typed("exam", "--local", "--data", described)
     assert done.exit_code == NOTHING
     assert "was published without questions" in done.stdout
 
@@ -168,19 +168,19 @@ def test_a_report_is_found_opened_and_copied(
     ],
 )
 def test_what_is_wrong_is_told_on_standard_error_with_a_code(
-    typed: Typed, data: Path, words: tuple[str, ...], code: int, told: str
+    typed: Typed, described: Path, words: tuple[str, ...], code: int, told: str
 ) -> None:
     """A script goes by the code; a person by the words."""
-    done = typed(*words, "--local", "--data", data)
+    done = typed(*words, "--local", "--data", described)
     assert (done.exit_code, done.stdout) == (code, ""), done.output
     assert told in done.stderr
 
 
 def test_a_server_that_does_not_answer_is_out_of_reach(
-    typed: Typed, data: Path, monkeypatch: pytest.MonkeyPatch
+    typed: Typed, described: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_QDRANT_DEFAULT", json.dumps({"host": "127.0.0.1", "port": 9}))
-    done = typed("ask", "a lamp", "--local", "--data", data, "--store", "server")
+    done = typed("ask", "a lamp", "--local", "--data", described, "--store", "server")
     assert done.exit_code == UNREACHABLE, done.output
 
 
@@ -217,11 +217,12 @@ def shell(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
 LOADED = "import sys, atexit; atexit.register(lambda: print('LOADED', *sys.modules)); "
 
 
-def test_help_and_questions_load_only_what_they_need(data: Path) -> None:
+def test_help_and_questions_load_only_what_they_need(described: Path) -> None:
     """A command that takes seconds to say its usage is typed once."""
+    asked = ["ask", QUESTION, "--local", "--data", str(described)]
     for words, never in (
         (["--help"], ("torch", "pandas", "pyarrow", "airflow", "numpy", "httpx", "transformers")),
-        (["ask", QUESTION, "--local", "--data", str(data)], ("torch", "pandas", "pyarrow", "airflow", "transformers")),
+        (asked, ("torch", "pandas", "pyarrow", "airflow", "transformers")),
     ):
         code = f"{LOADED}sys.argv[1:] = {words!r}; from include.shell.__main__ import main; main()"
         done = shell(code)
