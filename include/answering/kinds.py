@@ -139,7 +139,7 @@ KINDS = (
     Kind(
         "money",
         re.compile(
-            r"\b(?:prices?|costs?|how much (?:is|are)\b(?!.*\b(?:in|of)\b)|how expensive)\b",
+            r"\b(?:prices?|costs?|how much (?:is|are)\b(?!.{0,200}\b(?:in|of)\b)|how expensive)\b",
             re.IGNORECASE,
         ),
         re.compile(

@@ -146,7 +146,7 @@ def test_airflow_and_the_data_directory_give_the_same_json(shop: tuple[Path, dic
         ("ask 'a lamp' --collection toys", 3, "Nothing has been published"),
         ("rollback 0123456789abcdef --yes", 3, "Kept are"),
         ("report no-such-run", 3, "has no report"),
-        ("runs no-such-run", 1, "404"),
+        ("runs no-such-run", 3, "has no run no-such-run"),
         ("status --password wrong", 4, "Airflow said 401"),
     ],
 )
