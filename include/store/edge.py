@@ -222,8 +222,8 @@ class EdgeSearcher(Searcher):
             self._shards.pop().close()
         self._remove_views()
 
-    def _stored(self, ids: Sequence[str]) -> Points:
-        return self._from_each("retrieve", ids, True, True)
+    def _stored(self, ids: Sequence[str], *, vectors: bool = False) -> Points:
+        return self._from_each("retrieve", ids, True, vectors)
 
     def _nearest(
         self, vector: Vectors, limit: int, where: Filter | Among | None, *, exact: bool, shown: Shown = SHOWN_FIELDS

@@ -48,7 +48,7 @@ class Searcher(ABC):
         ids = [point_id(uid) for uid in uids]
         found: dict[str, tuple[Vectors, Payload]] = {}
         for start in range(0, len(ids), FETCH_POINTS):
-            for point in self._stored(ids[start : start + FETCH_POINTS]):
+            for point in self._stored(ids[start : start + FETCH_POINTS], vectors=True):
                 payload = point.payload or {}
                 found[payload["uid"]] = (np.asarray(point.vector, dtype=np.float32), payload)
         return found
@@ -127,8 +127,8 @@ class Searcher(ABC):
         return where is None or self.count(All((where, cast(Filter, Among((point_id(uid),)))))) > 0
 
     @abstractmethod
-    def _stored(self, ids: Sequence[str]) -> Points:
-        """The points that exist, each with `payload` and `vector`."""
+    def _stored(self, ids: Sequence[str], *, vectors: bool = False) -> Points:
+        """The points that exist, each with `id`, `payload` and, where they are asked for, `vector`."""
 
     @abstractmethod
     def _nearest(

@@ -38,10 +38,10 @@ class ServerSearcher(Searcher):
     def close(self) -> None:
         """Nothing to do: the connection is the store's."""
 
-    def _stored(self, ids: Sequence[str]) -> Points:
+    def _stored(self, ids: Sequence[str], *, vectors: bool = False) -> Points:
         return self._call(
             f"fetch points of {self._name}",
-            lambda: self._client.retrieve(self._name, ids, with_payload=True, with_vectors=True),
+            lambda: self._client.retrieve(self._name, ids, with_payload=True, with_vectors=vectors),
             missing=self._unknown,
         )
 
