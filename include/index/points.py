@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from include.catalogue.attributes import AttributeValue
@@ -20,7 +21,13 @@ REBUILD = "Clear the shard's embed task and run it again."
 
 
 def read_points(
-    catalogue: Path, row_groups: Sequence[int], embedding: Path, language: str, *, batch: int = 256
+    catalogue: Path,
+    row_groups: Sequence[int],
+    embedding: Path,
+    language: str,
+    *,
+    batch: int = 256,
+    only: npt.NDArray[np.bool_] | None = None,
 ) -> Iterator[PointBatch]:
     """Stream a shard's points; memory is bounded by one row group of each file.
 
@@ -30,6 +37,7 @@ def read_points(
         embedding: The embedding artifact's directory: `vectors.parquet` with `uid`, `text_hash`, `vector`.
         language: Of the terms that BM25 searches.
         batch: Points in a batch; the last may be smaller.
+        only: (rows,) Which rows become points; None for all. Then batches have fewer, those without any are left out.
 
     Raises:
         VerificationFailed: The two files do not hold the same rows in the same order, or a vector is
@@ -37,9 +45,13 @@ def read_points(
         DamagedArtifact: A file is missing, cut short, or fails its page checksums.
     """
     try:
-        yield from _joined(
-            catalogue / PRODUCTS_FILE, list(row_groups), embedding / VECTORS_FILE, Terms(language), batch
-        )
+        path, terms, row = embedding / VECTORS_FILE, Terms(language), 0
+        for product, vector in _joined(catalogue / PRODUCTS_FILE, list(row_groups), path, batch):
+            if only is not None:
+                wanted = pa.array(only[row : (row := row + len(product))])
+                product, vector = product.filter(wanted), vector.filter(wanted)  # noqa: PLW2901
+            if len(product):
+                yield _batch(product, vector, terms, path)
     except (OSError, pa.ArrowInvalid) as error:  # pyarrow's for a wrong page checksum, a cut-short file
         raise DamagedArtifact(
             f"The products in {catalogue} or the vectors in {embedding} cannot be read: {error}.",
@@ -57,8 +69,9 @@ def as_payload(values: Mapping[str, Any]) -> dict[str, AttributeValue]:
 
 
 def _joined(
-    products_path: Path, row_groups: list[int], vectors_path: Path, terms: Terms, batch: int
-) -> Iterator[PointBatch]:
+    products_path: Path, row_groups: list[int], vectors_path: Path, batch: int
+) -> Iterator[tuple[pa.Table, pa.Table]]:
+    """The same rows of both files, `batch` at a time."""
     with open_parquet(products_path) as products, open_parquet(vectors_path) as vectors:
         rows = sum(products.metadata.row_group(group).num_rows for group in row_groups)
         if rows != vectors.metadata.num_rows:
@@ -75,7 +88,7 @@ def _joined(
             for column in ("uid", "text_hash"):
                 if not product.column(column).equals(vector.column(column)):
                     raise VerificationFailed(_first_difference(product, vector, column, vectors_path), REBUILD)
-            yield _batch(product, vector, terms, vectors_path)
+            yield product, vector
 
 
 def _batch(product: pa.Table, vector: pa.Table, terms: Terms, path: Path) -> PointBatch:

@@ -11,6 +11,7 @@ from include.core.errors import BadSettings
 from include.core.progress import Sink
 from include.core.settings import IndexSettings
 from include.index import claims
+from include.index.changes import change_since_live
 from include.index.plan import Plan, read_plan, relative
 from include.index.points import read_points
 from include.store.protocol import Spec, Store
@@ -28,7 +29,7 @@ def upsert(
     root: Path,
     sink: Sink | None = None,
 ) -> dict[str, Any]:
-    """Load a shard's vectors and payloads; a retry changes nothing.
+    """Load a shard's vectors and payloads, or what changed of them since the live version; a retry changes nothing.
 
     Args:
         plan: Artifact of kind `plan`.
@@ -62,10 +63,14 @@ def upsert(
     if attributes:
         inputs["attributes"] = attributes_of(products, part.row_groups)
     while True:
-        points = read_points(root / opened.catalogue, part.row_groups, embedding, opened.language)
-        loaded = store.upsert(
-            opened.version, shard, points, inputs=inputs, attributes=attributes, total=part.rows, sink=sink
-        )
+        loaded = None
+        if change := change_since_live(opened, part, embedding, store, root=root):
+            loaded = store.revise(opened.version, shard, change, inputs=inputs, attributes=attributes, sink=sink)
+        if loaded is None:
+            points = read_points(root / opened.catalogue, part.row_groups, embedding, opened.language)
+            loaded = store.upsert(
+                opened.version, shard, points, inputs=inputs, attributes=attributes, total=part.rows, sink=sink
+            )
         summary = {**loaded, "shard": shard, "embedding": relative(embedding, root)}
         if claims.claim(root, opened.version, summary):
             return summary

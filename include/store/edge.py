@@ -11,6 +11,7 @@ thousands of products the difference is small.
 """
 
 import json
+import logging
 import shutil
 import tempfile
 import weakref
@@ -26,20 +27,26 @@ import qdrant_edge
 from include.catalogue.attributes import Attribute
 from include.core import artifacts, kinds, removal
 from include.core.arrays import Vectors
-from include.core.errors import DamagedArtifact, UnknownVersion
+from include.core.errors import DamagedArtifact, StoreUnavailable, UnknownVersion, VerificationFailed
 from include.core.files import write_json
 from include.core.progress import Sink
 from include.core.settings import IndexSettings
-from include.core.space import no_space_explained
+from include.core.space import no_space_explained, require
 from include.store.edge_filter import edge_filter
 from include.store.edge_process import build_apart
-from include.store.edge_shard import engine_explained, load
+from include.store.edge_shard import Job, Revision, engine_explained, load
 from include.store.filters import Among, Filter, path_of
-from include.store.protocol import SHOWN_FIELDS, TEXT_FIELD, PointBatch, Spec, refuse_live
+from include.store.protocol import SHOWN_FIELDS, TEXT_FIELD, Change, PointBatch, Spec, refuse_live
 from include.store.searcher import MOST_VALUES, Points, Searcher, Shown
 from include.store.version import VERSION_FILE, IndexVersion
 
 SHARD_DIRECTORY = "shard"  # in the artifact
+# Share of a shard's points that may change before it is built as a whole again, counted since it last was. Where a
+# third changes, that is as fast; and a graph that is mended again and again is made anew once in a while.
+MOST_CHANGED = 0.2
+
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -74,9 +81,54 @@ class EdgeStore:
         """
 
         def write(space: artifacts.Workspace) -> dict[str, Any]:
-            directory = space.path / SHARD_DIRECTORY
-            return build_apart(directory, shard, batches, self.index, attributes, total, sink)
+            job = Job(space.path / SHARD_DIRECTORY, shard, self.index, tuple(attributes), total)
+            return build_apart(job, batches, sink)
 
+        return self._built(shard, write, inputs)
+
+    def revise(
+        self,
+        version: str,
+        shard: int,
+        change: Change,
+        *,
+        inputs: Mapping[str, str],
+        attributes: Sequence[Attribute] = (),
+        sink: Sink | None = None,
+    ) -> dict[str, Any] | None:
+        """Change a copy of the earlier shard; see `include.store.protocol.Store.revise`.
+
+        None where too much has changed since that was built as a whole, or it is gone or damaged, or the engine failed.
+        The copy then goes, and so it does where the process is killed.
+
+        Raises:
+            StorageFull: The disk has no room.
+        """
+        path = self.root / str(change.shard["path"])
+
+        def write(space: artifacts.Workspace) -> dict[str, Any]:
+            directory = space.path / SHARD_DIRECTORY
+            room = 2 * sum(file.bytes for file in artifacts.read(path).files.values())
+            require(space.path, room, f"Revising shard {shard}")
+            try:
+                shutil.copytree(path / SHARD_DIRECTORY, directory)
+            except (shutil.Error, FileNotFoundError) as error:
+                raise DamagedArtifact(f"{path} went while it was copied: {error}.") from error
+            revision = Revision(change.gone, earlier.stats["dim"], change.total)
+            job = Job(directory, shard, self.index, tuple(attributes), change.coming, revision)
+            return {**build_apart(job, change.batches, sink), "changed": changed}
+
+        try:
+            earlier = artifacts.described(path)
+            changed = earlier.stats.get("changed", 0) + max(len(change.gone), change.coming)
+            return self._built(shard, write, inputs) if changed <= MOST_CHANGED * change.total else None
+        except (DamagedArtifact, StoreUnavailable, VerificationFailed, RuntimeError) as error:
+            log.warning("shard %d is not made of the live one, but as a whole: %s", shard, error)
+            return None
+
+    def _built(
+        self, shard: int, write: Callable[[artifacts.Workspace], dict[str, Any]], inputs: Mapping[str, str]
+    ) -> dict[str, Any]:
         settings = {"hnsw_m": self.index.hnsw_m, "hnsw_ef_construct": self.index.hnsw_ef_construct}
         made = artifacts.build(self.root, kinds.EDGE, write, settings=settings, inputs=inputs)
         return {

@@ -1,12 +1,12 @@
-"""Builds an Edge shard in a process of its own: `python -m include.store.edge_process DIRECTORY SHARD …`.
+"""Builds an Edge shard in a process of its own: `python -m include.store.edge_process DIRECTORY PARENT`.
 
 The engine writes through memory maps. Where the disk is full, such a write is no error but the signal SIGBUS, which
 ends the process: here it ends this one, and the parent tells what happened. The engine's memory goes back, too.
 
-Points come on standard input, batch by batch; what is said on standard output is in `include.core.child`.
+The job comes on standard input, then its points, batch by batch; what is said on standard output is in
+`include.core.child`.
 """
 
-import json
 import os
 import pickle
 import signal
@@ -14,33 +14,25 @@ import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
-from include.catalogue.attributes import Attribute
 from include.core.child import end_with, environment, read_report, report, reported_error, signal_name
 from include.core.environment import REPOSITORY
 from include.core.errors import StorageFull, StoreUnavailable
 from include.core.progress import Sink
-from include.core.settings import IndexSettings
 from include.core.space import NEXT_STEP, full, no_space_explained
-from include.store.edge_shard import build
+from include.store.edge_shard import Job, build
 from include.store.protocol import PointBatch
 
-SIZE = struct.Struct("<Q")  # of the pickled batch that follows; 0 says that all have come
+SIZE = struct.Struct("<Q")  # of the pickled job or batch that follows; 0 says that all have come
 
 
-def build_apart(
-    directory: Path,
-    shard: int,
-    batches: Iterable[PointBatch],
-    index: IndexSettings,
-    attributes: Sequence[Attribute],
-    total: int | None,
-    sink: Sink | None,
-) -> dict[str, Any]:
+def build_apart(job: Job, batches: Iterable[PointBatch], sink: Sink | None) -> dict[str, Any]:
     """`include.store.edge_shard.build` in a child process that ends with this one.
 
     Raises:
@@ -50,24 +42,14 @@ def build_apart(
         RuntimeError: It failed in a way that nobody foresaw; holds its traceback.
         Exception: Whatever `batches` raises.
     """
-    described = json.dumps([each.model_dump() for each in attributes])
-    told = [index.model_dump_json(), described, json.dumps(total)]
     child = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "include.store.edge_process",
-            str(directory.resolve()),
-            str(shard),
-            *told,
-            str(os.getpid()),
-        ],
+        [sys.executable, "-m", "include.store.edge_process", str(job.directory.resolve()), str(os.getpid())],
         cwd=REPOSITORY,
         env=environment(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
-    feeder = _Feeder(child.stdin, batches)
+    feeder = _Feeder(child.stdin, job, batches)
     end: dict[str, Any] = {}
     feeder.start()
     try:
@@ -84,7 +66,7 @@ def build_apart(
                     pipe.close()
     if feeder.failure is not None:
         raise feeder.failure
-    return _outcome(child.returncode, end, directory, shard)
+    return _outcome(child.returncode, end, job.directory, job.shard)
 
 
 def _outcome(status: int, end: dict[str, Any], directory: Path, shard: int) -> dict[str, Any]:
@@ -108,13 +90,13 @@ def _outcome(status: int, end: dict[str, Any], directory: Path, shard: int) -> d
 
 
 class _Feeder(threading.Thread):
-    """Writes the batches to the child, while whoever started it listens to what the child says."""
+    """Writes the job and the batches to the child, while whoever started it listens to what the child says."""
 
-    def __init__(self, out: IO[bytes] | None, batches: Iterable[PointBatch]) -> None:
+    def __init__(self, out: IO[bytes] | None, job: Job, batches: Iterable[PointBatch]) -> None:
         super().__init__(name="feed-shard", daemon=True)
         self.failure: BaseException | None = None
         self._out = out
-        self._batches = batches
+        self._sent: Iterable[Job | PointBatch] = chain([job], batches)
 
     def run(self) -> None:
         """Feed; without the last word where reading the batches failed, so that the child gives up."""
@@ -122,8 +104,8 @@ class _Feeder(threading.Thread):
         if out is None:
             return
         try:
-            for batch in self._batches:
-                packed = pickle.dumps(batch, protocol=5)
+            for each in self._sent:
+                packed = pickle.dumps(each, protocol=5)
                 out.write(SIZE.pack(len(packed)))
                 out.write(packed)
             out.write(SIZE.pack(0))
@@ -136,8 +118,8 @@ class _Feeder(threading.Thread):
             out.close()
 
 
-def _received(stream: IO[bytes]) -> Iterator[PointBatch]:
-    """The batches that the parent sends."""
+def _received(stream: IO[bytes]) -> Iterator[Any]:
+    """The job and the batches that the parent sends."""
     while True:
         header = stream.read(SIZE.size)
         size = SIZE.unpack(header)[0] if len(header) == SIZE.size else None
@@ -149,18 +131,17 @@ def _received(stream: IO[bytes]) -> Iterator[PointBatch]:
         yield pickle.loads(packed)  # noqa: S301 - from our own parent
 
 
-def main(directory: str, shard: str, index: str, attributes: str, total: str, parent: str) -> int:
-    """Build the shard from the points on standard input."""
+def main(directory: str, parent: str) -> int:
+    """Build the shard in `directory` from what comes on standard input."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal reaches the parent too, which ends this
     end_with(int(parent))
     place = Path(directory)
 
     def work(sink: Sink) -> dict[str, Any]:
-        settings = IndexSettings.model_validate_json(index)
-        indexed = [Attribute.model_validate(each) for each in json.loads(attributes)]
         batches = _received(sys.stdin.buffer)
+        job: Job = replace(next(batches), directory=place)
         with no_space_explained(place):
-            return {"stats": build(place, int(shard), batches, settings, indexed, json.loads(total), sink)}
+            return {"stats": build(job, batches, sink)}
 
     return report(work)
 

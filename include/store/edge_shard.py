@@ -1,4 +1,4 @@
-"""One Edge shard on disk: how it is built, and how it is opened without being changed.
+"""One Edge shard on disk: how it is built, or made of an earlier one, and how it is opened without being changed.
 
 Opening a shard writes: the engine replaces `edge_config.json` and `segment.json` (by rename, through
 temporary directories), resizes some files to the size that they have, and maps most of them for
@@ -11,6 +11,7 @@ import errno
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -32,34 +33,59 @@ NO_SPACE = "No space left"  # in the engine's messages
 FULL_SCAN_KB = 10_000  # the engine's default: a smaller segment is searched exactly, which is as fast
 
 
-def build(
-    directory: Path,
-    shard: int,
-    batches: Iterable[PointBatch],
-    index: IndexSettings,
-    attributes: Sequence[Attribute],
-    total: int | None,
-    sink: Sink | None,
-) -> dict[str, Any]:
-    """Write one optimised shard into `directory`; statistics for the manifest."""
-    directory.mkdir()
+@dataclass(frozen=True)
+class Revision:
+    """A shard that is made of a copy of an earlier one.
+
+    Attributes:
+        gone: Ids of the points that go before others come.
+        dim: Of its vectors.
+        points: How many it is to have in the end.
+    """
+
+    gone: list[str]
+    dim: int
+    points: int
+
+
+@dataclass(frozen=True)
+class Job:
+    """A shard to be built.
+
+    Attributes:
+        directory: Where; not there yet, or an earlier shard's copy.
+        shard: Its number.
+        index: The shape of its graph.
+        attributes: Of its points.
+        total: Points to come, where known.
+        revision: None for a new shard.
+    """
+
+    directory: Path
+    shard: int
+    index: IndexSettings
+    attributes: tuple[Attribute, ...] = ()
+    total: int | None = None
+    revision: Revision | None = None
+
+
+def build(job: Job, batches: Iterable[PointBatch], sink: Sink | None) -> dict[str, Any]:
+    """Write one optimised shard; statistics for the manifest."""
+    shard, directory = job.shard, job.directory
     larger = _larger(batches, BATCH_POINTS)
-    if (first := next(larger, None)) is None:
-        raise VerificationFailed(f"Shard {shard} has no points.", "Plan fewer shards than row groups.")
-    require(directory, bytes_a_point(first) * (total or len(first)), f"Building shard {shard}")
-    dim, points = first.vectors.shape[1], 0
-    with closing(_create(directory, dim, index, attributes)) as engine:
-        with Progress(f"load shard {shard}", total, unit="points", sink=sink) as progress:
-            for batch in chain([first], larger):
-                rows = zip(batch.ids, batch.vectors, batch.payloads, strict=True)
-                with engine_explained(f"load shard {shard}", directory):
-                    engine.update(
-                        qdrant_edge.UpdateOperation.upsert_points(
-                            [qdrant_edge.Point(name, vector.tolist(), payload) for name, vector, payload in rows]
-                        )
-                    )
-                points += len(batch)
-                progress.advance(len(batch))
+    if job.revision is None:
+        directory.mkdir()
+        if (first := next(larger, None)) is None:
+            raise VerificationFailed(f"Shard {shard} has no points.", "Plan fewer shards than row groups.")
+        require(directory, bytes_a_point(first) * (job.total or len(first)), f"Building shard {shard}")
+        dim, larger = first.vectors.shape[1], chain([first], larger)
+        opened = _create(job, dim)
+    else:
+        dim = job.revision.dim
+        opened = _reopen(job, job.revision)
+    with closing(opened) as engine:
+        loaded = _load(engine, job, larger, sink)
+        points = job.revision.points if job.revision else loaded
         with (
             Progress(f"optimise shard {shard}", points, unit="points", sink=sink) as progress,
             engine_explained(f"optimise shard {shard}", directory),
@@ -80,6 +106,23 @@ def build(
     return {"shard": shard, "points": points, "dim": dim, "indexed": held.indexed_vectors_count}
 
 
+def _load(engine: qdrant_edge.EdgeShard, job: Job, batches: Iterable[PointBatch], sink: Sink | None) -> int:
+    """Put the points in; how many they were."""
+    points = 0
+    with Progress(f"load shard {job.shard}", job.total, unit="points", sink=sink) as progress:
+        for batch in batches:
+            rows = zip(batch.ids, batch.vectors, batch.payloads, strict=True)
+            with engine_explained(f"load shard {job.shard}", job.directory):
+                engine.update(
+                    qdrant_edge.UpdateOperation.upsert_points(
+                        [qdrant_edge.Point(name, vector.tolist(), payload) for name, vector, payload in rows]
+                    )
+                )
+            points += len(batch)
+            progress.advance(len(batch))
+    return points
+
+
 def bytes_a_point(batch: PointBatch) -> float:
     """Of disk while a shard is built: twice the vectors and payloads, of which the engine holds two copies meanwhile.
 
@@ -89,23 +132,36 @@ def bytes_a_point(batch: PointBatch) -> float:
     return 2 * (batch.vectors.nbytes + payloads) / len(batch)
 
 
-def _create(directory: Path, dim: int, index: IndexSettings, attributes: Sequence[Attribute]) -> qdrant_edge.EdgeShard:
+def _config(index: IndexSettings, dim: int) -> qdrant_edge.EdgeConfig:
+    return qdrant_edge.EdgeConfig(
+        vectors=qdrant_edge.EdgeVectorParams(size=dim, distance=qdrant_edge.Distance.Cosine),
+        hnsw_config=qdrant_edge.HnswIndexConfig(
+            m=index.hnsw_m, ef_construct=index.hnsw_ef_construct, full_scan_threshold=FULL_SCAN_KB
+        ),
+        # One segment, and indexed however small: the unindexed form keeps room for updates on disk. Written anew even
+        # if one point alone was deleted: BM25 would count its words.
+        optimizers=qdrant_edge.EdgeOptimizersConfig(
+            default_segment_number=1, indexing_threshold=1, deleted_threshold=0.0, vacuum_min_vector_number=0
+        ),
+        wal_enabled=False,  # a write-ahead log would allow one process a directory, readers included
+    )
+
+
+def _reopen(job: Job, revision: Revision) -> qdrant_edge.EdgeShard:
+    """The copy of an earlier shard, without the points that go."""
+    with engine_explained("open the copy of a shard", job.directory):
+        engine = qdrant_edge.EdgeShard.load(str(job.directory), _config(job.index, revision.dim))
+        if revision.gone:
+            engine.update(qdrant_edge.UpdateOperation.delete_points(list(revision.gone)))
+    return engine
+
+
+def _create(job: Job, dim: int) -> qdrant_edge.EdgeShard:
     """An empty shard without write-ahead log, its payload indexes made before any point."""
-    with engine_explained("create a shard", directory):
-        engine = qdrant_edge.EdgeShard.create(
-            str(directory),
-            qdrant_edge.EdgeConfig(
-                vectors=qdrant_edge.EdgeVectorParams(size=dim, distance=qdrant_edge.Distance.Cosine),
-                hnsw_config=qdrant_edge.HnswIndexConfig(
-                    m=index.hnsw_m, ef_construct=index.hnsw_ef_construct, full_scan_threshold=FULL_SCAN_KB
-                ),
-                # One segment, and indexed however small: the unindexed form keeps room for updates on disk.
-                optimizers=qdrant_edge.EdgeOptimizersConfig(default_segment_number=1, indexing_threshold=1),
-                wal_enabled=False,  # a write-ahead log would allow one process a directory, readers included
-            ),
-        )
+    with engine_explained("create a shard", job.directory):
+        engine = qdrant_edge.EdgeShard.create(str(job.directory), _config(job.index, dim))
         indexes = {TEXT_FIELD: text_index(scoring=True)}
-        for each in attributes:
+        for each in job.attributes:
             made = text_index(scoring=False) if each.type == "text" else INDEXES[each.type]()
             indexes[path_of(each.name)] = made
         for path, params in indexes.items():

@@ -9,7 +9,7 @@ Both search the same way: dense (cosine over HNSW), BM25 (over the text index of
 `text`), and hybrid, which fuses the two (`searcher.py`, `fusion.py`). The embeddings in Parquet are the source of
 truth; both stores can be made again from them.
 
-Life of a version: `prepare`, `upsert` of every shard (in any order, in parallel, repeated at will),
+Life of a version: `prepare`, `upsert` (or `revise`) of every shard (in any order, in parallel, repeated at will),
 `seal`, verification, `set_live`; later `delete`.
 
 This module is light: the engines are imported where they are used, so that answering a question
@@ -62,6 +62,25 @@ class PointBatch:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+
+@dataclass(frozen=True)
+class Change:
+    """What makes a shard of an earlier one, whose vectors are of the same model and whose terms of the same language.
+
+    Attributes:
+        shard: The earlier shard's summary, from `Store.upsert`.
+        gone: Ids of the points that it has and that the new shard lacks or has otherwise.
+        batches: The points that are new or otherwise.
+        coming: How many those are.
+        total: Points of the new shard.
+    """
+
+    shard: Mapping[str, Any]
+    gone: list[str]
+    batches: Iterable[PointBatch]
+    coming: int
+    total: int
 
 
 @dataclass(frozen=True)
@@ -133,6 +152,22 @@ class Store(Protocol):
 
         Returns:
             A JSON-able summary, kept in `version.json` and given back to `open`: at least `shard` and `points`.
+        """
+
+    def revise(
+        self,
+        version: str,
+        shard: int,
+        change: Change,
+        *,
+        inputs: Mapping[str, str],
+        attributes: Sequence[Attribute] = (),
+        sink: Sink | None = None,
+    ) -> dict[str, Any] | None:
+        """Make one shard of an earlier one, which stays as it is, where that is faster than loading it whole.
+
+        Returns:
+            The summary of a shard that holds what `upsert` would have loaded; None where it must be loaded by `upsert`.
         """
 
     def seal(self, version: str, shards: Sequence[Mapping[str, Any]], *, sink: Sink | None = None) -> None:

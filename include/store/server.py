@@ -26,7 +26,7 @@ from include.core.settings import IndexSettings
 from include.store.calls import Caller
 from include.store.connection import FIX, ServerConnection
 from include.store.filters import path_of
-from include.store.protocol import TEXT_FIELD, PointBatch, Spec, refuse_live
+from include.store.protocol import TEXT_FIELD, Change, PointBatch, Spec, refuse_live
 from include.store.server_search import ServerSearcher
 
 NEEDED = (1, 20)  # BM25 over a payload's text index
@@ -161,6 +161,18 @@ class ServerStore:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
         return {"shard": shard, "points": points, "collection": name, "seconds": round(time.monotonic() - began, 3)}
+
+    def revise(
+        self,
+        version: str,
+        shard: int,
+        change: Change,
+        *,
+        inputs: Mapping[str, str],
+        attributes: Sequence[Attribute] = (),
+        sink: Sink | None = None,
+    ) -> None:
+        """A collection is loaded whole: a server copies none."""
 
     def seal(self, version: str, shards: Sequence[Mapping[str, Any]], *, sink: Sink | None = None) -> None:
         """Restore the indexing threshold and wait until the collection is green.

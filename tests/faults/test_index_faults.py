@@ -42,6 +42,31 @@ def sink(shot):
 store = EdgeStore(IndexSettings(), root=Path(sys.argv[1]))
 store.upsert("0" * 16, 0, until_killed(), inputs={"embedding": "e"}, sink=sink)
 """
+REVISE = """
+import sys, threading
+from pathlib import Path
+from include.store.edge import EdgeStore
+from include.core.settings import IndexSettings
+from include.store.protocol import Change, point_id
+from tests.index.points import batches, vectors
+from tests.small import products
+
+def until_killed():
+    yield from batches(products(30)[20:], vectors(10, seed=1))
+    if sys.argv[2] == "load":
+        print("loading", flush=True)
+        threading.Event().wait()
+
+def sink(shot):
+    if sys.argv[2] == "optimise" and shot["stage"].startswith("optimise"):
+        print("optimising", flush=True)
+        threading.Event().wait()
+
+gone = [point_id(row.uid) for row in products(30)[15:]]
+change = Change({"path": sys.argv[3]}, gone, until_killed(), 10, 1995)
+store = EdgeStore(IndexSettings(), root=Path(sys.argv[1]))
+print(store.revise("0" * 16, 0, change, inputs={"embedding": "e"}, sink=sink)["points"], flush=True)
+"""
 READ = """
 import sys, threading
 from pathlib import Path
@@ -108,6 +133,31 @@ def test_a_killed_upsert_is_made_whole_by_its_retry(root: Path, tmp_path: Path, 
         assert after_kill[uid][1] == payload
     left = {entry.name for entry in (root / "edge").iterdir() if not entry.name.endswith(".lock")}
     assert left == {Path(path).name}
+
+
+@pytest.mark.parametrize(("moment", "marker"), [("load", "loading"), ("optimise", "optimising")])
+def test_a_killed_revision_leaves_the_live_shard_as_it_was_and_its_retry_completes(
+    root: Path, moment: str, marker: str
+) -> None:
+    """It works on a copy: readers of the live version must notice nothing, and no half copy may pass for a shard."""
+    store = EdgeStore(INDEX, root=root)
+    version, [live], rows, _ = build(store, root, "live", INDEX, count=2000, shards=1)
+    searcher = store.open(version, [live])
+    before = searcher.bm25("kettle number 17", 10)
+    kill_at(start(REVISE, str(root), moment, live["path"]), marker)
+    assert artifacts.published(root, kinds.EDGE) == [root / live["path"]]
+    artifacts.read(root / live["path"])  # every byte of it
+    assert searcher.bm25("kettle number 17", 10) == before
+    searcher.close()
+    retry = start(REVISE, str(root), "never", live["path"])
+    assert retry.communicate(timeout=120)[0] == "1995\n"
+    paths = artifacts.published(root, kinds.EDGE)
+    [made] = [path for path in paths if path != root / live["path"]]
+    left = {entry.name for entry in (root / "edge").iterdir() if not entry.name.endswith(".lock")}
+    assert left == {path.name for path in paths}
+    revised = store.open("0" * 16, [{"path": made.relative_to(root)}])
+    assert sorted(revised.fetch([row.uid for row in rows])) == [row.uid for row in [*rows[:15], *rows[20:]]]
+    revised.close()
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from include.answering.passages import word_overlap
 from include.core.settings import IndexSettings
 from include.evaluation.bm25 import Bm25
-from include.store.edge_shard import _create
+from include.store.edge_shard import Job, _create
 from include.store.protocol import TEXT_FIELD
 from include.store.words import words
 
@@ -47,7 +47,7 @@ class Engine:
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir()
-        self.shard = _create(directory, 2, IndexSettings(), ())
+        self.shard = _create(Job(directory, 0, IndexSettings()), 2)
         self.count = 0
 
     def add(self, text: str) -> int:
