@@ -137,7 +137,7 @@ def plan_shards(catalogue: Path, model: Path, embed: EmbedSettings, index: Index
             f"{catalogue / PRODUCTS_FILE} has no products, so there is nothing to index.",
             "Look at its rejected.parquet for the reasons, correct the source, and run convert again.",
         )
-    shaping = index.model_dump(include={"hnsw_m", "hnsw_ef_construct", "language"})
+    shaping = shaping_of(index)
     dim = kept_dimensions(model, embed.dimensions)
     kept = {"dimensions": dim} if dim < model_dim(model) else {}
     formats = format_numbers(index.store)
@@ -172,6 +172,13 @@ def plan_shards(catalogue: Path, model: Path, embed: EmbedSettings, index: Index
         return {"version": plan.version, "points": plan.points, "shards": len(rows), "rows": rows, "dim": plan.dim}
 
     return artifacts.build(root, kinds.PLAN, write, settings=settings, inputs=inputs)
+
+
+def shaping_of(index: IndexSettings) -> dict[str, Any]:
+    """The settings that shape what is built; those that plans had not from the beginning only where they are set."""
+    collections = {"server_shards", "replication_factor", "write_consistency", "vector_memory"}
+    names = {"hnsw_m", "hnsw_ef_construct", "language", "vector_format"}
+    return index.model_dump(include=names | (collections if index.store == "server" else set()))
 
 
 def _told(shaping: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from include.core.progress import Sink
 from include.core.settings import IndexSettings
 from include.index import claims
 from include.index.changes import change_since_live
-from include.index.plan import Plan, read_plan, relative
+from include.index.plan import Plan, read_plan, relative, shaping_of
 from include.index.points import read_points
 from include.store.protocol import Spec, Store
 
@@ -85,10 +85,11 @@ def require_same_index(plan: Plan, index: IndexSettings) -> None:
     """
     plan.require_formats()
     planned = {"store": plan.store, "collection": plan.collection, **plan.index}
+    now = {"store": index.store, "collection": index.collection, **shaping_of(index)}
     differences = [
-        f"{name} = {getattr(index, name)!r} (planned: {value!r})"
-        for name, value in planned.items()
-        if getattr(index, name) != value
+        f"{name} = {getattr(index, name)!r} (planned: {planned.get(name, IndexSettings.model_fields[name].default)!r})"
+        for name in {**planned, **now}
+        if now.get(name) != planned.get(name)
     ]
     if differences:
         raise BadSettings(

@@ -45,6 +45,8 @@ SHARD_DIRECTORY = "shard"  # in the artifact
 # third changes, that is as fast; and a graph that is mended again and again is made anew once in a while.
 MOST_CHANGED = 0.2
 
+# Where codes are searched, twice as many as are wanted are compared by their originals.
+RESCORED = qdrant_edge.QuantizationSearchParams(rescore=True, oversampling=2.0)
 
 log = logging.getLogger(__name__)
 
@@ -129,7 +131,7 @@ class EdgeStore:
     def _built(
         self, shard: int, write: Callable[[artifacts.Workspace], dict[str, Any]], inputs: Mapping[str, str]
     ) -> dict[str, Any]:
-        settings = {"hnsw_m": self.index.hnsw_m, "hnsw_ef_construct": self.index.hnsw_ef_construct}
+        settings = self.index.model_dump(include={"hnsw_m", "hnsw_ef_construct", "vector_format"})
         made = artifacts.build(self.root, kinds.EDGE, write, settings=settings, inputs=inputs)
         return {
             "shard": shard,
@@ -283,7 +285,7 @@ class EdgeSearcher(Searcher):
         request = qdrant_edge.QueryRequest(
             limit=limit,
             query=qdrant_edge.Query.Nearest(vector.tolist()),
-            params=qdrant_edge.SearchParams(exact=exact),
+            params=qdrant_edge.SearchParams(exact=exact, quantization=RESCORED),
             filter=edge_filter(where),
             with_payload=shown or False,
         )

@@ -30,6 +30,15 @@ from include.store.protocol import TEXT_FIELD, PointBatch
 
 BATCH_POINTS = 1000
 NO_SPACE = "No space left"  # in the engine's messages
+FORMATS: dict[str, dict[str, Any]] = {
+    "float32": {},
+    "float16": {"datatype": qdrant_edge.VectorStorageDatatype.Float16},
+    "turbo8": {"datatype": qdrant_edge.VectorStorageDatatype.Turbo8},
+    "int8": {
+        "memory": qdrant_edge.Memory.Cold,
+        "quantization_config": qdrant_edge.ScalarQuantizationConfig(qdrant_edge.ScalarType.Int8),
+    },
+}
 FULL_SCAN_KB = 10_000  # the engine's default: a smaller segment is searched exactly, which is as fast
 
 
@@ -134,7 +143,9 @@ def bytes_a_point(batch: PointBatch) -> float:
 
 def _config(index: IndexSettings, dim: int) -> qdrant_edge.EdgeConfig:
     return qdrant_edge.EdgeConfig(
-        vectors=qdrant_edge.EdgeVectorParams(size=dim, distance=qdrant_edge.Distance.Cosine),
+        vectors=qdrant_edge.EdgeVectorParams(
+            size=dim, distance=qdrant_edge.Distance.Cosine, **FORMATS[index.vector_format]
+        ),
         hnsw_config=qdrant_edge.HnswIndexConfig(
             m=index.hnsw_m, ef_construct=index.hnsw_ef_construct, full_scan_threshold=FULL_SCAN_KB
         ),

@@ -18,15 +18,15 @@ from typing import Any
 
 from qdrant_client import QdrantClient, models
 
-from include.catalogue.attributes import Attribute, AttributeType
+from include.catalogue.attributes import Attribute
 from include.core.errors import BadSettings, StoreUnavailable, Terminal, UnknownVersion
 from include.core.progress import Progress, Sink
 from include.core.redaction import foreign
 from include.core.settings import IndexSettings
 from include.store.calls import Caller
 from include.store.connection import FIX, ServerConnection
-from include.store.filters import path_of
-from include.store.protocol import TEXT_FIELD, Change, PointBatch, Spec, refuse_live
+from include.store.protocol import Change, PointBatch, Spec, refuse_live
+from include.store.server_collection import collection_params, payload_indexes
 from include.store.server_search import ServerSearcher
 
 NEEDED = (1, 20)  # BM25 over a payload's text index
@@ -34,15 +34,6 @@ INDEXING_THRESHOLD_KB = 10_000  # the server's default, restored by `seal`
 BATCH_POINTS = 256
 BATCH_BYTES = 8 * 2**20  # of a request, estimated; the server's limit is 32 MB
 STREAMS = 2  # requests under way at once
-INDEXES: dict[AttributeType, models.PayloadSchemaType] = {
-    "keyword": models.PayloadSchemaType.KEYWORD,
-    "keywords": models.PayloadSchemaType.KEYWORD,
-    "number": models.PayloadSchemaType.FLOAT,
-    "money": models.PayloadSchemaType.FLOAT,
-    "date": models.PayloadSchemaType.DATETIME,
-    "boolean": models.PayloadSchemaType.BOOL,
-    "text": models.PayloadSchemaType.TEXT,
-}
 
 
 class ServerStore:
@@ -89,12 +80,7 @@ class ServerStore:
         if not self._exists(name):
             self._call(
                 f"create collection {name}",
-                lambda: self._client.create_collection(
-                    name,
-                    vectors_config=models.VectorParams(size=spec.dim, distance=models.Distance.COSINE),
-                    hnsw_config=models.HnswConfigDiff(m=spec.hnsw_m, ef_construct=spec.hnsw_ef_construct),
-                    optimizers_config=models.OptimizersConfigDiff(indexing_threshold=0),
-                ),
+                lambda: self._client.create_collection(name, **collection_params(self.index, spec)),
                 tolerate=(409,),  # another task's `prepare` was faster
             )
         found = self._info(name).config.params.vectors
@@ -107,13 +93,7 @@ class ServerStore:
                 "dimensions and cosine distance.",
                 "Delete that collection if it is not needed, or choose another collection name.",
             )
-        schemas: dict[str, Any] = {
-            "uid": models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD),
-            # The default tokenization, as in edge_filter.py.
-            TEXT_FIELD: models.TextIndexParams(type=models.TextIndexType.TEXT, scoring=True),
-            **{path_of(each.name): INDEXES[each.type] for each in spec.attributes},
-        }
-        for field_name, schema in schemas.items():
+        for field_name, schema in payload_indexes(spec).items():
             self._call(
                 f"index the payload field {field_name} of {name}",
                 partial(self._client.create_payload_index, name, field_name, schema, wait=True),
@@ -175,7 +155,9 @@ class ServerStore:
         """A collection is loaded whole: a server copies none."""
 
     def seal(self, version: str, shards: Sequence[Mapping[str, Any]], *, sink: Sink | None = None) -> None:
-        """Restore the indexing threshold and wait until the collection is green.
+        """Restore the indexing threshold and wait until the collection is green and its optimisers are idle.
+
+        While they drain, a query may take a hundred times as long.
 
         Raises:
             UnknownVersion: There is no such collection.
@@ -190,7 +172,7 @@ class ServerStore:
             missing=self._unknown(version),
         )
         deadline = time.monotonic() + self.seal_timeout
-        green = 0
+        quiet = 0
         total = sum(int(shard["points"]) for shard in shards)
         with Progress(f"index {name}", total, unit="points", sink=sink) as progress:
             while True:
@@ -202,8 +184,9 @@ class ServerStore:
                         "Look at the server's log and disk, then retry.",
                     )
                 # Twice in a row: for a moment after the change the optimiser has not noticed yet.
-                green = green + 1 if info.status == models.CollectionStatus.GREEN else 0
-                if green == 2:
+                idle = info.status == models.CollectionStatus.GREEN and self._is_idle(name)
+                quiet = quiet + 1 if idle else 0
+                if quiet == 2:
                     return
                 if time.monotonic() >= deadline:
                     raise StoreUnavailable(
@@ -272,6 +255,13 @@ class ServerStore:
         )
         self._call(f"store points in {name}", lambda: self._client.upsert(name, points, wait=True), missing=missing)
         return len(batch)
+
+    def _is_idle(self, name: str) -> bool:
+        """Whether no optimisation runs or waits; a green collection may still have some."""
+        if self.connection.location:  # the simulation has none
+            return True
+        found = self._call(f"read the optimisations of {name}", lambda: self._client.get_optimizations(name))
+        return not found.running and not found.summary.queued_optimizations
 
     def _exists(self, name: str) -> bool:
         return bool(self._call(f"look for collection {name}", lambda: self._client.collection_exists(name)))

@@ -12,6 +12,9 @@ from include.store.filters import Among, Filter, as_json, path_of
 from include.store.protocol import SHOWN_FIELDS, TEXT_FIELD
 from include.store.searcher import MOST_VALUES, Points, Searcher, Shown
 
+# Where codes are searched, twice as many as are wanted are compared by their originals.
+RESCORED = models.QuantizationSearchParams(rescore=True, oversampling=2.0)
+
 
 class ServerSearcher(Searcher):
     """One collection, open for reading."""
@@ -48,7 +51,7 @@ class ServerSearcher(Searcher):
     def _nearest(
         self, vector: Vectors, limit: int, where: Filter | Among | None, *, exact: bool, shown: Shown = SHOWN_FIELDS
     ) -> Points:
-        params = models.SearchParams(exact=exact)
+        params = models.SearchParams(exact=exact, quantization=RESCORED)
         return self._query(vector.tolist(), limit, where, shown, search_params=params)
 
     def _worded(self, question: str, limit: int, where: Filter | None, *, shown: Shown = SHOWN_FIELDS) -> Points:

@@ -73,7 +73,9 @@ def test_the_version_is_the_fingerprint_that_the_version_artifact_will_have(
     assert read_plan(made.path).version == expected == version_of(made.fingerprint)
 
 
-@pytest.mark.parametrize("changes", [{"embed_batch_tokens": 512}, {"keep_versions": 9}, {"min_recall": 0.5}])
+@pytest.mark.parametrize(
+    "changes", [{"embed_batch_tokens": 512}, {"keep_versions": 9}, {"min_recall": 0.5}, {"server_shards": 2}]
+)
 def test_settings_that_do_not_shape_the_index_leave_the_plan(
     changes: dict[str, object], catalogue: Path, model: Path, root: Path
 ) -> None:
@@ -82,13 +84,30 @@ def test_settings_that_do_not_shape_the_index_leave_the_plan(
 
 
 @pytest.mark.parametrize(
-    "changes", [{"shards": 3}, {"hnsw_m": 8}, {"hnsw_ef_construct": 64}, {"collection": "b"}, {"store": "server"}]
+    "changes",
+    [
+        *[{"shards": 3}, {"hnsw_m": 8}, {"hnsw_ef_construct": 64}, {"collection": "b"}, {"store": "server"}],
+        {"vector_format": "turbo8"},
+    ],
 )
 def test_settings_that_shape_the_index_make_another_plan(
     changes: dict[str, object], catalogue: Path, model: Path, root: Path
 ) -> None:
     """Else a changed setting would silently find the old index."""
     assert plan(catalogue, model, root, **changes).fingerprint != plan(catalogue, model, root).fingerprint
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"server_shards": 2}, {"replication_factor": 2}, {"write_consistency": 1}, {"vector_memory": "cold"}],
+)
+def test_another_shape_of_the_cluster_makes_another_version(
+    changes: dict[str, object], catalogue: Path, model: Path, root: Path
+) -> None:
+    """A collection keeps what it was made with: who wants another replica must get a new one."""
+    usual = plan(catalogue, model, root, store="server")
+    assert plan(catalogue, model, root, store="server", **changes).fingerprint != usual.fingerprint
+    assert not changes.keys() & read_plan(usual.path).index.keys()
 
 
 def test_a_plan_survives_a_move_of_the_data_directory(catalogue: Path, model: Path, root: Path, tmp_path: Path) -> None:

@@ -64,6 +64,9 @@ def test_settings_that_contradict_the_plan_are_refused(planned: Path, root: Path
     other = IndexSettings(collection="toys", hnsw_ef_construct=64)
     with pytest.raises(BadSettings, match=r"collection = 'toys' .*hnsw_ef_construct = 64 \(planned: 128\)"):
         upsert(planned, 0, embedding, other, open_store(other, root=root), root=root)
+    smaller = IndexSettings(vector_format="turbo8")
+    with pytest.raises(BadSettings, match=r"vector_format = 'turbo8' \(planned: 'float32'\)"):
+        upsert(planned, 0, embedding, smaller, open_store(smaller, root=root), root=root)
 
 
 def test_a_shard_deleted_just_after_it_was_found_is_loaded_again(planned: Path, root: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 from include.core import artifacts, kinds
 from include.core.errors import DamagedArtifact, UnknownVersion, VerificationFailed
 from include.core.settings import IndexSettings
+from include.index.checks import LEAST_COSINE
 from include.store.edge import EdgeSearcher, EdgeStore
 from include.store.protocol import PointBatch, point_id
 from include.store.version import IndexVersion
@@ -145,18 +146,24 @@ def test_other_hnsw_settings_give_another_shard(store: EdgeStore, root: Path) ->
     assert len(paths) == 3  # the collection's name does not shape the bytes
 
 
-def test_the_graph_finds_nearly_all_neighbours(store: EdgeStore, root: Path) -> None:
+@pytest.mark.parametrize(("kept", "room"), [("float32", 1.0), ("float16", 0.5), ("turbo8", 0.26), ("int8", 1.26)])
+def test_the_graph_finds_nearly_all_neighbours(kept: str, room: float, root: Path) -> None:
     """Above 10 MB of vectors search walks the HNSW graph; below, it is exact and shows nothing."""
+    store = EdgeStore(IndexSettings(vector_format=kept), root=root)
     rng = np.random.default_rng(0)
-    values = (rng.normal(size=(3500, 12)) @ rng.normal(size=(12, 768))).astype(np.float32)
+    count = round(3500 / min(room, 1.0))
+    values = (rng.normal(size=(count, 12)) @ rng.normal(size=(12, 768))).astype(np.float32)
     values /= np.linalg.norm(values, axis=1, keepdims=True)
     rows = [Product(f"{number}", f"title {number}", "") for number in range(len(values))]
     shard = store.upsert("0" * 16, 0, batches(rows, values, size=256), inputs={"embedding": "large"})
     made = artifacts.read(root / shard["path"])
-    assert made.stats["indexed"] == made.stats["points"] == 3500
+    assert made.stats["indexed"] == made.stats["points"] == count
     graph = next((root / shard["path"]).rglob("links_compressed.bin"))
-    assert graph.stat().st_size > 3500 * 16
+    assert graph.stat().st_size > count * 16
+    stored = [file for file in graph.parents[1].glob("vector_storage/*") if file.is_file()]
+    assert sum(file.stat().st_size for file in stored) < room * values.nbytes + 200_000
     searcher = store.open("0" * 16, [shard])
+    assert float(searcher.fetch(["7"])["7"][0] @ values[7]) > LEAST_COSINE, "verify compares with the embedding"
     found = 0
     for query in values[::100]:
         exact = {hit.uid for hit in searcher.dense(query, 10, exact=True)}

@@ -28,9 +28,9 @@ V1, V2 = "1" * 16, "2" * 16
 SPEC = Spec(24, 16, 128)
 
 
-def connect(url: str, **options: Any) -> ServerStore:
+def connect(url: str, index: IndexSettings = INDEX, **options: Any) -> ServerStore:
     timeout = options.pop("timeout", 5)
-    return ServerStore(INDEX, ServerConnection(url, timeout=timeout), backoff=0.01, poll=0.01, **options)
+    return ServerStore(index, ServerConnection(url, timeout=timeout), backoff=0.01, poll=0.01, **options)
 
 
 def info(status: str = "green", *, dim: int = 24, indexed: int = 0) -> Reply:
@@ -50,6 +50,16 @@ def info(status: str = "green", *, dim: int = 24, indexed: int = 0) -> Reply:
             "payload_schema": {},
         }
     )
+
+
+def optimisations(running: int = 0, queued: int = 0) -> Reply:
+    """What a collection's optimisers do."""
+    one = {
+        **{"uuid": "36d21fc9-9d1b-5845-9acb-e4aa460c0954", "optimizer": "indexing", "status": "optimizing"},
+        **{"segments": [], "progress": {"name": "indexing"}},
+    }
+    summary = {"queued_optimizations": queued, "queued_segments": 0, "queued_points": 0, "idle_segments": 1}
+    return ok({"summary": summary, "running": [one] * running})
 
 
 def qdrant(**special: Reply) -> Callable[[Request], Reply]:
@@ -73,6 +83,8 @@ def qdrant(**special: Reply) -> Callable[[Request], Reply]:
             return ok({"collections": [{"name": name} for name in names]})
         if path.endswith("/points"):
             return special.get("points", ok({"operation_id": 1, "status": "completed"}))
+        if path.endswith("/optimizations"):
+            return optimisations()
         if path.endswith("/index"):
             return ok({"operation_id": 1, "status": "completed"})
         if method == "GET":
@@ -180,6 +192,42 @@ def test_versions_are_the_collections_of_this_name_only() -> None:
         assert connect(stub.url).versions() == [V1, V2]
 
 
+def test_a_cluster_is_used_as_its_operator_says() -> None:
+    """What is not set is not sent, so that the server's own defaults hold; `on_disk` and its like are deprecated."""
+    settings = {"server_shards": 6, "replication_factor": 2, "write_consistency": 1, "vector_memory": "cached"}
+    index = IndexSettings(store="server", vector_format="int8", **settings)
+    with stub_server(qdrant(exists=ok({"exists": False}))) as stub:
+        connect(stub.url, index).prepare(V1, SPEC)
+        connect(stub.url, IndexSettings(store="server", vector_format="turbo8")).prepare(V1, SPEC)
+        connect(stub.url, IndexSettings(store="server", vector_format="int8")).prepare(V1, SPEC)
+    codes = {"scalar": {"type": "int8", "memory": "pinned"}}
+    plain = {"size": 24, "distance": "Cosine"}
+    created = [
+        each.body for each in stub.requests if (each.method, each.path) == ("PUT", f"/collections/products_{V1}")
+    ]
+    assert created[0]["vectors"] == {**plain, "quantization_config": codes, "memory": "cached"}
+    cluster = ("shard_number", "replication_factor", "write_consistency_factor")
+    assert [created[0][name] for name in cluster] == [6, 2, 1]
+    assert created[1]["vectors"] == {**plain, "datatype": "turbo8"}
+    assert created[2]["vectors"] == {**plain, "quantization_config": codes, "memory": "cold"}
+    assert not any(name in created[1] for name in (*cluster, "on_disk_payload"))
+
+
+def test_seal_waits_until_the_optimisers_of_a_green_collection_are_idle() -> None:
+    """Measured by Qdrant: a query takes 780 ms while they drain, and 3 to 4 ms after."""
+    states = itertools.chain(
+        [optimisations(running=1), optimisations(), optimisations(queued=2)], itertools.repeat(optimisations())
+    )
+    works = qdrant()
+
+    def reply(request: Request) -> Reply:
+        return next(states) if request.path.endswith("/optimizations") else works(request)
+
+    with stub_server(reply) as stub:
+        connect(stub.url).seal(V1, [{"points": 200}])
+    assert sum(path.endswith("/optimizations") for path in stub.paths()) == 5, "idle twice in a row"
+
+
 def test_seal_restores_indexing_and_waits_for_green() -> None:
     """Publishing while the graph is being built would serve slow, exact search under load."""
     states = itertools.chain(
@@ -189,13 +237,16 @@ def test_seal_restores_indexing_and_waits_for_green() -> None:
     seen: list[dict[str, Any]] = []
 
     def reply(request: Request) -> Reply:
+        if request.path.endswith("/optimizations"):
+            return optimisations()
         return next(states) if request.method == "GET" else ok(True)
 
     with stub_server(reply) as stub:
         connect(stub.url).seal(V1, [{"points": 200}], sink=seen.append)
     assert stub.requests[0].method == "PATCH"
     assert stub.requests[0].body == {"optimizers_config": {"indexing_threshold": 10_000}}
-    assert len(stub.requests) == 6  # the first green came before the optimiser had begun
+    states_read = [path for path in stub.paths()[1:] if not path.endswith("/optimizations")]
+    assert len(states_read) == 5  # the first green came before the optimiser had begun
     assert (seen[-1]["done"], seen[-1]["total"]) == (200, 200)
 
 
