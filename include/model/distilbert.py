@@ -151,8 +151,10 @@ def through(weights: Weights, state: Tensor, attention_mask: Tensor) -> Tensor:
         (n, length, dim), in the same dtype.
     """
     rows, length, dim = state.shape
-    padding = torch.zeros(attention_mask.shape, dtype=state.dtype, device=state.device)
-    padding = padding.masked_fill(attention_mask == 0, torch.finfo(state.dtype).min).view(rows, 1, 1, length)
+    padding = None
+    if state.device.type != "cpu" or not attention_mask.all():  # texts sorted by length often need none
+        unpadded = torch.zeros(attention_mask.shape, dtype=state.dtype, device=state.device)
+        padding = unpadded.masked_fill(attention_mask == 0, torch.finfo(state.dtype).min).view(rows, 1, 1, length)
 
     def attend(projected: Tensor) -> Tensor:
         query, key, value = projected.view(rows, length, 3, weights.heads, -1).permute(2, 0, 3, 1, 4)
@@ -199,7 +201,7 @@ def _layers(weights: Weights, state: Tensor, attend: Callable[[Tensor], Tensor])
     return state
 
 
-def _attention(query: Tensor, key: Tensor, value: Tensor, padding: Tensor) -> Tensor:
+def _attention(query: Tensor, key: Tensor, value: Tensor, padding: Tensor | None) -> Tensor:
     """Each (n, heads, length, head dim). Written out on a CPU.
 
     For texts of one or two hundred word pieces, plain products are faster there than the fused kernel, and far faster
@@ -207,7 +209,9 @@ def _attention(query: Tensor, key: Tensor, value: Tensor, padding: Tensor) -> Te
     """
     if query.device.type != "cpu":
         return functional.scaled_dot_product_attention(query, key, value, attn_mask=padding)
-    scores = torch.matmul(query * query.shape[-1] ** -0.5, key.transpose(-1, -2)).add_(padding)
+    scores = torch.matmul(query * query.shape[-1] ** -0.5, key.transpose(-1, -2))
+    if padding is not None:
+        scores.add_(padding)
     return torch.matmul(torch.softmax(scores, dim=-1), value)
 
 
