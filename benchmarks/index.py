@@ -262,7 +262,10 @@ def child(name: str, action: str, folder: Path) -> dict[str, float]:
     system = SYSTEMS[name][0](folder / ("Vitrine, one shard" if revised else name))
     if action == "load":
         laps: dict[str, float] = system.change(made, told["changed"]) if revised else system.load(made)
-        peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        # Not `ru_maxrss` of its own, which has the parent's in it.
+        status = Path("/proc/self/status").read_text()
+        own = int(status.split("VmHWM:")[1].split()[0])
+        peak = max(own, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
         return {**laps, "peak": peak / 1024, "points": len(made)}
     questions, ask = np.load(folder / "questions.npy"), system.open()
     figures: dict[str, float] = {}
