@@ -68,6 +68,7 @@ class Asker:
         published: What was published with it; None where it never was.
         root: The data directory.
         threads: Of each model, within one operator; `onnx_session.FOR_MANY` where many questions are asked in a row.
+        once: It is closed after one call, so that its model is opened quickly rather than run quickly.
     """
 
     version: IndexVersion
@@ -75,6 +76,7 @@ class Asker:
     published: Entry | None
     root: Path
     threads: int = 1
+    once: bool = False
     _readers: dict[Path, Reader | None] = field(default_factory=dict)
 
     @classmethod
@@ -86,6 +88,7 @@ class Asker:
         root: Path,
         server: ServerConnection | None = None,
         threads: int = 1,
+        once: bool = False,
         processes: "Processes | None" = None,
     ) -> Self:
         """Open a version.
@@ -95,7 +98,7 @@ class Asker:
             index: Where it is: store and collection.
             root: The data directory.
             server: Needed for `store="server"`.
-            threads: See the class.
+            threads, once: See the class.
             processes: That search an embedded version, where several questions are asked at once; None: this one does.
 
         Raises:
@@ -105,7 +108,7 @@ class Asker:
         """
         store = open_store(index, root=root, server=server, processes=processes)
         version, searcher = open_version(store, wanted, index, root)
-        return cls(version, searcher, published_with(root, index.collection, version.name), root, threads)
+        return cls(version, searcher, published_with(root, index.collection, version.name), root, threads, once)
 
     def close(self) -> None:
         """Give back what the version holds open."""
@@ -177,7 +180,7 @@ class Asker:
         """The version's model."""
         from include.model.query_encoder import QueryEncoder
 
-        return QueryEncoder(self._model, threads=self.threads, dimensions=self.version.dim)
+        return QueryEncoder(self._model, threads=self.threads, dimensions=self.version.dim, once=self.once)
 
     @cached_property
     def _remembering(self) -> Remembering:
