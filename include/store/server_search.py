@@ -10,13 +10,13 @@ from include.core.errors import UnknownVersion
 from include.store.calls import Caller
 from include.store.filters import Among, Filter, as_json, path_of
 from include.store.protocol import SHOWN_FIELDS, TEXT_FIELD
-from include.store.searcher import MOST_VALUES, Points, Searcher, Shown
+from include.store.searcher import MOST_VALUES, EngineSearcher, Points, Shown
 
 # Where codes are searched, twice as many as are wanted are compared by their originals.
 RESCORED = models.QuantizationSearchParams(rescore=True, oversampling=2.0)
 
 
-class ServerSearcher(Searcher):
+class ServerSearcher(EngineSearcher):
     """One collection, open for reading."""
 
     def __init__(
