@@ -129,8 +129,8 @@ class Api:
                 return route.fulfill(status=404, json={"detail": "Not Found"})
             if request.method == "POST":
                 self.verdicts.append(request.post_data_json)
-                status, told = self.judged
-                return route.fulfill(status=status, json=told)
+                status, judged = self.judged
+                return route.fulfill(status=status, json=judged)
             return route.fulfill(json=self.feedback)
         if name == "search":
             self.typed.append(dict(parse_qsl(urlsplit(request.url).query)))

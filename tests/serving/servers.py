@@ -35,16 +35,14 @@ def served(root: Path, *keys: str, llm: LlmConnection | None = None, **serving: 
 
 
 @contextmanager
-def running(
-    root: Path, log: Path, port: int | None = None, **environment: str
-) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+def running(root: Path, log: Path, **environment: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """A server in a process of its own that is ready, with its address; ended at the end."""
-    port = free_port() if port is None else port
+    port = environment.setdefault("VITRINE_SERVING_PORT", str(free_port()))
     with log.open("wb") as output:
         process = subprocess.Popen(
             command(),
             cwd=REPOSITORY,
-            env=clean({"VITRINE_DATA": str(root), "VITRINE_SERVING_PORT": str(port), **environment}),
+            env=clean({"VITRINE_DATA": str(root), **environment}),
             stdout=output,
             stderr=output,
         )

@@ -221,7 +221,7 @@ def test_an_analyst_types_asks_narrows_goes_back_and_judges(
     page: Page, airflow: Airflow, shop: list[dict[str, str]], tmp_path: Path
 ) -> None:
     """The page inside Airflow with the resident asker beside it, as people have them."""
-    with running(airflow.data, tmp_path / "log", airflow.asker):
+    with running(airflow.data, tmp_path / "log", VITRINE_SERVING_PORT=str(airflow.asker)):
         page.goto(f"{airflow.local.url}/plugin/ask")
         frame = page.frame_locator("iframe")
         field, typed = frame.locator("#question"), frame.locator("#typed li")
