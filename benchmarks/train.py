@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from benchmarks._compare import alternate, arguments, figure, table
-from benchmarks.encode import synthetic_catalogue
+from benchmarks.embed import synthetic_catalogue
 from include.catalogue.schema import PRODUCTS_FILE, read_rows
 from include.core.settings import MINILM_PACKAGE
 from include.core.train_settings import TrainSettings

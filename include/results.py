@@ -177,7 +177,7 @@ class KindUse(BaseModel):
     """What the artifacts of a kind take on the disk.
 
     Attributes:
-        kind: Its name; "leftovers" for what is no artifact.
+        kind: Its name; "vectors" for those kept of texts (`include.model.vector_cache`), "leftovers" for other things.
         stay: How many there are.
         stay_bytes: What they take.
         gone: How many were removed, or would be.

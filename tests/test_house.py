@@ -43,7 +43,7 @@ WRONG = {
         "import torch",
         "include.model.query_encoder -> torch",
     ),
-    "a circle": (CIRCLES, "index/vectors.py", "from include.index import embed", "include.index"),
+    "a circle": (CIRCLES, "model/vectors.py", "from include.index import embed", "include.index"),
 }
 
 LONGEST_FUNCTION = 60  # lines, without its docstring

@@ -60,6 +60,6 @@ def answer(
     laps = Laps()
     checked(questions)
     require_generator(settings, llm)  # before anything is opened
-    with Asker.open(settings.version, index, root=root, server=server) as asker:
+    with Asker.open(settings.version, index, root=root, server=server, once=True) as asker:
         laps.end("open")
         return asker.answer(questions, settings, llm=llm, laps=laps)

@@ -67,6 +67,7 @@ class Asker:
         published: What was published with it; None where it never was.
         root: The data directory.
         threads: Of each model, within one operator; `onnx_session.FOR_MANY` where many questions are asked in a row.
+        once: It is closed after one call, so that its model is opened quickly rather than run quickly.
     """
 
     version: IndexVersion
@@ -74,11 +75,19 @@ class Asker:
     published: Entry | None
     root: Path
     threads: int = 1
+    once: bool = False
     _readers: dict[Path, Reader | None] = field(default_factory=dict)
 
     @classmethod
     def open(
-        cls, wanted: str, index: IndexSettings, *, root: Path, server: ServerConnection | None = None, threads: int = 1
+        cls,
+        wanted: str,
+        index: IndexSettings,
+        *,
+        root: Path,
+        server: ServerConnection | None = None,
+        threads: int = 1,
+        once: bool = False,
     ) -> Self:
         """Open a version.
 
@@ -87,7 +96,7 @@ class Asker:
             index: Where it is: store and collection.
             root: The data directory.
             server: Needed for `store="server"`.
-            threads: See the class.
+            threads, once: See the class.
 
         Raises:
             NoLiveIndex: Nothing has been published.
@@ -95,7 +104,7 @@ class Asker:
             BadSettings: `store="server"` without a connection.
         """
         version, searcher = open_version(open_store(index, root=root, server=server), wanted, index, root)
-        return cls(version, searcher, published_with(root, index.collection, version.name), root, threads)
+        return cls(version, searcher, published_with(root, index.collection, version.name), root, threads, once)
 
     def close(self) -> None:
         """Give back what the version holds open."""
@@ -167,7 +176,7 @@ class Asker:
         """The version's model."""
         from include.model.query_encoder import QueryEncoder
 
-        return QueryEncoder(self._model, threads=self.threads, dimensions=self.version.dim)
+        return QueryEncoder(self._model, threads=self.threads, dimensions=self.version.dim, once=self.once)
 
     @cached_property
     def _remembering(self) -> Remembering:

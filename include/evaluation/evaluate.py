@@ -21,9 +21,10 @@ from include.core.pipeline_settings import PipelineSettings
 from include.core.progress import Sink
 from include.core.settings import EvaluateSettings
 from include.evaluation.filter_pairs import unreadable
-from include.evaluation.measure import measure
+from include.evaluation.measure import CachedEncoder, measure
 from include.model.base import resolve_base
-from include.model.directory import WEIGHTS, kept_dimensions, model_dim
+from include.model.directory import WEIGHTS, kept_dimensions, model_dim, stored_max_tokens
+from include.model.vector_cache import VectorCache
 from include.store.language import AUTO
 from include.store.live import LiveModel
 
@@ -69,9 +70,9 @@ def evaluate(
         "base": base.fingerprint,
     }
     shaping = _shaping(settings) | ({"dimensions": dim} if dim < model_dim(model) else {})
-    models: dict[str, dict[str, Any]] = {
-        "base": {"path": base.path, "max_tokens": train.max_tokens},
-        "tuned": {"path": model, "dimensions": dim},
+    models = {
+        "base": _cached(root, base.path, base.fingerprint, model_dim(base.path), train.max_tokens),
+        "tuned": _cached(root, model, inputs["model"], dim),
     }
     is_live = False
     if live is not None:
@@ -81,7 +82,7 @@ def evaluate(
             return earlier
         inputs["live"] = mark if live.dim == model_dim(live.path) else f"{mark}, {live.dim} dimensions"
         if not is_live:
-            models["live"] = {"path": live.path, "dimensions": live.dim}
+            models["live"] = _cached(root, live.path, mark, live.dim)
     standing = {"is_live": is_live, **_standing(model, live if "live" in models else None)}
 
     def write(space: Workspace) -> dict[str, Any]:
@@ -92,6 +93,12 @@ def evaluate(
     made = artifacts.build(root, kinds.EVALUATION, write, settings=shaping, inputs=inputs)
     _tell(made.stats)
     return made
+
+
+def _cached(root: Path, path: Path, mark: str, dim: int, max_tokens: int | None = None) -> CachedEncoder:
+    cut = max_tokens or stored_max_tokens(path)
+    cache = VectorCache(root, mark, cut, dim)
+    return CachedEncoder(cache, path=path, max_tokens=cut, dimensions=dim, measured=root)
 
 
 def table(protocols: Mapping[str, Mapping[str, Any]]) -> list[str]:

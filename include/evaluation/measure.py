@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from include.evaluation.gate import decide
 from include.evaluation.metrics import Ranking, figures, judge, per_query
 from include.evaluation.protocols import Protocol, query_to_label, title_to_content
 from include.evaluation.summary import Fitted, Measured, ProtocolFigures
+from include.model.vector_cache import VectorCache
 from include.store.fusion import depth
 from include.store.language import language_of
 from include.store.protocol import BM25_WEIGHT
@@ -37,7 +38,7 @@ COMPARED = (("tuned", "base"), ("tuned", "live"), ("tuned", "bm25"), ("hybrid", 
 
 def measure(
     catalogue: Path,
-    models: Mapping[str, Mapping[str, Any]],
+    models: Mapping[str, "CachedEncoder"],
     settings: PipelineSettings,
     standing: Mapping[str, Any],
     *,
@@ -47,7 +48,7 @@ def measure(
 
     Args:
         catalogue: Artifact of kind `catalogue`.
-        models: By system, base and tuned among them, what `Encoder.load` takes.
+        models: By system, base and tuned among them.
         settings: See `include.evaluation.evaluate.evaluate`.
         standing: What the gate must know of the tuned model beside its figures, see `include.evaluation.gate.decide`.
         sink: Receives progress, in tokens of each embedding.
@@ -55,17 +56,14 @@ def measure(
     Returns:
         The content of `metrics.json`.
     """
-    from include.model.encoder import Encoder
-
     began, train = time.monotonic(), settings.train
     protocols = _protocols(catalogue, settings)
     seconds: dict[str, float] = {}
     with _timed(seconds, "bm25"):
         language = language_of(catalogue, settings.index.language)
         asked = [_Asked(protocol, language) for protocol in protocols]
-    for system, kept in models.items() if asked else ():
+    for system, encoder in models.items() if asked else ():
         with _timed(seconds, system):
-            encoder = Encoder.load(**kept)
             for each in asked:
                 each.ask(system, encoder, train.seed, sink)
     scored = {each.protocol.name: each.scored() for each in asked}
@@ -102,6 +100,30 @@ def _protocols(catalogue: Path, settings: PipelineSettings) -> list[Protocol]:
     return protocols
 
 
+class CachedEncoder:
+    """A model that is loaded for the texts that it has not encoded before.
+
+    Args:
+        cache: Of the model, at its length.
+        kept: What `Encoder.load` takes.
+    """
+
+    def __init__(self, cache: VectorCache, **kept: Any) -> None:
+        self._cache, self._kept = cache, kept
+        self._encoder: Encoder | None = None
+
+    def encode(self, texts: Sequence[str], *, sink: Sink | None, stage: str) -> Vectors:
+        """The vectors of `texts`, (n, dim) float32."""
+
+        def anew(others: list[str]) -> Vectors:
+            from include.model.encoder import Encoder
+
+            self._encoder = self._encoder or Encoder.load(**self._kept)
+            return self._encoder.encode(others, sink=sink, stage=stage)
+
+        return self._cache.vectors(texts, anew)
+
+
 class _Asked:
     """A protocol, asked of one system after another.
 
@@ -118,7 +140,7 @@ class _Asked:
         self.rankings: dict[str, Ranking] = {"bm25": ranking}
         self.fusion: Fitted
 
-    def ask(self, system: str, encoder: "Encoder", seed: int, sink: Sink | None) -> None:
+    def ask(self, system: str, encoder: "CachedEncoder", seed: int, sink: Sink | None) -> None:
         """Search with a model; with the tuned one also hybrid."""
         protocol = self.protocol
         texts = [*protocol.queries, *(protocol.fit_queries if system == "tuned" else [])]

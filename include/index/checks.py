@@ -27,8 +27,8 @@ from include.core.errors import VerificationFailed
 from include.core.progress import Progress, Sink
 from include.index.plan import Plan, row_group_sizes
 from include.index.points import as_payload
-from include.index.vectors import VECTORS_FILE, matrix
 from include.model.onnx_session import FOR_MANY
+from include.model.vectors import VECTORS_FILE, matrix
 from include.store.searcher import Searcher
 
 log = logging.getLogger(__name__)

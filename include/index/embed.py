@@ -30,7 +30,10 @@ from include.core.progress import Progress, Sink
 from include.core.space import require
 from include.index.plan import Plan, Shard, read_plan
 from include.index.summary import Embedded
-from include.index.vectors import (
+from include.model.directory import stored_max_tokens
+from include.model.tokens import CatalogueTokens, find, joins
+from include.model.vector_cache import VectorCache
+from include.model.vectors import (
     VECTORS_FILE,
     KnownVectors,
     column,
@@ -40,7 +43,6 @@ from include.index.vectors import (
     write_whole,
     writer,
 )
-from include.model.tokens import CatalogueTokens, find, joins
 
 if TYPE_CHECKING:
     from include.model.encoder import Encoder
@@ -50,18 +52,19 @@ log = logging.getLogger(__name__)
 COUNTS = b"vitrine.counts"  # a scratch file's own counts, in its schema's metadata
 
 
-def embed(plan: Path, shard: int, *, root: Path, batch_tokens: int = 8192, sink: Sink | None = None) -> Artifact:
+def embed(plan: Path, shard: int, *, root: Path, batch_tokens: int = 0, sink: Sink | None = None) -> Artifact:
     """Embed the products of one shard.
 
     Args:
         plan: Artifact of kind `plan`.
         shard: Its number.
         root: The data directory.
-        batch_tokens: Word pieces in a batch, padding included; shapes memory and speed, not the result.
+        batch_tokens: Word pieces in a batch, padding included; shapes memory and speed, not the result. 0 for what is
+            fastest on this machine, see `include.model.pace`.
         sink: Receives progress, in rows.
 
     Returns:
-        Artifact of kind `embedding` with `vectors.parquet` (see `include.index.vectors`): float32 vectors of
+        Artifact of kind `embedding` with `vectors.parquet` (see `include.model.vectors`): float32 vectors of
         length 1. Its statistics: `Embedded`.
 
     Raises:
@@ -128,6 +131,8 @@ class _Embedding:
         need = 2 * self.shard.rows * (4 * self.plan.dim + 64) - sum(pieces[number].stat().st_size for number in kept)
         require(self.space.path, need, f"Embedding shard {self.shard.shard}")
         known.add_published(self.root, self._model_fingerprint, self.plan.dim)
+        cut = stored_max_tokens(self.root / self.plan.model)
+        VectorCache(self.root, self._model_fingerprint, cut, self.plan.dim).add_to(known)
         rows_kept = sum(_rows_of(pieces[number]) for number in kept)
         with Progress(self.name, self.shard.rows, sink=sink, start=rows_kept) as progress:
             for number, piece in enumerate(pieces):
@@ -163,11 +168,7 @@ class _Embedding:
     ) -> tuple[Vectors, dict[str, Any]]:
         """Vectors (n, dim) of a row group's products, and how they came about."""
         texts, first, inverse = np.unique(text_hashes(table["text_hash"]), return_index=True, return_inverse=True)
-        distinct = np.empty((len(texts), self.plan.dim), np.float32)
-        new = np.ones(len(texts), dtype=bool)
-        for positions, vectors in known.read(texts):
-            distinct[positions] = vectors
-            new[positions] = False
+        distinct, new = known.fill(texts, self.plan.dim)
         embed = np.flatnonzero(new)
         embed = embed[np.argsort(first[embed])]  # in the order of the rows: a hash's order means nothing
         before = progress.done
@@ -197,7 +198,7 @@ class _Embedding:
             from include.model.encoder import Encoder
 
             path = artifacts.read(self.root / self.plan.model).path
-            self._encoder = Encoder.load(path, dimensions=self.plan.embed.get("dimensions", 0))
+            self._encoder = Encoder.load(path, dimensions=self.plan.embed.get("dimensions", 0), measured=self.root)
             if self._encoder.dim != self.plan.dim:
                 raise BadModel(
                     f"The model {path} gives vectors of {self._encoder.dim} dimensions, the plan of version "

@@ -12,7 +12,7 @@ from include.catalogue.attributes import AttributeValue
 from include.catalogue.schema import PRODUCTS_FILE, open_parquet
 from include.core.arrays import Vectors
 from include.core.errors import DamagedArtifact, VerificationFailed
-from include.index.vectors import UNIT_TOLERANCE, VECTORS_FILE
+from include.model.vectors import UNIT_TOLERANCE, VECTORS_FILE
 from include.store.protocol import Payload, PointBatch, point_id
 from include.store.terms import Terms
 

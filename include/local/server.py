@@ -44,10 +44,12 @@ POOLS = {
 }
 AIRFLOWS_OWN_SIZE = 128  # of default_pool, in a home that nobody has set another size in
 # The leader waits for any of its processes to end, and then ends itself. $0 is Python: the environment's own `airflow`
-# names the place where it was installed, which a checkout that was moved has left.
+# names the place where it was installed, which a checkout that was moved has left. Tasks are forked from the scheduler:
+# what it has imported they need not. Those are packages that a question needs; a change of our own code holds at once.
 SCRIPT = """
 "$0" -m airflow db migrate || exit 1
-"$0" -m airflow scheduler --skip-serve-logs &
+"$0" -c 'import runpy, numpy, rapidfuzz.distance, regex, Stemmer
+runpy.run_module("airflow", run_name="__main__", alter_sys=True)' scheduler --skip-serve-logs &
 "$0" -m airflow dag-processor &
 "$0" -m airflow api-server &
 "$0" -m airflow triggerer --skip-serve-logs &

@@ -5,9 +5,13 @@ forth between layers, attention with dropout runs in float32, and each dropout d
 Here activations stay in bfloat16 from the first layer to the last (weights are float32, cast once for many
 batches; layer norms and softmax add up in float32), the three projections of attention are one product,
 attention's own dropout is left out, and eight elements share a draw. V. Sanh et al., 2019, arXiv:1910.01108.
+
+Without gradients, `packed` weights lie as oneDNN's products on a CPU read them, and each product adds its bias, and
+what else follows it (GELU, the state before), while its results are still at hand.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -18,6 +22,7 @@ if TYPE_CHECKING:
     from transformers import DistilBertModel
 
 EPSILON = 1e-12  # of DistilBERT's layer norms
+FUSED = torch.ops.mkldnn._linear_pointwise  # what torch.compile makes of such products; needs no compiler itself
 
 
 @dataclass(frozen=True)
@@ -91,6 +96,32 @@ def cast(model: "DistilBertModel", dtype: torch.dtype) -> Weights:
     )
 
 
+def can_pack(dtype: torch.dtype) -> bool:
+    """Whether this processor has `packed` products in `dtype`."""
+    if not torch.backends.mkldnn.is_available():
+        return False
+    return dtype != torch.bfloat16 or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def packed(weights: Weights) -> Weights:
+    """The same for passes without gradients and dropout on a CPU; see `can_pack`."""
+
+    def pack(layer: Affine) -> Affine:
+        return Affine(torch.ops.mkldnn._reorder_linear_weight(layer.weight.detach(), None), layer.bias.detach())
+
+    layers = tuple(
+        replace(
+            layer,
+            projections=pack(layer.projections),
+            output=pack(layer.output),
+            widen=pack(layer.widen),
+            narrow=pack(layer.narrow),
+        )
+        for layer in weights.layers
+    )
+    return replace(weights, layers=layers)
+
+
 def hidden_states(weights: Weights, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
     """The last layer's output.
 
@@ -102,7 +133,7 @@ def hidden_states(weights: Weights, input_ids: Tensor, attention_mask: Tensor) -
     Returns:
         (n, length, dim) in the dtype of `weights`' matrices.
     """
-    dtype = weights.layers[0].output.weight.dtype
+    dtype = weights.layers[0].output.bias.dtype
     embedded = functional.embedding(input_ids, weights.words) + weights.positions[: input_ids.shape[1]]
     state = _dropped(_normed(embedded, weights.norm).to(dtype), weights.dropout)
     return through(weights, state, attention_mask)
@@ -120,20 +151,57 @@ def through(weights: Weights, state: Tensor, attention_mask: Tensor) -> Tensor:
         (n, length, dim), in the same dtype.
     """
     rows, length, dim = state.shape
-    state = state.view(rows * length, dim)
-    padding = torch.zeros(attention_mask.shape, dtype=state.dtype, device=state.device)
-    padding = padding.masked_fill(attention_mask == 0, torch.finfo(state.dtype).min).view(rows, 1, 1, length)
-    for layer in weights.layers:
-        projected = _linear(state, layer.projections)
+    padding = None
+    if state.device.type != "cpu" or not attention_mask.all():  # texts sorted by length often need none
+        unpadded = torch.zeros(attention_mask.shape, dtype=state.dtype, device=state.device)
+        padding = unpadded.masked_fill(attention_mask == 0, torch.finfo(state.dtype).min).view(rows, 1, 1, length)
+
+    def attend(projected: Tensor) -> Tensor:
         query, key, value = projected.view(rows, length, 3, weights.heads, -1).permute(2, 0, 3, 1, 4)
-        mixed = _attention(query, key, value, padding).transpose(1, 2).reshape(rows * length, dim)
-        state = _normed(_linear(mixed, layer.output).add_(state), layer.attention_norm)
-        narrow = _linear(functional.gelu(_linear(state, layer.widen)), layer.narrow)
-        state = _normed(_dropped(narrow, weights.dropout).add_(state), layer.norm)
-    return state.view(rows, length, dim)
+        return _attention(query, key, value, padding).transpose(1, 2).reshape(rows * length, dim)
+
+    return _layers(weights, state.view(rows * length, dim), attend).view(rows, length, dim)
 
 
-def _attention(query: Tensor, key: Tensor, value: Tensor, padding: Tensor) -> Tensor:
+def unpadded_states(weights: Weights, input_ids: Tensor, offsets: Tensor, longest: int) -> Tensor:
+    """The last layer's output for texts one after another, without padding and gradients: for GPUs.
+
+    Args:
+        weights: From `cast`.
+        input_ids: (tokens,) int64, of all texts.
+        offsets: (texts + 1,) int64: text i has `input_ids[offsets[i]:offsets[i + 1]]`.
+        longest: Word pieces of the longest text.
+
+    Returns:
+        (tokens, dim) in the dtype of the matrices.
+    """
+    places = torch.arange(len(input_ids), device=offsets.device) - offsets[:-1].repeat_interleave(offsets.diff())
+    embedded = functional.embedding(input_ids, weights.words) + weights.positions[places]
+    state = _normed(embedded, weights.norm).to(weights.layers[0].output.bias.dtype)
+
+    def attend(projected: Tensor) -> Tensor:
+        query, key, value = (
+            torch.nested.nested_tensor_from_jagged(each.contiguous(), offsets, min_seqlen=1, max_seqlen=longest)
+            for each in projected.view(len(state), 3, weights.heads, -1).unbind(1)
+        )
+        mixed = functional.scaled_dot_product_attention(
+            query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2)
+        )
+        return mixed.transpose(1, 2).values().reshape(state.shape)
+
+    return _layers(weights, state, attend)
+
+
+def _layers(weights: Weights, state: Tensor, attend: Callable[[Tensor], Tensor]) -> Tensor:
+    """What the layers make of states (tokens, dim); `attend` mixes their projections, (tokens, 3 dim), to as many."""
+    for layer in weights.layers:
+        mixed = attend(_linear(state, layer.projections))
+        state = _normed(_added(mixed, layer.output, state), layer.attention_norm)
+        state = _normed(_added(_widened(state, layer.widen), layer.narrow, state, weights.dropout), layer.norm)
+    return state
+
+
+def _attention(query: Tensor, key: Tensor, value: Tensor, padding: Tensor | None) -> Tensor:
     """Each (n, heads, length, head dim). Written out on a CPU.
 
     For texts of one or two hundred word pieces, plain products are faster there than the fused kernel, and far faster
@@ -141,14 +209,36 @@ def _attention(query: Tensor, key: Tensor, value: Tensor, padding: Tensor) -> Te
     """
     if query.device.type != "cpu":
         return functional.scaled_dot_product_attention(query, key, value, attn_mask=padding)
-    scores = torch.matmul(query * query.shape[-1] ** -0.5, key.transpose(-1, -2)).add_(padding)
+    scores = torch.matmul(query * query.shape[-1] ** -0.5, key.transpose(-1, -2))
+    if padding is not None:
+        scores.add_(padding)
     return torch.matmul(torch.softmax(scores, dim=-1), value)
 
 
+def _widened(values: Tensor, layer: Affine) -> Tensor:
+    """A linear layer and GELU."""
+    if layer.weight.is_mkldnn:
+        return _tensor(FUSED(values, layer.weight, layer.bias, "gelu", [], "none"))
+    return functional.gelu(_linear(values, layer))
+
+
+def _added(values: Tensor, layer: Affine, state: Tensor, dropout: float = 0.0) -> Tensor:
+    """A linear layer, dropout, and the state before it."""
+    if layer.weight.is_mkldnn:
+        return _tensor(FUSED.binary(values, state, layer.weight, layer.bias, "add"))
+    return _dropped(_linear(values, layer), dropout).add_(state)
+
+
 def _linear(values: Tensor, layer: Affine) -> Tensor:
+    if layer.weight.is_mkldnn:
+        return _tensor(FUSED(values, layer.weight, layer.bias, "none", [], ""))
     if values.device.type != "cpu":
         return functional.linear(values, layer.weight, layer.bias)
     return torch.mm(values, layer.weight.t()).add_(layer.bias)  # faster than with the bias in the product
+
+
+def _tensor(made: Any) -> Tensor:
+    return made  # type: ignore[no-any-return]
 
 
 def _normed(values: Tensor, norm: Affine) -> Tensor:

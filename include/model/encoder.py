@@ -7,7 +7,7 @@ Sentence-BERT, 2019, arXiv 1908.10084).
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,6 +60,9 @@ class Encoder:
         max_tokens: Longer texts are cut, in word pieces, CLS and SEP included.
         device: Where the model is.
         precision: "bfloat16" or "float32": what matrix products are computed in.
+        precisions: Those among which `encode` may choose, where `measured` says that it may.
+        measured: The data directory where the fastest way to encode is measured and remembered, see
+            `include.model.pace`; None for the usual way.
     """
 
     def __init__(
@@ -79,6 +82,8 @@ class Encoder:
         self.device = device
         self.precision = precision
         self.dim: int = dimensions or model.config.dim
+        self.precisions = [precision]
+        self.measured: Path | None = None
         self._config = config
 
     @classmethod
@@ -90,6 +95,7 @@ class Encoder:
         device: str = "auto",
         precision: str = "auto",
         dimensions: int = 0,
+        measured: Path | None = None,
     ) -> "Encoder":
         """Load a base model's directory or a saved bi-encoder.
 
@@ -99,6 +105,7 @@ class Encoder:
             device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1" …
             precision: "auto" (bfloat16 where the device computes in it), "bfloat16", "float32".
             dimensions: Of each vector the first so many are kept; 0 for all.
+            measured: See the attribute.
 
         Raises:
             BadModel: The directory does not hold an intact DistilBERT.
@@ -106,6 +113,8 @@ class Encoder:
         """
         import torch
         from transformers import DistilBertConfig, DistilBertModel
+
+        from include.model.distilbert import can_pack
 
         config = check_distilbert(path)
         require_dimensions(dimensions, int(config["dim"]))
@@ -127,7 +136,7 @@ class Encoder:
         model = DistilBertModel(DistilBertConfig.from_dict(config, attn_implementation="sdpa"))
         model.load_state_dict(read_weights(path / WEIGHTS, model.state_dict()))
         model.train(False).to(place)
-        return cls(
+        encoder = cls(
             model,
             tokenizer,
             max_tokens=length,
@@ -136,6 +145,16 @@ class Encoder:
             config=config,
             dimensions=dimensions,
         )
+        encoder.measured = measured
+        if precision == "auto" and place.type == "cpu" and can_pack(torch.bfloat16):
+            encoder.precisions = ["bfloat16", "float32"]
+        return encoder
+
+    @property
+    def shape(self) -> dict[str, int]:
+        """What of the model decides how long a pass takes."""
+        numbers = {name: int(self._config[name]) for name in ("dim", "hidden_dim", "n_layers", "n_heads")}
+        return {**numbers, "max_tokens": self.max_tokens}
 
     def tokenize(self, texts: Sequence[str]) -> list[np.ndarray]:
         """Word pieces of each text: int32 ids with CLS and SEP, at most `max_tokens`."""
@@ -176,7 +195,7 @@ class Encoder:
         return torch.nn.functional.normalize(pooled[:, : self.dim], dim=-1)
 
     def encode(
-        self, texts: Sequence[str], *, batch_tokens: int = 8192, sink: Sink | None = None, stage: str = "embed"
+        self, texts: Sequence[str], *, batch_tokens: int = 0, sink: Sink | None = None, stage: str = "embed"
     ) -> np.ndarray:
         """Vectors of `texts`, in their order: (n, dim) float32, L2-normalised.
 
@@ -189,32 +208,28 @@ class Encoder:
         return self.encode_ids(self.tokenize(texts), batch_tokens=batch_tokens, sink=sink, stage=stage)
 
     def encode_ids(
-        self, ids: Sequence[np.ndarray], *, batch_tokens: int = 8192, sink: Sink | None = None, stage: str = "embed"
+        self, ids: Sequence[np.ndarray], *, batch_tokens: int = 0, sink: Sink | None = None, stage: str = "embed"
     ) -> np.ndarray:
         """`encode` for texts that are word pieces already, with CLS and SEP.
 
         Args:
             ids: Word pieces of each text.
-            batch_tokens: Most word pieces in a batch, padding included.
+            batch_tokens: Most word pieces in a batch, padding included; 0 for what is fastest here.
             sink: Receives progress, counted in word pieces.
             stage: The name that progress goes by.
         """
-        import torch
+        from include.model.pace import Pace
+        from include.model.passes import encoded, fast_weights, length_batches, pace_for
 
         vectors = np.empty((len(ids), self.dim), np.float32)
-        training = self.model.training
-        self.model.train(False)
-        try:
-            with (
-                Progress(stage, sum(len(row) for row in ids), unit="tokens", sink=sink) as progress,
-                torch.inference_mode(),
-            ):
-                weights = self.weights()
-                for batch in length_batches([len(row) for row in ids], batch_tokens):
-                    vectors[batch] = self.forward(*self.pad([ids[row] for row in batch]), weights).cpu().numpy()
-                    progress.advance(sum(len(ids[row]) for row in batch))
-        finally:
-            self.model.train(training)
+        lengths = [len(row) for row in ids]
+        pace = Pace(self.precision, 1, batch_tokens) if batch_tokens else pace_for(self, ids)
+        batches = list(length_batches(lengths, pace.batch_tokens))
+        with Progress(stage, sum(lengths), unit="tokens", sink=sink) as progress:
+            made = encoded(self, ids, batches, pace.streams, fast_weights(self, pace.precision))
+            for batch, found in zip(batches, made, strict=True):
+                vectors[batch] = found
+                progress.advance(sum(lengths[row] for row in batch))
         return vectors
 
     def pad(self, ids: Sequence[np.ndarray]) -> tuple["torch.Tensor", "torch.Tensor"]:
@@ -278,21 +293,6 @@ class Encoder:
         }
         for name, content in files.items():
             (path / name).write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-
-
-def length_batches(lengths: Sequence[int], batch_tokens: int) -> Iterator[list[int]]:
-    """Group texts of like length: positions in `lengths`, longest first, so that want of memory shows at once.
-
-    Args:
-        lengths: Word pieces of each text.
-        batch_tokens: Most word pieces in a batch, padding included; a longer text is a batch of its own.
-    """
-    order = sorted(range(len(lengths)), key=lambda row: -lengths[row])
-    start = 0
-    while start < len(order):
-        size = max(1, batch_tokens // max(1, lengths[order[start]]))
-        yield order[start : start + size]
-        start += size
 
 
 def resolve_precision(precision: str, device: "torch.device") -> str:

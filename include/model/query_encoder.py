@@ -24,6 +24,7 @@ class QueryEncoder:
         path: A directory that `include.model.encoder.Encoder.save` wrote.
         threads: Of ONNX Runtime, within one operator; `FOR_MANY` where there are many texts.
         dimensions: Of each vector the first so many are kept, as in the index; 0 for all.
+        once: For a few texts, see `open_session`.
 
     Attributes:
         dim: Length of a vector.
@@ -34,12 +35,12 @@ class QueryEncoder:
         BadSettings: The model's vectors have fewer dimensions.
     """
 
-    def __init__(self, path: Path, *, threads: int = 1, dimensions: int = 0) -> None:
+    def __init__(self, path: Path, *, threads: int = 1, dimensions: int = 0, once: bool = False) -> None:
         self.max_tokens = stored_max_tokens(path)
         self.tokenizer = load_tokenizer(path, self.max_tokens)
         self.tokenizer.enable_padding()
         file = path / ONNX_FILE
-        self._session = open_session(file, threads, REBUILD)
+        self._session = open_session(file, threads, REBUILD, once=once)
         whole = self._session.get_outputs()[0].shape[-1]
         if not isinstance(whole, int):
             raise BadModel(f"{file} gives vectors of no fixed length ({whole!r}).", REBUILD)

@@ -24,7 +24,7 @@ from include.core.arrays import Ints, Keys
 from include.core.errors import DamagedArtifact
 from include.core.pipeline_settings import with_titles
 from include.core.settings import EvaluateSettings
-from include.index.vectors import text_hashes
+from include.model.vectors import text_hashes
 from include.results import CatalogueChange
 from include.store.version import IndexVersion
 

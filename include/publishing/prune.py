@@ -27,6 +27,7 @@ from include.core.ledger import RunRecord
 from include.core.settings import IndexSettings, RetentionSettings
 from include.core.space import ATTEMPT, DISCARDED, allocated, mebibytes
 from include.index import claims
+from include.model import vector_cache
 from include.publishing.needed import KINDS, Shelf, collections, needed, plans_of, published_versions, shelf
 from include.results import KindUse, Pruned
 from include.store.connection import ServerConnection
@@ -74,8 +75,9 @@ def prune(
         used = {name for record in kept for name in record.used}
         work.keep = needed(root, held, used | work.claimed, [*work.published, *work.live_on_servers()])
     since = min((record.began.timestamp() for record in kept), default=0.0)
-    litter = work.leftovers(since if work.keep is not None else 0.0)
-    rows = [*(work.kind(kind.name) for kind in KINDS), litter]
+    since = since if work.keep is not None else 0.0
+    litter = work.leftovers(since)
+    rows = [*(work.kind(kind.name) for kind in KINDS), litter, work.vectors(since)]
     if not dry_run:
         work.tidy([record for record in known[least:] if record not in kept])
     used_disk = shutil.disk_usage(root if root.exists() else root.parent)
@@ -197,6 +199,14 @@ class _Pruning:
             model = self.root / "model" / path.name
             there = model.exists() or model.with_name(f".scratch-{path.name}").exists()
             old = not there and last_written(path) < min(since, self.before)
+            self._count(row, allocated(path), old and (self.dry_run or _removed(path)))
+        return row
+
+    def vectors(self, since: float) -> KindUse:
+        """Remove the vectors kept of texts by models that the kept runs have not used: what is used is dated anew."""
+        row = KindUse(kind=vector_cache.DIRECTORY)
+        for path in (self.root / vector_cache.DIRECTORY).glob("*"):
+            old = last_written(path) < min(since, self.before)
             self._count(row, allocated(path), old and (self.dry_run or _removed(path)))
         return row
 

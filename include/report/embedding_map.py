@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from include.catalogue.schema import PRODUCTS_FILE, open_parquet, read_attributes
 from include.core.arrays import Floats, Vectors
-from include.index.vectors import VECTORS_FILE, matrix
+from include.model.vectors import VECTORS_FILE, matrix
 
 log = logging.getLogger(__name__)
 

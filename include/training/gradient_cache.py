@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from include.core.arrays import Ids
-from include.model.encoder import Encoder, length_batches
+from include.model.encoder import Encoder
+from include.model.passes import length_batches
 from include.training.distributed import ALONE, Processes
 
 if TYPE_CHECKING:

@@ -24,8 +24,10 @@ from include.core.arrays import Ints, Vectors
 from include.core.artifacts import Artifact, Workspace
 from include.core.progress import Progress, Sink
 from include.core.space import require
+from include.model.directory import kept_dimensions, stored_max_tokens
 from include.model.onnx_session import FOR_MANY
 from include.model.query_encoder import QueryEncoder
+from include.model.vector_cache import VectorCache
 from include.store.protocol import Store
 from include.store.version import IndexVersion
 from include.training.pairs import NONE, Pairs, Ragged
@@ -73,7 +75,9 @@ def mine(catalogue: Path, index: MinedIndex, count: int, *, root: Path, sink: Si
     """
 
     def write(space: Workspace) -> dict[str, Any]:
-        return _write(space, catalogue / PRODUCTS_FILE, index, count, sink)
+        dim = kept_dimensions(index.model, index.dim)
+        cache = VectorCache(root, inputs["model"], stored_max_tokens(index.model), dim)
+        return _write(space, catalogue / PRODUCTS_FILE, index, count, cache, sink)
 
     inputs = {
         "catalogue": apart_from_attributes(catalogue),
@@ -103,7 +107,9 @@ def mine_live(catalogue: Path, count: int, store: Store, *, root: Path, sink: Si
         return mine(catalogue, index, count, root=root, sink=sink).path
 
 
-def _write(space: Workspace, products: Path, index: MinedIndex, count: int, sink: Sink | None) -> dict[str, Any]:
+def _write(
+    space: Workspace, products: Path, index: MinedIndex, count: int, cache: VectorCache, sink: Sink | None
+) -> dict[str, Any]:
     require(space.path, 8 * count * pq.read_metadata(products).num_rows, "Mining hard negatives")
     uids = np.concatenate([short_hashes(table["uid"].to_pylist()) for table in read_rows(products, ["uid"])])
     order = np.argsort(uids)
@@ -116,9 +122,10 @@ def _write(space: Workspace, products: Path, index: MinedIndex, count: int, sink
     ):
         for table in read_rows(products, ["uid", "title"]):
             mined = []
+            vectors = cache.vectors(table["title"].to_pylist(), encoder.encode)
             for start in range(0, table.num_rows, TITLES_AT_ONCE):
                 part = table.slice(start, TITLES_AT_ONCE).to_pylist()
-                for row, vector in zip(part, encoder.encode([row["title"] for row in part]), strict=True):
+                for row, vector in zip(part, vectors[start : start + len(part)], strict=True):
                     hits = index.search(vector, CANDIDATES * count + 1)
                     near = short_hashes(choose(row["uid"], hits, count))
                     place = order[np.minimum(np.searchsorted(uids, near, sorter=order), len(order) - 1)]

@@ -22,7 +22,7 @@ from torch.nn import functional
 
 from include.model.directory import encodable
 from include.model.distilbert import hidden_states, through
-from include.model.encoder import length_batches
+from include.model.passes import length_batches
 
 if TYPE_CHECKING:
     from include.model.encoder import Encoder

@@ -1,6 +1,7 @@
 """Evaluation: every system measured, and what is kept of it."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,14 @@ from include.core import artifacts, kinds
 from include.core.errors import BadSettings
 from include.core.pipeline_settings import PipelineSettings
 from include.core.progress import Snapshot
-from include.core.settings import MINILM_PACKAGE, ConvertSettings, EmbedSettings, EvaluateSettings, SourceSettings
+from include.core.settings import (
+    MINILM_PACKAGE,
+    ConvertSettings,
+    EmbedSettings,
+    EvaluateSettings,
+    IndexSettings,
+    SourceSettings,
+)
 from include.core.train_settings import TrainSettings
 from include.evaluation.evaluate import evaluate, table
 from include.evaluation.exact_search import dense_search
@@ -23,6 +31,8 @@ from include.evaluation.examples import won_and_lost
 from include.evaluation.fusion_weight import LEAST_OF_QUESTIONS
 from include.evaluation.metrics import judge, summary
 from include.evaluation.protocols import Protocol, query_to_label, title_to_content
+from include.index.embed import embed
+from include.index.plan import plan_shards
 from include.model.base import resolve_base
 from include.model.encoder import Encoder
 from include.model.query_encoder import QueryEncoder
@@ -30,7 +40,7 @@ from include.source.download import download
 from include.store.live import LiveModel
 from include.training.train import UNTRAINED
 from include.training.train import train as fine_tune
-from tests.small import Product, products, publish_model
+from tests.small import THINGS, Product, products, publish_model
 
 SETTINGS = EvaluateSettings()
 MakeCatalogue = Callable[[Sequence[Product]], Path]
@@ -288,3 +298,48 @@ def test_known_minilm_figures_on_real_products(root: Path, real_zip: Path) -> No
     ranking = dense_search(vectors[:304], vectors[304:], 100)
     found = summary(judge(ranking, made.relevant), ["p@1", "r@10", "mrr@100"])
     assert found == pytest.approx({"p@1": 0.753, "r@10": 0.980, "mrr@100": 0.840}, abs=0.02)
+
+
+def test_what_a_model_has_encoded_is_not_encoded_again(
+    root: Path,
+    make_catalogue: MakeCatalogue,
+    model: Path,
+    tiny_model: Path,
+    train: TrainSettings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A night's run measured its base on 50,000 texts that the run before had measured it on."""
+    asked: list[str] = []
+    tokenize = Encoder.tokenize
+
+    def spy(self: Encoder, texts: Sequence[str]) -> list[np.ndarray]:
+        asked.extend(texts)
+        return tokenize(self, texts)
+
+    monkeypatch.setattr(Encoder, "tokenize", spy)
+    alone = [Product(f"T{number}", f"label {thing}", "") for number, thing in enumerate(THINGS[:5])]
+    catalogue = make_catalogue([*products(60), *alone])
+    first = evaluate(catalogue, model, chosen(train), root=root)
+    corpus = {row.content for row in products(60)} | {row.title for row in alone}
+    assert corpus < set(asked)
+    each = len(asked) // 2
+    assert sorted(asked[:each]) == sorted(set(asked[:each])), "a text of both protocols, too, is encoded once"
+
+    asked.clear()
+    shards = plan_shards(catalogue, model, EmbedSettings(shards=1), IndexSettings(), root=root).path
+    made = embed(shards, 0, root=root).stats
+    assert (made["embedded"], made["copied"]) == (60, 5), "a product of a title alone is what its label is"
+    assert set(asked).isdisjoint(row.title for row in alone)
+
+    asked.clear()
+    other = other_model(root, tiny_model, tmp_path)
+    changed = make_catalogue([*products(61), *alone])
+    second = evaluate(changed, other, chosen(train), root=root, live=LiveModel(model, 32))
+    times = Counter(asked)
+    assert times[products(1)[0].content] == 1, "by the new model alone: base and live model have it"
+    assert times[products(61)[60].content] == 3
+    systems = [made.stats["protocols"]["query_to_label"]["systems"] for made in (first, second)]
+    for name in ("p@1", "mrr@10", "ndcg@10"):  # PSP also depends on the products that there are
+        assert systems[0]["base"][name] == systems[1]["base"][name]
+        assert systems[0]["tuned"][name] == systems[1]["live"][name]

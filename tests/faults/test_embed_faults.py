@@ -12,14 +12,14 @@ from include.core import artifacts, kinds
 from include.core.settings import EmbedSettings, IndexSettings
 from include.index.embed import embed
 from include.index.plan import plan_shards
-from include.index.vectors import VECTORS_FILE
 from include.model.encoder import Encoder
+from include.model.vectors import VECTORS_FILE
 from tests.faults.killed import kill_at_point
 from tests.small import products, publish_model, write_catalogue
 
 SCRIPT = """
 from pathlib import Path
-import include.index.embed, include.index.vectors, os
+import include.index.embed, include.model.vectors, os
 from include.model.encoder import Encoder
 
 plan, root, point, count = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
@@ -37,7 +37,7 @@ def stopping_at(count, function):
 if point == "encode":
     Encoder.encode_ids = stopping_at(count, Encoder.encode_ids)
 elif point == "rename":
-    include.index.vectors.os.replace = stopping_at(count, os.replace)
+    include.model.vectors.os.replace = stopping_at(count, os.replace)
 elif point == "manifest":
     include.core.artifacts.write_json = stopping_at(count, include.core.artifacts.write_json)
 include.index.embed.embed(plan, 0, root=root)

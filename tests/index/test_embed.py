@@ -15,9 +15,9 @@ from include.core.errors import BadModel, BadSettings
 from include.core.settings import EmbedSettings, IndexSettings
 from include.index.embed import embed
 from include.index.plan import plan_shards
-from include.index.vectors import VECTORS_FILE, matrix
 from include.model.encoder import Encoder
 from include.model.tokens import tokenize
+from include.model.vectors import VECTORS_FILE, matrix
 from tests.small import Product, products, publish_model, write_catalogue
 
 MakeCatalogue = Callable[[Sequence[Product]], Path]

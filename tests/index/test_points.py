@@ -12,7 +12,7 @@ import pytest
 from include.catalogue.text_hash import text_hash
 from include.core.errors import DamagedArtifact, VerificationFailed
 from include.index.points import read_points
-from include.index.vectors import VECTORS_FILE
+from include.model.vectors import VECTORS_FILE
 from include.store.protocol import PointBatch, point_id
 from include.store.terms import Terms
 from tests.index.points import vectors

@@ -12,7 +12,8 @@ import torch
 from include.core.arrays import Scores, Vectors
 from include.core.errors import BadModel, BadSettings
 from include.core.progress import Snapshot
-from include.model.encoder import Encoder, length_batches, resolve_precision
+from include.model.encoder import Encoder, resolve_precision
+from include.model.passes import length_batches
 
 TEXTS = [
     "red kettle number 7",

@@ -25,10 +25,11 @@ def saved(tiny_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_vectors_equal_the_encoders(saved: Path) -> None:
+@pytest.mark.parametrize("once", [False, True])
+def test_vectors_equal_the_encoders(saved: Path, once: bool) -> None:
     """Danger: questions live in another space than the products, and nothing is found."""
     questions = [*TEXTS, *(f"number {number} lamp" for number in range(BATCH))]
-    encoder = QueryEncoder(saved)
+    encoder = QueryEncoder(saved, once=once)
     found = encoder.encode(questions)
     expected = Encoder.load(saved, precision="float32").encode(questions)
     assert (encoder.dim, encoder.max_tokens) == (32, 24)

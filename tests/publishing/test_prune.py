@@ -215,6 +215,18 @@ def test_a_checkpoint_stays_while_its_run_may_be_resumed(shop: Weekly) -> None:
     assert not (shop.root / "model" / f".scratch-{'a' * 16}").exists(), "two newer runs have come"
 
 
+def test_vectors_of_models_that_no_kept_run_used_go(shop: Weekly) -> None:
+    """Each training makes a model, and each model vectors of 50,000 texts."""
+    kept = sorted((shop.root / "vectors").iterdir())
+    assert kept, "evaluation keeps vectors"
+    forgotten = shop.root / "vectors" / "0123456789abcdef"
+    forgotten.mkdir()
+    os.utime(forgotten, (0, 0))
+    [row] = [row for row in prune(shop.root, RetentionSettings(keep_runs=3)).kinds if row.kind == "vectors"]
+    assert (row.stay, row.gone) == (len(kept), 1)
+    assert sorted((shop.root / "vectors").iterdir()) == kept
+
+
 def test_leftovers_of_dead_processes_go_at_once_and_damaged_ones_later(shop: Weekly) -> None:
     """What was set aside is kept for a look; what nobody will ever look at is not."""
     old = shop.root / "catalogue" / f".damaged-{'b' * 16}-12345678"

@@ -9,7 +9,7 @@ import pytest
 
 from include.catalogue.attributes import Attribute
 from include.core.arrays import Vectors
-from include.index.vectors import VECTORS_FILE, column, schema, writer
+from include.model.vectors import VECTORS_FILE, column, schema, writer
 from include.report.embedding_map import LONGEST_TITLE, OTHERS, POINTS, Mapped, map_of
 from tests.small import THINGS, products, write_catalogue
 

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from include.catalogue.schema import open_parquet
 from include.core import artifacts, kinds
-from include.core.arrays import Hashes, Vectors
+from include.core.arrays import Bools, Hashes, Vectors
 from include.core.errors import BadModel
 from include.core.files import sync_directory
 
@@ -97,11 +97,15 @@ class KnownVectors:
 
     Args:
         wanted: Text hashes, in any order, repeats allowed.
+
+    Attributes:
+        damaged: Files of which something could not be read.
     """
 
     def __init__(self, wanted: Hashes) -> None:
         self._wanted = np.unique(wanted)
         self._files: list[Path] = []
+        self.damaged: set[Path] = set()
         self._file = np.full(len(self._wanted), -1, dtype=np.int32)
         self._group = np.zeros(len(self._wanted), dtype=np.int32)
         self._row = np.zeros(len(self._wanted), dtype=np.int32)
@@ -129,19 +133,27 @@ class KnownVectors:
 
         earlier = artifacts.newest_first(root, kinds.EMBEDDING, fits, verify=False)
         while self.missing and (made := next(earlier, None)):
-            path = made.path / VECTORS_FILE
-            try:
-                with open_parquet(path) as file:
-                    if not file.schema_arrow.equals(schema(dim)):
-                        log.info("%s has vectors of another length; they are not reused", path)
-                        continue
-                    for group in range(file.num_row_groups):
-                        self.add(
-                            path, group, text_hashes(file.read_row_group(group, columns=["text_hash"])["text_hash"])
-                        )
-            except (pa.ArrowException, OSError) as damage:
-                # An older artifact's damage must not stop this one: its texts are embedded instead.
-                log.warning("the vectors of %s are not reused: %s", path, damage)
+            self.add_file(made.path / VECTORS_FILE, schema(dim))
+
+    def add_file(self, path: Path, columns: pa.Schema) -> None:
+        """Look through a file of vectors. Damage must not stop who looks: its texts are embedded instead."""
+        try:
+            with open_parquet(path) as file:
+                if not file.schema_arrow.equals(columns):
+                    log.info("%s has vectors of another length; they are not reused", path)
+                    return
+                for group in range(file.num_row_groups):
+                    self.add(path, group, text_hashes(file.read_row_group(group, columns=["text_hash"])["text_hash"]))
+        except (pa.ArrowException, OSError) as damage:
+            log.warning("the vectors of %s are not reused: %s", path, damage)
+            self.damaged.add(path)
+
+    def fill(self, texts: Hashes, dim: int) -> tuple[Vectors, Bools]:
+        """The vectors (n, dim) of `texts` (all wanted, distinct), and which of them are not known: theirs are unset."""
+        vectors, new = np.empty((len(texts), dim), np.float32), np.ones(len(texts), dtype=bool)
+        for positions, found in self.read(texts):
+            vectors[positions], new[positions] = found, False
+        return vectors, new
 
     def read(self, texts: Hashes) -> Iterator[tuple[npt.NDArray[np.intp], Vectors]]:
         """Read the known vectors of `texts` (all wanted, distinct), one row group of a file after another.
@@ -159,6 +171,7 @@ class KnownVectors:
                     vectors = matrix(file.read_row_group(int(group), columns=["vector"])["vector"])
             except (pa.ArrowException, OSError) as damage:
                 log.warning("row group %d of %s is damaged, its texts are embedded again: %s", group, path, damage)
+                self.damaged.add(path)
                 self._file[spot[positions]] = -1
                 continue
             yield positions, vectors[self._row[spot[positions]]]
