@@ -6,6 +6,7 @@ Random vectors are about equally far from everything, so of the exact ten a grap
 version is held to its recall when it is verified.
 """
 
+import os
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +23,7 @@ from qdrant_client import QdrantClient, models
 from include.answering.asker import Asker
 from include.core.arrays import Vectors
 from include.core.settings import IndexSettings
+from include.store.apart import Processes
 from include.store.protocol import BM25_WEIGHT
 from include.store.searcher import Searcher
 from include.store.version import IndexVersion
@@ -126,8 +128,14 @@ def by_qdrant(products: Products, encoded: Vectors) -> Iterator[Find]:
 def by_vitrine(
     root: Path, version: IndexVersion, encoded: Vectors, asked: Sequence[str] | None = None, *, exact: bool = False
 ) -> Iterator[Find]:
-    """The index as it is, by its graph, or by comparing with all; or by its graph and the words of the questions."""
-    with Asker.open(version.name, IndexSettings(), root=root) as asker:
+    """The index as it is, by its graph, or by comparing with all; or by its graph and the words of the questions.
+
+    Searched as a server does: by a process for each processor.
+    """
+    with (
+        closing(Processes(len(os.sched_getaffinity(0)))) as processes,
+        Asker.open(version.name, IndexSettings(), root=root, processes=processes) as asker,
+    ):
 
         def find(number: int) -> list[str]:
             if asked is None:

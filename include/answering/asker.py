@@ -51,6 +51,7 @@ from include.store.vocabulary import VOCABULARY_FILE, Vocabulary
 
 if TYPE_CHECKING:
     from include.model.query_encoder import QueryEncoder
+    from include.store.apart import Processes
 
 log = logging.getLogger(__name__)
 
@@ -88,6 +89,7 @@ class Asker:
         server: ServerConnection | None = None,
         threads: int = 1,
         once: bool = False,
+        processes: "Processes | None" = None,
     ) -> Self:
         """Open a version.
 
@@ -97,13 +99,15 @@ class Asker:
             root: The data directory.
             server: Needed for `store="server"`.
             threads, once: See the class.
+            processes: That search an embedded version, where several questions are asked at once; None: this one does.
 
         Raises:
             NoLiveIndex: Nothing has been published.
             UnknownVersion: The version does not exist, or no longer.
             BadSettings: `store="server"` without a connection.
         """
-        version, searcher = open_version(open_store(index, root=root, server=server), wanted, index, root)
+        store = open_store(index, root=root, server=server, processes=processes)
+        version, searcher = open_version(store, wanted, index, root)
         return cls(version, searcher, published_with(root, index.collection, version.name), root, threads, once)
 
     def close(self) -> None:

@@ -23,7 +23,7 @@ from include.serving.deployment import Deployment
 from include.serving.guard import OPEN, Guard
 from include.serving.metrics import Counted, Metrics
 from include.serving.pages import page_routes
-from include.serving.service import Service
+from include.serving.service import Service, threads
 from include.serving.versions import OpenVersions
 
 ABOUT = (
@@ -46,6 +46,7 @@ def create_service(deployment: Deployment) -> tuple[Service, OpenVersions, Metri
         deployment.answering,
         root=deployment.root,
         server=deployment.server,
+        at_once=threads(deployment),
     )
     metrics = Metrics(versions, (*PATHS, ASSISTANTS, *OPEN))
     return Service(deployment, versions, metrics), versions, metrics

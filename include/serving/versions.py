@@ -18,6 +18,7 @@ from include.answering.asker import Asker
 from include.core.answer_settings import AnswerSettings
 from include.core.errors import DamagedArtifact, NoLiveIndex, StoreUnavailable, UnknownVersion, VitrineError
 from include.core.settings import IndexSettings
+from include.store.apart import Processes
 from include.store.connection import ServerConnection
 from include.store.journal import Entry, published
 from include.store.stores import open_store
@@ -47,6 +48,7 @@ class OpenVersions:
         settings: How questions are answered where a request says nothing else.
         root: The data directory.
         server: Needed for `store="server"`.
+        at_once: Requests that are worked on; beyond one, as many processes search the embedded store.
 
     Attributes:
         failure: Why what is live now is not open; None where it is.
@@ -62,9 +64,12 @@ class OpenVersions:
         *,
         root: Path,
         server: ServerConnection | None = None,
+        at_once: int = 1,
     ) -> None:
         self.failure: VitrineError | None = None
         self._index, self._settings, self._root, self._server = index, settings, root, server
+        self._at_once = at_once
+        self._processes: Processes | None = None
         self._store = open_store(index, root=root, server=server)
         self._lock = threading.Lock()  # of the three below; held for no longer than they are looked at
         self._live: _Open | None = None
@@ -77,6 +82,8 @@ class OpenVersions:
 
     def start(self) -> None:
         """Open what is live, and follow it."""
+        if self._at_once > 1 and self._index.store == "embedded":
+            self._processes = Processes(self._at_once)
         self._follow_once()
         self._watch.start()
 
@@ -88,6 +95,8 @@ class OpenVersions:
         with self._lock:
             held, self._live, self._other = (self._live, self._other), None, None
         self._retire(*held)
+        if self._processes is not None:
+            self._processes.close()
 
     @contextmanager
     def asker(self, wanted: str = "live") -> Iterator[Asker]:
@@ -171,7 +180,7 @@ class OpenVersions:
         return self._failed is not None and self._failed[0] == seen and time.monotonic() < self._failed[1]
 
     def _opened(self, wanted: str) -> _Open:
-        asker = Asker.open(wanted, self._index, root=self._root, server=self._server)
+        asker = Asker.open(wanted, self._index, root=self._root, server=self._server, processes=self._processes)
         try:
             if (live := self._live) is not None:
                 asker.take_over(live.asker)

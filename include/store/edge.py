@@ -15,11 +15,10 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from operator import methodcaller
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import qdrant_edge
 
@@ -36,8 +35,11 @@ from include.store.edge_process import build_apart
 from include.store.edge_shard import engine_explained, load
 from include.store.filters import Among, Filter, path_of
 from include.store.protocol import SHOWN_FIELDS, TEXT_FIELD, PointBatch, Spec, refuse_live
-from include.store.searcher import MOST_VALUES, Points, Searcher, Shown
+from include.store.searcher import MOST_VALUES, EngineSearcher, Points, Searcher, Shown
 from include.store.version import VERSION_FILE, IndexVersion
+
+if TYPE_CHECKING:
+    from include.store.apart import Processes
 
 SHARD_DIRECTORY = "shard"  # in the artifact
 
@@ -45,11 +47,18 @@ T = TypeVar("T")
 
 
 class EdgeStore:
-    """Versions as immutable Edge shards under `root`; see `include.store.protocol.Store`."""
+    """Versions as immutable Edge shards under `root`; see `include.store.protocol.Store`.
 
-    def __init__(self, index: IndexSettings, *, root: Path) -> None:
+    Args:
+        index: Its collection and HNSW settings are used.
+        root: The data directory.
+        processes: That search open versions, see `apart.py`; None: this one does.
+    """
+
+    def __init__(self, index: IndexSettings, *, root: Path, processes: "Processes | None" = None) -> None:
         self.index = index
         self.root = root
+        self.processes = processes
 
     def prepare(self, version: str, spec: Spec) -> None:
         """Nothing to do: a shard is made whole by `upsert`."""
@@ -90,7 +99,7 @@ class EdgeStore:
     def seal(self, version: str, shards: Sequence[Mapping[str, Any]], *, sink: Sink | None = None) -> None:
         """Nothing to do: `upsert` optimises."""
 
-    def open(self, version: str, shards: Sequence[Mapping[str, Any]], *, language: str | None = None) -> "EdgeSearcher":
+    def open(self, version: str, shards: Sequence[Mapping[str, Any]], *, language: str | None = None) -> Searcher:
         """Open all shards of a version.
 
         Raises:
@@ -105,7 +114,11 @@ class EdgeStore:
                 + (f"{', '.join(gone)} does not exist." if gone else "it has no shards."),
                 "It may have been deleted by a later publication: choose a version that is kept, or build it again.",
             )
-        return EdgeSearcher(paths, language)
+        if self.processes is None:
+            return EdgeSearcher(paths, language)
+        from include.store.apart import ApartSearcher
+
+        return ApartSearcher(paths, language, self.processes)
 
     def versions(self) -> list[str]:
         """The verified versions of this collection, from their `version.json`."""
@@ -181,8 +194,8 @@ class EdgeStore:
         return found
 
 
-class EdgeSearcher(Searcher):
-    """Several shards searched as one.
+class EdgeSearcher(EngineSearcher):
+    """Several shards searched as one: one after another, since the engine holds Python's lock while it searches.
 
     Args:
         paths: The shards' artifact directories.
@@ -197,7 +210,6 @@ class EdgeSearcher(Searcher):
         views = Path(tempfile.mkdtemp(prefix="vitrine-edge-"))
         self._remove_views = weakref.finalize(self, shutil.rmtree, views, ignore_errors=True)
         self._shards: list[qdrant_edge.EdgeShard] = []
-        self._threads: ThreadPoolExecutor | None = None
         try:
             for number, path in enumerate(paths):
                 artifacts.read(path, verify=False)
@@ -205,8 +217,6 @@ class EdgeSearcher(Searcher):
         except BaseException:
             self.close()
             raise
-        if len(self._shards) > 1:
-            self._threads = ThreadPoolExecutor(len(self._shards), thread_name_prefix="edge-search")
 
     def count(self, where: Filter | None = None) -> int:
         """How many points there are in all shards, or how many of them match."""
@@ -215,9 +225,6 @@ class EdgeSearcher(Searcher):
 
     def close(self) -> None:
         """Close the shards and remove the views."""
-        if self._threads is not None:
-            self._threads.shutdown()
-            self._threads = None
         while self._shards:
             self._shards.pop().close()
         self._remove_views()
@@ -253,8 +260,5 @@ class EdgeSearcher(Searcher):
         return chain.from_iterable(self._each(methodcaller(method, *given)))
 
     def _each(self, work: Callable[[qdrant_edge.EdgeShard], T]) -> list[T]:
-        """`work` on every shard; in threads where there are several, since the engine frees the GIL."""
         with engine_explained("search"):
-            if self._threads is None:
-                return [work(shard) for shard in self._shards]
-            return list(self._threads.map(work, self._shards))
+            return [work(shard) for shard in self._shards]

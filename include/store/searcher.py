@@ -27,13 +27,7 @@ class Searcher(ABC):
     """One version, open for reading. Safe to use from several threads; hits are sorted by score, then uid.
 
     `where` is a filter: what does not match it is not found.
-
-    Args:
-        language: Of the index's terms; None for an index of plain words, as all were made before.
     """
-
-    def __init__(self, language: str | None = None) -> None:
-        self._terms = None if language is None else Terms(language)
 
     @abstractmethod
     def count(self, where: Filter | None = None) -> int:
@@ -43,28 +37,22 @@ class Searcher(ABC):
     def close(self) -> None:
         """Release what opening took; harmless when repeated."""
 
+    @abstractmethod
     def fetch(self, uids: Sequence[str]) -> dict[str, tuple[Vectors, Payload]]:
         """Vector (dim,) float32 and payload of the products that exist, by uid."""
-        ids = [point_id(uid) for uid in uids]
-        found: dict[str, tuple[Vectors, Payload]] = {}
-        for start in range(0, len(ids), FETCH_POINTS):
-            for point in self._stored(ids[start : start + FETCH_POINTS], vectors=True):
-                payload = point.payload or {}
-                found[payload["uid"]] = (np.asarray(point.vector, dtype=np.float32), payload)
-        return found
 
+    @abstractmethod
     def dense(self, vector: Vectors, top_k: int, *, exact: bool = False, where: Filter | None = None) -> list[Hit]:
         """Nearest by cosine; `exact` compares with every point instead of walking the HNSW graph.
 
         The engine does so by itself where a filter leaves few: less than 10 MB of vectors.
         """
-        return _hits(self._nearest(vector, top_k, where, exact=exact), top_k)
 
+    @abstractmethod
     def bm25(self, question: str, top_k: int, *, where: Filter | None = None) -> list[Hit]:
         """Best by BM25 over title and content; products that share no term with the question are not hits."""
-        words = self._asked(question)
-        return _hits(self._worded(words, top_k, where), top_k) if words else []
 
+    @abstractmethod
     def hybrid(
         self,
         vector: Vectors,
@@ -78,27 +66,15 @@ class Searcher(ABC):
 
         Which of several equal products are among the best `top_k`, their points' ids decide, in every store alike.
         """
-        candidates, words = depth(top_k), self._asked(question)
-        cosines = _scores(self._nearest(vector, candidates, where, exact=False, shown=NOTHING), candidates)
-        bm25 = _scores(self._worded(words, candidates, where, shown=NOTHING), candidates) if words else {}
-        if others := tuple(bm25.keys() - cosines.keys()):  # they match `where` already
-            cosines |= _scores(
-                self._nearest(vector, len(others), Among(others), exact=True, shown=NOTHING), len(others)
-            )
-        fused = dict(fuse(cosines, bm25, top_k, bm25_weight=bm25_weight))
-        hits = [as_hit(point.payload or {}, fused[str(point.id)]) for point in self._stored(list(fused))]
-        return sorted(hits, key=_order)
 
+    @abstractmethod
     def named(self, question: str, *, where: Filter | None = None) -> list[Hit]:
         """The products whose uid the question is, or contains as a word of its own; their score is 1.
 
         A short number is a product's uid only where it is the whole question: "ipod with 5 gb" asks for no uid 5.
         """
-        parts = (part.strip("\"'()[]{}<>,.;:!?#“”‘’") for part in question.split()[:MOST_NAMED])
-        alike = [part for part in parts if len(part) >= SHORTEST_NAMED and any(map(str.isdigit, part))]
-        stored = self.fetch(list(dict.fromkeys([question.strip(), *alike, *map(str.upper, alike)])))
-        return [as_hit(payload, 1.0) for uid, (_, payload) in stored.items() if self._holds(uid, where)]
 
+    @abstractmethod
     def facets(
         self, attributes: Sequence[Attribute], where: Filter | None = None
     ) -> dict[str, list[tuple[str | int, int]]]:
@@ -111,6 +87,69 @@ class Searcher(ABC):
             attributes: From `filters.counted`.
             where: Which products.
         """
+
+
+class EngineSearcher(Searcher):
+    """What both stores' engines search alike.
+
+    Args:
+        language: Of the index's terms; None for an index of plain words, as all were made before.
+    """
+
+    def __init__(self, language: str | None = None) -> None:
+        self._terms = None if language is None else Terms(language)
+
+    def fetch(self, uids: Sequence[str]) -> dict[str, tuple[Vectors, Payload]]:
+        """See `Searcher`."""
+        ids = [point_id(uid) for uid in uids]
+        found: dict[str, tuple[Vectors, Payload]] = {}
+        for start in range(0, len(ids), FETCH_POINTS):
+            for point in self._stored(ids[start : start + FETCH_POINTS], vectors=True):
+                payload = point.payload or {}
+                found[payload["uid"]] = (np.asarray(point.vector, dtype=np.float32), payload)
+        return found
+
+    def dense(self, vector: Vectors, top_k: int, *, exact: bool = False, where: Filter | None = None) -> list[Hit]:
+        """See `Searcher`."""
+        return _hits(self._nearest(vector, top_k, where, exact=exact), top_k)
+
+    def bm25(self, question: str, top_k: int, *, where: Filter | None = None) -> list[Hit]:
+        """See `Searcher`."""
+        words = self._asked(question)
+        return _hits(self._worded(words, top_k, where), top_k) if words else []
+
+    def hybrid(
+        self,
+        vector: Vectors,
+        question: str,
+        top_k: int,
+        *,
+        bm25_weight: float = BM25_WEIGHT,
+        where: Filter | None = None,
+    ) -> list[Hit]:
+        """See `Searcher`."""
+        candidates, words = depth(top_k), self._asked(question)
+        cosines = _scores(self._nearest(vector, candidates, where, exact=False, shown=NOTHING), candidates)
+        bm25 = _scores(self._worded(words, candidates, where, shown=NOTHING), candidates) if words else {}
+        if others := tuple(bm25.keys() - cosines.keys()):  # they match `where` already
+            cosines |= _scores(
+                self._nearest(vector, len(others), Among(others), exact=True, shown=NOTHING), len(others)
+            )
+        fused = dict(fuse(cosines, bm25, top_k, bm25_weight=bm25_weight))
+        hits = [as_hit(point.payload or {}, fused[str(point.id)]) for point in self._stored(list(fused))]
+        return sorted(hits, key=_order)
+
+    def named(self, question: str, *, where: Filter | None = None) -> list[Hit]:
+        """See `Searcher`."""
+        parts = (part.strip("\"'()[]{}<>,.;:!?#“”‘’") for part in question.split()[:MOST_NAMED])
+        alike = [part for part in parts if len(part) >= SHORTEST_NAMED and any(map(str.isdigit, part))]
+        stored = self.fetch(list(dict.fromkeys([question.strip(), *alike, *map(str.upper, alike)])))
+        return [as_hit(payload, 1.0) for uid, (_, payload) in stored.items() if self._holds(uid, where)]
+
+    def facets(
+        self, attributes: Sequence[Attribute], where: Filter | None = None
+    ) -> dict[str, list[tuple[str | int, int]]]:
+        """See `Searcher`."""
         counts: dict[str, list[tuple[str | int, int]]] = {}
         for attribute in attributes:
             total: Counter[str | int] = Counter()

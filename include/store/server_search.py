@@ -10,10 +10,10 @@ from include.core.errors import UnknownVersion
 from include.store.calls import Caller
 from include.store.filters import Among, Filter, as_json, path_of
 from include.store.protocol import SHOWN_FIELDS, TEXT_FIELD
-from include.store.searcher import MOST_VALUES, Points, Searcher, Shown
+from include.store.searcher import MOST_VALUES, EngineSearcher, Points, Shown
 
 
-class ServerSearcher(Searcher):
+class ServerSearcher(EngineSearcher):
     """One collection, open for reading."""
 
     def __init__(

@@ -27,8 +27,11 @@ KEY, OTHER_KEY = "k" * 24, "0123456789abcdef01234567"
 
 @contextmanager
 def served(root: Path, *keys: str, llm: LlmConnection | None = None, **serving: Any) -> Iterator[TestClient]:
-    """A client of a server in this process, as `127.0.0.1`; the settings are those of `ServingSettings`, shortened."""
-    settings = ServingSettings(**{f"serving_{name}": value for name, value in serving.items()})
+    """A client of a server in this process, as `127.0.0.1`; the settings are those of `ServingSettings`, shortened.
+
+    It has one thread, unless more are given: no other process searches then.
+    """
+    settings = ServingSettings(**{f"serving_{name}": value for name, value in {"threads": 1, **serving}.items()})
     app = create_app(Deployment(settings, INDEX, AnswerSettings(), root, None, keys, llm))
     with TestClient(app, base_url="http://127.0.0.1", raise_server_exceptions=False) as made:
         yield made

@@ -1,4 +1,4 @@
-"""One suite for every store: Edge, the client's simulation, and a real server where QDRANT_URL is set."""
+"""One suite for every store: Edge, here and searched apart, the client's simulation, a real server at QDRANT_URL."""
 
 import json
 import os
@@ -13,6 +13,7 @@ import pytest
 
 from include.core.errors import Terminal, UnknownVersion
 from include.core.settings import IndexSettings
+from include.store.apart import Processes
 from include.store.connection import ServerConnection
 from include.store.protocol import Store, point_id
 from include.store.server import ServerStore
@@ -27,9 +28,9 @@ pytestmark = [
 ]
 
 
-@pytest.fixture(params=["edge", "memory", "server"])
+@pytest.fixture(params=["edge", "apart", "memory", "server"])
 def index(request: pytest.FixtureRequest) -> IndexSettings:
-    if request.param == "edge":
+    if request.param in ("edge", "apart"):
         return IndexSettings(collection="products")
     if request.param == "server" and not os.environ.get("QDRANT_URL"):
         pytest.skip("QDRANT_URL is not set: no real Qdrant server to test against")
@@ -45,10 +46,13 @@ def store(request: pytest.FixtureRequest, index: IndexSettings, root: Path) -> I
         server = ServerConnection(location=":memory:")
     elif kind == "server":
         server = ServerConnection(os.environ["QDRANT_URL"], api_key=os.environ.get("QDRANT_API_KEY"))
-    opened = open_store(index, root=root, server=server)
+    processes = Processes(2) if kind == "apart" else None
+    opened = open_store(index, root=root, server=server, processes=processes)
     if isinstance(opened, ServerStore):
         opened.poll = 0.01 if kind == "memory" else opened.poll
     yield opened
+    if processes is not None:
+        processes.close()
     if isinstance(opened, ServerStore):
         for version in opened.versions():
             opened._client.delete_collection(opened.collection(version))
