@@ -98,6 +98,12 @@ function followAddress() {
   };
   outer.addEventListener("popstate", moved);
   addEventListener("pagehide", () => outer.removeEventListener("popstate", moved));
+  // Airflow then loads the address that the frame has by now once more: what is typed meanwhile would be lost.
+  window.navigation?.addEventListener("navigate", (event) => {
+    const { url, sameDocument } = event.destination;
+    const again = event.navigationType === "replace" && !sameDocument && url === location.href;
+    if (again && event.canIntercept) event.intercept({ focusReset: "manual", scroll: "manual" });
+  });
 }
 
 /** Do something that is waited for; whatever was waited for before is not any more. */

@@ -44,15 +44,16 @@ async function thumbs(card, run, position, own) {
   async function send(verdict, right = "") {
     const body = { run_id: run, position, verdict, right: right || null, comment: null };
     const response = await fetch(`${OURS}/feedback`, { credentials: "same-origin", ...json("POST", body) }).catch(() => null);
+    const told = await response?.json().catch(() => ({}));
     if (!response?.ok) {
-      const detail = (await response?.json().catch(() => null))?.detail;
-      thanks.textContent = response ? OWN.status(response.status, typeof detail === "string" ? detail : "") : OWN.noAnswer;
+      const detail = typeof told?.detail === "string" ? told.detail : "";
+      thanks.textContent = !response ? OWN.noAnswer : response.status === 404 ? own.unjudged : OWN.status(response.status, detail);
       return;
     }
     said[position] = verdict;
     show(verdict);
-    thanks.textContent = own.thanks;
-    if (right) form.hidden = true;
+    thanks.textContent = right && !told.right ? own.unclear : own.thanks;
+    if (told.right) form.hidden = true;
     else if (verdict === "down") field.focus();
   }
 

@@ -27,9 +27,9 @@ def with_feedback(app: "FastAPI") -> "FastAPI":
 
     from include.core.environment import data_directory
     from include.core.errors import VitrineError
-    from include.core.settings import IndexSettings
-    from include.feedback.__main__ import exported
     from include.feedback.receive import Verdict, kept_of_run, receive
+    from include.feedback.verdicts import exported
+    from include.notebook.vitrine import index_settings
 
     may_read = Depends(requires_access_dag("GET", DagAccessEntity.RUN, param_dag_id=QUERY))
     may_ask = Depends(requires_access_dag("POST", DagAccessEntity.RUN, param_dag_id=QUERY))
@@ -53,12 +53,12 @@ def with_feedback(app: "FastAPI") -> "FastAPI":
     def judge(user: GetUserDep, session: SessionDep, said: Verdict = Depends(given)) -> JSONResponse:
         found = _result(session, said.run_id)
         try:
-            made = receive(found, user.get_name(), said, root=data_directory())
+            kept = receive(found, user.get_name(), said, root=data_directory())
         except LookupError as error:
             raise HTTPException(404, str(error.args[0])) from None
         except VitrineError as error:
             raise HTTPException(507, str(error)) from error
-        return JSONResponse({"id": made}, 201, HEADERS)
+        return JSONResponse({"id": kept.id, "right": kept.right}, 201, HEADERS)
 
     @app.get("/feedback/mine", dependencies=[may_ask, may_read])
     def mine(user: GetUserDep, session: SessionDep, run_id: str = Query(max_length=250)) -> JSONResponse:
@@ -66,8 +66,9 @@ def with_feedback(app: "FastAPI") -> "FastAPI":
         return JSONResponse({str(each.position): each.verdict for each in kept}, headers=HEADERS)
 
     @app.get("/feedback", dependencies=[may_read])
-    def export(collection: str = Query(IndexSettings().collection, max_length=64)) -> PlainTextResponse:
-        lines = "".join(f"{line}\n" for line in exported(data_directory(), collection))
+    def export(collection: str | None = Query(None, max_length=64)) -> PlainTextResponse:
+        chosen = index_settings().collection if collection is None else collection
+        lines = "".join(f"{line}\n" for line in exported(data_directory(), chosen))
         named = {"Content-Disposition": 'attachment; filename="feedback.jsonl"'}
         return PlainTextResponse(lines, headers={**HEADERS, **named}, media_type="application/x-ndjson")
 

@@ -70,7 +70,9 @@ const WORDS = {
     index: (version) => `index ${version}`, link: "Link to this answer", itsRun: "Its run in Airflow",
 
     helpful: "Was this right?", up: "Yes", down: "No", right: "The right product is (title or uid; optional)", send: "Send",
-    thanks: "Thank you: it counts in the next exam.",
+    thanks: "Thank you: the next report tells it.",
+    unclear: "Kept, but no single product is meant for sure: give its uid, or more of its title.",
+    unjudged: "It is not kept: the answer, or the index that gave it, is gone.",
 
     fileOf: (origin) => `The questions of ${origin}`,
     fileAsked: (asked, found) => `${number(asked)} questions were asked; ${number(found)} are answered.`,
@@ -146,7 +148,9 @@ const WORDS = {
     index: (version) => `índice ${version}`, link: "Endereço desta resposta", itsRun: "A execução no Airflow",
 
     helpful: "Isto está certo?", up: "Sim", down: "Não", right: "O produto certo é (título ou uid; opcional)", send: "Enviar",
-    thanks: "Obrigado: conta no próximo exame.",
+    thanks: "Obrigado: o próximo relatório o diz.",
+    unclear: "Guardado, mas não é certo que produto é: dê o uid, ou mais do título.",
+    unjudged: "Não foi guardado: a resposta, ou o índice que a deu, já não existe.",
 
     fileOf: (origin) => `As perguntas de ${origin}`,
     fileAsked: (asked, found) => `${number(asked)} perguntas foram feitas; ${number(found)} têm resposta.`,

@@ -120,6 +120,13 @@ class Asker:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def take_over(self, other: Self) -> None:
+        """Use the models that another open version has loaded, where they are this one's too: loading takes longest."""
+        if (self.version.model, self.version.dim) == (other.version.model, other.version.dim):
+            self.encoder = other.encoder
+        path = reader_path(AnswerSettings(), self.published, self.root)
+        self._readers |= {each: reader for each, reader in other._readers.items() if each == path}
+
     def answer(
         self,
         questions: Sequence[str],

@@ -1,6 +1,7 @@
 """A verdict on an answer of a run: checked against the run's own result, and kept."""
 
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,6 +10,7 @@ from pydantic import BaseModel, Field
 from include.core.errors import DamagedArtifact
 from include.feedback.right_product import right_product
 from include.feedback.store import LONGEST, LONGEST_ANSWER, Feedback, append, file_of, read_files, written
+from include.store.journal import JOURNAL_FILE, Journal
 from include.store.version import IndexVersion
 
 MOST_SOURCES = 50
@@ -34,7 +36,7 @@ class Verdict(BaseModel, extra="forbid"):
     comment: str | None = Field(None, max_length=LONGEST)
 
 
-def receive(result: Any, user: str, given: Verdict, *, root: Path) -> str:
+def receive(result: Any, user: str, given: Verdict, *, root: Path) -> Feedback:
     """Keep a verdict.
 
     Args:
@@ -44,7 +46,7 @@ def receive(result: Any, user: str, given: Verdict, *, root: Path) -> str:
         root: The data directory.
 
     Returns:
-        The verdict's id.
+        What is kept.
 
     Raises:
         LookupError: There is no such answer to judge; the message says why.
@@ -72,7 +74,7 @@ def receive(result: Any, user: str, given: Verdict, *, root: Path) -> str:
         comment=written(given.comment),
     )
     append(root, version.collection, row)
-    return row.id
+    return row
 
 
 def kept_of_run(result: Any, user: str, run_id: str, *, root: Path) -> list[Feedback]:
@@ -86,14 +88,19 @@ def kept_of_run(result: Any, user: str, run_id: str, *, root: Path) -> list[Feed
 
 
 def _version(result: Any, root: Path) -> IndexVersion:
-    """The version that answered."""
+    """The version that answered; once it is pruned, under its name the one that its collection has published last."""
     name = result.get("version") if isinstance(result, dict) else None
     if not isinstance(name, str) or not _VERSION.fullmatch(name):
         raise LookupError("There is no run of this name that has ended with answers.")
-    try:
+    with suppress(DamagedArtifact):
         return IndexVersion.described(IndexVersion.path(root, name))
-    except DamagedArtifact:
-        raise LookupError(f"The version that answered, {name}, is no longer kept.") from None
+    for journal in sorted((root / "index").glob(f"*/{JOURNAL_FILE}")):
+        with suppress(DamagedArtifact):
+            published = Journal.load(root, journal.parent.name).by_publication()
+            if name in published:
+                last = IndexVersion.described(IndexVersion.path(root, published[0]))
+                return last.model_copy(update={"name": name})
+    raise LookupError(f"The version that answered, {name}, is no longer kept, and it was never published.")
 
 
 def _answer(result: dict[str, Any], position: int) -> dict[str, Any]:

@@ -9,13 +9,16 @@
 """
 
 import hashlib
+import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from include.feedback.store import Feedback, Kept, read
 from include.questions.accept import Said
 from include.questions.questions import FEEDBACK, Question, folded
+from include.questions.rows import FIELDS
 from include.questions.summary import Spoken
 
 MOST_TOLD = 50  # verdicts in a report
@@ -31,6 +34,14 @@ def taken(root: Path, collection: str) -> Said | None:
     """The questions that people's verdicts make; None where nobody has said anything."""
     kept = read(root, collection)
     return as_questions(kept) if kept.rows else None
+
+
+def exported(root: Path, collection: str) -> Iterator[str]:
+    """The lines of a questions file; none where nobody has said anything that makes a question."""
+    found = taken(root, collection)
+    for each in found.questions if found else ():
+        row = {name: value for name, value in asdict(each).items() if name in FIELDS}
+        yield json.dumps(row, ensure_ascii=False)
 
 
 def as_questions(kept: Kept) -> Said:

@@ -3,7 +3,7 @@
 import json
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Self
@@ -11,11 +11,14 @@ from urllib.parse import quote
 
 import httpx
 
+from include.core.errors import BadSettings
+
 DAG_IDS = ("answer_question", "check_answers", "roll_back", "train_and_index")
 HTTP_NOT_FOUND = 404
 PASSING = (500, 502, 503, 504)  # 500: with SQLite, Airflow says so while another writes
 PAGE = 100  # Airflow gives no more at once, whatever is asked for
 RETRY_DELAYS = (0.3, 0.9, 2.7, 5.4)  # seconds before each further attempt to start a run
+LOOK_SECONDS = 5.0  # between two looks at whether what is waited for may still come
 
 
 class AirflowClient:
@@ -95,6 +98,15 @@ class AirflowClient:
         """Let no more of a DAG's runs start."""
         self.send("PATCH", f"/api/v2/dags/{dag_id}", json={"is_paused": True}).raise_for_status()
 
+    def require_unpaused(self, dag_id: str, next_step: str) -> None:
+        """Refuse to wait for a DAG that is paused: Airflow starts none of its tasks, and tells nobody who waits.
+
+        Raises:
+            BadSettings: It is paused.
+        """
+        if self.get(f"/dags/{quote(dag_id, safe='')}")["is_paused"]:
+            raise BadSettings(f"{dag_id} is paused, so no run of it goes on.", next_step)
+
     def trigger(self, dag_id: str, conf: Mapping[str, Any], logical_date: str | None = None) -> str:
         """Start a run and return its id.
 
@@ -128,15 +140,28 @@ class AirflowClient:
         """queued, running, success or failed."""
         return str(self.get(f"/dags/{dag_id}/dagRuns/{quote(run_id)}")["state"])
 
-    def wait(self, dag_id: str, run_id: str, *, timeout: float = 600.0) -> dict[str, Any]:
-        """Wait for a run's end; returns `{"state": …, "results": {task_id: value}}`."""
+    def wait(
+        self, dag_id: str, run_id: str, *, timeout: float = 600.0, look: Callable[[], None] = lambda: None
+    ) -> dict[str, Any]:
+        """Wait for a run's end; returns `{"state": …, "results": {task_id: value}}`.
+
+        Args:
+            dag_id: The DAG.
+            run_id: The run.
+            timeout: Seconds without a word from Airflow.
+            look: Called every few seconds; what it raises ends the waiting.
+        """
         path = f"/api/v2/dags/{dag_id}/dagRuns/{quote(run_id)}/wait"
         last: dict[str, Any] = {}
+        looked = time.monotonic()
         with self._http.stream("GET", path, params={"interval": 0.25}, timeout=timeout) as answer:
             answer.raise_for_status()
             for line in answer.iter_lines():
                 if line.strip():
                     last = json.loads(line)
+                if last.get("state") in ("queued", "running") and time.monotonic() - looked >= LOOK_SECONDS:
+                    look()
+                    looked = time.monotonic()
         return last
 
     def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:

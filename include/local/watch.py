@@ -109,13 +109,15 @@ def watch(client: AirflowClient, run_id: str, console: Console, *, patient: bool
 
     Raises:
         AirflowFailed: A task failed in a way that the demo does not wait out; the run is marked as failed.
+        BadSettings: The DAG was paused meanwhile, and no task of the run is at work.
     """
     columns = (SpinnerColumn(finished_text=" "), TextColumn("{task.description:<22}"), BarColumn(24))
     with Progress(*columns, TextColumn("{task.fields[note]}"), TimeElapsedColumn(), console=console) as bars:
         shown = Watch(client, run_id, bars, quiet=not console.is_terminal)
         while True:
             state = client.run_state(PIPELINE, run_id)
-            for each in client.task_instances(PIPELINE, run_id):
+            tasks = client.task_instances(PIPELINE, run_id)
+            for each in tasks:
                 if each["state"] not in UNSEEN:
                     shown.show(each)
             if state in ENDED:
@@ -125,6 +127,8 @@ def watch(client: AirflowClient, run_id: str, console: Console, *, patient: bool
                 raise AirflowFailed(
                     shown.given_up, "The demo waits for no further try, and the run is marked as failed."
                 )
+            if not any(each["state"] == "running" for each in tasks):
+                client.require_unpaused(PIPELINE, f"Unpause it in Airflow: then {run_id} goes on.")
             time.sleep(POLL_SECONDS)
 
 

@@ -4,7 +4,7 @@ Each part is made from what the stages left behind, and says so where something 
 run that failed holds what `include/report/failure.py` says, and nothing else.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -12,6 +12,7 @@ from markupsafe import Markup
 from pydantic import BaseModel
 
 from include.core.space import mebibytes
+from include.exam.examples import Example
 from include.report.charts import bar_chart, scatter_chart
 from include.report.data import against_live, data
 from include.report.embedding_map import OTHERS, Mapped
@@ -44,6 +45,7 @@ class Extra(NamedTuple):
 
     map: Mapped | None = None
     rejected: Rejected | None = None
+    exam: Mapping[str, Sequence[Example]] = {}
 
 
 def page(facts: Facts, written_at: datetime, extra: Extra) -> str:
@@ -59,7 +61,12 @@ def page(facts: Facts, written_at: datetime, extra: Extra) -> str:
         Part("How well it finds", retrieval(stats_of(results.evaluate))),
         Part(
             "How well it answers",
-            answers(stats_of(results.read_questions), stats_of(results.examine), stats_of(results.train_reader)),
+            answers(
+                stats_of(results.read_questions),
+                stats_of(results.examine),
+                stats_of(results.train_reader),
+                extra.exam,
+            ),
         ),
         Part("What people said", people(stats_of(results.read_questions), stats_of(results.examine))),
         Part("A map of the products", _map(extra.map)),

@@ -17,6 +17,7 @@ from include.evaluation.summary import (
     interval,
     label,
 )
+from include.exam.examples import Example as ExamExample
 from include.exam.summary import LESS_IS_BETTER, NAMES, Calibrated, Examined, Figure, Scored
 from include.questions.questions import FEEDBACK
 from include.questions.summary import Fates
@@ -43,8 +44,17 @@ def retrieval(measured: Measured | None) -> Markup:
     )
 
 
-def answers(fates: Fates | None, examined: Examined | None, reader: Reading | None) -> Markup:
-    """What became of the questions file, the exam of both versions, the reader; nothing without questions."""
+def answers(
+    fates: Fates | None, examined: Examined | None, reader: Reading | None, said: Mapping[str, Sequence[ExamExample]]
+) -> Markup:
+    """What became of the questions file, the exam of both versions, the reader; nothing without questions.
+
+    Args:
+        fates: Of the questions.
+        examined: What the exam says.
+        reader: What was trained on them.
+        said: Some of the exam's answers by what they are, see `include.exam.examples`.
+    """
     if fates is None:
         return Markup()
     exam = None
@@ -55,6 +65,11 @@ def answers(fates: Fates | None, examined: Examined | None, reader: Reading | No
             "gate": examined.gate["reason"],
             "tables": {part: _exam_rows(scored) for part, scored in parts.items()},
             "threshold": _threshold(examined.answering),
+            "examples": {
+                kind: [[Cell(each.question, "ask", figure=False), each.answer, each.live] for each in some]
+                for kind, some in said.items()
+                if some
+            },
         }
     counts = fates.model_dump(include={"read", "accepted", "rejected", "merged", "unknown_uids", "answerable"})
     rejected = [

@@ -23,6 +23,7 @@ from include.core.artifacts import Artifact, fault
 from include.core.errors import DamagedArtifact
 from include.core.files import write_json
 from include.core.space import no_space_explained
+from include.exam.examples import examples
 from include.report.embedding_map import map_of
 from include.report.page import Extra, Facts, page
 from include.report.rejected import rejected_rows
@@ -130,11 +131,14 @@ def newest_run(root: Path) -> str | None:
 
 def _extra(results: Results) -> Extra:
     """What the page of a run that did not fail has from the artifacts themselves."""
-    if results.convert is None or results.failed or results.stopped:
+    if results.failed or results.stopped:
         return Extra()
+    said = examples(results.examine.path) if results.examine else {}
+    if results.convert is None:
+        return Extra(exam=said)
     catalogue = results.convert.path
     found = map_of(catalogue, [each.embedding.path for each in results.shards]) if results.shards else None
-    return Extra(found, rejected_rows(catalogue))
+    return Extra(found, rejected_rows(catalogue), said)
 
 
 def _model_before(root: Path, results: Mapping[str, Any]) -> Path | None:

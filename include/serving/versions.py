@@ -182,6 +182,8 @@ class OpenVersions:
     def _opened(self, wanted: str) -> _Open:
         asker = Asker.open(wanted, self._index, root=self._root, server=self._server, processes=self._processes)
         try:
+            if (live := self._live) is not None:
+                asker.take_over(live.asker)
             asker.answer(FIRST, self._settings)
         except BaseException:
             asker.close()

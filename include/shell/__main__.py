@@ -13,7 +13,7 @@ from include.core.answer_settings import AnswerSettings
 from include.core.errors import BadQuestion, BadSettings, VitrineError
 from include.core.redaction import escaped
 from include.shell.exits import DONE, FAILED, NOTHING, Shell, interactive, tell
-from include.shell.options import PLACE, Asked, command, printed
+from include.shell.options import PLACE, Asked, command, harmless, printed
 
 if TYPE_CHECKING:
     from include.shell.remote import Remote
@@ -159,6 +159,20 @@ def exam(asked: Asked) -> None:
     with asked.open() as place:
         found = place.exam()
     _end(asked, found, "exam", DONE if found["checked"] else NOTHING)
+
+
+@command(app, without=("as_json",))
+def feedback(
+    asked: Asked, output: Annotated[Path | None, typer.Option("--output", "-o", help="Write it there.")] = None
+) -> None:
+    """What people said of answers, as a questions file: JSON lines. 3 where no question comes of it."""
+    with asked.open() as place:
+        lines = place.feedback()
+    if output is not None:
+        output.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    elif lines:
+        harmless("\n".join(lines))
+    raise typer.Exit(DONE if lines else NOTHING)
 
 
 def _end(asked: Asked, found: Any, shown_as: str, code: int) -> None:

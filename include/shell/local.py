@@ -72,6 +72,12 @@ class Local:
 
         return stages.check_answers(self.index, root=self.root, server=self._server())
 
+    def feedback(self) -> list[str]:
+        """What people said of answers, as the lines of a questions file."""
+        from include.feedback.verdicts import exported
+
+        return list(exported(self.root, self.index.collection))
+
     def report(self, run_id: str | None, to: Path | None) -> dict[str, Any]:
         """Where a run's report is, the newest run's where none is named; copied to `to` where that is given.
 

@@ -100,7 +100,11 @@ class Asked:
 
 def printed(value: Any) -> None:
     """Print JSON that is harmless on a terminal, letters of all languages as they are."""
-    text = json.dumps(value, ensure_ascii=False, indent=2, default=str)
+    harmless(json.dumps(value, ensure_ascii=False, indent=2, default=str))
+
+
+def harmless(text: str) -> None:
+    """Print JSON, one or several lines; what could move the cursor is an escape in it."""
     typer.echo("".join(each if each.isprintable() or each == "\n" else json.dumps(each)[1:-1] for each in text))
 
 

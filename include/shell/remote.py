@@ -118,6 +118,12 @@ class Remote:
         """The result of a run of `check_answers`."""
         return self._result(CHECK, {})
 
+    def feedback(self) -> list[str]:
+        """What people said of answers, as the lines of a questions file."""
+        answer = self.client.send("GET", "/vitrine/feedback", params=self._place)
+        answer.raise_for_status()
+        return answer.text.split("\n")[:-1]
+
     def report(self, run_id: str | None, to: Path | None) -> dict[str, Any]:
         """Fetch a run's report, that of the newest run which has one where none is named, into a file.
 
@@ -147,7 +153,7 @@ class Remote:
         if unpause:
             self.client.unpause(PIPELINE)
         else:
-            self._refuse_paused(PIPELINE, "Add --unpause: its schedule, if it has one, starts too.")
+            self.client.require_unpaused(PIPELINE, "Add --unpause: its schedule, if it has one, starts too.")
         return self.client.trigger(PIPELINE, {**conf, **self._place}, logical_date)
 
     def runs(self, dag_id: str, count: int) -> list[dict[str, Any]]:
@@ -179,12 +185,14 @@ class Remote:
         """Start a run, wait for its end, and return what its task returned.
 
         Raises:
-            BadSettings: The DAG is paused: the run would wait for ever.
+            BadSettings: The DAG is paused, or was paused meanwhile: the run would wait for ever.
             VitrineError: The one that its task failed with.
         """
-        self._refuse_paused(dag_id, "Unpause it in Airflow.")
+        unpause = "Unpause it in Airflow"
+        self.client.require_unpaused(dag_id, f"{unpause}.")
         run_id = self.client.trigger(dag_id, {**conf, **self._place})
-        ended = self.client.wait(dag_id, run_id)
+        then = f"{unpause}: then {run_id} goes on."
+        ended = self.client.wait(dag_id, run_id, look=lambda: self.client.require_unpaused(dag_id, then))
         if ended.get("state") == "success":
             (result,) = ended["results"].values()
             return dict(result)
@@ -194,10 +202,6 @@ class Remote:
             if isinstance(kind, type) and issubclass(kind, VitrineError):
                 raise kind(kept["what"], kept["next_step"])
         raise server.AirflowFailed(f"{run_id}: {failure(self.client, dag_id, run_id)}", "`vitrine runs` shows more.")
-
-    def _refuse_paused(self, dag_id: str, next_step: str) -> None:
-        if self.client.get(f"/dags/{quote(dag_id, safe='')}")["is_paused"]:
-            raise BadSettings(f"{dag_id} is paused, so a run would wait.", next_step)
 
 
 def _client(url: str, user: str, password: str) -> AirflowClient:

@@ -516,6 +516,9 @@ class OneTask:
     def give_up(self, *_: object) -> None:
         self.given_up = True
 
+    def require_unpaused(self, *_: object) -> None:
+        """It is not paused."""
+
 
 def failing(kind: str, *, recorded: bool) -> OneTask:
     """A task that fails three times with errors of a class, told by its record or by its log alone."""

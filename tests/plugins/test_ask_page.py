@@ -81,6 +81,7 @@ class Api:
         self.examples: list[str] = []
         self.history: list[dict[str, Any]] = []
         self.feedback: dict[str, str] | None = None  # None: no such route
+        self.judged: tuple[int, dict[str, Any]] = (201, {"id": "1", "right": None})
         self.found: tuple[int, Any] = (404, {"detail": "VITRINE_ASKER is not set."})  # while typing
         self.typed: list[dict[str, str]] = []
         self.paused = False
@@ -128,7 +129,8 @@ class Api:
                 return route.fulfill(status=404, json={"detail": "Not Found"})
             if request.method == "POST":
                 self.verdicts.append(request.post_data_json)
-                return route.fulfill(status=201, json={"id": "1"})
+                status, judged = self.judged
+                return route.fulfill(status=status, json=judged)
             return route.fulfill(json=self.feedback)
         if name == "search":
             self.typed.append(dict(parse_qsl(urlsplit(request.url).query)))
@@ -870,6 +872,10 @@ def test_a_verdict_is_sent_with_the_right_product(page: Page, api: Api) -> None:
     expect(first.get_by_text("Thank you")).to_be_visible()
     expect(first.get_by_role("button", name="Yes")).to_have_attribute("aria-pressed", "true")
     second.get_by_role("button", name="No").click()
+    second.get_by_label("The right product is").fill("songs")
+    page.keyboard.press("Enter")
+    expect(second.get_by_text("no single product is meant for sure")).to_be_visible()
+    api.judged = (201, {"id": "2", "right": NEAREST["uid"]})
     second.get_by_label("The right product is").fill(" Love songs ")
     page.keyboard.press("Enter")
     expect(second.get_by_label("The right product is")).to_be_hidden()
@@ -877,6 +883,7 @@ def test_a_verdict_is_sent_with_the_right_product(page: Page, api: Api) -> None:
     assert api.verdicts == [
         {**body, "position": 0, "verdict": "up", "right": None},
         {**body, "position": 1, "verdict": "down", "right": None},
+        {**body, "position": 1, "verdict": "down", "right": "songs"},
         {**body, "position": 1, "verdict": "down", "right": "Love songs"},
     ]
     keep(page, "ask-verdicts")
@@ -885,7 +892,11 @@ def test_a_verdict_is_sent_with_the_right_product(page: Page, api: Api) -> None:
     expect(second.get_by_role("button", name="No")).to_have_attribute("aria-pressed", "true")
     second.get_by_role("button", name="No").click()
     expect(second.get_by_label("The right product is")).to_be_focused()
-    assert len(api.verdicts) == 3, "the product that was named stays until another one is"
+    assert len(api.verdicts) == 4, "the product that was named stays until another one is"
+    api.judged = (404, {"detail": "The version that answered is no longer kept."})
+    first.get_by_role("button", name="Yes").click()
+    expect(first.get_by_text("It is not kept: the answer, or the index that gave it, is gone.")).to_be_visible()
+    expect(first.get_by_role("button", name="Yes")).to_have_attribute("aria-pressed", "false")
 
 
 def test_the_page_speaks_the_browsers_language(browser: Browser) -> None:

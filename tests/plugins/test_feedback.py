@@ -2,6 +2,7 @@
 
 import json
 import runpy
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,9 @@ import pytest
 
 from include.core.environment import REPOSITORY
 from include.feedback.store import Feedback, append, read
-from tests.indexed import ROWS, publish_described
+from include.store.version import IndexVersion
+from tests.indexed import ROWS, VALUES, publish_described
+from tests.small import copy_data
 
 pytestmark = pytest.mark.airflow
 QUERY = "answer_question"
@@ -71,12 +74,34 @@ def test_what_is_kept_is_the_runs_own_result(client: Any, run_id: str, answered:
     by_uid = judge(client, login("user", "bo"), run_id, 1, right=ROWS[5].uid, verdict="down")
     unclear = judge(client, login("user", "bo"), run_id, 1, right="no such thing")
     rows = {each.id: each for each in read(answered[0], "products").rows}
-    assert rows[by_uid.json()["id"]].right == ROWS[5].uid
+    assert rows[by_uid.json()["id"]].right == by_uid.json()["right"] == ROWS[5].uid
+    assert unclear.json()["right"] is None, "the page asks for more of the title"
     assert (rows[unclear.json()["id"]].right, rows[unclear.json()["id"]].right_given) == (None, "no such thing")
     judge(client, login("user", "bo"), run_id, 0, verdict="up")
     mine: dict[str, Any] = {"url": "/vitrine/feedback/mine", "params": {"run_id": run_id}}
     assert client.get(**mine, headers=login("user", "bo")).json() == {"0": "up", "1": "down"}
     assert client.get(**mine, headers=login("user", "eve")).json() == {}, "another's verdicts are no one else's"
+
+
+def test_an_answer_of_a_version_that_is_pruned_is_judged(
+    client: Any, answered: tuple[Path, str], root: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Danger: the link to an answer outlives its version by months, and what people say by it is lost."""
+    monkeypatch.setenv("VITRINE_DATA", str(copy_data(answered[0], root)))
+    (first,) = (path.name for path in (root / "version").glob("[0-9a-f]*"))
+    pruned = IndexVersion.read(IndexVersion.path(root, first))
+    shutil.rmtree(IndexVersion.path(root, first))
+    assert judge(client, login("user"), answered[1]).status_code == 404, "it was published, and nothing is left"
+    publish_described(root, tiny_model, VALUES[1:] + VALUES[:1])
+    shutil.rmtree(root / pruned.catalogue)
+    told = judge(client, login("user"), answered[1], right=ROWS[5].title)
+    assert (told.status_code, told.json()["right"]) == (201, ROWS[5].uid), "found in the catalogue that is live"
+    (kept,) = (each for each in read(root, "products").latest() if each.id == told.json()["id"])
+    assert (kept.version, kept.question, kept.right) == (first, ASKED[0], ROWS[5].uid)
+    mine = client.get("/vitrine/feedback/mine", params={"run_id": answered[1]}, headers=login("user"))
+    assert mine.json() == {"0": "down"}
+    (root / "index" / "products" / "journal.json").unlink()
+    assert judge(client, login("user"), answered[1]).status_code == 404, "nothing tells its collection"
 
 
 def test_what_is_no_answer_cannot_be_judged(client: Any, run_id: str) -> None:

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from fastapi.testclient import TestClient
 from include.answering.llm_connection import LlmConnection
 from include.core.answer_settings import AnswerSettings, ServingSettings
 from include.core.environment import REPOSITORY
+from include.local.server import free_port
 from include.serving.app import create_app
 from include.serving.deployment import Deployment
 from tests.indexed import INDEX
@@ -40,14 +40,12 @@ def served(root: Path, *keys: str, llm: LlmConnection | None = None, **serving: 
 @contextmanager
 def running(root: Path, log: Path, **environment: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """A server in a process of its own that is ready, with its address; ended at the end."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = environment.setdefault("VITRINE_SERVING_PORT", str(free_port()))
     with log.open("wb") as output:
         process = subprocess.Popen(
             command(),
             cwd=REPOSITORY,
-            env=clean({"VITRINE_DATA": str(root), "VITRINE_SERVING_PORT": str(port), **environment}),
+            env=clean({"VITRINE_DATA": str(root), **environment}),
             stdout=output,
             stderr=output,
         )

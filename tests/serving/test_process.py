@@ -10,6 +10,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from statistics import median
 
 import httpx
 
@@ -52,7 +53,7 @@ def test_ten_publications_are_seen_under_load_and_no_request_fails(shop: Shop, t
         finally:
             stop.set()
         assert all(len(each.result()) > 2 for each in load)
-        assert min(waited) < SOON, waited  # the others as well, where nothing else has the processors
+        assert median(waited) < SOON, waited  # each of them, where other tests leave it the processors
         process.send_signal(signal.SIGTERM)
         assert process.wait(60) in (0, -signal.SIGTERM)
 

@@ -133,6 +133,19 @@ def test_a_request_keeps_its_version_to_the_end(shop: Shop, versions: OpenVersio
     assert len(watched.open) == 1
 
 
+def test_a_version_of_the_same_model_does_not_load_it_again(
+    shop: Shop, versions: OpenVersions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Loading is most of what a publish waits for; and both would be in memory until the old version is closed."""
+    versions.follow()
+    with versions.asker() as before, monkeypatch.context() as patch:
+        patch.setattr("include.model.query_encoder.QueryEncoder.__init__", lambda *_, **__: 1 / 0)
+        shop.publish(2)
+        versions.follow()
+        with versions.asker() as after:
+            assert (after.version.name, after.encoder) == (shop.versions[1], before.encoder)
+
+
 def test_what_is_published_with_the_same_version_is_seen(shop: Shop, versions: OpenVersions) -> None:
     """Danger: the alias stays, and the threshold or the reader that goes with it is another one."""
     versions.follow()

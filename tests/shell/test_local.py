@@ -14,8 +14,10 @@ import pytest
 from include.answering.answer import answer
 from include.core.answer_settings import AnswerSettings
 from include.core.environment import REPOSITORY
+from include.feedback.store import append
 from include.report.report import report
 from include.shell.exits import DONE, FAILED, NOTHING, UNREACHABLE, USAGE
+from tests.feedback.judged import row
 from tests.indexed import BIDI, ESC, HOSTILE, INDEX, open_shop
 from tests.shell.conftest import Typed
 
@@ -150,6 +152,21 @@ def test_a_report_is_found_opened_and_copied(
     assert "first" in copied.read_text()
     assert typed("report", "third", *place).exit_code == NOTHING
     assert len(opened) == 1
+
+
+def test_what_people_said_is_a_file_of_questions(typed: Typed, root: Path, tmp_path: Path) -> None:
+    """Danger: a line that is broken in two, or that turns the terminal round."""
+    place = ("--local", "--data", root)
+    assert (typed("feedback", *place).exit_code, typed("feedback", *place).stdout) == (NOTHING, "")
+    said = row(0, question=f"Which {BIDI}kettle\u2028is é?", sources=["7"], found=True)
+    append(root, "products", said)
+    append(root, "toys", row(1, question="Which robot?", sources=["8"], found=True))
+    (line,) = typed("feedback", *place).stdout.split("\n")[:-1]
+    assert (json.loads(line)["question"], json.loads(line)["uids"]) == (" ".join(said.question.split()), ["7"])
+    assert "\\u202e" in line and "é" in line
+    done = typed("feedback", *place, "--collection", "toys", "-o", tmp_path / "said.jsonl")
+    assert (done.exit_code, done.stdout) == (DONE, "")
+    assert json.loads((tmp_path / "said.jsonl").read_text())["question"] == "Which robot?"
 
 
 @pytest.mark.parametrize(

