@@ -7,9 +7,13 @@ A stage's work is the time between the two notes that it leaves in the run's led
 less the longest chain of work, of stages none of which overlap. Memory is a task's process with its children's
 (proportional set size, sampled), growth the slope of a stage's work over the products, both as logarithms, between the
 two largest sizes, where a stage takes a second or more.
+
+`--ready` does the work before without Airflow, so that the run through it finds everything done: with `--shards 64
+--products 8000`, whether many mapped tasks work, and how long they take, in minutes.
 """
 
 import argparse
+import json
 import math
 import tempfile
 import threading
@@ -22,6 +26,7 @@ from typing import Any, NamedTuple
 
 from benchmarks._airflow import airflow
 from benchmarks._compare import figure, machine
+from benchmarks.answers import built
 from benchmarks.convert import tree_memory
 from include.core import ledger
 from include.local.client import AirflowClient
@@ -31,7 +36,7 @@ from tests.small import write_tiny_base
 
 SHARE, MEMORY, SLOPE = 0.10, 2048.0, 1.1  # the targets: of 1, MiB, of the logarithms
 TITLE = "airflow worker -- "  # as Airflow calls a task's process, with the task instance's id
-EVERY = 0.5  # seconds: a look is work too, on the cores that are measured
+EVERY = 1.0  # seconds: a look is work too, on the cores that are measured
 
 
 class Stage(NamedTuple):
@@ -55,17 +60,19 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one JSON line a figure")
     parser.add_argument("--products", type=int, nargs="+", default=[3_000, 30_000, 300_000])
     parser.add_argument("--shards", type=int, default=4)
-    parser.add_argument("--set", action="append", default=[], help="a further setting of the run, as name=value")
+    parser.add_argument("--ready", action="store_true", help="do the work before, without Airflow")
+    parser.add_argument("--set", type=json.loads, default={}, help="further settings of the run, as a JSON object")
     parser.add_argument("--data", type=Path, help="a data directory to keep; a temporary one where it is not given")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         root = (options.data or Path(folder) / "data").resolve()
         base = write_tiny_base(Path(folder) / "tiny")
-        more = dict(each.split("=", 1) for each in options.set)
+        confs = {count: settings(count, options.shards, base) | options.set for count in sorted(options.products)}
+        for conf in confs.values() if options.ready else ():
+            built("sample", root, conf)
         with airflow(Path(folder) / "home", root) as client:
             found = {}
-            for count in sorted(options.products):
-                conf = settings(count, options.shards, base) | more
+            for count, conf in confs.items():
                 found[count] = measured(client, root, conf, options)
     growth(found, as_json=options.json)
 
@@ -74,6 +81,7 @@ def settings(products: int, shards: int, base: Path) -> dict[str, Any]:
     """What a run is triggered with."""
     return {
         "source": "sample",
+        "preset": "balanced",
         "sample_products": products,
         "collection": f"of-{products}",  # so that no run has a live version to be compared with
         "base_model": str(base),

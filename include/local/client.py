@@ -16,6 +16,7 @@ from include.core.errors import BadSettings
 DAG_IDS = ("answer_question", "check_answers", "roll_back", "train_and_index")
 HTTP_NOT_FOUND = 404
 PASSING = (500, 502, 503, 504)  # 500: with SQLite, Airflow says so while another writes
+PAGE = 100  # Airflow gives no more at once, whatever is asked for
 RETRY_DELAYS = (0.3, 0.9, 2.7, 5.4)  # seconds before each further attempt to start a run
 LOOK_SECONDS = 5.0  # between two looks at whether what is waited for may still come
 
@@ -165,7 +166,13 @@ class AirflowClient:
 
     def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         """All task instances of a run, in the order of their start."""
-        found = self.get(f"/dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances", limit=1000)["task_instances"]
+        found: list[dict[str, Any]] = []
+        path = f"/dags/{dag_id}/dagRuns/{quote(run_id)}/taskInstances"
+        while len(found) % PAGE == 0:
+            page = self.get(path, limit=PAGE, offset=len(found), order_by="id")["task_instances"]
+            found += page
+            if not page:
+                break
         return sorted(found, key=lambda each: (each["start_date"] or "9", each["task_id"], each["map_index"]))
 
     def progress(self, dag_id: str, run_id: str, task_id: str, map_index: int) -> dict[str, Any]:
