@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from transformers import DistilBertModel
 
 EPSILON = 1e-12  # of DistilBERT's layer norms
-FUSED = torch.ops.mkldnn._linear_pointwise  # what torch.compile makes of such products; needs no compiler itself
 
 
 @dataclass(frozen=True)
@@ -218,23 +217,27 @@ def _attention(query: Tensor, key: Tensor, value: Tensor, padding: Tensor | None
 def _widened(values: Tensor, layer: Affine) -> Tensor:
     """A linear layer and GELU."""
     if layer.weight.is_mkldnn:
-        return _tensor(FUSED(values, layer.weight, layer.bias, "gelu", [], "none"))
+        return _tensor(_fused()(values, layer.weight, layer.bias, "gelu", [], "none"))
     return functional.gelu(_linear(values, layer))
 
 
 def _added(values: Tensor, layer: Affine, state: Tensor, dropout: float = 0.0) -> Tensor:
     """A linear layer, dropout, and the state before it."""
     if layer.weight.is_mkldnn:
-        return _tensor(FUSED.binary(values, state, layer.weight, layer.bias, "add"))
+        return _tensor(_fused().binary(values, state, layer.weight, layer.bias, "add"))
     return _dropped(_linear(values, layer), dropout).add_(state)
 
 
 def _linear(values: Tensor, layer: Affine) -> Tensor:
     if layer.weight.is_mkldnn:
-        return _tensor(FUSED(values, layer.weight, layer.bias, "none", [], ""))
+        return _tensor(_fused()(values, layer.weight, layer.bias, "none", [], ""))
     if values.device.type != "cpu":
         return functional.linear(values, layer.weight, layer.bias)
     return torch.mm(values, layer.weight.t()).add_(layer.bias)  # faster than with the bias in the product
+
+
+def _fused() -> Any:
+    return torch.ops.mkldnn._linear_pointwise  # what torch.compile makes of such products; needs no compiler itself
 
 
 def _tensor(made: Any) -> Tensor:
