@@ -39,6 +39,16 @@ def ok(result: Any) -> Reply:
     return 200, {"result": result, "status": "ok", "time": 0.001}
 
 
+def optimisations(running: int = 0, queued: int = 0) -> Reply:
+    """What a collection's optimisers do."""
+    one = {
+        **{"uuid": "36d21fc9-9d1b-5845-9acb-e4aa460c0954", "optimizer": "indexing", "status": "optimizing"},
+        **{"segments": [], "progress": {"name": "indexing"}},
+    }
+    summary = {"queued_optimizations": queued, "queued_segments": 0, "queued_points": 0, "idle_segments": 1}
+    return ok({"summary": summary, "running": [one] * running})
+
+
 @contextmanager
 def stub_server(reply: Callable[[Request], Reply | None]) -> Iterator[Stub]:
     """Serve on a free port of this machine; a reply of None hangs until the end."""

@@ -21,7 +21,7 @@ from include.store.server import ServerStore
 from tests.index.points import vectors, version_id
 from tests.small import products
 from tests.store.filtered import ATTRIBUTES, load_described, random_filters, some_values
-from tests.store.stub_server import Reply, Request, ok, stub_server
+from tests.store.stub_server import Reply, Request, ok, optimisations, stub_server
 
 COUNT, VERSION = 600, version_id("filtered")
 ROWS, VALUES, VECTORS = products(COUNT), some_values(COUNT), vectors(COUNT)
@@ -130,6 +130,8 @@ def collection_of_two_sonys(request: Request) -> Reply:
         return ok({"exists": True})
     if path.endswith("/facet"):
         return ok({"hits": [{"value": "Sony", "count": 2}]})
+    if path.endswith("/optimizations"):
+        return optimisations()
     if request.method == "PATCH":
         return ok(True)
     if request.method == "GET":

@@ -21,7 +21,7 @@ from include.store.server import ServerStore
 from include.store.stores import open_store
 from tests.index.points import batches, vectors
 from tests.small import products
-from tests.store.stub_server import Reply, Request, Stub, ok, stub_server
+from tests.store.stub_server import Reply, Request, Stub, ok, optimisations, stub_server
 
 INDEX = IndexSettings(store="server", collection="products")
 V1, V2 = "1" * 16, "2" * 16
@@ -50,16 +50,6 @@ def info(status: str = "green", *, dim: int = 24, indexed: int = 0) -> Reply:
             "payload_schema": {},
         }
     )
-
-
-def optimisations(running: int = 0, queued: int = 0) -> Reply:
-    """What a collection's optimisers do."""
-    one = {
-        **{"uuid": "36d21fc9-9d1b-5845-9acb-e4aa460c0954", "optimizer": "indexing", "status": "optimizing"},
-        **{"segments": [], "progress": {"name": "indexing"}},
-    }
-    summary = {"queued_optimizations": queued, "queued_segments": 0, "queued_points": 0, "idle_segments": 1}
-    return ok({"summary": summary, "running": [one] * running})
 
 
 def qdrant(**special: Reply) -> Callable[[Request], Reply]:
