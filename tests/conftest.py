@@ -182,3 +182,19 @@ def model(root: Path, tiny_model: Path) -> Path:
     from tests.small import publish_model
 
     return publish_model(root, tiny_model)
+
+
+@pytest.fixture
+def encoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every text that a model is asked for, in order."""
+    from include.model.encoder import Encoder
+
+    asked: list[str] = []
+    tokenize = Encoder.tokenize
+
+    def spy(self: Encoder, texts: Sequence[str]) -> list[Any]:
+        asked.extend(texts)
+        return tokenize(self, texts)
+
+    monkeypatch.setattr(Encoder, "tokenize", spy)
+    return asked

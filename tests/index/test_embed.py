@@ -31,20 +31,6 @@ def vectors(embedding: artifacts.Artifact) -> np.ndarray:
     return matrix(pq.read_table(embedding.path / VECTORS_FILE)["vector"])
 
 
-@pytest.fixture
-def encoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Every text that the model is asked for, in order."""
-    asked: list[str] = []
-    tokenize = Encoder.tokenize
-
-    def spy(self: Encoder, texts: Sequence[str]) -> list[np.ndarray]:
-        asked.extend(texts)
-        return tokenize(self, texts)
-
-    monkeypatch.setattr(Encoder, "tokenize", spy)
-    return asked
-
-
 def test_word_pieces_that_training_has_cut_are_used_and_give_the_same_vectors(
     catalogue: Path, model: Path, root: Path, tmp_path: Path, encoded: list[str]
 ) -> None:
