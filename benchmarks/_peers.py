@@ -22,7 +22,7 @@ from qdrant_client import QdrantClient, models
 
 from include.answering.asker import Asker
 from include.core.arrays import Vectors
-from include.core.settings import IndexSettings
+from include.core.index_settings import IndexSettings
 from include.store.apart import Processes
 from include.store.protocol import BM25_WEIGHT
 from include.store.searcher import Searcher

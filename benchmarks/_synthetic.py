@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from include.core import artifacts, kinds
-from include.core.settings import MINILM_PACKAGE, IndexSettings
+from include.core.index_settings import IndexSettings
+from include.core.settings import MINILM_PACKAGE
 from include.model.base import resolve_base
 from include.store.edge import EdgeStore
 from include.store.protocol import PointBatch, point_id

@@ -21,7 +21,7 @@ from benchmarks._compare import figure, machine
 from include import stages
 from include.core.answer_settings import AnswerSettings
 from include.core.forms import pipeline_settings
-from include.core.settings import IndexSettings
+from include.core.index_settings import IndexSettings
 from include.run import Run
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"

@@ -34,7 +34,7 @@ from benchmarks._synthetic import BATCH
 from include.catalogue.attributes import Attribute
 from include.core import artifacts, kinds
 from include.core.arrays import Vectors
-from include.core.settings import IndexSettings
+from include.core.index_settings import IndexSettings
 from include.core.space import allocated
 from include.store.edge import EdgeSearcher, EdgeStore
 from include.store.filters import OneOf

@@ -38,7 +38,7 @@ from include.answering.statements import Statement, supported
 from include.answering.support import Supports, product_passages, similarity, unsupported
 from include.core import artifacts
 from include.core.answer_settings import AnswerSettings
-from include.core.settings import IndexSettings
+from include.core.index_settings import IndexSettings
 from include.model.query_encoder import QueryEncoder
 from include.store.protocol import Hit
 from include.store.stores import open_store

@@ -24,7 +24,7 @@ from typing import Any
 from benchmarks._compare import figure, table
 from benchmarks.answers import SHARED, TOP_K, asked, built, scored
 from benchmarks.convert import measure
-from include.core.settings import IndexSettings
+from include.core.index_settings import IndexSettings
 from include.store.stores import open_store
 from include.store.version import IndexVersion
 

@@ -18,7 +18,7 @@ from typing import Any
 from benchmarks._airflow import airflow
 from benchmarks._compare import Measure, alternate, figure, table
 from benchmarks.answers import built
-from include.core.settings import IndexSettings
+from include.core.index_settings import IndexSettings
 from include.local.client import AirflowClient
 from include.sample.products import QUESTIONS
 from include.store.stores import open_store

@@ -23,7 +23,7 @@ from benchmarks.answers import built
 from include import stages
 from include.catalogue.schema import PRODUCTS_FILE
 from include.core.answer_settings import AnswerSettings
-from include.core.settings import IndexSettings
+from include.core.index_settings import IndexSettings
 from include.store.stores import open_store
 from include.store.version import IndexVersion
 

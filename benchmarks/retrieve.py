@@ -27,7 +27,7 @@ from include.answering.read import read_passages
 from include.answering.retrieve import Search, find, scored
 from include.answering.spelling import Spelling
 from include.core.answer_settings import AnswerSettings
-from include.core.settings import IndexSettings
+from include.core.index_settings import IndexSettings
 from include.model.query_encoder import QueryEncoder
 from include.model.reader import Reader
 from include.store.edge import EdgeStore

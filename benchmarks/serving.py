@@ -30,7 +30,7 @@ from benchmarks._compare import figure, machine
 from benchmarks._peers import compare
 from benchmarks._synthetic import publish, questions
 from include.core.environment import REPOSITORY
-from include.core.settings import IndexSettings
+from include.core.index_settings import IndexSettings
 
 # wrk gives no 95th percentile of its own.
 SCRIPT = """

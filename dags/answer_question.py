@@ -24,7 +24,7 @@ from include.answering.questions import LONGEST_TEXT, one_of
 from include.core.answer_settings import AnswerSettings, QuestionsFileSettings
 from include.core.environment import data_directory
 from include.core.forms import OPEN_SECTION, from_form
-from include.core.settings import IndexSettings
+from include.core.index_settings import IndexSettings
 
 QUESTION = Param(
     "Which products would make a good present?",

@@ -21,7 +21,7 @@ from include import stages
 from include.core import environment
 from include.core.environment import data_directory
 from include.core.forms import from_form
-from include.core.settings import IndexSettings
+from include.core.index_settings import IndexSettings
 
 CRON = environment.CHECK_SCHEDULE.value
 SCHEDULE = None if CRON == "none" else CronTriggerTimetable(CRON, timezone="UTC", run_immediately=timedelta(0))

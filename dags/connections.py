@@ -8,8 +8,8 @@ from airflow.sdk.log import mask_secret
 
 from include.core.answer_settings import AnswerSettings
 from include.core.errors import BadSettings
+from include.core.index_settings import IndexSettings
 from include.core.redaction import spellings
-from include.core.settings import IndexSettings
 
 
 def server_connection() -> Any:

@@ -15,7 +15,7 @@ from dags.stage_task import QUESTIONS, form, task_for
 from include import stages
 from include.core.environment import data_directory
 from include.core.forms import OPEN_SECTION, environment, from_form, parse
-from include.core.settings import IndexSettings
+from include.core.index_settings import IndexSettings
 from include.publishing.earlier_versions import PATTERN, earlier_versions, version_of
 
 KEPT = earlier_versions(data_directory(), parse(IndexSettings, environment(IndexSettings)))

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Concatenate
 
 from include.core.answer_settings import AnswerSettings
 from include.core.forms import parse
-from include.core.settings import IndexSettings, SourceSettings
+from include.core.index_settings import IndexSettings
+from include.core.settings import SourceSettings
 from include.run import P, Run, T
 from include.run import recorded as recorded_with
 
@@ -45,8 +46,7 @@ def download(run: Run) -> Summary:
     from include.source import download
 
     notes = preflight(run)
-    settings = run.settings.source
-    source = parse(SourceSettings, {**settings.model_dump(), "source": run.dated(settings.source)})
+    source = parse(SourceSettings, run.settings.source.model_dump() | {"source": run.dated(run.settings.source.source)})
     fetched = download.download(source, root=run.root, sink=run.sink)
     return {**fetched.summary(), "notes": [*notes, *require_room(run, fetched)]}
 

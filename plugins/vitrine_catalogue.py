@@ -66,7 +66,7 @@ def _live() -> dict[str, Any] | None:
     from include.answering.live_index import live_index
     from include.core.environment import data_directory
     from include.core.forms import environment, parse
-    from include.core.settings import IndexSettings
+    from include.core.index_settings import IndexSettings
 
     index = parse(IndexSettings, environment(IndexSettings))  # as the DAG's form begins
     return live_index(index, root=data_directory())

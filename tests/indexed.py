@@ -9,7 +9,8 @@ from typing import Any
 
 from include.catalogue.attributes import Attribute
 from include.core import artifacts, kinds
-from include.core.settings import EmbedSettings, EvaluateSettings, IndexSettings
+from include.core.index_settings import IndexSettings
+from include.core.settings import EmbedSettings, EvaluateSettings
 from include.index.embed import embed
 from include.index.plan import plan_shards
 from include.index.upsert import upsert

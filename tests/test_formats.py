@@ -17,8 +17,9 @@ from include.core import kinds
 from include.core.answer_settings import AnswerSettings
 from include.core.artifacts import Kind
 from include.core.environment import REPOSITORY
+from include.core.index_settings import IndexSettings
 from include.core.pipeline_settings import PipelineSettings
-from include.core.settings import ConvertSettings, EmbedSettings, EvaluateSettings, IndexSettings, SourceSettings
+from include.core.settings import ConvertSettings, EmbedSettings, EvaluateSettings, SourceSettings
 from include.core.train_settings import ReaderSettings, TrainSettings
 from include.store.live import live_model
 from include.store.stores import open_store

@@ -12,7 +12,7 @@ from include.answering.laps import Laps
 from include.answering.llm_connection import LlmConnection
 from include.answering.questions import checked
 from include.core.answer_settings import AnswerSettings
-from include.core.settings import IndexSettings
+from include.core.index_settings import IndexSettings
 from include.store.connection import ServerConnection
 
 

@@ -38,7 +38,7 @@ from include.core import artifacts
 from include.core.answer_settings import AnswerSettings
 from include.core.arrays import Vectors
 from include.core.errors import BadQuestion, BadSettings
-from include.core.settings import IndexSettings
+from include.core.index_settings import IndexSettings
 from include.model.directory import reads_many_languages
 from include.model.reader import Reader
 from include.store.connection import ServerConnection

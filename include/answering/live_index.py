@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from include.core.settings import IndexSettings
+from include.core.index_settings import IndexSettings
 from include.store.filters import COUNTED
 from include.store.journal import Entry, Journal
 from include.store.version import IndexVersion

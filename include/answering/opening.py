@@ -6,7 +6,7 @@ from pathlib import Path
 from include.core import artifacts, kinds
 from include.core.answer_settings import AnswerSettings
 from include.core.errors import BadSettings, DamagedArtifact, NoLiveIndex, UnknownVersion
-from include.core.settings import IndexSettings
+from include.core.index_settings import IndexSettings
 from include.store.journal import Entry, published
 from include.store.protocol import BM25_WEIGHT, Store
 from include.store.searcher import Searcher

@@ -27,8 +27,9 @@ from include.core.errors import BadSource, DamagedArtifact, UnknownVersion
 from include.core.files import write_json
 from include.core.forms import parse
 from include.core.in_use import last_written
+from include.core.index_settings import IndexSettings
 from include.core.progress import Progress, Sink
-from include.core.settings import IndexSettings, SourceSettings
+from include.core.settings import SourceSettings
 from include.core.space import require
 from include.formats.archive import Archive
 from include.formats.table_forms import TableForm

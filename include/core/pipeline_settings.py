@@ -6,12 +6,12 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
+from include.core.index_settings import IndexSettings
 from include.core.settings import (
     ConvertSettings,
     EmbedSettings,
     EvaluateSettings,
     Group,
-    IndexSettings,
     QuestionSettings,
     RetentionSettings,
     SourceSettings,

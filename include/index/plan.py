@@ -21,7 +21,8 @@ from include.catalogue.schema import PRODUCTS_FILE, open_parquet
 from include.core import artifacts, kinds
 from include.core.artifacts import Artifact, Workspace
 from include.core.errors import BadSettings, DamagedArtifact, EmptyCatalogue
-from include.core.settings import EmbedSettings, IndexSettings
+from include.core.index_settings import IndexSettings
+from include.core.settings import EmbedSettings
 from include.model.directory import kept_dimensions, model_dim
 from include.store.language import AUTO, language_of
 

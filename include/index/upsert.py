@@ -8,8 +8,8 @@ from include.catalogue.identity import attributes_of
 from include.catalogue.schema import PRODUCTS_FILE, read_attributes
 from include.core import artifacts
 from include.core.errors import BadSettings
+from include.core.index_settings import IndexSettings
 from include.core.progress import Sink
-from include.core.settings import IndexSettings
 from include.index import claims
 from include.index.changes import change_since_live
 from include.index.plan import Plan, read_plan, relative, shaping_of

@@ -11,8 +11,8 @@ from include.catalogue.schema import PRODUCTS_FILE, product_text, read_attribute
 from include.core import artifacts, kinds, removal
 from include.core.artifacts import Artifact, Workspace
 from include.core.errors import DamagedArtifact, UnknownVersion, VerificationFailed
+from include.core.index_settings import IndexSettings
 from include.core.progress import Sink
-from include.core.settings import IndexSettings
 from include.index import claims
 from include.index.checks import REBUILD, RECALL_AT, check, require_count
 from include.index.plan import Plan, read_plan, relative

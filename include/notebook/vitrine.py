@@ -16,7 +16,7 @@ from include.core.answer_settings import AnswerSettings
 from include.core.environment import data_directory
 from include.core.errors import BadSettings
 from include.core.forms import environment, parse, refuse_unknown
-from include.core.settings import IndexSettings
+from include.core.index_settings import IndexSettings
 from include.notebook.results import Answers, Facets, Found, Versions
 from include.publishing.kept_versions import kept_versions
 from include.store.connection import ServerConnection

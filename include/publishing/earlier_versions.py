@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from include.core.settings import IndexSettings
+from include.core.index_settings import IndexSettings
 from include.publishing.kept_versions import UNREADABLE, kept_versions
 
 log = logging.getLogger(__name__)

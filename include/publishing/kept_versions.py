@@ -12,7 +12,7 @@ from typing import Any
 
 from include.core import artifacts
 from include.core.errors import VitrineError
-from include.core.settings import IndexSettings
+from include.core.index_settings import IndexSettings
 from include.store.journal import Entry, Journal
 from include.store.version import IndexVersion
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from include.core import artifacts, kinds
 from include.core.artifacts import Artifact
 from include.core.errors import DamagedArtifact
-from include.core.settings import IndexSettings
+from include.core.index_settings import IndexSettings
 from include.store.journal import Journal
 from include.store.stores import open_store
 from include.store.version import IndexVersion

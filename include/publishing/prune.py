@@ -23,8 +23,9 @@ from include.core import ledger, removal
 from include.core.errors import ArtifactBusy, DamagedArtifact, StorageFull, StoreUnavailable, Terminal
 from include.core.files import lock
 from include.core.in_use import last_used, last_written, lock_of, modified
+from include.core.index_settings import IndexSettings
 from include.core.ledger import RunRecord
-from include.core.settings import IndexSettings, RetentionSettings
+from include.core.settings import RetentionSettings
 from include.core.space import ATTEMPT, DISCARDED, allocated, mebibytes
 from include.index import claims
 from include.model import vector_cache

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from include.core.errors import UnknownVersion
-from include.core.settings import EvaluateSettings, IndexSettings
+from include.core.index_settings import IndexSettings
+from include.core.settings import EvaluateSettings
 from include.evaluation.summary import Gate
 from include.index.checks import require_count
 from include.publishing.catalogue_change import compare, is_sample, objection

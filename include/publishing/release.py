@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from include.core import artifacts
 from include.core.errors import BadSettings, VerificationFailed
-from include.core.settings import IndexSettings
+from include.core.index_settings import IndexSettings
 from include.evaluation.summary import Gate, Measured
 from include.exam.summary import Examined
 from include.publishing.verdict import together

@@ -14,7 +14,8 @@ from include.core.answer_settings import AnswerSettings, ServingSettings
 from include.core.environment import SERVING_KEYS, data_directory
 from include.core.errors import BadSettings
 from include.core.forms import environment, parse
-from include.core.settings import Group, IndexSettings
+from include.core.index_settings import IndexSettings
+from include.core.settings import Group
 from include.serving.requests import PER_REQUEST
 from include.store.connection import ServerConnection
 

@@ -17,7 +17,7 @@ from typing import TypeAlias, TypeVar
 from include.answering.asker import Asker
 from include.core.answer_settings import AnswerSettings
 from include.core.errors import DamagedArtifact, NoLiveIndex, StoreUnavailable, UnknownVersion, VitrineError
-from include.core.settings import IndexSettings
+from include.core.index_settings import IndexSettings
 from include.store.apart import Processes
 from include.store.connection import ServerConnection
 from include.store.journal import Entry, published

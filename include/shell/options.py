@@ -13,7 +13,7 @@ import typer
 from include.core.answer_settings import AnswerSettings
 from include.core.environment import AIRFLOW, DATA, PASSWORD, USER, data_directory
 from include.core.forms import environment
-from include.core.settings import IndexSettings
+from include.core.index_settings import IndexSettings
 
 if TYPE_CHECKING:
     from include.shell.local import Local

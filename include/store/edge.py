@@ -28,8 +28,8 @@ from include.core import artifacts, kinds, removal
 from include.core.arrays import Vectors
 from include.core.errors import DamagedArtifact, StoreUnavailable, UnknownVersion, VerificationFailed
 from include.core.files import write_json
+from include.core.index_settings import IndexSettings
 from include.core.progress import Sink
-from include.core.settings import IndexSettings
 from include.core.space import no_space_explained, require
 from include.store.edge_filter import edge_filter
 from include.store.edge_process import build_apart

@@ -21,8 +21,8 @@ import qdrant_edge
 
 from include.catalogue.attributes import Attribute
 from include.core.errors import DamagedArtifact, StorageFull, StoreUnavailable, VerificationFailed
+from include.core.index_settings import IndexSettings
 from include.core.progress import Progress, Sink
-from include.core.settings import IndexSettings
 from include.core.space import NEXT_STEP, fill_holes, full, no_space_explained, require
 from include.store.edge_filter import INDEXES, text_index
 from include.store.filters import path_of

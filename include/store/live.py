@@ -7,7 +7,7 @@ from pathlib import Path
 from include.core import artifacts
 from include.core.artifacts import Artifact
 from include.core.errors import DamagedArtifact, NoLiveIndex
-from include.core.settings import IndexSettings
+from include.core.index_settings import IndexSettings
 from include.store.protocol import Store
 from include.store.version import IndexVersion
 

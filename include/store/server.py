@@ -20,9 +20,9 @@ from qdrant_client import QdrantClient, models
 
 from include.catalogue.attributes import Attribute
 from include.core.errors import BadSettings, StoreUnavailable, Terminal, UnknownVersion
+from include.core.index_settings import IndexSettings
 from include.core.progress import Progress, Sink
 from include.core.redaction import foreign
-from include.core.settings import IndexSettings
 from include.store.calls import Caller
 from include.store.connection import FIX, ServerConnection
 from include.store.protocol import Change, PointBatch, Spec, refuse_live

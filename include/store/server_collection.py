@@ -5,7 +5,7 @@ from typing import Any
 from qdrant_client import models
 
 from include.catalogue.attributes import AttributeType
-from include.core.settings import IndexSettings
+from include.core.index_settings import IndexSettings
 from include.store.filters import path_of
 from include.store.protocol import TEXT_FIELD, Spec
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from include.core.errors import BadSettings
-from include.core.settings import IndexSettings
+from include.core.index_settings import IndexSettings
 from include.store.connection import ServerConnection
 from include.store.protocol import Store
 

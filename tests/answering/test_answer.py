@@ -26,7 +26,8 @@ from include.core.errors import (
     NoLiveIndex,
     UnknownVersion,
 )
-from include.core.settings import MINILM_PACKAGE, EmbedSettings, EvaluateSettings, IndexSettings
+from include.core.index_settings import IndexSettings
+from include.core.settings import MINILM_PACKAGE, EmbedSettings, EvaluateSettings
 from include.index.embed import embed
 from include.index.plan import plan_shards
 from include.index.upsert import upsert
@@ -268,7 +269,7 @@ import sys
 from pathlib import Path
 from include.answering.answer import answer
 from include.core.answer_settings import AnswerSettings
-from include.core.settings import IndexSettings
+from include.core.index_settings import IndexSettings
 question = "How much water does the Brasato Mika kettle hold?"
 made = answer([question], AnswerSettings(), IndexSettings(), root=Path(sys.argv[1]))
 assert made["answers"][0]["found"], made

@@ -12,7 +12,7 @@ from include.answering.prompt import messages
 from include.answering.questions import as_text
 from include.core.answer_settings import AnswerSettings
 from include.core.errors import BadFilter
-from include.core.settings import IndexSettings
+from include.core.index_settings import IndexSettings
 from include.store.edge import EdgeSearcher
 from include.store.protocol import Hit
 from tests.answering.endpoint import retrieved

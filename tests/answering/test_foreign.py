@@ -12,7 +12,8 @@ from include.answering.questions import as_text
 from include.answering.reply import Reply
 from include.answering.sentences import say
 from include.core.answer_settings import AnswerSettings
-from include.core.settings import EvaluateSettings, IndexSettings
+from include.core.index_settings import IndexSettings
+from include.core.settings import EvaluateSettings
 from include.model.encoder import Encoder
 from include.publishing.publish import Release, publish
 from include.sample.products import FLAGSHIPS

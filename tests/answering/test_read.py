@@ -11,7 +11,7 @@ from include.answering.answer import answer
 from include.core import artifacts, kinds
 from include.core.answer_settings import AnswerSettings
 from include.core.errors import BadModel, BadSettings
-from include.core.settings import IndexSettings
+from include.core.index_settings import IndexSettings
 from include.core.train_settings import ReaderSettings
 from include.model.reader import READER_FILE, Reader
 from include.publishing.needed import needed, published_versions, shelf

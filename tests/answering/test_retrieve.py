@@ -9,7 +9,7 @@ import pytest
 from include.answering.asked import Asked
 from include.answering.retrieve import Search, find
 from include.core.answer_settings import AnswerSettings
-from include.core.settings import IndexSettings
+from include.core.index_settings import IndexSettings
 from include.store.stores import open_store
 from tests.index.points import load, vectors, version_id
 from tests.small import Product

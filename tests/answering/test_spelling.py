@@ -11,7 +11,7 @@ from include.answering.asked import Asked
 from include.answering.questions import as_text
 from include.answering.spelling import Spelling
 from include.core.answer_settings import AnswerSettings
-from include.core.settings import IndexSettings
+from include.core.index_settings import IndexSettings
 from include.store.stores import open_store
 from include.store.vocabulary import Vocabulary, write_vocabulary
 from tests.index.points import load, vectors, version_id

@@ -188,7 +188,7 @@ from pathlib import Path
 import include.answering.batches, include.batch.answer_file, include.core.artifacts
 from include import stages
 from include.core.answer_settings import AnswerSettings
-from include.core.settings import IndexSettings
+from include.core.index_settings import IndexSettings
 
 root, place, point, count = Path(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
 include.batch.answer_file.CHUNK = 4

@@ -8,7 +8,7 @@ from include.answering.asker import Asker
 from include.catalogue.examples import example_questions
 from include.catalogue.schema import PRODUCTS_FILE
 from include.core.answer_settings import AnswerSettings
-from include.core.settings import IndexSettings
+from include.core.index_settings import IndexSettings
 from include.sample.products import FLAGSHIPS
 from tests.indexed import build_version
 from tests.small import Product, publish_model, write_catalogue

@@ -15,8 +15,9 @@ from include.core.answer_settings import AnswerSettings, ServingSettings
 from include.core.environment import REPOSITORY
 from include.core.errors import BadSettings
 from include.core.forms import allowed, environment, form_fields, from_form, parse, pipeline_settings, reference
+from include.core.index_settings import IndexSettings
 from include.core.pipeline_settings import GROUPS, PRESETS, START, PipelineSettings, PresetSettings
-from include.core.settings import ConvertSettings, Group, IndexSettings, SourceSettings
+from include.core.settings import ConvertSettings, Group, SourceSettings
 from include.core.train_settings import TrainSettings
 from tests.small import few
 

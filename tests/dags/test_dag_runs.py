@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from include.core.environment import REPOSITORY
-from include.core.settings import IndexSettings
+from include.core.index_settings import IndexSettings
 from include.store.stores import open_store
 from tests.indexed import publish_described
 

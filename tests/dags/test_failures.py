@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from include.core.errors import BadSource, SourceUnreachable, Terminal
-from include.core.settings import IndexSettings
+from include.core.index_settings import IndexSettings
 from tests.store.stub_server import stub_server
 
 pytestmark = [

@@ -14,16 +14,10 @@ from include.catalogue.convert import convert
 from include.catalogue.schema import PRODUCTS_FILE, held_out_rows
 from include.core import artifacts, kinds
 from include.core.errors import BadSettings
+from include.core.index_settings import IndexSettings
 from include.core.pipeline_settings import PipelineSettings
 from include.core.progress import Snapshot
-from include.core.settings import (
-    MINILM_PACKAGE,
-    ConvertSettings,
-    EmbedSettings,
-    EvaluateSettings,
-    IndexSettings,
-    SourceSettings,
-)
+from include.core.settings import MINILM_PACKAGE, ConvertSettings, EmbedSettings, EvaluateSettings, SourceSettings
 from include.core.train_settings import TrainSettings
 from include.evaluation.evaluate import evaluate, table
 from include.evaluation.exact_search import dense_search

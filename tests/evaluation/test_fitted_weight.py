@@ -10,7 +10,7 @@ from include.answering.answer import answer
 from include.core import artifacts, kinds
 from include.core.answer_settings import AnswerSettings
 from include.core.forms import allowed, form_fields, from_form
-from include.core.settings import IndexSettings
+from include.core.index_settings import IndexSettings
 from include.store.journal import Journal, history, published
 from include.store.protocol import BM25_WEIGHT
 from tests.indexed import Shop, day, open_shop

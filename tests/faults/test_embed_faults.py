@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from include.core import artifacts, kinds
-from include.core.settings import EmbedSettings, IndexSettings
+from include.core.index_settings import IndexSettings
+from include.core.settings import EmbedSettings
 from include.index.embed import embed
 from include.index.plan import plan_shards
 from include.model.encoder import Encoder

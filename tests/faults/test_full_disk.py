@@ -22,8 +22,9 @@ from include.core.answer_settings import AnswerSettings
 from include.core.environment import REPOSITORY
 from include.core.errors import StorageFull
 from include.core.files import write_json
+from include.core.index_settings import IndexSettings
 from include.core.pipeline_settings import PipelineSettings
-from include.core.settings import ConvertSettings, EmbedSettings, EvaluateSettings, IndexSettings, SourceSettings
+from include.core.settings import ConvertSettings, EmbedSettings, EvaluateSettings, SourceSettings
 from include.core.train_settings import TrainSettings
 from include.evaluation.evaluate import evaluate
 from include.index.embed import embed

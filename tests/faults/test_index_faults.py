@@ -11,7 +11,7 @@ import pytest
 
 from include.core import artifacts, kinds
 from include.core.environment import REPOSITORY
-from include.core.settings import IndexSettings
+from include.core.index_settings import IndexSettings
 from include.store.edge import EdgeStore
 from tests.index.points import batches, build, vectors, write_version
 from tests.small import products
@@ -22,7 +22,7 @@ UPSERT = """
 import sys, threading
 from pathlib import Path
 from include.store.edge import EdgeStore
-from include.core.settings import IndexSettings
+from include.core.index_settings import IndexSettings
 from tests.index.points import batches, vectors
 from tests.small import products
 
@@ -46,7 +46,7 @@ REVISE = """
 import sys, threading
 from pathlib import Path
 from include.store.edge import EdgeStore
-from include.core.settings import IndexSettings
+from include.core.index_settings import IndexSettings
 from include.store.protocol import Change, point_id
 from tests.index.points import batches, vectors
 from tests.small import products
@@ -80,7 +80,7 @@ SET_LIVE = """
 import os, signal, sys
 from pathlib import Path
 from include.store.edge import EdgeStore
-from include.core.settings import IndexSettings
+from include.core.index_settings import IndexSettings
 
 root, version, moment = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
 replace = os.replace

@@ -21,7 +21,8 @@ from include.store.stores import open_store
 from include.store.edge import EdgeStore
 from include.store.journal import Journal
 from include.publishing.publish import Release, publish, roll_back
-from include.core.settings import EvaluateSettings, IndexSettings
+from include.core.index_settings import IndexSettings
+from include.core.settings import EvaluateSettings
 
 version, root, action, where, when, count = Path(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:6], int(sys.argv[6])
 owner, name = {

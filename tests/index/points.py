@@ -9,7 +9,7 @@ import numpy as np
 from include.catalogue.schema import product_text
 from include.core import artifacts, kinds
 from include.core.arrays import Vectors
-from include.core.settings import IndexSettings
+from include.core.index_settings import IndexSettings
 from include.store.protocol import PointBatch, Spec, Store, point_id
 from include.store.terms import Terms
 from include.store.version import IndexVersion

@@ -10,7 +10,7 @@ import pytest
 
 from include.core import artifacts
 from include.core.errors import VerificationFailed
-from include.core.settings import IndexSettings
+from include.core.index_settings import IndexSettings
 from include.index.verify import verify
 from include.store.filter_text import parse
 from include.store.stores import open_store

@@ -11,7 +11,8 @@ import pytest
 
 from include.catalogue.attributes import Attribute
 from include.core import artifacts, removal
-from include.core.settings import EmbedSettings, IndexSettings
+from include.core.index_settings import IndexSettings
+from include.core.settings import EmbedSettings
 from include.index.embed import embed
 from include.index.plan import plan_shards
 from include.index.upsert import upsert

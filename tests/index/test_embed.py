@@ -12,7 +12,8 @@ from include.catalogue.schema import product_text
 from include.catalogue.text_hash import text_hash
 from include.core import artifacts, kinds, removal
 from include.core.errors import BadModel, BadSettings
-from include.core.settings import EmbedSettings, IndexSettings
+from include.core.index_settings import IndexSettings
+from include.core.settings import EmbedSettings
 from include.index.embed import embed
 from include.index.plan import plan_shards
 from include.model.encoder import Encoder

@@ -10,7 +10,8 @@ import pytest
 
 from include.core import artifacts, kinds
 from include.core.errors import BadModel, BadSettings, DamagedArtifact, EmptyCatalogue
-from include.core.settings import EmbedSettings, IndexSettings
+from include.core.index_settings import IndexSettings
+from include.core.settings import EmbedSettings
 from include.index.plan import Plan, plan_shards, read_plan, shard_of, split, version_of
 from tests.small import Product
 

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from include.core.errors import BadSettings, DamagedArtifact, VerificationFailed
-from include.core.settings import EmbedSettings, IndexSettings
+from include.core.index_settings import IndexSettings
+from include.core.settings import EmbedSettings
 from include.index.embed import embed
 from include.index.plan import plan_shards
 from include.index.upsert import upsert

@@ -11,7 +11,7 @@ import pytest
 
 from include.core import artifacts, kinds
 from include.core.errors import BadSettings, VerificationFailed
-from include.core.settings import IndexSettings
+from include.core.index_settings import IndexSettings
 from include.index.verify import verify
 from include.store.protocol import Hit, Store
 from include.store.searcher import Searcher

@@ -16,7 +16,8 @@ import pytest
 from include.catalogue.attributes import Attribute
 from include.catalogue.schema import PRODUCTS_FILE
 from include.core import artifacts
-from include.core.settings import EvaluateSettings, IndexSettings
+from include.core.index_settings import IndexSettings
+from include.core.settings import EvaluateSettings
 from include.publishing.catalogue_change import compare, is_sample, objection
 from include.publishing.publish import Release, foresee, history, publish, roll_back
 from include.results import CatalogueChange, Decision

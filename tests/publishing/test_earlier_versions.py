@@ -9,7 +9,7 @@ import pytest
 
 from include.core import artifacts
 from include.core.errors import UnknownVersion
-from include.core.settings import IndexSettings
+from include.core.index_settings import IndexSettings
 from include.publishing.earlier_versions import PATTERN, earlier_versions, version_of
 from include.publishing.publish import roll_back
 from include.store.journal import Entry, directory

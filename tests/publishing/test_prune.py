@@ -19,7 +19,8 @@ from include import stages
 from include.core import artifacts, kinds, ledger
 from include.core.environment import REPOSITORY
 from include.core.errors import DamagedArtifact, StorageFull, StoreUnavailable
-from include.core.settings import IndexSettings, RetentionSettings
+from include.core.index_settings import IndexSettings
+from include.core.settings import RetentionSettings
 from include.core.space import SPARE
 from include.publishing import prune as prune_module
 from include.publishing import prune_command, room

@@ -11,7 +11,8 @@ import pytest
 
 from include.core import artifacts, kinds, removal
 from include.core.errors import ArtifactBusy, BadSettings, DamagedArtifact, UnknownVersion, VerificationFailed
-from include.core.settings import EvaluateSettings, IndexSettings
+from include.core.index_settings import IndexSettings
+from include.core.settings import EvaluateSettings
 from include.index import claims
 from include.index.verify import verify
 from include.publishing.publish import Release, foresee, history, publish, roll_back

@@ -14,7 +14,7 @@ from include.answering import products
 from include.answering.asker import Asker
 from include.core.answer_settings import AnswerSettings
 from include.core.errors import UnknownVersion
-from include.core.settings import IndexSettings
+from include.core.index_settings import IndexSettings
 from include.serving.versions import OpenVersions
 from include.store import server
 from include.store.connection import ServerConnection

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from include.core.errors import DamagedArtifact, StoreUnavailable
-from include.core.settings import IndexSettings
+from include.core.index_settings import IndexSettings
 from include.store.apart import ApartSearcher, Processes
 from include.store.edge import EdgeStore
 from tests.index.points import build

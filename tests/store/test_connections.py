@@ -14,8 +14,8 @@ from include.answering.chat import Chat
 from include.answering.llm_connection import LlmConnection
 from include.core.address import read_address
 from include.core.errors import BadSettings, VitrineError
+from include.core.index_settings import IndexSettings
 from include.core.redaction import api_key, foreign, hide, public, shown
-from include.core.settings import IndexSettings
 from include.store.connection import ServerConnection
 from include.store.server import ServerStore
 from tests.small import few

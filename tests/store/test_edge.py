@@ -12,7 +12,7 @@ import pytest
 
 from include.core import artifacts, kinds
 from include.core.errors import DamagedArtifact, UnknownVersion, VerificationFailed
-from include.core.settings import IndexSettings
+from include.core.index_settings import IndexSettings
 from include.index.checks import LEAST_COSINE
 from include.store.edge import EdgeSearcher, EdgeStore
 from include.store.protocol import PointBatch, point_id

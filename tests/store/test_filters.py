@@ -11,7 +11,7 @@ import pytest
 import qdrant_edge
 
 from include.core.errors import BadFilter
-from include.core.settings import IndexSettings
+from include.core.index_settings import IndexSettings
 from include.store.connection import ServerConnection
 from include.store.edge import EdgeStore
 from include.store.filter_text import parse

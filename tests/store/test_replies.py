@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from include.core import artifacts
 from include.core.errors import VitrineError
-from include.core.settings import IndexSettings, SourceSettings
+from include.core.index_settings import IndexSettings
+from include.core.settings import SourceSettings
 from include.source.download import download, reach
 from include.store.connection import ServerConnection
 from include.store.protocol import Spec

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from include.core.errors import BadSettings, StoreUnavailable, Terminal, UnknownVersion
-from include.core.settings import IndexSettings
+from include.core.index_settings import IndexSettings
 from include.store.connection import ServerConnection
 from include.store.protocol import PointBatch, Spec, point_id
 from include.store.server import ServerStore

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from include.core.errors import Terminal, UnknownVersion
-from include.core.settings import IndexSettings
+from include.core.index_settings import IndexSettings
 from include.store.apart import Processes
 from include.store.connection import ServerConnection
 from include.store.protocol import Store, point_id

@@ -7,7 +7,7 @@ import Stemmer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.core.settings import Language
+from include.core.index_settings import Language
 from include.evaluation.bm25 import Bm25
 from include.store.language import AUTO, detect
 from include.store.terms import NONE, Terms, stop_words

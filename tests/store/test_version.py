@@ -8,7 +8,7 @@ import pytest
 
 from include.core.environment import REPOSITORY
 from include.core.errors import DamagedArtifact
-from include.core.settings import IndexSettings
+from include.core.index_settings import IndexSettings
 from include.store.version import IndexVersion
 from tests.index.points import write_version
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from include.answering.passages import word_overlap
-from include.core.settings import IndexSettings
+from include.core.index_settings import IndexSettings
 from include.evaluation.bm25 import Bm25
 from include.store.edge_shard import Job, _create
 from include.store.protocol import TEXT_FIELD

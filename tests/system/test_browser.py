@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from include.core.settings import IndexSettings
+from include.core.index_settings import IndexSettings
 from include.sample.products import FLAGSHIPS
 from include.store.stores import open_store
 from tests.answering.translators import PORTUGUESE, needs_translator

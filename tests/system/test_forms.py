@@ -10,8 +10,8 @@ from playwright.sync_api import Locator, Page, expect
 
 from include.core.answer_settings import AnswerSettings, QuestionsFileSettings
 from include.core.forms import form_fields, pipeline_settings
+from include.core.index_settings import IndexSettings
 from include.core.pipeline_settings import GROUPS, PipelineSettings, PresetSettings
-from include.core.settings import IndexSettings
 from include.publishing.earlier_versions import earlier_versions, version_of
 from include.store.stores import open_store
 from tests.browser import BLANK, chromium, keep, login, require_chromium

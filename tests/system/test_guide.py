@@ -14,7 +14,7 @@ import pytest
 
 from include.answering.schema import Answers, Found
 from include.core.environment import REPOSITORY, VARIABLES
-from include.core.settings import IndexSettings
+from include.core.index_settings import IndexSettings
 from include.publishing.kept_versions import kept_versions
 from tests.system.conftest import Airflow
 

@@ -15,7 +15,7 @@ from include import stages
 from include.catalogue.schema import PRODUCTS_FILE, read_rows
 from include.core import artifacts
 from include.core.forms import pipeline_settings
-from include.core.settings import IndexSettings
+from include.core.index_settings import IndexSettings
 from include.report.report import page_of_run
 from include.run import Run
 from include.sample.products import FLAGSHIPS

@@ -13,7 +13,8 @@ from include import stages
 from include.core import artifacts, kinds
 from include.core.errors import StoreUnavailable
 from include.core.forms import pipeline_settings
-from include.core.settings import EvaluateSettings, IndexSettings
+from include.core.index_settings import IndexSettings
+from include.core.settings import EvaluateSettings
 from include.core.train_settings import TrainSettings
 from include.run import Run
 from include.store.stores import open_store
