@@ -3,13 +3,14 @@
 The texts are those of `../shared/data/real-trn.zip` where it is there, else a synthetic catalogue's with lengths drawn
 like theirs. Each system encodes all of them from text to vectors; batches are sorted by length, as
 SentenceTransformer does by itself. Its bfloat16 is taken at its best batch size of a first round, as are OpenVINO's
-batches; ONNX Runtime runs our export, in int8 as its own dynamic quantisation makes it. A peer whose least cosine to
-float32 is below 0.999 does not count among the best. Tokens are counted without padding. On a machine that others use
-too, the processors' own time for a token compares the systems better than tokens a second.
+batches; ONNX Runtime runs our export of floats, in int8 as its own dynamic quantisation makes it. A peer whose least
+cosine to float32 is below 0.999 does not count among the best. Tokens are counted without padding. On a machine that
+others use too, the processors' own time for a token compares the systems better than tokens a second.
 
 OpenVINO and ONNX's tools are not required: `pip install openvino onnx`; what is not installed is named as left out.
 """
 
+import json
 import tempfile
 import time
 import warnings
@@ -20,13 +21,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors.numpy import load_file
 
 from benchmarks._compare import alternate, arguments, figure, table
 from include.catalogue.schema import PRODUCTS_FILE, product_text, read_rows
 from include.core.arrays import Vectors
 from include.core.settings import MINILM_PACKAGE, ConvertSettings, SourceSettings
+from include.model.directory import WEIGHTS
 from include.model.encoder import Encoder
+from include.model.onnx_export import write_onnx
 from include.model.passes import length_batches
+from include.model.query_encoder import ONNX_FILE
 
 MAX_TOKENS = 96
 REAL = Path(__file__).resolve().parents[2] / "shared" / "data" / "real-trn.zip"
@@ -48,6 +53,7 @@ def main() -> None:
         root, model = Path(folder) / "data", Path(folder) / "model"
         base = resolve_base(MINILM_PACKAGE, root=root).path
         Encoder.load(base, max_tokens=MAX_TOKENS).save(model)
+        write_onnx(load_file(model / WEIGHTS), json.loads((model / "config.json").read_text()), model / ONNX_FILE)
         texts = product_texts(root, options.texts)
         exact = Encoder.load(model, precision="float32")
         ids = exact.tokenize(texts)
@@ -125,7 +131,7 @@ def onnx_runtime(model: Path, encoder: Encoder) -> dict[str, Encode]:
     """ONNX Runtime in float32 and, where its tools are installed, in int8."""
     import onnxruntime
 
-    file = model / "onnx" / "model.onnx"
+    file = model / ONNX_FILE
     kinds = {"float32": file}
     try:
         from onnxruntime.quantization import QuantType, quantize_dynamic
@@ -150,9 +156,7 @@ def openvino(model: Path, encoder: Encoder, texts: Sequence[str]) -> dict[str, E
     except ImportError as absent:
         print(f"OpenVINO is left out: {absent}")
         return {}
-    compiled = library.Core().compile_model(
-        str(model / "onnx" / "model.onnx"), "CPU", {"PERFORMANCE_HINT": "THROUGHPUT"}
-    )
+    compiled = library.Core().compile_model(str(model / ONNX_FILE), "CPU", {"PERFORMANCE_HINT": "THROUGHPUT"})
 
     def run(batch_tokens: int) -> Encode:
         def encode(each: list[str]) -> Vectors:

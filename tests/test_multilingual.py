@@ -110,7 +110,7 @@ def test_a_multilingual_cased_model_goes_through_the_whole_pipeline(
     assert len({tuple(capital), tuple(small), tuple(bare)}) == 3
     texts = [row["title"] for row in rows()]
     vectors = QueryEncoder(tuned).encode(texts)
-    assert np.abs(vectors - Encoder.load(tuned, device="cpu", precision="float32").encode(texts)).max() < 1e-5
+    assert np.abs(vectors - Encoder.load(tuned, device="cpu", precision="float32").encode(texts)).max() < 1e-3
 
     results["evaluate"] = stages.evaluate(run, catalogue, model)
     parts = stages.plan_shards(run, catalogue, model)

@@ -24,8 +24,8 @@ from include.model.directory import (
     require_dimensions,
     stored_max_tokens,
 )
-from include.model.onnx_export import write_onnx
 from include.model.query_encoder import ONNX_FILE
+from include.model.query_graph import write_query_graph
 
 if TYPE_CHECKING:
     import torch
@@ -245,7 +245,7 @@ class Encoder:
         return torch.from_numpy(padded).to(self.device), torch.from_numpy(mask).to(self.device)
 
     def save(self, path: Path) -> None:
-        """Write the bi-encoder in the layout of sentence-transformers, and its ONNX copy for queries.
+        """Write the bi-encoder in the layout of sentence-transformers, and its ONNX copy for questions.
 
         `SentenceTransformer(str(path))`, `Encoder.load(path)` and `QueryEncoder(path)` read it. Equal
         weights give equal bytes.
@@ -260,7 +260,8 @@ class Encoder:
             (path / folder).mkdir(parents=True, exist_ok=True)
         weights = {name: value.detach().float().cpu().numpy() for name, value in self.model.state_dict().items()}
         (path / WEIGHTS).write_bytes(save(weights, metadata={"format": "pt"}))
-        write_onnx(weights, self._config, path / ONNX_FILE)
+        first, last = self.tokenizer.encode("").ids
+        write_query_graph(weights, self._config, (first, last), path / ONNX_FILE)
 
         tokenizer = Tokenizer.from_str(self.tokenizer.to_str())
         tokenizer.no_padding()

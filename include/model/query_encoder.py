@@ -1,7 +1,7 @@
 """The bi-encoder for questions: ONNX Runtime and tokenizers alone, so that a process answers within a second.
 
-Gives the same vectors as `include.model.encoder`, from the `onnx/model.onnx` that it saved, without torch
-and transformers, which take six seconds to import.
+Gives the vectors of `include.model.encoder`, but for the rounding of 8-bit products, from the `onnx/model.onnx` that it
+saved (see `query_graph.py`), without torch and transformers, which take six seconds to import.
 """
 
 from collections.abc import Sequence
