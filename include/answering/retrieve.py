@@ -66,11 +66,15 @@ def _found(text: str, vector: Vectors, searcher: Searcher, search: Search) -> tu
         hits = searcher.hybrid(vector, text, top_k, bm25_weight=search.weight, where=where)
     named = searcher.named(text, where=where)
     hits = [*named, *unmatched(sorted(hits, key=unfit) if unfit else hits, named)][: search.settings.top_k]
-    stored = searcher.fetch([hit.uid for hit in hits])
-    cosines = [
-        float(stored[hit.uid][0] @ vector) / max(float(np.linalg.norm(stored[hit.uid][0])), 1e-12) for hit in hits
-    ]
-    return hits, np.array(cosines, np.float32)
+    return hits, np.array(_cosines(hits, vector, searcher), np.float32)
+
+
+def _cosines(hits: Sequence[Hit], vector: Vectors, searcher: Searcher) -> list[float]:
+    """Of each product and the question; the search may have told it."""
+    unknown = [hit.uid for hit in hits if hit.cosine is None]
+    stored = searcher.fetch(unknown) if unknown else {}
+    found = {uid: float(own @ vector) / max(float(np.linalg.norm(own)), 1e-12) for uid, (own, _) in stored.items()}
+    return [found[hit.uid] if hit.cosine is None else hit.cosine for hit in hits]
 
 
 def _unfit(text: str) -> Callable[[Hit], bool] | None:

@@ -16,6 +16,7 @@ shorter word may be a brand that is not sold ("chanel", "stihl chainsaw"): it st
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import cache
 from itertools import pairwise
 
 from rapidfuzz import process
@@ -78,7 +79,7 @@ class Spelling:
     def _foreign(self, text: str) -> bool:
         """Whether the question's empty words are those of another language."""
         asked = set(_WORD.findall(text.lower()))
-        counts = {language: len(asked.intersection(lists["empty"].split())) for language, lists in stop_words().items()}
+        counts = {language: len(asked & words) for language, words in _empty_of_all().items()}
         return self._language != NONE and max(counts.values()) > counts.get(self._language, 0)
 
     def _split(self, text: str) -> Iterator[tuple[str, str]]:
@@ -108,10 +109,10 @@ class Spelling:
     def _nearest(self, word: str) -> str | None:
         """The word of the index that was meant."""
         most = 2 if len(word) >= LONG else 1
-        counts = self._vocabulary.beginning(word[0], len(word) - most, len(word) + most)
-        near = process.extract(word, counts.keys(), scorer=OSA.distance, score_cutoff=most, limit=None)
+        words = self._vocabulary.beginning(word[0], len(word) - most, len(word) + most)
+        near = process.extract(word, words, scorer=OSA.distance, score_cutoff=most, limit=None)
         order = sorted(
-            (distance, each[-1] != word[-1], -counts[each], each)
+            (distance, each[-1] != word[-1], -self._vocabulary.count(each), each)
             for each, distance, _ in near
             if distance == 1 or (each[-1] == word[-1] and JaroWinkler.similarity(word, each) >= ALIKE)
         )
@@ -155,6 +156,11 @@ class Spelling:
         pattern = re.compile(rf"(?<!\w){re.escape(one)}\W?{re.escape(two)}", re.IGNORECASE)
         hits = self._searcher.bm25(f"{one} {two}", LOOKED_AT)
         return any(pattern.search(f"{hit.title}. {hit.content}") for hit in hits)
+
+
+@cache
+def _empty_of_all() -> dict[str, frozenset[str]]:
+    return {language: frozenset(lists["empty"].split()) for language, lists in stop_words().items()}
 
 
 def _put(mended: Mapping[str, str], text: str) -> str:

@@ -91,6 +91,7 @@ class Hit:
         uid, title, content: The product's.
         score: Cosine for dense search, BM25 score for BM25, fused score (0-1) for hybrid. Higher is better.
         attributes: By name, as in the payload.
+        cosine: With the question, where the search has compared them: dense and hybrid search do.
     """
 
     uid: str
@@ -98,13 +99,13 @@ class Hit:
     content: str
     score: float
     attributes: dict[str, AttributeValue] = field(default_factory=dict, hash=False)
+    cosine: float | None = None
 
 
-def as_hit(payload: Payload, score: float) -> Hit:
+def as_hit(payload: Payload, score: float, cosine: float | None = None) -> Hit:
     """A hit from a stored payload; the score without float32's noise, so that equal products tie."""
-    return Hit(
-        payload["uid"], payload["title"], payload["content"], round(float(score), 6), payload.get("attributes", {})
-    )
+    own = payload.get("attributes", {})
+    return Hit(payload["uid"], payload["title"], payload["content"], round(float(score), 6), own, cosine)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,10 @@
 """Reading one version: what both stores do alike. What only an engine can do is in `edge.py` and `server_search.py`."""
 
+import heapq
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias, cast
 
 import numpy as np
@@ -111,7 +113,8 @@ class EngineSearcher(Searcher):
 
     def dense(self, vector: Vectors, top_k: int, *, exact: bool = False, where: Filter | None = None) -> list[Hit]:
         """See `Searcher`."""
-        return _hits(self._nearest(vector, top_k, where, exact=exact), top_k)
+        hits = _hits(self._nearest(vector, top_k, where, exact=exact), top_k)
+        return [replace(hit, cosine=hit.score) for hit in hits]
 
     def bm25(self, question: str, top_k: int, *, where: Filter | None = None) -> list[Hit]:
         """See `Searcher`."""
@@ -136,7 +139,10 @@ class EngineSearcher(Searcher):
                 self._nearest(vector, len(others), Among(others), exact=True, shown=NOTHING), len(others)
             )
         fused = dict(fuse(cosines, bm25, top_k, bm25_weight=bm25_weight))
-        hits = [as_hit(point.payload or {}, fused[str(point.id)]) for point in self._stored(list(fused))]
+        hits = []
+        for point in self._stored(list(fused)):
+            name = str(point.id)
+            hits.append(as_hit(point.payload or {}, fused[name], cosines.get(name)))
         return sorted(hits, key=_order)
 
     def named(self, question: str, *, where: Filter | None = None) -> list[Hit]:
@@ -194,5 +200,8 @@ def _order(hit: Hit) -> tuple[float, str]:
 
 def _scores(points: Points, limit: int) -> dict[str, float]:
     """The scores of the best points by their ids, without float32's noise; of equal ones those of the first ids."""
-    best = sorted((-round(float(point.score), 6), str(point.id)) for point in points)[:limit]
+    scored = [(round(float(point.score), 6), point) for point in points]
+    least = heapq.nlargest(limit, (score for score, _ in scored))[-1:]
+    # An id is read of those alone: it takes longest.
+    best = sorted((-score, str(point.id)) for score, point in scored if [score] >= least)[:limit]
     return {name: -score for score, name in best}

@@ -34,11 +34,10 @@ class Vocabulary:
             return 0
         return int(self._text[begin + len(key) : self._text.index(b"\n", begin)])
 
-    def beginning(self, letter: str, least: int, most: int) -> dict[str, int]:
-        """The words that begin with this letter and have `least` to `most` characters, with their counts."""
+    def beginning(self, letter: str, least: int, most: int) -> list[str]:
+        """The words that begin with this letter and have `least` to `most` characters."""
         begin, end = self._at(letter.encode()), self._at(letter.encode() + b"\xff")  # in no text
-        lines = re.findall(rf"^(.{{{least},{most}}})\t(\d+)$", self._text[begin:end].decode(), re.MULTILINE)
-        return {word: int(count) for word, count in lines}
+        return re.findall(rf"^(.{{{least},{most}}})\t", self._text[begin:end].decode(), re.MULTILINE)
 
     def _at(self, key: bytes) -> int:
         """Where the first line begins that is not before `key`; by halves, since UTF-8 is sorted as its characters."""

@@ -109,10 +109,10 @@ def test_the_vocabulary_reads_back_what_was_written(tmp_path: Path) -> None:
     assert write_vocabulary(["red red kettle", "Kettle é 5", ""], tmp_path / "words.tsv") == 4
     read = Vocabulary(tmp_path / "words.tsv")
     assert [read.count(word) for word in ("kettle", "red", "é", "5", "ket", "ettle", "")] == [2, 1, 1, 1, 0, 0, 0]
-    assert read.beginning("k", 5, 7) == {"kettle": 2}
-    assert read.beginning("k", 7, 9) == read.beginning("x", 1, 9) == {}
+    assert read.beginning("k", 5, 7) == ["kettle"]
+    assert read.beginning("k", 7, 9) == read.beginning("x", 1, 9) == []
     write_vocabulary([], tmp_path / "none.tsv")
-    assert Vocabulary(tmp_path / "none.tsv").beginning("k", 1, 9) == {}
+    assert Vocabulary(tmp_path / "none.tsv").beginning("k", 1, 9) == []
 
 
 def test_an_answer_says_what_was_mended_and_leads_with_a_named_uid(tmp_path: Path, tiny_model: Path) -> None:
