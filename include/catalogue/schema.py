@@ -14,7 +14,7 @@ Page checksums are on, for writing and for reading.
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -107,6 +107,12 @@ def read_rows(
             yield file.read_row_group(group, columns=None if columns is None else list(columns))
 
 
+def drawn_by(text_hashes: Iterable[bytes], seed: int) -> list[bytes]:
+    """Keys to draw products by, the least first: 8 bytes each, of text and seed alone, whatever else there is."""
+    salt = seed.to_bytes(8, "little")
+    return [hashlib.blake2b(text, digest_size=8, salt=salt).digest() for text in text_hashes]
+
+
 def held_out(uids: Sequence[str], text_hashes: Sequence[bytes], count: int, seed: int) -> list[int]:
     """Positions of the products that training never sees; evaluation asks for them.
 
@@ -120,8 +126,7 @@ def held_out(uids: Sequence[str], text_hashes: Sequence[bytes], count: int, seed
         seed: Another seed, another choice.
     """
     count = min(count, len(uids) // 5)
-    salt = seed.to_bytes(8, "little")
-    keys = [hashlib.blake2b(text, digest_size=8, salt=salt).digest() for text in text_hashes]
+    keys = drawn_by(text_hashes, seed)
     order = sorted(range(len(uids)), key=lambda position: (keys[position], uids[position]))
     if count <= 0:
         return []

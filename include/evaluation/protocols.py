@@ -5,7 +5,9 @@
   `target_ind` names are relevant. The protocol of the Extreme Classification Repository's LF data sets;
   comparable with published figures only where corpus and queries are whole and `filter_file` is given.
 
-Corpora are drawn by the seed where they are larger than the settings allow, what is relevant always in.
+Queries and corpora are drawn by the seed where they are larger than the settings allow, what is relevant always in.
+A text is drawn by itself, not by its place: a changed catalogue has the same corpus but for what has changed, so that
+its figures can be compared, and few of its texts must be encoded.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,7 +19,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from include.catalogue.links import Links, label_frequencies, linked_rows, place_of_row
-from include.catalogue.schema import LABELS_FILE, PRODUCTS_FILE, QUERIES_FILE, open_parquet, read_rows
+from include.catalogue.schema import LABELS_FILE, PRODUCTS_FILE, QUERIES_FILE, drawn_by, open_parquet, read_rows
 from include.core import artifacts
 from include.core.arrays import Floats, Ints
 from include.core.settings import EvaluateSettings
@@ -77,7 +79,7 @@ def title_to_content(
         return None
     products = catalogue / PRODUCTS_FILE
     filled = _filled(products)
-    chosen = _sample(filled, held, settings.eval_corpus, train.seed)
+    chosen = _sample(products, filled, held, settings.eval_corpus, train.seed)
     places: dict[str, int] = {}
     queries: list[str] = []
     relevant: list[frozenset[int]] = []
@@ -124,11 +126,11 @@ def query_to_label(
     answered, unanswered = linked_rows(queries_file, places, barred)
     if not len(answered):
         return None
-    asked = _sample(answered, [], settings.eval_queries, train.seed)
+    asked = _sample(queries_file, answered, [], settings.eval_queries, train.seed)
     links = Links.read(queries_file, asked, places, barred)
     practice = Links.read(products_file, held, places).linked(MOST)
     needed = np.union1d(links.labels, practice.labels)
-    labels = _sample(np.arange(links.count), needed.tolist(), settings.eval_corpus, train.seed)
+    labels = _sample(labels_file, np.arange(links.count), needed.tolist(), settings.eval_corpus, train.seed)
     frequencies, instances = label_frequencies(products_file, places)
     return Protocol(
         "query_to_label",
@@ -145,12 +147,15 @@ def query_to_label(
     )
 
 
-def _sample(candidates: Ints, needed: Sequence[int], count: int, seed: int) -> list[int]:
-    """`needed`, and others of `candidates` drawn by the seed until there are `count`; ascending."""
+def _sample(file: Path, candidates: Ints, needed: Sequence[int], count: int, seed: int) -> list[int]:
+    """`needed`, and others of `candidates` (rows of `file`) drawn by the seed until there are `count`; ascending."""
     others = np.setdiff1d(candidates, np.asarray(needed, np.int64))
-    room = min(max(count - len(needed), 0), len(others))
-    drawn = np.random.default_rng([seed, 3]).choice(others, room, replace=False)
-    return sorted([*needed, *drawn.tolist()])
+    room = max(count - len(needed), 0)
+    if room < len(others):
+        hashes = (text for table in read_rows(file, ["text_hash"]) for text in table["text_hash"].to_pylist())
+        keys = np.array(drawn_by(hashes, seed))
+        others = others[np.argsort(keys[others], kind="stable")[:room]]
+    return sorted([*needed, *others.tolist()])
 
 
 def _filled(products: Path) -> Ints:

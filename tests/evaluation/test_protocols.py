@@ -51,6 +51,17 @@ def test_a_bounded_corpus_keeps_every_answer(make_catalogue: MakeCatalogue, trai
     assert other.corpus != made.corpus
 
 
+def test_a_changed_catalogue_keeps_its_corpus(make_catalogue: MakeCatalogue, train: TrainSettings) -> None:
+    """Drawn by position, one new product gave another corpus: figures moved, and all of it had to be encoded."""
+    corpora = []
+    for rows in (products(300), [Product("new", "new lamp", "It is new."), *products(300)]):
+        catalogue = make_catalogue(rows)
+        made = title_to_content(catalogue, held_out(catalogue, train), train, EvaluateSettings(eval_corpus=100))
+        assert made is not None
+        corpora.append(set(made.corpus))
+    assert len(corpora[0] & corpora[1]) >= 98
+
+
 def test_products_of_equal_content_share_a_place(make_catalogue: MakeCatalogue, train: TrainSettings) -> None:
     """Editions of a book share their description: finding the other edition's is no mistake."""
     rows = [Product(f"{n}", f"title {n}", f"content {n // 2}") for n in range(100)]
