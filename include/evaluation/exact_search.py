@@ -10,6 +10,7 @@ from include.evaluation.metrics import Ranking
 
 BLOCK = 16_384  # corpus rows compared at once
 QUERIES_AT_ONCE = 1024  # with BLOCK rows, 64 MiB of scores
+GROUP = 8  # columns
 
 Excluded = Sequence[frozenset[int]]  # for each query positions in the corpus that must not be found
 
@@ -57,9 +58,16 @@ def _search(queries: Vectors, corpus: Vectors, k: int, excluded: Excluded | None
 
 def _largest(scores: Vectors, k: int) -> Ranking:
     """The columns of each row's k largest scores, in no order."""
-    if scores.shape[1] <= k:
-        return np.broadcast_to(np.arange(scores.shape[1]), scores.shape)
-    return np.argpartition(scores, -k, axis=1)[:, -k:]
+    rows, columns = scores.shape
+    if columns <= k:
+        return np.broadcast_to(np.arange(columns), scores.shape)
+    groups, rest = divmod(columns, GROUP)
+    if rest or groups < 2 * k:
+        return np.argpartition(scores, -k, axis=1)[:, -k:]
+    # In a third of the time: they lie in the k groups, each of columns far apart, that have the largest maxima.
+    chosen = _largest(scores.reshape(rows, GROUP, groups).max(axis=1), k)
+    within = (chosen[:, None] + np.arange(0, columns, groups)[:, None]).reshape(rows, -1)
+    return np.take_along_axis(within, _largest(np.take_along_axis(scores, within, 1), k), 1)
 
 
 def flat(rows: Excluded | None) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

@@ -17,7 +17,7 @@ from include.evaluation.bm25 import Bm25
 from include.evaluation.bootstrap import CONFIDENCE, RESAMPLES, Bootstrap
 from include.evaluation.exact_search import dense_search
 from include.evaluation.examples import won_and_lost
-from include.evaluation.fusion_weight import LEAST_OF_QUESTIONS, candidates, cross_fit, fit
+from include.evaluation.fusion_weight import LEAST_OF_QUESTIONS, Candidates, candidates, cross_fit, fit
 from include.evaluation.gate import decide
 from include.evaluation.metrics import Ranking, figures, judge, per_query
 from include.evaluation.protocols import Protocol, query_to_label, title_to_content
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 DEPTH = 100  # ranks kept of each search: the largest k of the metrics
+WIDE = depth(DEPTH)  # found by each side of a hybrid search, and of those DEPTH by that side alone
 COMPARED = (("tuned", "base"), ("tuned", "live"), ("tuned", "bm25"), ("hybrid", "tuned"))
 
 
@@ -135,22 +136,26 @@ class _Asked:
 
     def __init__(self, protocol: Protocol, language: str) -> None:
         self.protocol = protocol
-        self._bm25 = Bm25(protocol.corpus, language)
-        ranking, _ = self._bm25.search(protocol.queries, DEPTH, excluded=protocol.excluded)
-        self.rankings: dict[str, Ranking] = {"bm25": ranking}
+        free: list[frozenset[int]] = [frozenset()] * len(protocol.fit_queries)
+        self._texts = [*protocol.queries, *protocol.fit_queries]
+        self._excluded = None if protocol.excluded is None else [*protocol.excluded, *free]
+        self._words = Bm25(protocol.corpus, language).search(self._texts, WIDE, excluded=self._excluded)
+        self.rankings: dict[str, Ranking] = {"bm25": self._words[0][: len(protocol.queries), :DEPTH]}
         self.fusion: Fitted
 
     def ask(self, system: str, encoder: "CachedEncoder", seed: int, sink: Sink | None) -> None:
         """Search with a model; with the tuned one also hybrid."""
         protocol = self.protocol
-        texts = [*protocol.queries, *(protocol.fit_queries if system == "tuned" else [])]
+        texts = self._texts if system == "tuned" else protocol.queries
         # Together: queries and corpus are batched by length, and progress has one total.
         vectors = encoder.encode([*texts, *protocol.corpus], sink=sink, stage=f"evaluate {system}, {protocol.name}")
         queries, corpus = np.split(vectors, [len(texts)])
-        own = queries[: len(protocol.queries)]
-        self.rankings[system] = dense_search(own, corpus, DEPTH, excluded=protocol.excluded)
+        wide = WIDE if system == "tuned" else DEPTH
+        found = dense_search(queries, corpus, wide, excluded=self._excluded and self._excluded[: len(texts)])
+        self.rankings[system] = found[: len(protocol.queries), :DEPTH]
         if system == "tuned":
-            self.rankings["hybrid"], self.fusion = self._hybrid(queries, corpus, seed)
+            both = candidates(queries, corpus, found, *self._words)
+            self.rankings["hybrid"], self.fusion = self._hybrid(both, seed)
 
     def scored(self) -> ProtocolFigures:
         """The protocol's part of `protocols`."""
@@ -170,23 +175,17 @@ class _Asked:
             differences=drawn.differences(COMPARED),
         )
 
-    def _hybrid(self, queries: Vectors, corpus: Vectors, seed: int) -> tuple[Ranking, Fitted]:
+    def _hybrid(self, both: Candidates, seed: int) -> tuple[Ranking, Fitted]:
         """Both sides fused with a weight that was fitted on other queries than those it is measured on.
 
         Args:
-            queries, corpus: Vectors of the tuned model.
+            both: Of the queries, then of `fit_queries`.
             seed: Draws the parts of a crosswise fit.
 
         Returns:
             (queries, DEPTH) positions, and the protocol's part of `fusion`.
         """
-        protocol = self.protocol
-        texts = [*protocol.queries, *protocol.fit_queries]
-        count, wide = len(protocol.queries), depth(DEPTH)
-        free: list[frozenset[int]] = [frozenset()] * len(protocol.fit_queries)
-        excluded = None if protocol.excluded is None else [*protocol.excluded, *free]
-        dense = dense_search(queries, corpus, wide, excluded=excluded)
-        both = candidates(queries, corpus, dense, *self._bm25.search(texts, wide, excluded=excluded))
+        protocol, count = self.protocol, len(self.protocol.queries)
         own, others = both[:count], both[count:]
         fitted = fit(others, protocol.fit_relevant)
         if fitted is not None:
