@@ -24,7 +24,7 @@ from include.sample.products import QUESTIONS
 from include.store.stores import open_store
 
 TARGET = 1.4
-# The scheduler looks every 0.7 s, and a run waits for two looks at least: without a pause drawn by lot, each run would
+# The scheduler looks every 0.3 s, and a run waits for two looks at least: without a pause drawn by lot, each run would
 # begin at about the same time after the last look.
 PAUSE = 1.0
 FLOOR = """
