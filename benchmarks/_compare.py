@@ -9,19 +9,21 @@ import json
 import os
 import platform
 import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 Measure = Callable[[], Mapping[str, float]]
 
 
-def arguments(description: str, **numbers: int) -> argparse.Namespace:
-    """Command line of a benchmark: `--json`, `--rounds`, and one number for each of `numbers`."""
+def arguments(description: str, kinds: Mapping[str, Sequence[str]] | None = None, **numbers: int) -> argparse.Namespace:
+    """Command line of a benchmark: `--json`, `--rounds`, one of each of `kinds`, one number for each of `numbers`."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--json", action="store_true", help="one JSON line a figure")
     parser.add_argument("--rounds", type=int, default=3, help="measurements of each system, taken in turn")
     for name, default in numbers.items():
         parser.add_argument(f"--{name}", type=int, default=default)
+    for name, choices in (kinds or {}).items():
+        parser.add_argument(f"--{name}", choices=choices)
     return parser.parse_args()
 
 

@@ -4,8 +4,12 @@ Same base model, same pairs, same batch, same length, on the CPU, or a GPU. The 
 (float32), in bfloat16 (its own mixed precision), and so without attention dropout, with both of transformers' attention
 kernels: the fastest of those is its best setting. Each system's time is that of one pass over the pairs, cutting into
 word pieces included, loading the model and saving it not. Tokens are counted without padding.
+
+`--memory minilm` measures instead the most memory of a process that trains at the defaults, `--memory distilbert` with
+a model of DistilBERT's size.
 """
 
+import resource
 import tempfile
 import time
 import warnings
@@ -32,8 +36,12 @@ MAX_TOKENS = 96
 
 
 def main() -> None:
-    options = arguments(__doc__ or "", pairs=768, batch=64)
+    options = arguments(__doc__ or "", {"memory": ("minilm", "distilbert")}, pairs=768, batch=64)
     warnings.simplefilter("ignore")
+    if options.memory:
+        name = f"most memory of training at the defaults, a model of {options.memory}'s size"
+        figure(name, most_memory(options.memory), "GiB", 3.0, least=False, as_json=options.json)
+        return
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         catalogue = synthetic_catalogue(root / "data", round(2.2 * options.pairs))
@@ -95,6 +103,25 @@ def main() -> None:
     reached = medians["Vitrine, bfloat16"]["tokens/s"]
     figure("tokens trained on", reached, "tokens/s", None, **tell)
     figure("share of the bfloat16 matrix-multiply peak", reached * work / peak, "of 1", None, **tell)
+
+
+def most_memory(model: str) -> float:
+    """Of this process, in GiB, at the end of four steps at the defaults."""
+    from transformers import DistilBertConfig, DistilBertModel
+
+    steps, settings = 4, TrainSettings(related_share=0.0, epochs=1)
+    settings = settings.model_copy(update={"max_pairs": steps * settings.batch_size})
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        catalogue = synthetic_catalogue(root / "data", round(2.2 * settings.max_pairs))
+        base = resolve_base(MINILM_PACKAGE, root=root / "data").path
+        encoder = Encoder.load(base, max_tokens=settings.max_tokens)
+        if model == "distilbert":
+            encoder.model, encoder.dim = DistilBertModel(DistilBertConfig()), DistilBertConfig().dim
+        cut = tokenize(catalogue, encoder.tokenizer, settings.max_tokens, root=root).path
+        found, located = locate_texts(find_pairs(catalogue, settings), CatalogueTokens(cut, encoder.tokenizer))
+        fit(encoder, TrainingData(found, located), settings, checkpoints=Checkpoints(root, "f"))
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
 def pair_texts(catalogue: Path, settings: TrainSettings) -> tuple[list[str], list[str]]:
