@@ -2,7 +2,7 @@
 
 A question of eleven word pieces takes 2.4 ms for 5.0 with MiniLM's six layers, and the file is two thirds as long. A
 word piece's rounding is its own, so a text has one vector whatever it is encoded with. What that costs depends on the
-weights: on real products MiniLM's vectors have a cosine of 0.996 to those of floats, and nDCG@10 falls by 0.0005.
+weights: on real products MiniLM's vectors have a cosine of 0.996 to those of floats, and nDCG@10 is 0.862 with both.
 """
 
 import logging
