@@ -244,7 +244,7 @@ class Encoder:
             mask[number, : len(row)] = 1
         return torch.from_numpy(padded).to(self.device), torch.from_numpy(mask).to(self.device)
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path, *, graph: bool = True) -> None:
         """Write the bi-encoder in the layout of sentence-transformers, and its ONNX copy for questions.
 
         `SentenceTransformer(str(path))`, `Encoder.load(path)` and `QueryEncoder(path)` read it. Equal
@@ -252,6 +252,7 @@ class Encoder:
 
         Args:
             path: A directory; made if there is none.
+            graph: Whether to write the ONNX copy.
         """
         from safetensors.numpy import save
         from tokenizers import Tokenizer
@@ -260,8 +261,9 @@ class Encoder:
             (path / folder).mkdir(parents=True, exist_ok=True)
         weights = {name: value.detach().float().cpu().numpy() for name, value in self.model.state_dict().items()}
         (path / WEIGHTS).write_bytes(save(weights, metadata={"format": "pt"}))
-        first, last = self.tokenizer.encode("").ids
-        write_query_graph(weights, self._config, (first, last), path / ONNX_FILE)
+        if graph:
+            first, last = self.tokenizer.encode("").ids
+            write_query_graph(weights, self._config, (first, last), path / ONNX_FILE)
 
         tokenizer = Tokenizer.from_str(self.tokenizer.to_str())
         tokenizer.no_padding()

@@ -258,8 +258,7 @@ def save(reader: "ReaderModel", path: Path, config: dict[str, Any]) -> None:
     from safetensors.numpy import save as tensors
 
     encoder = reader.encoder
-    encoder.save(path)
-    (path / "onnx" / "model.onnx").unlink()  # of vectors, which a reader does not give
+    encoder.save(path, graph=False)  # that is of vectors, which a reader does not give
     weights = {name: value.detach().float().cpu().numpy() for name, value in encoder.model.state_dict().items()}
     weights |= reader.head_weights()
     (path / WEIGHTS).write_bytes(tensors(weights, metadata={"format": "pt"}))
