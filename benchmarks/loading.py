@@ -7,11 +7,11 @@ runs and says nothing of a server: it has one lock, no graph, and searches in th
 
 import argparse
 import os
-import threading
 import time
 import uuid
 import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from itertools import cycle
 
 import numpy as np
@@ -51,10 +51,10 @@ def main() -> None:
         load("first")
         searcher = store.open("first", [])
         alone = searches(searcher, lambda: False)
-        thread = threading.Thread(target=load, args=("second",))
-        thread.start()
-        beside = searches(searcher, thread.is_alive)
-        thread.join()
+        with ThreadPoolExecutor(1) as pool:
+            loaded = pool.submit(load, "second")
+            beside = searches(searcher, lambda: not loaded.done())
+            loaded.result()  # a load that failed is no load to measure beside
     finally:
         for version in store.versions():
             store.delete(version, [])
