@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-# The graph is part of a model: who changes it, or these two, raises the format of MODEL in include/core/kinds.py.
+# The graph is part of a model: who changes what it computes, rounding apart, or these two, raises the format of MODEL
+# in include/core/kinds.py.
 OPSET = 20  # the first with Gelu
 IR_VERSION = 9
 ACTIVATIONS = {"gelu": "Gelu", "relu": "Relu"}  # DistilBERT's name -> ONNX's
